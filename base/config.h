@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+/*
+ * config.h - the one table behind options, SINEW_* variables, `sinewrun --set` and `sinew-info --config`
+ *
+ * Precedence, weakest first: default, a field of sinew_options, sinew_options.settings, the environment
+ * (SINEW_ and the name in capitals) unless options.environment is SINEW_IGNORE. The environment
+ * cannot loosen security: a weaker SINEW_SECURITY than the option's is an error.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "sinew/sinew.h"
+
+enum config_kind {
+    CONFIG_TIME,   /* nanoseconds; written 1.5s, 20ms, 3us, 5ns; "never" where allowed              */
+    CONFIG_SIZE,   /* bytes; written 8, 8K, 1M (powers of 1024)                                      */
+    CONFIG_NUMBER, /* an integer                                                                     */
+    CONFIG_CHOICE, /* one of the words in the range column, separated by |; the value is its index   */
+    CONFIG_TEXT,   /* up to CONFIG_TEXT_MAX - 1 bytes                                                */
+};
+
+enum { CONFIG_TEXT_MAX = 128 };
+
+#define CONFIG_SECOND 1000000000LL
+#define CONFIG_HOUR (3600 * CONFIG_SECOND)
+
+/*
+ * N(name, kind, default, least, most, text)     numbers of every kind; CHOICE: least 0, most its last word
+ * T(name, default, text)                        texts
+ * The words of a CHOICE are in config.c, beside the parser.
+ */
+#define CONFIG_TABLE(N, T)                                                                          \
+    T(transports, "", "data transports allowed, comma separated, best first; empty: all that work")  \
+    N(threads, CONFIG_CHOICE, 0, 0, 1, "single | multiple: threads that may call one context")       \
+    N(security, CONFIG_CHOICE, 2, 1, 3, "none | authenticate | encrypt: links between processes")    \
+    N(setup_deadline, CONFIG_TIME, 30 * CONFIG_SECOND, CONFIG_SECOND / 10, CONFIG_HOUR,              \
+      "to find and connect peers")                                                                  \
+    N(repair_deadline, CONFIG_TIME, 15 * CONFIG_SECOND, CONFIG_SECOND / 2, CONFIG_HOUR,              \
+      "silence of a peer's kernel until SINEW_EPEER; also the bound of sinew_close")                \
+    N(deadline, CONFIG_TIME, INT64_MAX, 1000, INT64_MAX, "of every operation; never: none")          \
+    N(stall_report, CONFIG_TIME, 10 * CONFIG_SECOND, 1000000, INT64_MAX,                             \
+      "a wait this long is reported; never: silent")                                                \
+    N(eager_bytes, CONFIG_SIZE, 8192, 0, 16384, "longer messages ask the receiver first")            \
+    N(unexpected_bytes, CONFIG_SIZE, 65536, 32768, 8388608,                                          \
+      "per peer met, for messages nobody has asked for; the same on all ranks")                     \
+    N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                                \
+      "per peer met, long messages announced; the same on all ranks")                               \
+    N(poll_spins, CONFIG_NUMBER, -1, -1, 1000000000,                                                 \
+      "empty polls before a waiter yields; -1: from ranks and cores")                               \
+    N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                                \
+      "yields before a waiter sleeps; -1: from ranks and cores")                                    \
+    N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")     \
+    T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route")
+
+struct config {
+#define CONFIG_N(name, kind, initial, least, most, text) int64_t name;
+#define CONFIG_T(name, initial, text) char name[CONFIG_TEXT_MAX];
+    CONFIG_TABLE(CONFIG_N, CONFIG_T)
+#undef CONFIG_N
+#undef CONFIG_T
+};
+
+enum config_source { CONFIG_BY_DEFAULT, CONFIG_BY_OPTION, CONFIG_BY_SETTINGS, CONFIG_BY_ENVIRONMENT };
+
+/* One row, for printing. */
+struct config_row {
+    const char *name, *text;
+    enum config_kind kind;
+    char value[CONFIG_TEXT_MAX], initial[CONFIG_TEXT_MAX], range[CONFIG_TEXT_MAX];
+    enum config_source source;
+};
+
+/* Where each value came from, in the table's order. */
+enum { CONFIG_ROWS_MAX = 64 };
+struct config_sources {
+    uint8_t of[CONFIG_ROWS_MAX];
+};
+
+/* Resolve. options NULL: defaults. environment: like environ, NULL-terminated; NULL: not looked at.
+ * An unknown SINEW_* variable is a warning on log with the nearest known name; a bad value is
+ * SINEW_EINVAL, a value not built SINEW_ENOTSUP, and why names it and its range. sources may be NULL. */
+int config_load(struct config *config, const struct sinew_options *options, char *const *environment,
+                const struct log *log, struct config_sources *sources, struct why *why);
+
+/* Set one value by name from text. SINEW_ENOENT, SINEW_EINVAL. */
+int config_set(struct config *config, const char *name, const char *value, struct why *why);
+
+/* Row i of the table with its value in `config`, or false after the last. sources may be NULL. */
+bool config_row(const struct config *config, const struct config_sources *sources, int i,
+                struct config_row *row);
+
+#endif

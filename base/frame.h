@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BASE_FRAME_H
+#define BASE_FRAME_H
+/*
+ * frame.h - what follows the handshake on every byte stream of ours, links and launch alike
+ *
+ *  byte  0        4     5     6        8          16          24           32
+ *        | length | kind| head| flags  | epoch    | sequence  | acknowledged | payload: length bytes …
+ *
+ *  little-endian. `length` counts the payload; its first `head` bytes are the message's head. `epoch` is
+ *  the sender's; `sequence` counts the sender's numbered frames from 1 (0: not numbered);
+ *  `acknowledged` is the highest sequence that the sender has received in order. flags are 0.
+ */
+#include <stdint.h>
+
+#include "base/text.h"
+
+enum { FRAME_HEADER = 32 };
+
+enum frame_kind {
+    FRAME_MESSAGE = 1, /* head and body of one message                                    */
+    FRAME_PUT = 2,     /* u64 region, u64 offset, then bytes that land there              */
+    FRAME_ACK = 3,     /* only the header                                                 */
+    FRAME_BYE = 4,     /* the sender leaves; nothing follows                              */
+    FRAME_LAUNCH = 16, /* and above: between launchers and ranks, see launch/             */
+};
+
+struct frame {
+    uint32_t length;
+    uint8_t kind, head;
+    uint16_t flags;
+    uint64_t epoch, sequence, acknowledged;
+};
+
+void frame_encode(uint8_t out[FRAME_HEADER], const struct frame *frame);
+
+/* SINEW_EPROTO with the reason for a payload over length_max, a head over its length, unknown flags. The
+ * caller checks kind, epoch and sequence. */
+int frame_decode(const uint8_t in[FRAME_HEADER], uint32_t length_max, struct frame *frame,
+                 struct why *why);
+
+#endif

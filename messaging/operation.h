@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MESSAGING_OPERATION_H
+#define MESSAGING_OPERATION_H
+/*
+ * operation.h - what messaging offers to collectives
+ *
+ * Messages in the collective space (which receives never see), and user-visible operations made of
+ * many of them. Everything here is called by the context's thread.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/world.h"
+#include "sinew/sinew.h"
+
+/* Told when something that was under way has ended; always from inside progress, never from inside the
+ * call that started it. It may send and receive again at once; it must not wait. */
+struct completion {
+    void (*ended)(struct completion *c, int status);
+};
+
+/* What a message of a collective is matched by, beside team and source. All ranks count alike. */
+struct collective_key {
+    uint32_t sequence; /* of the collective in its team: team_next_collective()                  */
+    uint32_t step;     /* ordinal of the message between this pair, in this direction            */
+    uint32_t tile;
+    uint32_t digest;   /* of the arguments; a different one on the other side is EMISMATCH       */
+};
+
+/* 0: done, the buffer is free, c will not be called. > 0: c will be. < 0: refused, sinew_why() says why.
+ * `to` and `from` are team ranks, one's own included. A receive longer than the message is fine;
+ * a shorter one ends in SINEW_ETRUNCATED. There is no limit on messages under way. */
+int collective_send(struct sinew_team *team, const void *buf, size_t len, int to,
+                    const struct collective_key *key, struct completion *c);
+int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
+                    const struct collective_key *key, struct completion *c);
+
+/* Give up everything under way in this collective (after an error): receives end with
+ * SINEW_ECANCELED, sends end when their peer takes them or is gone. */
+void collective_cancel(struct sinew_team *team, uint32_t sequence);
+
+/* An operation the user waits for. The state is the maker's. */
+struct operation_ops {
+    /* Begin a round. 0: finished; > 0: operation_end() will be called, from inside progress; < 0: failed. */
+    int (*start)(void *state, struct sinew_request *request);
+    /* The request is gone (consumed, or freed when persistent): the state may be released. Every
+     * successful operation_run() ends in exactly one. */
+    void (*release)(void *state);
+    /* For the stall report and sinew_why(): "allreduce 3 of 8 bytes, step 2 of 4: waits for rank 5". */
+    void (*describe)(const void *state, struct text *text);
+};
+
+/* Run an operation as sinew.h promises: blocking (req NULL), with a request, or, through a persistent
+ * view, leaving an idle request. On < 0 release() has been called too. */
+int operation_run(struct sinew_team *team, const struct operation_ops *ops, void *state,
+                  struct sinew_request **req);
+void operation_end(struct sinew_request *request, int status);
+
+/* The team as collectives need it. Views share what belongs to the members (sequence, cache). */
+const struct world *team_world(const struct sinew_team *team);
+const struct log *team_log(const struct sinew_team *team);
+uint32_t team_next_collective(struct sinew_team *team); /* 1, 2, 3 …; wraps past 0                */
+int team_level(const struct sinew_team *team);          /* enum sinew_level, resolved             */
+const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL: choose            */
+
+/* One slot for the collectives' own cache of schedules; destroy is called when the team goes. */
+struct team_cache {
+    void (*destroy)(struct team_cache *cache);
+};
+struct team_cache **team_cache(struct sinew_team *team);
+
+/* Members are team ranks of the parent, in the new order; 0 members gives *out NULL. `id` is the same on
+ * all members and from team_next_id(). Local: no communication. */
+uint32_t team_next_id(struct sinew_team *parent); /* the least id this process has never seen       */
+void team_reserve_id(struct sinew_team *parent, uint32_t id); /* ids up to and with it are used now */
+int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
+              struct sinew_team **out);
+
+/* Fail an argument check: sets sinew_why(), returns `status`. The text names argument and bounds. */
+int team_refuse(struct sinew_team *team, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Whether a blocking call would be allowed now: 0, or SINEW_ESTATE (in a callback, forked). */
+int team_enter(struct sinew_team *team, int blocking);
+
+#endif

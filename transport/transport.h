@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TRANSPORT_TRANSPORT_H
+#define TRANSPORT_TRANSPORT_H
+/*
+ * transport.h - one link to one peer: what a transport must do, and nothing about how
+ *
+ * Threads     One thread at a time calls a transport and all its links. No locks are needed.
+ * Reentrancy  Upcalls are made from inside progress() only. Inside an upcall send, rma, flush and reg,
+ *             dereg are allowed; progress, connect, disconnect, arm and close are not: messaging queues
+ *             them to the end of progress.
+ * Order       Messages on one link arrive in the order send() accepted them, once, or the link goes down.
+ *             A send issued after a put's completion is seen after the put if caps.put_ordered;
+ *             otherwise messaging flushes first. Nothing else is ordered.
+ * Memory      Messaging allocates a transport and its links, zeroed and cache-line aligned, with the
+ *             sizes in the table; a transport's own structure begins with the base declared here.
+ *             What a transport allocates itself comes from the injected world.
+ * Trust       Every length, index and id from a peer is read once into a local and checked. A bad peer
+ *             costs its own link only: down with SINEW_EPROTO.
+ *
+ * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_AGAIN: nothing was taken,
+ * wait for `room`; < 0: nothing was taken, the link (or the call) failed, and `down` will follow for a link.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/world.h"
+#include "sinew/sinew.h"
+
+struct config;
+struct lease;
+struct link;
+struct region;
+struct rma;
+struct transport;
+
+enum transport_result {
+    TRANSPORT_PENDING = SINEW_PENDING,
+    TRANSPORT_AGAIN = 2,
+};
+
+enum {
+    TRANSPORT_ADDRESS_MAX = 40, /* so that a rank's whole record fits 64 bytes */
+    TRANSPORT_KEY_MAX = 32,
+    TRANSPORT_HEAD_MAX = 64, /* every transport takes heads up to here */
+    TRANSPORT_UPCALLS_MAX = 64, /* most upcalls one progress() makes */
+};
+
+/* How a peer went. */
+enum gone {
+    GONE_LEFT,   /* said goodbye: everything it sent was handed up before                       */
+    GONE_DIED,   /* its process or host is known to be gone, or another incarnation took its place */
+    GONE_BROKEN, /* the link failed; whether the peer lives is not known                        */
+};
+
+enum disconnect_how {
+    DISCONNECT_DRAIN, /* deliver what send() accepted, say goodbye, then down                    */
+    DISCONNECT_NOW,   /* revoke remote access, drop everything, then down                        */
+    DISCONNECT_DEAD,  /* the peer is dead: hand up what has arrived, then down(GONE_DIED)         */
+};
+
+/* Filled by open, constant afterwards. */
+struct transport_caps {
+    uint32_t eager_max;  /* longest body one send() takes                                        */
+    uint32_t copy_max;   /* longer bodies are lent until done, and need a registered region      */
+    bool put_ordered;    /* see Order                                                            */
+    bool get, atomic;    /* beyond PUT, which every transport has                                */
+    bool local;          /* reaches this host only                                               */
+    bool wired;          /* needs a control link to exchange `tell` bytes                        */
+    uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
+    uint32_t megabytes_per_s; /* of a long message, declared                                     */
+};
+
+/* What a transport may know of the process it serves. Constant from open to close. */
+struct transport_options {
+    const struct world *world;
+    const struct config *config;
+    int rank, size;
+    uint64_t epoch;          /* this incarnation of this rank: random, never 0                   */
+    const uint8_t *secret;   /* the job's 32 bytes; NULL when security is none                   */
+    const struct log *log;
+};
+
+/* The seven upcalls: messaging's side. */
+struct transport_up {
+    /* An authenticated peer wants a link that does not exist yet: zeroed memory for it with rank,
+     * epoch and owner set, or NULL to refuse it (unknown rank, closing, a dead incarnation). */
+    struct link *(*link)(struct transport *t, int rank, uint64_t epoch);
+    /* The link is usable; once, before any recv. l->epoch is the peer's, authenticated. */
+    void (*up)(struct link *l);
+    /* Carry these bytes to my counterpart's connect() over the control link. */
+    void (*tell)(struct link *l, const void *bytes, size_t len);
+    /* A message. Head and body are valid until return. Body bytes are contiguous. With lease not NULL
+     * the body may be kept: return TRANSPORT_PENDING and call lease->release later. 0: taken;
+     * < 0: the bytes break the protocol, the link must go. */
+    int (*recv)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                struct lease *lease);
+    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. */
+    void (*done)(struct link *l, uint64_t cookie, int status);
+    /* After TRANSPORT_AGAIN: sending may work again. May come without cause. */
+    void (*room)(struct link *l);
+    /* The last upcall of a link, exactly once for every connect() or link(): every cookie was done,
+     * every message that arrived was handed up. The link's memory is messaging's again when progress
+     * returns. status: 0 after DRAIN or a goodbye, else why; text in l->why. */
+    void (*down)(struct link *l, int status, enum gone gone);
+};
+
+struct lease {
+    void (*release)(struct lease *lease);
+};
+
+/* The base of a transport's own structure. */
+struct transport {
+    const struct transport_ops *ops;
+    const struct transport_up *up;
+    void *owner; /* messaging's */
+    struct transport_options opt;
+    /* filled by open: */
+    struct transport_caps caps;
+    uint8_t address[TRANSPORT_ADDRESS_MAX];
+    uint32_t address_len;
+    int fd; /* readable when progress has work, after arm; -1: none needed */
+    struct why why; /* of the last call that failed */
+};
+
+/* The base of a transport's own link. ops, transport and owner are set by messaging for both active
+ * and passive links; rank and epoch too (epoch 0 while an active one does not know it yet). */
+struct link {
+    const struct transport_ops *ops;
+    struct transport *transport;
+    void *owner; /* messaging's peer */
+    uint64_t epoch;
+    int rank;
+    struct why why; /* why it went down, for people */
+};
+
+/* Memory that rma works on. Whoever registers keeps the structure until dereg has returned 0. */
+struct region {
+    void *base;  /* mine; a peer's: a direct pointer when the transport can give one, else NULL */
+    size_t len;
+    uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
+    uint32_t key_len;
+    uint64_t id;   /* the transport's own */
+    void *private; /* likewise */
+};
+
+enum rma_kind { RMA_PUT, RMA_GET, RMA_ATOMIC };
+
+/* One one-sided operation. Messaging keeps it, unchanged, until it is done. */
+struct rma {
+    enum rma_kind kind;
+    void *local;                /* len bytes: source of a put, target of a get                   */
+    size_t len;                 /* may exceed every other limit: the transport cuts it           */
+    struct region *mine;        /* covers local; NULL if the transport does not need it          */
+    const struct region *peers; /* registered for this link                                      */
+    uint64_t offset;            /* into the peer's region; checked there                          */
+    uint64_t cookie;            /* of done                                                       */
+    /* the transport's own, while it is under way: */
+    struct list entry;
+    size_t progress;
+};
+
+/* The twelve operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
+struct transport_ops {
+    const char *name;
+    uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi */
+    size_t transport_size, link_size;
+
+    /* Probe, claim what is needed, fill caps, address and fd. No peer I/O. < 0: it cannot work here,
+     * t->why says why and what to do; nothing is left behind. */
+    int (*open)(struct transport *t);
+
+    /* Every link is down and every region deregistered. Bounded, cannot fail. */
+    void (*close)(struct transport *t);
+
+    /* Pure: would a link to the owner of this address work? >= 0 a score (higher is nearer), < 0 with the
+     * reason in why. Choosing and explaining both ask here. */
+    int (*reach)(struct transport *t, const void *address, size_t len, struct why *why);
+
+    /* Start a link. First call: the peer's address; later calls: what the counterpart told. Never
+     * blocks. Both sides may call at once: one link comes of it, for both (the lower rank's attempt
+     * survives). Ends in one `up`, or one `down` (after opt.config's setup deadline at the latest). */
+    int (*connect)(struct link *l, const void *bytes, size_t len);
+
+    /* End a link, see enum disconnect_how; `down` follows from progress. Allowed in any state after
+     * connect() or up.link(), and again with a harsher how. */
+    void (*disconnect)(struct link *l, enum disconnect_how how);
+
+    /* One message, all or nothing: hlen <= TRANSPORT_HEAD_MAX, blen <= caps.eager_max. Before `up` it
+     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region. */
+    int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                struct region *region, uint64_t cookie);
+
+    /* 0: the local memory is free again and the data is on its way. PENDING: until done. */
+    int (*rma)(struct link *l, struct rma *op);
+
+    /* 0 now, or done(cookie): every earlier rma on l is visible to the target's CPU. */
+    int (*flush)(struct link *l, uint64_t cookie);
+
+    /* l NULL: region->base, len are mine; write key and key_len. Else key, key_len and len are the peer's:
+     * make them usable on l. SINEW_EINVAL for a key that cannot be right. */
+    int (*reg)(struct transport *t, struct link *l, struct region *region);
+
+    /* 0: nothing remote can land there (or, for a peer's, be sent there) any more. AGAIN: not yet. */
+    int (*dereg)(struct transport *t, struct region *region);
+
+    /* Move data: l first (may be NULL), then the others, fairly. Returns the upcalls made, at most
+     * TRANSPORT_UPCALLS_MAX. Bounded; never blocks. */
+    int (*progress)(struct transport *t, struct link *l);
+
+    /* 0: t->fd fires on the next event. > 0: there is something already. */
+    int (*arm)(struct transport *t);
+};
+
+#endif
