@@ -140,13 +140,15 @@ int64_t job_now(struct job_rank *me)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-void job_yield(struct job_rank *me)
+void job_pause(struct job_rank *me, int64_t ns)
 {
     if (me->kind == JOB_SIM)
-        sim_compute(me->sim, 1000);
+        sim_compute(me->sim, ns);
     else
         sched_yield();
 }
+
+void job_yield(struct job_rank *me) { job_pause(me, 1000); }
 
 void job_await(struct job_rank *me, int word, int64_t value)
 {

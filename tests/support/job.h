@@ -75,8 +75,9 @@ void job_close(struct job_rank *me, struct sinew *s);
 /* Out of band, over the board: wait for all ranks; give each len bytes (at most 64) of every rank. */
 void job_barrier(struct job_rank *me);
 void job_allgather(struct job_rank *me, const void *mine, size_t len, void *all);
-/* Give others the processor; on sim, virtual time. For loops that wait on words. */
+/* Give others the processor; on sim, 1 us (or ns) of virtual time. For loops that wait on words. */
 void job_yield(struct job_rank *me);
+void job_pause(struct job_rank *me, int64_t ns);
 /* Wait until words[word] >= value. */
 void job_await(struct job_rank *me, int word, int64_t value);
 int64_t job_now(struct job_rank *me);
