@@ -2,3 +2,4 @@
 foreach(unit config frame handshake list log status text value wire)
   sinew_test(NAME ${unit} SOURCES unit/${unit}_test.c)
 endforeach()
+sinew_test(NAME fuzz-base SOURCES fuzz/base_fuzz.c)
