@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+sinew_test(NAME sim-messages SOURCES unit/sim_messages.c unit/sim_node.c LABELS unit sim)
