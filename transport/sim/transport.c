@@ -369,7 +369,7 @@ static int end_pump(struct end *e, int most)
     end_give_back_window(e);
     if (!e->port) return made;
     list_remove(&e->ready);
-    if (!list_empty(&e->inbox)) end_ready(e);
+    if (!list_empty(&e->inbox) || (e->room && e->state == END_UP)) end_ready(e);
     return made;
 }
 
