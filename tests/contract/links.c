@@ -11,7 +11,7 @@
 static void one_message_each_way(struct side *side, int rank)
 {
     peer_send(&side->peer[rank]);
-    SIDE_UNTIL(side, side->peer[rank].received == side->peer[rank].sent);
+    SIDE_UNTIL(side, side->peer[rank].received >= side->peer[rank].sent);
 }
 
 static void link_comes_up_once_on_both_sides(struct job_rank *me)
@@ -126,6 +126,7 @@ static void reach_answers_any_bytes_and_says_why_not(struct job_rank *me)
     side_open(&side, me);
     for (int r = 0; r < me->size; r++) {
         const struct peer *peer = &side.peer[r];
+        if (r == me->rank) continue; /* messages to oneself need no transport */
         int score = side.ops->reach(side.t, peer->address, peer->address_len, &why);
         if (score < 0) job_fail(me, __FILE__, __LINE__, "cannot reach rank %d: %s", r, why.text);
     }
@@ -211,8 +212,6 @@ static void open_and_close_leave_nothing(struct job_rank *me)
         struct side side;
         side_open(&side, me);
         side_end(&side);
-        atomic_store(&me->words[WORD_ROUND], 0);
-        job_barrier(me);
     }
 }
 

@@ -193,6 +193,8 @@ void side_open(struct side *side, struct job_rank *me)
     CHECK(me, side->staging != NULL);
     side->staging_region = (struct region){ .base = side->staging, .len = t->caps.eager_max };
     CHECK_OK(me, side->ops->reg(t, NULL, &side->staging_region));
+    /* Stable here: nobody counts on before all have met. */
+    side->rounds = atomic_load(&me->words[WORD_ROUND]) / me->size;
     side_meet(side);
 }
 

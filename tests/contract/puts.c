@@ -17,6 +17,7 @@ struct target {
     uint8_t *block, *memory;
     size_t len;
     struct region region; /* rank 1: mine; others: rank 1's */
+    bool deregistered;
 };
 
 struct key_record {
@@ -230,7 +231,8 @@ static void misuse_close(struct side *side, struct target *target)
     side_barrier(side);
     if (peer->link) side->ops->disconnect(peer->link, DISCONNECT_NOW);
     SIDE_UNTIL(side, peer->link == NULL);
-    SIDE_UNTIL(side, side->ops->dereg(side->t, &target->region) == 0);
+    if (!target->deregistered)
+        SIDE_UNTIL(side, side->ops->dereg(side->t, &target->region) == 0);
     free(target->block);
     side_end(side);
 }
@@ -294,8 +296,8 @@ static void nothing_lands_after_dereg(struct job_rank *me)
     side_barrier(&side);
     if (me->rank == 1) {
         /* A direct pointer holds it up until the other has let go; so it may be AGAIN for now. */
-        int status = side.ops->dereg(side.t, &target.region);
-        atomic_store(&me->words[0], status == 0 ? 1 : 2);
+        target.deregistered = side.ops->dereg(side.t, &target.region) == 0;
+        atomic_store(&me->words[0], target.deregistered ? 1 : 2);
     }
     SIDE_UNTIL(&side, atomic_load(&me->words[0]) != 0);
     if (me->rank == 0 && atomic_load(&me->words[0]) == 1)

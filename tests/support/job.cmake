@@ -2,8 +2,7 @@
 # Programs whose ranks are run by tests/support/job.h, on every transport.
 include_guard()
 
-add_library(test_support OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/support/job.c
-  ${CMAKE_CURRENT_SOURCE_DIR}/support/job_run.c ${CMAKE_CURRENT_SOURCE_DIR}/support/suite.c)
+add_library(test_support STATIC support/job.c support/job_run.c support/job_open.c support/suite.c)
 sinew_flags(test_support)
 
 # The thread sanitizer sees one process only, so there real ranks are threads.
@@ -14,8 +13,8 @@ else()
 endif()
 
 function(sinew_job_program name)
-  sinew_program(test-${name} ${ARGN} $<TARGET_OBJECTS:test_support>)
-  target_link_libraries(test-${name} PRIVATE ${CMOCKA_LIBRARY})
+  sinew_program(test-${name} ${ARGN})
+  target_link_libraries(test-${name} PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
   set_target_properties(test-${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endfunction()
@@ -26,6 +25,9 @@ function(sinew_job_test)
   cmake_parse_arguments(T "" "NAME;PROGRAM;TIMEOUT" "TRANSPORTS;ARGS;LABELS" ${ARGN})
   if(NOT T_TRANSPORTS)
     set(T_TRANSPORTS sim shm tcp)
+  endif()
+  if(NOT "long" IN_LIST T_LABELS)
+    list(APPEND T_LABELS always)
   endif()
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 120)

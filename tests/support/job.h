@@ -47,6 +47,7 @@ struct job_rank {
     const char *transport;
     const void *arg;
     struct sinew *s;      /* the last one opened by job_open(): its text is printed on failure */
+    const char *(*why)(struct sinew *s);
     struct sim_rank *sim; /* JOB_SIM only                                                      */
     struct job_board *board;
     _Atomic int64_t *words; /* JOB_WORDS of them, zero at first, shared by all ranks            */
@@ -59,7 +60,7 @@ struct job_rank {
 /* Run body on every rank. False after any failed CHECK, unexpected end or timeout; it was printed. */
 bool job_run(const struct job_options *options, void (*body)(struct job_rank *me));
 
-/* SINEW_TEST_SEED, or of the time; printed by the first call. */
+/* TEST_SEED, which ci/test takes from the commit, or 1; printed by the first call. */
 uint64_t job_seed(void);
 
 /* The words of a command line. job_kind_named: -1 for an unknown one. */

@@ -119,7 +119,7 @@ static int64_t now_ms(void)
 static void print_failure(const struct job *job)
 {
     const struct job_options *o = job->options;
-    fprintf(stderr, "%s\n    (%d ranks over %s, SINEW_TEST_SEED=%llu)\n", job->board->text, o->ranks,
+    fprintf(stderr, "%s\n    (%d ranks over %s, TEST_SEED=%llu)\n", job->board->text, o->ranks,
             o->transport, (unsigned long long)o->seed);
     fflush(stderr);
 }
