@@ -277,7 +277,7 @@ static int sim_transport_reg(struct transport *t, struct link *l, struct region 
 static int sim_transport_dereg(struct transport *t, struct region *region)
 {
     struct port *port = port_of(t);
-    return region_remove(port, region);
+    return port_region_remove(port, region);
 }
 
 /* ---- progress ----------------------------------------------------------------------------------- */
