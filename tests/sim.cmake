@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME sim-messages SOURCES unit/sim_messages.c unit/sim_node.c LABELS unit sim)
+sinew_test(NAME sim-links SOURCES unit/sim_links.c unit/sim_node.c LABELS unit sim)
