@@ -181,6 +181,7 @@ static void both_draining(struct node *n)
 {
     int other = 1 - n->rank;
     node_join(n, other);
+    compute_until(n, 100000);
     node_send_numbered(n, other, 10);
     transport_sim.disconnect(n->peer[other].link, DISCONNECT_DRAIN);
     CHECK(transport_sim.send(n->peer[other].link, "12345678", 8, NULL, 0, NULL, 0) < 0);
@@ -251,7 +252,7 @@ static void healing(struct node *n)
     while (n->peer[0].received == 0) node_progress(n);
     CHECK(sim_now(n->me) >= 10 * CONFIG_SECOND);
     while (n->peer[0].received < 200) node_progress(n);
-    CHECK(n->peer[0].downs == 0);
+    CHECK(n->peer[0].downs == 0 || n->peer[0].gone == GONE_LEFT);
 }
 
 static void test_what_a_cut_held_arrives_in_order_when_healed(void **state)
