@@ -181,23 +181,6 @@ static void loop_depend(struct build *b, struct section s)
     }
 }
 
-/* What is known of a straight run: which operations each one already follows. */
-struct run {
-    uint64_t follows[BUILD_MAX][(BUILD_MAX + 63) / 64];
-    uint32_t position[BUILD_MAX]; /* where each one went in the output */
-};
-
-static bool run_follows(const struct run *r, uint32_t y, uint32_t x)
-{
-    return r->follows[y][x / 64] >> (x % 64) & 1;
-}
-
-static void run_follow(struct run *r, uint32_t y, uint32_t x)
-{
-    for (uint32_t i = 0; i < (BUILD_MAX + 63) / 64; i++) r->follows[y][i] |= r->follows[x][i];
-    r->follows[y][x / 64] |= (uint64_t)1 << (x % 64);
-}
-
 static bool output_add(struct build *b, struct op *out, uint32_t *n, struct op op)
 {
     if (*n == BUILD_MAX) {
@@ -208,32 +191,89 @@ static bool output_add(struct build *b, struct op *out, uint32_t *n, struct op o
     return true;
 }
 
+/* A set of a section's operations. */
+struct set {
+    uint64_t bits[(BUILD_MAX + 63) / 64];
+};
+
+static void set_add(struct set *s, uint32_t i) { s->bits[i / 64] |= (uint64_t)1 << (i % 64); }
+
+static bool set_has(const struct set *s, uint32_t i) { return s->bits[i / 64] >> (i % 64) & 1; }
+
+static void set_join(struct set *s, const struct set *with)
+{
+    for (size_t i = 0; i < sizeof(s->bits) / sizeof(s->bits[0]); i++) s->bits[i] |= with->bits[i];
+}
+
+static bool set_within(const struct set *s, const struct set *whole)
+{
+    uint64_t outside = 0;
+    for (size_t i = 0; i < sizeof(s->bits) / sizeof(s->bits[0]); i++)
+        outside |= s->bits[i] & ~whole->bits[i];
+    return outside == 0;
+}
+
+/* What a straight run has put out so far: its operations, and the NOPs that join some of them. */
+struct run {
+    uint32_t n;
+    uint32_t op[BUILD_MAX];    /* in the section; BUILD_MAX for a NOP                        */
+    struct set done[BUILD_MAX]; /* what is done once this is: itself and what it follows      */
+};
+
+/* The operations before y that it conflicts with, and all that is done once they are. */
+static void run_conflicts(const struct build *b, struct section s, const struct run *run, uint32_t y,
+                          struct set *conflicts, struct set *before)
+{
+    memset(conflicts, 0, sizeof(*conflicts));
+    memset(before, 0, sizeof(*before));
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint32_t x = run->op[i];
+        if (x == BUILD_MAX || !ops_may_conflict(&b->op[s.first + x], &b->op[s.first + y])) continue;
+        set_add(conflicts, x);
+        set_join(before, &run->done[i]);
+    }
+}
+
+static bool run_put(struct build *b, struct run *run, uint32_t x, struct op op, struct op *out,
+                    uint32_t *n)
+{
+    if (!output_add(b, out, n, op)) return false;
+    memset(&run->done[run->n], 0, sizeof(run->done[0]));
+    run->op[run->n] = x;
+    for (int i = 0; i < 2; i++)
+        if (op.dep[i]) set_join(&run->done[run->n], &run->done[run->n - op.dep[i]]);
+    if (x != BUILD_MAX) set_add(&run->done[run->n], x);
+    run->n++;
+    return true;
+}
+
 static const struct op op_nop = { .word = OP_NOP };
 
-static void straight_run(struct build *b, struct section s, struct op *out, uint32_t *n)
+/* Put out operation y after what it conflicts with: at most two dependencies, NOPs join the others. An
+ * earlier NOP serves again when it joins nothing that y need not wait for. */
+static bool run_add(struct build *b, struct section s, struct run *run, uint32_t y, struct op *out,
+                    uint32_t *n)
 {
-    struct run run;
-    memset(&run, 0, sizeof(run));
-    for (uint32_t y = 0; y < s.n && !b->failure; y++) {
-        struct op op = b->op[s.first + y];
-        uint32_t on[2], deps = 0; /* output positions */
-        for (uint32_t x = y; x-- > 0;) {
-            if (run_follows(&run, y, x) || !ops_may_conflict(&b->op[s.first + x], &op)) continue;
-            run_follow(&run, y, x);
-            if (deps == 2) { /* one more: what was found so far is joined by a NOP */
-                struct op join = op_nop;
-                join.dep[0] = *n - on[0];
-                join.dep[1] = *n - on[1];
-                on[0] = *n;
-                deps = 1;
-                if (!output_add(b, out, n, join)) return;
-            }
-            on[deps++] = run.position[x];
+    struct set conflicts, before, met = { { 0 } };
+    uint32_t on[2], deps = 0;
+    run_conflicts(b, s, run, y, &conflicts, &before);
+    for (uint32_t i = run->n; i-- > 0;) {
+        uint32_t x = run->op[i];
+        if (x != BUILD_MAX ? !set_has(&conflicts, x) : !set_within(&run->done[i], &before)) continue;
+        if (set_within(&run->done[i], &met)) continue;
+        set_join(&met, &run->done[i]);
+        if (deps == 2) {
+            struct op join = op_nop;
+            for (int k = 0; k < 2; k++) join.dep[k] = run->n - on[k];
+            on[0] = run->n;
+            deps = 1;
+            if (!run_put(b, run, BUILD_MAX, join, out, n)) return false;
         }
-        for (uint32_t i = 0; i < deps; i++) op.dep[i] = *n - on[i];
-        run.position[y] = *n;
-        if (!output_add(b, out, n, op)) return;
+        on[deps++] = i;
     }
+    struct op op = b->op[s.first + y];
+    for (uint32_t k = 0; k < deps; k++) op.dep[k] = run->n - on[k];
+    return run_put(b, run, y, op, out, n);
 }
 
 static bool fence_needed(const struct build *b, uint32_t from, struct section s)
@@ -319,13 +359,13 @@ uint32_t build_finish(struct build *b, struct op out[BUILD_MAX])
             fenced = s.first;
             if (!output_add(b, out, &n, fence)) return 0;
         }
-        if (!s.loop) {
-            straight_run(b, s, out, &n);
-            continue;
-        }
-        loop_depend(b, s);
-        for (uint32_t i = s.first - 1; i < s.first + s.n; i++)
-            if (!output_add(b, out, &n, b->op[i])) return 0;
+        struct run run;
+        run.n = 0;
+        if (s.loop) loop_depend(b, s);
+        for (uint32_t i = s.loop ? s.first - 1 : s.first; i < s.first + s.n; i++)
+            if (s.loop ? !output_add(b, out, &n, b->op[i])
+                       : !run_add(b, s, &run, i - s.first, out, &n))
+                return 0;
     }
     if (n == 0) out[n++] = op_nop;
     return b->failure ? 0 : n;
