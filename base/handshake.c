@@ -6,9 +6,10 @@
  *        |------ a good hello, with a secret --> PROOF --- a good proof --> DONE
  *        '------ anything else -> REFUSED <---------'
  *
- * Each state wants a fixed number of bytes, so the end of the handshake is known before it is read and
- * nothing behind it is ever taken. The server proves first: an HMAC over a fresh nonce tells a stranger
- * nothing, and the client shows its own proof only to someone who has shown he knows the secret.
+ * Each state wants a fixed number of bytes, so the end of the handshake is known before it is read
+ * and nothing behind it is ever taken. The server proves first: an HMAC over a fresh nonce tells a
+ * stranger nothing, and the client shows its own proof only to someone who has shown he knows the
+ * secret.
  */
 #include "base/handshake.h"
 
@@ -38,7 +39,7 @@ struct hello {
     struct handshake_identity identity;
 };
 
-/* --- HMAC by libcrypto --------------------------------------------------------------------------- */
+/* --- HMAC by libcrypto ----------------------------------------------------------------------- */
 
 struct crypto {
     void *library;
@@ -70,7 +71,8 @@ static int crypto_open(struct crypto *c, struct why *why)
         crypto_find(c->library, "HMAC", &c->hmac))
         return 0;
     dlclose(c->library);
-    return why_set(why, SINEW_ENOTSUP, "libcrypto.so.3 has no HMAC or EVP_sha256: install OpenSSL 3");
+    return why_set(why, SINEW_ENOTSUP,
+                   "libcrypto.so.3 has no HMAC or EVP_sha256: install OpenSSL 3");
 }
 
 int handshake_hmac(const uint8_t key[32], const void *bytes, size_t len, uint8_t out[32],
@@ -105,7 +107,7 @@ static int make_proof(struct handshake *h, enum handshake_role by, uint8_t out[H
     return handshake_hmac(h->secret, message, sizeof(message), out, &h->why);
 }
 
-/* --- hellos -------------------------------------------------------------------------------------- */
+/* --- hellos ---------------------------------------------------------------------------------- */
 
 static uint8_t *hello_of(struct handshake *h, enum handshake_role role)
 {
@@ -160,9 +162,12 @@ static bool identity_possible(const struct handshake_identity *who)
 static const char *purpose_name(int purpose)
 {
     switch (purpose) {
-    case HANDSHAKE_LINK: return "a link between ranks";
-    case HANDSHAKE_LAUNCH: return "the launcher";
-    default: return "something unknown";
+    case HANDSHAKE_LINK:
+        return "a link between ranks";
+    case HANDSHAKE_LAUNCH:
+        return "the launcher";
+    default:
+        return "something unknown";
     }
 }
 
@@ -170,20 +175,23 @@ static const char *purpose_name(int purpose)
 static int check_form(struct handshake *h, const struct hello *hello)
 {
     if (memcmp(hello->magic, magic, sizeof(magic)) != 0)
-        return why_set(&h->why, SINEW_EPROTO, "the peer does not speak Sinew: something else "
-                                              "listens or connects at this address");
+        return why_set(&h->why, SINEW_EPROTO,
+                       "the peer does not speak Sinew: something else "
+                       "listens or connects at this address");
     if (hello->version_min > HANDSHAKE_VERSION_MAX || hello->version_max < HANDSHAKE_VERSION_MIN)
-        return why_set(&h->why, SINEW_EVERSION,
-                       "the peer speaks protocol versions %u to %u, this library %d to %d: run the same "
-                       "release of Sinew on all ranks",
-                       hello->version_min, hello->version_max, HANDSHAKE_VERSION_MIN,
-                       HANDSHAKE_VERSION_MAX);
+        return why_set(
+            &h->why, SINEW_EVERSION,
+            "the peer speaks protocol versions %u to %u, this library %d to %d: run the same "
+            "release of Sinew on all ranks",
+            hello->version_min, hello->version_max, HANDSHAKE_VERSION_MIN, HANDSHAKE_VERSION_MAX);
     if (hello->version_min > hello->version_max || (hello->flags & ~FLAG_SECRET) || hello->zero)
-        return why_set(&h->why, SINEW_EPROTO, "a malformed hello (versions %u to %u, flags 0x%x, 0x%x)",
+        return why_set(&h->why, SINEW_EPROTO,
+                       "a malformed hello (versions %u to %u, flags 0x%x, 0x%x)",
                        hello->version_min, hello->version_max, hello->flags, hello->zero);
     if (hello->role != (uint8_t)other(h->role))
-        return why_set(&h->why, SINEW_EPROTO, "the hello is of our own role: our bytes came back, or "
-                                              "both ends connected");
+        return why_set(&h->why, SINEW_EPROTO,
+                       "the hello is of our own role: our bytes came back, or "
+                       "both ends connected");
     return 0;
 }
 
@@ -192,10 +200,11 @@ static int check_secret(struct handshake *h, const struct hello *hello)
     bool theirs = hello->flags & FLAG_SECRET;
     if (theirs == h->has_secret) return 0;
     return why_set(&h->why, SINEW_EAUTH,
-                   theirs ? "rank %d asks for the job secret, which this process does not have: give "
-                            "the same secret and security to all ranks"
-                          : "rank %d comes without the job secret, which this process asks for: give "
-                            "the same secret and security to all ranks",
+                   theirs
+                       ? "rank %d asks for the job secret, which this process does not have: give "
+                         "the same secret and security to all ranks"
+                       : "rank %d comes without the job secret, which this process asks for: give "
+                         "the same secret and security to all ranks",
                    hello->identity.rank);
 }
 
@@ -214,15 +223,16 @@ static int check_identity(struct handshake *h, const struct hello *hello)
         return why_set(&h->why, SINEW_EPROTO, "the peer calls itself rank %d of %d", who->rank,
                        who->size);
     if (h->expect_rank >= 0 && who->rank != h->expect_rank)
-        return why_set(&h->why, SINEW_EAUTH, "rank %d answers where rank %d was expected: a stale "
-                                             "or wrong address",
+        return why_set(&h->why, SINEW_EAUTH,
+                       "rank %d answers where rank %d was expected: a stale "
+                       "or wrong address",
                        who->rank, h->expect_rank);
     if (h->expect_epoch && who->epoch != h->expect_epoch)
-        return why_set(&h->why, SINEW_EAUTH,
-                       "rank %d has epoch %016llx where %016llx was expected: another process is in "
-                       "its place",
-                       who->rank, (unsigned long long)who->epoch,
-                       (unsigned long long)h->expect_epoch);
+        return why_set(
+            &h->why, SINEW_EAUTH,
+            "rank %d has epoch %016llx where %016llx was expected: another process is in "
+            "its place",
+            who->rank, (unsigned long long)who->epoch, (unsigned long long)h->expect_epoch);
     return 0;
 }
 
@@ -234,7 +244,7 @@ static int check_hello(struct handshake *h, const struct hello *hello)
     return rc;
 }
 
-/* --- the states ---------------------------------------------------------------------------------- */
+/* --- the states ------------------------------------------------------------------------------ */
 
 static void queue(struct handshake *h, const uint8_t *bytes, size_t len)
 {
@@ -242,7 +252,10 @@ static void queue(struct handshake *h, const uint8_t *bytes, size_t len)
     h->out_len += len;
 }
 
-static void forget_secret(struct handshake *h) { explicit_bzero(h->secret, sizeof(h->secret)); }
+static void forget_secret(struct handshake *h)
+{
+    explicit_bzero(h->secret, sizeof(h->secret));
+}
 
 static int refuse(struct handshake *h, int status)
 {
@@ -256,7 +269,8 @@ static int finish(struct handshake *h)
 {
     struct hello hello = hello_decode(hello_of(h, other(h->role)));
     h->peer = hello.identity;
-    h->version = hello.version_max < HANDSHAKE_VERSION_MAX ? hello.version_max : HANDSHAKE_VERSION_MAX;
+    h->version =
+        hello.version_max < HANDSHAKE_VERSION_MAX ? hello.version_max : HANDSHAKE_VERSION_MAX;
     h->step = STEP_DONE;
     forget_secret(h);
     return 0;
@@ -313,8 +327,8 @@ int handshake_begin(struct handshake *h, enum handshake_role role, const struct 
     h->expect_epoch = expect_epoch;
     h->has_secret = secret;
     if (!identity_possible(mine))
-        return refuse(h, why_set(&h->why, SINEW_EINVAL, "rank %d of %d cannot be", mine->rank,
-                                 mine->size));
+        return refuse(
+            h, why_set(&h->why, SINEW_EINVAL, "rank %d of %d cannot be", mine->rank, mine->size));
     if (secret) {
         struct crypto c;
         int rc = crypto_open(&c, &h->why);
@@ -345,9 +359,12 @@ void handshake_sent(struct handshake *h, size_t len)
 size_t handshake_wants(const struct handshake *h)
 {
     switch (h->step) {
-    case STEP_HELLO: return HANDSHAKE_HELLO - h->in_len;
-    case STEP_PROOF: return HANDSHAKE_PROOF - h->in_len;
-    default: return 0;
+    case STEP_HELLO:
+        return HANDSHAKE_HELLO - h->in_len;
+    case STEP_PROOF:
+        return HANDSHAKE_PROOF - h->in_len;
+    default:
+        return 0;
     }
 }
 

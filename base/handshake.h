@@ -4,26 +4,26 @@
 /*
  * handshake.h - mutual authentication over a byte stream, with no I/O of its own
  *
- * Both ends prove that they know the job secret (HMAC-SHA-256, RFC 2104, over the whole transcript: both
- * hellos with versions, purpose, ranks, size, epochs and nonces), before any other byte is parsed. The
- * proofs of the two directions differ, so a reflected one is refused. Without a secret (security none) the
- * hellos are exchanged and checked, and nothing is proven.
+ * Both ends prove that they know the job secret (HMAC-SHA-256, RFC 2104, over the whole transcript:
+ * both hellos with versions, purpose, ranks, size, epochs and nonces), before any other byte is
+ * parsed. The proofs of the two directions differ, so a reflected one is refused. Without a secret
+ * (security none) the hellos are exchanged and checked, and nothing is proven.
  *
- *      client                         server
- *      hello (64 bytes)        ->
- *                              <-     hello (64), with a secret also proof (32)
+ *      client                          server
+ *      hello (64 bytes)         ->
+ *                               <-     hello (64), with a secret also proof (32)
  *      with a secret proof (32) ->
  *
  *  hello, little-endian
- *  byte  0        8         10        12     13        14      15    16     20     24      32
- *        | magic  | min ver | max ver | role | purpose | flags | 0   | rank | size | epoch | nonce (32) |
+ *  byte 0       8         10        12     13        14      15  16     20     24      32
+ *       | magic | min ver | max ver | role | purpose | flags | 0 | rank | size | epoch | nonce (32) |
  *
- *  flags bit 0: the sender has a secret. proof = HMAC(secret, label of the direction, both hellos, the
- *  client's first). Versions are chosen as the highest both know; as both ranges are proven, nobody
- *  between can talk the two down.
+ *  flags bit 0: the sender has a secret. proof = HMAC(secret, label of the direction in 32 bytes,
+ *  both hellos, the client's first). The version is the highest both know; as both ranges are
+ *  proven, nobody in between can talk the two down.
  *
- *  A server that refuses a hello still has its own to send (never a proof): with it the other end can say
- *  the reason too. The secret is wiped when the outcome is known.
+ *  A server that refuses a hello still has its own to send (never a proof): with it the other end
+ *  can say the reason too. The secret is wiped when the outcome is known.
  *
  * libcrypto is opened (dlopen) at the first handshake with a secret; not found is SINEW_ENOTSUP.
  */
@@ -54,7 +54,7 @@ struct handshake {
     bool has_secret;
     uint8_t secret[32];
     struct handshake_identity mine, peer; /* peer: valid when done, zero before */
-    int expect_rank;                      /* -1: whoever proves himself; else any other is refused */
+    int expect_rank;                      /* -1: whoever proves himself; others are refused */
     uint64_t expect_epoch;                /* 0: any */
     uint8_t transcript[HANDSHAKE_BUFFER]; /* both hellos, client's first */
     uint8_t in[HANDSHAKE_BUFFER], out[HANDSHAKE_BUFFER];
@@ -62,8 +62,8 @@ struct handshake {
     struct why why;
 };
 
-/* secret NULL: none. The structure must not be moved afterwards. < 0: SINEW_EINVAL for an impossible
- * identity, SINEW_EIO no randomness, SINEW_ENOTSUP no libcrypto; h->why says which. */
+/* secret NULL: none. The structure must not be moved afterwards. < 0: SINEW_EINVAL for an
+ * impossible identity, SINEW_EIO no randomness, SINEW_ENOTSUP no libcrypto; h->why says which. */
 int handshake_begin(struct handshake *h, enum handshake_role role, const struct world *world,
                     const uint8_t *secret, const struct handshake_identity *mine, int expect_rank,
                     uint64_t expect_epoch);
@@ -72,8 +72,8 @@ int handshake_begin(struct handshake *h, enum handshake_role role, const struct 
 size_t handshake_output(struct handshake *h, const void **bytes);
 void handshake_sent(struct handshake *h, size_t len);
 
-/* How many bytes at most the handshake wants next: read no more than this, what follows is not its.
- * 0 when the outcome is known. */
+/* How many bytes at most the handshake wants next: read no more than this, what follows is not
+ * its. 0 when the outcome is known. */
 size_t handshake_wants(const struct handshake *h);
 
 /* Bytes that came. 0: done, both ends are who they say (output may still be waiting);
