@@ -7,21 +7,22 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* What glows, in spots; a spot is as many cells as fit the plate. */
-enum { WORD_WIDTH = 29, WORD_HEIGHT = 7, WORD_MARGIN = 3 };
+/* What glows, in spots; a spot is as many cells as fit the plate, and hot in its middle. */
+enum { WORD_WIDTH = 33, WORD_HEIGHT = 7, WORD_MARGIN = 3 };
 static const char *const word[WORD_HEIGHT] = {
-    ".####.#####.#...#.#####.#...#",
-    "#.......#...##..#.#.....#...#",
-    "#.......#...##..#.#.....#...#",
-    ".###....#...#.#.#.####..#.#.#",
-    "....#...#...#..##.#.....#.#.#",
-    "....#...#...#..##.#.....##.##",
-    "####..#####.#...#.#####.#...#",
+    ".####..#####..#...#..#####..#...#",
+    "#........#....##..#..#......#...#",
+    "#........#....##..#..#......#...#",
+    ".###.....#....#.#.#..####...#.#.#",
+    "....#....#....#..##..#......#.#.#",
+    "....#....#....#..##..#......##.##",
+    "####...#####..#...#..#####..#...#",
 };
 
 /* The place of the word on the plate, in cells. */
 struct word_place {
     int x, y, spot_width, spot_height;
+    int cold_x, cold_y; /* cells of a spot that are not hot, at its left and right, top and bottom */
 };
 
 static struct word_place word_place(const struct heat_grid *grid)
@@ -32,6 +33,8 @@ static struct word_place word_place(const struct heat_grid *grid)
     if (at.spot_width < 1) at.spot_width = 1;
     if (at.spot_height < 1) at.spot_height = 1;
     if (at.spot_height > 2 * at.spot_width) at.spot_height = 2 * at.spot_width;
+    at.cold_x = at.spot_width / 4;
+    at.cold_y = at.spot_height / 4;
     at.x = (grid->width - WORD_WIDTH * at.spot_width) / 2;
     at.y = (grid->height - WORD_HEIGHT * at.spot_height) / 2;
     return at;
@@ -42,7 +45,10 @@ bool heat_is_source(const struct heat_grid *grid, int x, int y)
     struct word_place at = word_place(grid);
     if (x < at.x || y < at.y) return false;
     int column = (x - at.x) / at.spot_width, row = (y - at.y) / at.spot_height;
-    return column < WORD_WIDTH && row < WORD_HEIGHT && word[row][column] == '#';
+    if (column >= WORD_WIDTH || row >= WORD_HEIGHT || word[row][column] != '#') return false;
+    int inside_x = (x - at.x) % at.spot_width, inside_y = (y - at.y) % at.spot_height;
+    return inside_x >= at.cold_x && inside_x < at.spot_width - at.cold_x &&
+           inside_y >= at.cold_y && inside_y < at.spot_height - at.cold_y;
 }
 
 static int clamp(int value, int least, int most)
@@ -54,8 +60,10 @@ static int clamp(int value, int least, int most)
 static void heat_spot(const struct heat_block *b, double *cells, int x, int y,
                       const struct word_place *at)
 {
-    int x0 = clamp(x, b->x0, b->x1), x1 = clamp(x + at->spot_width, b->x0, b->x1);
-    int y0 = clamp(y, b->y0, b->y1), y1 = clamp(y + at->spot_height, b->y0, b->y1);
+    int x0 = clamp(x + at->cold_x, b->x0, b->x1);
+    int x1 = clamp(x + at->spot_width - at->cold_x, b->x0, b->x1);
+    int y0 = clamp(y + at->cold_y, b->y0, b->y1);
+    int y1 = clamp(y + at->spot_height - at->cold_y, b->y0, b->y1);
     for (int row = y0; row < y1; row++)
         for (int column = x0; column < x1; column++)
             *heat_cell(b, cells, column - b->x0, row - b->y0) = 1.0;
