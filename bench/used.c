@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * used.c - which transports carried the data: what sinew_explain() says, not what was asked for
+ *
+ * Its text has a line "  NAME: in use" for a peer that was met. Peers that this rank never met carried
+ * nothing of it and are left out.
  */
 #include "perf.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The name in the line "chosen: NAME …"; 0 when there is none. */
-static int used_chosen(const char *text, char name[16])
+enum { NAME_MAX_LEN = 16, TEXT_MAX = 8192 };
+
+static bool used_find(const char *text, char name[NAME_MAX_LEN])
 {
-    const char *at = strstr(text, "chosen: ");
-    return at ? sscanf(at, "chosen: %15[a-z0-9]", name) == 1 : 0;
+    const char *mark = strstr(text, ": in use\n"), *at = mark;
+    if (!mark) return false;
+    while (at > text && at[-1] != ' ' && at[-1] != '\n') at--;
+    snprintf(name, NAME_MAX_LEN, "%.*s", (int)(mark - at), at);
+    return true;
 }
 
 static void used_add(char out[PERF_TRANSPORT_MAX], const char *name)
@@ -23,12 +30,12 @@ static void used_add(char out[PERF_TRANSPORT_MAX], const char *name)
 
 void used_transports(const struct perf *p, size_t bytes, char out[PERF_TRANSPORT_MAX])
 {
-    char text[4096], name[16];
+    char text[TEXT_MAX], name[NAME_MAX_LEN];
     out[0] = '\0';
     for (int rank = 0; rank < p->size; rank++) {
         if (rank == p->rank) continue;
         perf_check(p, sinew_explain(p->world, rank, bytes, text, sizeof(text), NULL), "explain");
-        used_add(out, used_chosen(text, name) ? name : "unknown");
+        if (used_find(text, name)) used_add(out, name);
     }
-    if (p->size == 1) used_add(out, "self");
+    if (!out[0]) used_add(out, p->size == 1 ? "self" : "none");
 }
