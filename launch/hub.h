@@ -48,4 +48,7 @@ struct hub {
     struct why why;
 };
 
+void hub_close(struct hub *h);
+int hub_finish(struct hub *h, int64_t until);
+
 #endif

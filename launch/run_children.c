@@ -34,7 +34,7 @@ static void bind_core(int rank)
     cpu_set_t allowed, one;
     if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0) return;
     int nth = rank % CPU_COUNT(&allowed);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &allowed) || nth-- > 0) continue;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);

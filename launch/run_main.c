@@ -234,7 +234,7 @@ static void ask(struct questions *q, int fd, short events, enum asker asker, voi
 
 static void ask_source(struct questions *q, struct source *s)
 {
-    if (!sink_full(s->sink)) ask(q, s->fd, POLLIN, ASK_SOURCE, s);
+    if (s->fd >= 0 && !sink_full(s->sink)) ask(q, s->fd, POLLIN, ASK_SOURCE, s);
 }
 
 /* The terminal's input is read only while we are its foreground: a job in the background is not stopped
