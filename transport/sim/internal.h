@@ -262,7 +262,7 @@ void put_cancel_all(struct end *e, int status); /* what has not left e will not 
 void put_free(struct end *e);
 int region_register(struct port *port, struct region *r);
 int region_check(struct end *e, struct region *r);
-int region_remove(struct port *port, struct region *r);
+int port_region_remove(struct port *port, struct region *r);
 
 /* launch.c ---------------------------------------------------------------------------------------- */
 void launch_tell_death(struct sim *s, int rank, int64_t time);

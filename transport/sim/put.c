@@ -95,7 +95,7 @@ int region_check(struct end *e, struct region *r)
     return 0;
 }
 
-int region_remove(struct port *port, struct region *r)
+int port_region_remove(struct port *port, struct region *r)
 {
     if (r->private != port) return 0;
     struct registration *mine = registration_find(port, (uint32_t)r->id, (uint32_t)(r->id >> 32));
