@@ -13,29 +13,6 @@
 
 #include "tests/unit/sim_node.h"
 
-/* Ports are numbered in the order in which they are opened; a node per rank opened first, behind the
- * fence, is found by asking everyone. */
-static struct launch *meet(struct node *n, struct sim_rank *me, uint32_t ports[])
-{
-    struct launch *l;
-    node_open(n, me);
-    CHECK(sim_launch(me, &l) == 0);
-    CHECK(l->ops->put(l, n->t->address, n->t->address_len) == 0);
-    CHECK(l->ops->fence(l, INT64_MAX) == 0);
-    for (int i = 0; i < n->size; i++) {
-        uint8_t record[LAUNCH_RECORD_MAX];
-        CHECK(l->ops->get(l, i, record) == (int)n->t->address_len);
-        ports[i] = (uint32_t)record[8] | (uint32_t)record[9] << 8;
-    }
-    return l;
-}
-
-static void part(struct node *n, struct launch *l)
-{
-    node_close(n);
-    l->ops->close(l);
-}
-
 /* ---- everyone to everyone ---- */
 
 struct storm {
@@ -55,12 +32,11 @@ static void storm_message(struct node *n, int from, const void *body, size_t len
 static void storm_body(struct sim_rank *me, void *arg)
 {
     struct storm *storm = arg;
-    struct node *n = malloc(sizeof(*n));
-    uint32_t ports[NODE_RANKS_MAX];
-    struct launch *l = meet(n, me, ports);
+    struct node *n = node_new(me);
+    node_meet(n, me);
     n->on_message = storm_message;
     for (int i = 0; i < n->size; i++)
-        if (i > n->rank) CHECK(node_connect(n, i, ports[i]) == 0);
+        if (i > n->rank) CHECK(node_connect(n, i) == 0);
     for (int i = 0; i < n->size; i++)
         while (i != n->rank && n->peer[i].ups == 0) node_progress(n);
     for (uint64_t k = 0; k < storm->each; k++)
@@ -69,8 +45,8 @@ static void storm_body(struct sim_rank *me, void *arg)
     while (n->received < storm->each * (uint64_t)(n->size - 1)) node_progress(n);
     storm->received += n->received;
     storm->order = (storm->order ^ (uint64_t)sim_now(me)) * 0x100000001b3u + (uint64_t)n->rank;
-    part(n, l);
-    free(n);
+    node_part(n);
+    node_free(n);
 }
 
 static struct sim_result storm_run(struct storm *storm, int ranks, uint64_t seed)

@@ -138,15 +138,45 @@ void node_close(struct node *n)
     world_release(n->world, n->t, transport_sim.transport_size);
 }
 
-int node_connect(struct node *n, int rank, uint32_t port)
+struct node *node_new(struct sim_rank *me)
 {
-    uint8_t address[20];
-    wire_put32(address, 0x306d4973u);
-    wire_put32(address + 4, (uint32_t)rank);
-    wire_put32(address + 8, port);
-    wire_put64(address + 12, (uint64_t)rank + 1000);
+    struct node *n = world_allocate(sim_world(me), sizeof(*n));
+    CHECK(n);
+    return n;
+}
+
+void node_free(struct node *n)
+{
+    world_release(sim_world(n->me), n, sizeof(*n));
+}
+
+void node_meet(struct node *n, struct sim_rank *me)
+{
+    node_open(n, me);
+    CHECK(sim_launch(me, &n->launch) == 0);
+    const struct launch_ops *ops = n->launch->ops;
+    CHECK(ops->put(n->launch, n->t->address, n->t->address_len) == 0);
+    CHECK(ops->fence(n->launch, INT64_MAX) == 0);
+    for (int i = 0; i < n->size; i++) n->address_len = ops->get(n->launch, i, n->address[i]);
+    CHECK(n->address_len == (int)n->t->address_len);
+}
+
+void node_part(struct node *n)
+{
+    node_close(n);
+    n->launch->ops->close(n->launch);
+}
+
+int node_connect(struct node *n, int rank)
+{
     struct link *l = make_link(n, rank, 0);
-    return transport_sim.connect(l, address, sizeof(address));
+    return transport_sim.connect(l, n->address[rank], (size_t)n->address_len);
+}
+
+void node_join(struct node *n, int rank)
+{
+    if (n->rank < rank) CHECK(node_connect(n, rank) == 0);
+    while (n->peer[rank].ups == 0) node_progress(n);
 }
 
 void node_progress(struct node *n)

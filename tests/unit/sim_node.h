@@ -42,12 +42,20 @@ struct node {
     int done_count;
     uint64_t received;
     void (*on_message)(struct node *n, int from, const void *body, size_t len);
+    struct launch *launch;
+    uint8_t address[NODE_RANKS_MAX][LAUNCH_RECORD_MAX];
+    int address_len;
     struct node_peer peer[NODE_RANKS_MAX];
 };
 
+struct node *node_new(struct sim_rank *me); /* in the rank's arena */
+void node_free(struct node *n);
 void node_open(struct node *n, struct sim_rank *me);
 void node_close(struct node *n); /* every link that is left is drained */
-int node_connect(struct node *n, int rank, uint32_t port);
+void node_meet(struct node *n, struct sim_rank *me); /* node_open, and everyone's address by the launcher */
+void node_part(struct node *n);                      /* node_close, and leave the launcher */
+int node_connect(struct node *n, int rank);
+void node_join(struct node *n, int rank); /* connect from the lower rank, wait on both until up */
 void node_progress(struct node *n); /* once; sleeps when there was nothing */
 bool node_up(struct node *n, int rank); /* progress until up or down */
 void node_until_down(struct node *n, int rank);

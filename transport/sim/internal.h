@@ -80,6 +80,7 @@ struct sim_rank {
     int rank;
     enum activity activity;
     bool doomed;        /* crashed: leaves when it gets the baton              */
+    bool vanished;      /* ended without closing what it had open              */
     int64_t now;        /* its own clock                                       */
     int64_t idle_since; /* when something last went right: for the report      */
     struct event wake;

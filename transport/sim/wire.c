@@ -263,7 +263,7 @@ static void request_arrive(struct sim *s, struct parcel *p)
         rank_rouse(port->rank);
         return;
     }
-    bool died = s->ranks[to->rank].activity == ENDED || s->ranks[to->rank].doomed;
+    bool died = s->ranks[to->rank].vanished;
     snprintf(text, sizeof(text), "rank %d %s", to->rank, died ? "is dead" : "has left");
     end_reset_peer(to, s->now + s->opt.latency_ns, SINEW_EPEER, died ? GONE_DIED : GONE_LEFT, text);
     parcel_free(p);
@@ -443,6 +443,7 @@ void rank_vanish(struct sim_rank *r, int64_t now, bool launcher_knows)
     struct sim *s = r->sim;
     char text[64];
     int64_t time = now + s->opt.detect_ns;
+    r->vanished = true;
     snprintf(text, sizeof(text), "rank %d died", r->rank);
     while (!list_empty(&r->ports))
         port_close(LIST_OWNER(r->ports.next, struct port, entry), GONE_DIED, time, text);
