@@ -216,7 +216,7 @@ int put_start(struct end *e, struct rma *op, int64_t now)
     return TRANSPORT_PENDING;
 }
 
-void put_land(struct parcel *fragment)
+void sim_put_land(struct parcel *fragment)
 {
     struct put *p = fragment->put;
     struct end *to = &fragment->channel->end[fragment->to];
