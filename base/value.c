@@ -54,11 +54,11 @@ static bool take_fraction(const char **at, int64_t factor, int64_t *value)
     int64_t divisor = 1, digits = 0;
     if (!is_digit(*++*at)) return false;
     for (; is_digit(**at); ++*at) {
-        if (divisor > 1000000000) return false;
+        if (divisor > 100000000) return false;
         divisor *= 10;
         digits = digits * 10 + (**at - '0');
     }
-    if (digits * factor % divisor) return false; /* < 10^10 * 2^30: no overflow */
+    if (digits * factor % divisor) return false; /* < 10^9 * 2^30: no overflow */
     *value = digits * factor / divisor;
     return true;
 }
