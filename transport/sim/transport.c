@@ -168,12 +168,11 @@ static void disconnect_dead(struct end *e)
     char text[64];
     snprintf(text, sizeof(text), "rank %d is dead", peer->rank);
     if (e->state == END_DYING) return;
-    if (e->state == END_CONNECTING || end_is_cut(e)) {
+    end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, "taken for dead");
+    if (e->state == END_CONNECTING || end_is_cut(e))
         end_down(e, SINEW_EPEER, GONE_DIED, "%s", text);
-        end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, text);
-    } else {
+    else
         end_reset_peer(peer, me->now, SINEW_EPEER, GONE_DIED, text);
-    }
 }
 
 static void sim_transport_disconnect(struct link *l, enum disconnect_how how)
