@@ -119,7 +119,7 @@ static int address_read(struct transport *t, const void *bytes, size_t len, stru
 
 static int sim_transport_reach(struct transport *t, const void *address, size_t len, struct why *why)
 {
-    struct address a;
+    struct address a = { 0 };
     int status = address_read(t, address, len, &a, why);
     return status < 0 ? SINEW_EUNREACHABLE : 1;
 }
@@ -131,7 +131,7 @@ static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
     struct port *port = port_of(l->transport);
     struct sim_rank *me = port->rank;
     struct sim *s = me->sim;
-    struct address a;
+    struct address a = { 0 };
     int status = address_read(l->transport, bytes, len, &a, &l->why);
     if (status < 0) return status;
     if (end_of(l) || port_end_to(port, a.rank))
