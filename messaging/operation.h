@@ -45,6 +45,8 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence);
 struct operation_ops {
     /* Begin a round. 0: finished; > 0: operation_end() will be called, from inside progress; < 0: failed. */
     int (*start)(void *state, struct sinew_request *request);
+    /* The deadline has passed: end soon, with operation_end(); from inside progress or a wait. */
+    void (*cancel)(void *state, int status);
     /* The request is gone (consumed, or freed when persistent): the state may be released. Every
      * successful operation_run() ends in exactly one. */
     void (*release)(void *state);
