@@ -34,26 +34,52 @@ int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
     return receive_start(team, buf, cap, &match, key->digest, NULL, c, &r);
 }
 
+static bool belongs(const struct sinew_request *r, uint32_t team, uint32_t sequence)
+{
+    return r->space == SPACE_COLLECTIVE && r->key.team == team && r->key.tag == sequence;
+}
+
+/* From a list of requests linked by `entry`, those of this collective. */
+static void collect(struct list *from, uint32_t team, uint32_t sequence, struct list *to)
+{
+    struct list *next;
+    for (struct list *l = from->next; l != from; l = next) {
+        struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
+        next = l->next;
+        if (!belongs(r, team, sequence)) continue;
+        list_remove(&r->entry);
+        list_append(to, &r->entry);
+    }
+}
+
+static void collect_asking(struct peer *p, uint32_t team, uint32_t sequence, struct list *to)
+{
+    for (struct list *l = p->attached.next; l != &p->attached; l = l->next) {
+        struct sinew_request *r = LIST_OWNER(l, struct sinew_request, attached);
+        if (r->kind == REQUEST_SEND && r->state == STATE_ASKING && belongs(r, team, sequence))
+            list_append(to, &r->entry);
+    }
+}
+
 void collective_cancel(struct sinew_team *team, uint32_t sequence)
 {
     struct sinew *s = team->core->context;
+    uint32_t id = team->core->id;
     struct list cancelled;
     list_init(&cancelled);
-    for (int i = 0; i < MATCH_BUCKETS; i++) {
-        struct list *next;
-        for (struct list *l = s->match.posted[i].next; l != &s->match.posted[i]; l = next) {
-            struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
-            next = l->next;
-            if (r->space != SPACE_COLLECTIVE || r->key.team != team->core->id ||
-                r->key.tag != sequence)
-                continue;
-            match_unpost(r);
-            list_append(&cancelled, &r->entry);
-        }
+    for (int i = 0; i < MATCH_BUCKETS; i++) collect(&s->match.posted[i], id, sequence, &cancelled);
+    for (int i = 0; i < team->core->size; i++) {
+        struct peer *p = s->peer[team_world_rank(team->core, i)];
+        if (!p) continue;
+        collect(&p->queue[SPACE_COLLECTIVE], id, sequence, &cancelled);
+        collect_asking(p, id, sequence, &cancelled);
     }
     struct list *entry;
-    while ((entry = list_take(&cancelled)))
-        request_end(LIST_OWNER(entry, struct sinew_request, entry), SINEW_ECANCELED);
+    while ((entry = list_take(&cancelled))) {
+        struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
+        if (r->parked) self_withdraw(r);
+        request_end(r, SINEW_ECANCELED);
+    }
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */

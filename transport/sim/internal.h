@@ -256,13 +256,13 @@ struct registration {
 int put_start(struct end *e, struct rma *op, int64_t now);
 int put_flush(struct end *e, uint64_t cookie);
 void put_flushed(struct end *e, uint64_t upto);
-void put_land(struct parcel *fragment);       /* arrived, at an open end */
+void sim_put_land(struct parcel *fragment);       /* arrived, at an open end */
 void put_lose(struct parcel *fragment);       /* will never land          */
 void put_cancel_all(struct end *e, int status); /* what has not left e will not */
 void put_free(struct end *e);
 int region_register(struct port *port, struct region *r);
 int region_check(struct end *e, struct region *r);
-int region_remove(struct port *port, struct region *r);
+int port_region_remove(struct port *port, struct region *r);
 
 /* launch.c ---------------------------------------------------------------------------------------- */
 void launch_tell_death(struct sim *s, int rank, int64_t time);

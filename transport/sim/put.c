@@ -95,7 +95,7 @@ int region_check(struct end *e, struct region *r)
     return 0;
 }
 
-int region_remove(struct port *port, struct region *r)
+int port_region_remove(struct port *port, struct region *r)
 {
     if (r->private != port) return 0;
     struct registration *mine = registration_find(port, (uint32_t)r->id, (uint32_t)(r->id >> 32));
@@ -216,7 +216,7 @@ int put_start(struct end *e, struct rma *op, int64_t now)
     return TRANSPORT_PENDING;
 }
 
-void put_land(struct parcel *fragment)
+void sim_put_land(struct parcel *fragment)
 {
     struct put *p = fragment->put;
     struct end *to = &fragment->channel->end[fragment->to];

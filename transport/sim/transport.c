@@ -277,7 +277,7 @@ static int sim_transport_reg(struct transport *t, struct link *l, struct region 
 static int sim_transport_dereg(struct transport *t, struct region *region)
 {
     struct port *port = port_of(t);
-    return region_remove(port, region);
+    return port_region_remove(port, region);
 }
 
 /* ---- progress ----------------------------------------------------------------------------------- */
@@ -369,7 +369,7 @@ static int end_pump(struct end *e, int most)
     end_give_back_window(e);
     if (!e->port) return made;
     list_remove(&e->ready);
-    if (!list_empty(&e->inbox)) end_ready(e);
+    if (!list_empty(&e->inbox) || (e->room && e->state == END_UP)) end_ready(e);
     return made;
 }
 

@@ -308,7 +308,7 @@ static bool parcel_deliver(struct sim *s, struct parcel *p)
         end_ready(e);
         return true;
     case PARCEL_FRAGMENT:
-        if (end_takes(e)) put_land(p);
+        if (end_takes(e)) sim_put_land(p);
         else put_lose(p);
         return false;
     case PARCEL_CREDIT: credit_arrive(e, p->cost); return false;
