@@ -64,7 +64,7 @@ static void link_release(struct shm_link *l)
     list_remove(&l->of_ending);
 }
 
-void link_end(struct shm_link *l, int status, enum gone gone, bool drains)
+void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
 {
     struct shm_transport *t = shm_of_link(l);
     if (l->state == SHM_DOWN || (l->state == SHM_ENDING && (drains || !l->drains))) return;
@@ -84,7 +84,7 @@ void link_process_ended(struct shm_link *l)
 {
     why_set(&l->base.why, 0, "rank %d has died: its process %d is gone (pidfd)", l->base.rank,
             (int)l->pid);
-    link_end(l, SINEW_EPEER, GONE_DIED, true);
+    shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
 }
 
 void link_socket_ended(struct shm_link *l)
@@ -98,7 +98,7 @@ void link_socket_ended(struct shm_link *l)
     }
     why_set(&l->base.why, 0, "rank %d closed its socket without a goodbye", l->base.rank);
     if (l->pidfd < 0)
-        link_end(l, SINEW_EPEER, GONE_DIED, true);
+        shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
     else if (!l->grace_until)
         l->grace_until = shm_now(t) + SHM_GRACE_NS;
 }
@@ -138,7 +138,7 @@ static int link_break(struct shm_link *l, const char *what)
 {
     why_set(&l->base.why, 0, "rank %d broke the protocol of the shared rings: %s", l->base.rank,
             what);
-    link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+    shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
     return SINEW_EPROTO;
 }
 
@@ -187,7 +187,7 @@ static int link_deliver(struct shm_link *l, const struct ring_message *m, int *u
         return link_break(l, "a message was refused");
     case SHM_PUT:
         if (put_land(l, m) == 0) return 0;
-        link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+        shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
         return SINEW_EPROTO;
     case SHM_BYE:
         l->peer_left = true;
@@ -245,7 +245,7 @@ static int link_push(struct shm_link *l, int *budget)
     }
     if (l->state == SHM_DRAINING && list_empty(&l->puts) && list_empty(&l->flushes) &&
         link_publish(l, RING_LAST, SHM_BYE, NULL, 0, NULL, 0) == 0)
-        link_end(l, 0, GONE_LEFT, true);
+        shm_link_end(l, 0, GONE_LEFT, true);
     return upcalls;
 }
 
@@ -260,7 +260,7 @@ int link_poll(struct shm_link *l, int *budget)
     int upcalls = link_receive(l, budget);
     if (__builtin_expect(l->peer_left, 0)) {
         why_set(&l->base.why, 0, "rank %d has left", l->base.rank);
-        link_end(l, 0, GONE_LEFT, false);
+        shm_link_end(l, 0, GONE_LEFT, false);
         return upcalls;
     }
     bool waits = l->wants_room || !list_empty(&l->puts) || l->state == SHM_DRAINING;
@@ -306,16 +306,16 @@ void shm_disconnect(struct link *base, enum disconnect_how how)
         if (l->state == SHM_UP)
             l->state = SHM_DRAINING;
         else if (l->state < SHM_UP)
-            link_end(l, 0, GONE_LEFT, false);
+            shm_link_end(l, 0, GONE_LEFT, false);
         return;
     }
     if (how == DISCONNECT_DEAD) {
         if (l->state != SHM_ENDING)
             why_set(&base->why, 0, "rank %d is known to be dead", base->rank);
-        link_end(l, SINEW_EPEER, GONE_DIED, has_rings);
+        shm_link_end(l, SINEW_EPEER, GONE_DIED, has_rings);
         return;
     }
     if (l->state != SHM_ENDING)
         why_set(&base->why, 0, "this rank dropped its link to rank %d", base->rank);
-    link_end(l, SINEW_ECANCELED, GONE_BROKEN, false);
+    shm_link_end(l, SINEW_ECANCELED, GONE_BROKEN, false);
 }

@@ -130,7 +130,7 @@ int link_open(struct shm_link *l, int memory, int side, bool paired, struct why 
 /* Drop an attempt of one's own: socket and segment. */
 void link_abandon(struct shm_link *l);
 /* The verdict; text in l->why. `drains`: hand up what arrived first. The first verdict stands, unless `how` is harsher. */
-void link_end(struct shm_link *l, int status, enum gone gone, bool drains);
+void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains);
 void link_socket_ended(struct shm_link *l);
 void link_process_ended(struct shm_link *l);
 /* Upcalls made. *budget: what may still be handed up. */

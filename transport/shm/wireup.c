@@ -87,7 +87,7 @@ static void attempt_fail(struct shm_link *l, int status)
 {
     why_wrap(&l->base.why, 0, "connecting to rank %d over shared memory", l->base.rank);
     link_abandon(l);
-    link_end(l, status, GONE_BROKEN, false);
+    shm_link_end(l, status, GONE_BROKEN, false);
 }
 
 static void attempt_later(struct shm_link *l, enum shm_state state, int64_t delay_ns)
@@ -202,7 +202,7 @@ static int link_is_made(struct shm_link *l, const int *witnesses, int n, uint64_
     }
     if (l->pidfd >= 0) status = watch_link(l, l->pidfd, WATCH_PIDFD);
     if (status < 0) {
-        link_end(l, status, GONE_BROKEN, false);
+        shm_link_end(l, status, GONE_BROKEN, false);
         return 0;
     }
     l->base.epoch = epoch;
@@ -250,7 +250,7 @@ static int link_accepted(struct shm_link *l, const struct hello *answer, int *de
     if (status < 0) {
         close_all(descriptors, n);
         if (replaced)
-            link_end(l, status, GONE_DIED, false);
+            shm_link_end(l, status, GONE_DIED, false);
         else
             attempt_fail(l, status);
         return 0;
@@ -298,7 +298,7 @@ static void link_heard(struct shm_link *l)
         return;
     }
     why_set(&l->base.why, 0, "rank %d wrote to a socket that has nothing to carry", l->base.rank);
-    link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+    shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
 }
 
 /* --- the side that accepts -------------------------------------------------------------------- */
@@ -375,7 +375,7 @@ static int pending_adopt(struct shm_pending *p, struct shm_link *l)
     }
     int status = pending_open(p, l);
     if (status < 0) {
-        link_end(l, status, GONE_BROKEN, false);
+        shm_link_end(l, status, GONE_BROKEN, false);
     } else {
         int witnesses[] = { p->descriptors[1], p->n > 2 ? p->descriptors[2] : -1 };
         close(p->descriptors[0]);
@@ -402,12 +402,12 @@ static bool link_is_superseded(struct shm_link *l, uint64_t epoch)
     uint8_t byte;
     if (l->base.epoch != epoch) {
         why_set(&l->base.why, 0, "another incarnation of rank %d took its place", l->base.rank);
-        link_end(l, SINEW_EPEER, GONE_DIED, true);
+        shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
         return true;
     }
     if (l->peer_left || recv(l->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0) return l->peer_left;
     why_set(&l->base.why, 0, "rank %d closed its end without a goodbye", l->base.rank);
-    link_end(l, SINEW_EPEER, GONE_BROKEN, true);
+    shm_link_end(l, SINEW_EPEER, GONE_BROKEN, true);
     return true;
 }
 
@@ -440,7 +440,7 @@ static int pending_settle(struct shm_transport *t, struct shm_pending *p)
     }
     if (l->base.epoch == 0 || l->base.epoch == p->hello.epoch) return pending_adopt(p, l);
     why_set(&l->base.why, 0, "another incarnation of rank %d took its place", rank);
-    link_end(l, SINEW_EPEER, GONE_DIED, false);
+    shm_link_end(l, SINEW_EPEER, GONE_DIED, false);
     return 0;
 }
 
@@ -561,7 +561,7 @@ static int64_t link_due(const struct shm_link *l)
 static void link_time_passed(struct shm_link *l, int64_t now)
 {
     if (l->state == SHM_UP || l->state == SHM_DRAINING) {
-        link_end(l, SINEW_EPEER, GONE_BROKEN, true); /* the text was set when the socket ended */
+        shm_link_end(l, SINEW_EPEER, GONE_BROKEN, true); /* the text was set when the socket ended */
     } else if (now >= l->deadline) {
         why_set(&l->base.why, 0, "no answer within the setup deadline: does it make progress?");
         attempt_fail(l, SINEW_ETIMEDOUT);
