@@ -230,6 +230,33 @@ static void test_a_crash_leaves_a_half_written_region(void **state)
     run(die_in_a_put, (struct sim_options){ .seed = 1 });
 }
 
+static void many_puts(struct node *n)
+{
+    int taken = 0, status;
+    if (n->rank == 1) {
+        offer(n);
+        while (n->peer[0].received == 0) node_progress(n);
+        withdraw(n);
+        return;
+    }
+    struct region r = accept(n);
+    struct rma put = { .kind = RMA_PUT, .local = source, .len = BIG, .peers = &r };
+    while ((status = transport_sim.rma(n->peer[1].link, &put)) == TRANSPORT_PENDING) taken++;
+    CHECK(status == TRANSPORT_AGAIN && taken > 1);
+    CHECK(transport_sim.dereg(n->t, &r) == TRANSPORT_AGAIN);
+    while (n->peer[1].rooms == 0) node_progress(n);
+    CHECK(transport_sim.rma(n->peer[1].link, &put) == TRANSPORT_PENDING);
+    wait_done(n, taken + 1);
+    CHECK(transport_sim.dereg(n->t, &r) == 0);
+    node_send_numbered(n, 1, 2);
+}
+
+static void test_too_many_puts_wait_for_room(void **state)
+{
+    (void)state;
+    run(many_puts, (struct sim_options){ .seed = 1 });
+}
+
 /* ---- lent bodies, leases, windows ---- */
 
 static void check_lent(struct node *n, int from, const void *b, size_t len)
@@ -323,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_a_withdrawn_key_gives_no_access),
         cmocka_unit_test(test_dereg_waits_for_what_is_in_flight),
         cmocka_unit_test(test_a_crash_leaves_a_half_written_region),
+        cmocka_unit_test(test_too_many_puts_wait_for_room),
         cmocka_unit_test(test_lent_bodies_come_back),
         cmocka_unit_test(test_leases_keep_bodies),
         cmocka_unit_test(test_a_full_window_waits_for_the_receiver),

@@ -32,6 +32,7 @@ enum {
     SIM_FRAGMENT_MAX = 4096,    /* bytes of a put that land at once                                */
     SIM_FRAME_BYTES = 32,       /* what a message costs of the window beside its bytes              */
     SIM_AT_ONCE_MAX = 64,       /* a put this short is copied by the call                          */
+    SIM_PUTS_MAX = 16,          /* not landed on one link; then AGAIN                              */
 };
 
 struct put;
@@ -188,6 +189,7 @@ struct end {
     struct list puts;  /* from here, not all landed                            */
     struct list flushes;
     uint64_t puts_started;
+    size_t puts_waiting; /* their number */
 
     size_t in_flight, owed;
     bool refused, room, repairing, said_goodbye;
@@ -224,6 +226,7 @@ bool end_is_open(const struct end *e); /* up or draining */
 void end_attach(struct end *e, struct port *port, struct link *l, enum end_state state);
 void end_detach(struct end *e);
 void end_ready(struct end *e);
+void end_give_room(struct end *e); /* if it had refused something */
 void end_watch(struct end *e); /* start the repair deadline when cut */
 void end_note(struct end *e, enum parcel_kind kind, uint64_t cookie, int status, enum gone gone);
 void end_down(struct end *e, int status, enum gone gone, const char *format, ...)

@@ -95,9 +95,24 @@ int region_check(struct end *e, struct region *r)
     return 0;
 }
 
+/* Whether a put from here to the peer's region still has bytes to send. */
+static bool region_is_target(const struct port *port, const struct region *r)
+{
+    uint32_t owner = wire_get32(r->key + 4);
+    for (struct list *i = port->ends.next; i != &port->ends; i = i->next) {
+        const struct end *e = LIST_OWNER(i, struct end, entry);
+        for (struct list *j = e->puts.next; j != &e->puts; j = j->next) {
+            const struct put *p = LIST_OWNER(j, struct put, entry);
+            uint64_t id = (uint64_t)p->generation << 32 | p->slot;
+            if (p->leaving && p->port == owner && id == r->id) return true;
+        }
+    }
+    return false;
+}
+
 int port_region_remove(struct port *port, struct region *r)
 {
-    if (r->private != port) return 0;
+    if (r->private != port) return region_is_target(port, r) ? TRANSPORT_AGAIN : 0;
     struct registration *mine = registration_find(port, (uint32_t)r->id, (uint32_t)(r->id >> 32));
     if (!mine) return SINEW_EINVAL;
     mine->revoked = true;
@@ -140,8 +155,10 @@ static void put_end(struct put *p)
         rank_rouse(&from->channel->sim->ranks[end_peer(from)->rank]);
     uint64_t number = p->number;
     list_remove(&p->entry);
+    from->puts_waiting--;
     free(p);
     flush_progress(from, number);
+    end_give_room(from);
     end_goodbye_when_empty(from);
 }
 
@@ -192,6 +209,10 @@ int put_start(struct end *e, struct rma *op, int64_t now)
     const struct region *to = op->peers;
     if (op->offset > to->len || op->len > to->len - op->offset) return SINEW_EINVAL;
     if (op->len == 0) return 0;
+    if (e->puts_waiting == SIM_PUTS_MAX) {
+        e->refused = true;
+        return TRANSPORT_AGAIN;
+    }
     struct put *p = sim_allocate(e->channel->sim, sizeof(*p));
     if (!p) return SINEW_ENOMEM;
     *p = (struct put){ .event = { .fire = put_leave, .wire = true },
@@ -206,6 +227,7 @@ int put_start(struct end *e, struct rma *op, int64_t now)
                        .generation = (uint32_t)(to->id >> 32),
                        .leaving = true };
     list_append(&e->puts, &p->entry);
+    e->puts_waiting++;
     struct registration *target = put_target(p);
     if (target && !target->revoked) {
         p->counted = true;
@@ -271,12 +293,10 @@ void put_free(struct end *e)
 
 int put_flush(struct end *e, uint64_t cookie)
 {
-    size_t waiting = 0;
-    for (struct list *i = e->puts.next; i != &e->puts; i = i->next) waiting++;
-    if (waiting == 0) return 0;
+    if (e->puts_waiting == 0) return 0;
     struct flush *f = sim_allocate(e->channel->sim, sizeof(*f));
     if (!f) return SINEW_ENOMEM;
-    *f = (struct flush){ .cookie = cookie, .upto = e->puts_started, .waiting = waiting };
+    *f = (struct flush){ .cookie = cookie, .upto = e->puts_started, .waiting = e->puts_waiting };
     list_append(&e->flushes, &f->entry);
     return TRANSPORT_PENDING;
 }

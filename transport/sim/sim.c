@@ -65,15 +65,19 @@ static const char *activity_name(enum activity a)
     return names[a];
 }
 
-static size_t rank_unread(const struct sim_rank *r)
+/* What lies at its links: unread, or refused by a full window. */
+static void rank_describe_links(const struct sim_rank *r, struct text *t)
 {
-    size_t n = 0;
     for (struct list *i = r->ports.next; i != &r->ports; i = i->next) {
         struct port *p = LIST_OWNER(i, struct port, entry);
-        for (struct list *j = p->ends.next; j != &p->ends; j = j->next)
-            n += !list_empty(&LIST_OWNER(j, struct end, entry)->inbox);
+        for (struct list *j = p->ends.next; j != &p->ends; j = j->next) {
+            struct end *e = LIST_OWNER(j, struct end, entry);
+            int peer = end_peer(e)->rank;
+            if (!list_empty(&e->inbox)) text_add(t, ", has not read from rank %d", peer);
+            if (e->refused) text_add(t, ", was refused by the window to rank %d", peer);
+            if (e->state == END_CONNECTING) text_add(t, ", connects to rank %d", peer);
+        }
     }
-    return n;
 }
 
 static void sim_describe(struct sim *s, struct text *t)
@@ -84,8 +88,7 @@ static void sim_describe(struct sim *s, struct text *t)
         if (r->activity == ENDED) continue;
         text_add(t, "; rank %d %s, nothing achieved since %s", i, activity_name(r->activity),
                  text_duration(r->idle_since, duration));
-        size_t unread = rank_unread(r);
-        if (unread) text_add(t, ", %zu links unread", unread);
+        rank_describe_links(r, t);
     }
 }
 
@@ -293,7 +296,7 @@ static bool rank_has_work(const struct sim_rank *r)
         const struct port *p = LIST_OWNER(i, struct port, entry);
         if (!list_empty(&p->ready) || !list_empty(&p->requests)) return true;
     }
-    return r->deaths_known > 0;
+    return r->launched && r->deaths_known > 0;
 }
 
 static void world_sim_sleep(void *arg, int epoll_fd, int64_t until)

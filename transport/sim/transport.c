@@ -39,6 +39,15 @@ static struct end *end_of(struct link *l) { return ((struct sim_link *)(void *)l
 
 static void link_set_end(struct link *l, struct end *e) { ((struct sim_link *)(void *)l)->end = e; }
 
+/* What messaging must queue to the end of progress fails the run when it does not. */
+static bool port_misused(struct port *port, const char *what)
+{
+    if (port->in_upcall)
+        sim_fail(port->rank->sim, SINEW_ESTATE, "rank %d called %s inside an upcall", port->rank->rank,
+                 what);
+    return port->in_upcall;
+}
+
 /* ---- open, close, reach ------------------------------------------------------------------------- */
 
 static void caps_fill(struct transport *t, const struct sim_options *o)
@@ -84,6 +93,7 @@ static void sim_transport_close(struct transport *t)
     struct port *port = port_of(t);
     struct sim_rank *me = port->rank;
     char text[64];
+    port_misused(port, "close");
     if (!list_empty(&port->ends))
         sim_fail(me->sim, SINEW_ESTATE, "rank %d closed its transport with links that are not down", me->rank);
     for (uint32_t i = 0; i < port->slot_count; i++)
@@ -132,6 +142,7 @@ static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
     struct sim_rank *me = port->rank;
     struct sim *s = me->sim;
     struct address a = { 0 };
+    if (port_misused(port, "connect")) return SINEW_ESTATE;
     int status = address_read(l->transport, bytes, len, &a, &l->why);
     if (status < 0) return status;
     if (end_of(l) || port_end_to(port, a.rank))
@@ -178,7 +189,7 @@ static void disconnect_dead(struct end *e)
 static void sim_transport_disconnect(struct link *l, enum disconnect_how how)
 {
     struct end *e = end_of(l);
-    if (!e) return;
+    if (!e || port_misused(e->port, "disconnect")) return;
     rank_catch_up(e->port->rank);
     if (how == DISCONNECT_NOW) {
         disconnect_now(e, GONE_BROKEN);
@@ -479,10 +490,7 @@ static int sim_transport_progress(struct transport *t, struct link *l)
 {
     struct port *port = port_of(t);
     struct sim_rank *me = port->rank;
-    if (port->in_upcall) {
-        sim_fail(me->sim, SINEW_ESTATE, "rank %d called progress inside an upcall", me->rank);
-        return 0;
-    }
+    if (port_misused(port, "progress")) return 0;
     rank_catch_up(me);
     port->in_upcall = true;
     int made = port_pump(port, l);
@@ -494,7 +502,8 @@ static int sim_transport_progress(struct transport *t, struct link *l)
 
 static int sim_transport_arm(struct transport *t)
 {
-    const struct port *port = port_of(t);
+    struct port *port = port_of(t);
+    port_misused(port, "arm");
     return !list_empty(&port->ready) || !list_empty(&port->requests);
 }
 

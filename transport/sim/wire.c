@@ -161,6 +161,14 @@ void end_ready(struct end *e)
     rank_rouse(e->port->rank);
 }
 
+void end_give_room(struct end *e)
+{
+    if (!e->refused || !end_is_open(e)) return;
+    e->refused = false;
+    e->room = true;
+    end_ready(e);
+}
+
 void end_note(struct end *e, enum parcel_kind kind, uint64_t cookie, int status, enum gone gone)
 {
     if (!e->port) return;
@@ -289,10 +297,7 @@ static void goodbye_arrive(struct sim *s, struct end *e)
 static void credit_arrive(struct end *e, size_t cost)
 {
     e->in_flight -= cost;
-    if (!e->refused || !end_is_open(e)) return;
-    e->refused = false;
-    e->room = true;
-    end_ready(e);
+    end_give_room(e);
 }
 
 /* Whether the parcel was kept. */
