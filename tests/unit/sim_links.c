@@ -70,7 +70,11 @@ static void giving_up_while_crossing(struct node *n)
     int other = 1 - n->rank;
     sim_compute(n->me, (int64_t)(sim_random(n->me) % 3000));
     if (!n->peer[other].link) CHECK(node_connect(n, other) == 0);
-    if (n->rank == 0) transport_sim.disconnect(n->peer[other].link, DISCONNECT_NOW);
+    if (n->rank == 0) { /* before or after it has dropped the other's attempt */
+        sim_compute(n->me, (int64_t)(sim_random(n->me) % 2000));
+        transport_sim.progress(n->t, NULL);
+        transport_sim.disconnect(n->peer[other].link, DISCONNECT_NOW);
+    }
     compute_until(n, 100000);
     while (transport_sim.progress(n->t, NULL) > 0) continue;
     compute_until(n, 200000);
@@ -247,12 +251,16 @@ static void healing(struct node *n)
         sim_compute(n->me, 10 * CONFIG_SECOND);
         sim_heal(n->me, 0, 1);
         for (int i = 0; i < 100; i++) node_send_numbered(n, 1, 10);
+        compute_until(n, 20 * CONFIG_SECOND); /* beyond what was the repair deadline */
+        CHECK(transport_sim.progress(n->t, NULL) == 0 || n->peer[1].downs == 0);
         return;
     }
     while (n->peer[0].received == 0) node_progress(n);
     CHECK(sim_now(n->me) >= 10 * CONFIG_SECOND);
     while (n->peer[0].received < 200) node_progress(n);
-    CHECK(n->peer[0].downs == 0 || n->peer[0].gone == GONE_LEFT);
+    CHECK(sim_now(n->me) < 11 * CONFIG_SECOND);
+    node_until_down(n, 0);
+    CHECK(n->peer[0].gone == GONE_LEFT && sim_now(n->me) >= 20 * CONFIG_SECOND);
 }
 
 static void test_what_a_cut_held_arrives_in_order_when_healed(void **state)

@@ -389,7 +389,6 @@ static void end_adopt(struct end *mine, struct end *to)
     struct port *port = mine->port;
     struct link *l = mine->link;
     bool refused = mine->refused;
-    mine->channel->abandoned = true;
     sim_unschedule(port->rank->sim, &mine->timer);
     end_detach(mine);
     end_attach(to, port, l, END_UP);
