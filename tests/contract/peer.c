@@ -4,9 +4,9 @@
 #include <sched.h>
 #include <string.h>
 
+#include "transport/shm/shm.h"
 #include "transport/sim/sim.h"
-
-extern const struct transport_ops transport_shm, transport_tcp;
+#include "transport/tcp/tcp.h"
 
 enum { CACHE_LINE = 64 };
 
