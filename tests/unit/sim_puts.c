@@ -97,7 +97,8 @@ static void put_then_send(struct node *n)
     CHECK(transport_sim.rma(n->peer[1].link, &put) == TRANSPORT_PENDING);
     wait_done(n, 1);
     CHECK(n->done_cookie[0] == 5 && n->done_status[0] == 0);
-    if (!n->t->caps.put_ordered && sim_random(n->me) % 2) { /* half of the time as messaging does it */
+    if (!n->t->caps.put_ordered &&
+        sim_random(n->me) % 2) { /* half of the time as messaging does it */
         int status = transport_sim.flush(n->peer[1].link, 6);
         if (status == TRANSPORT_PENDING) wait_done(n, 2);
         CHECK(memcmp(target, source, BIG) == 0);
@@ -109,7 +110,8 @@ static void test_a_send_after_a_put_is_seen_after_it(void **state)
 {
     (void)state;
     overtaken = 0;
-    for (uint64_t seed = 1; seed <= 20; seed++) run(put_then_send, (struct sim_options){ .seed = seed });
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        run(put_then_send, (struct sim_options){ .seed = seed });
     assert_int_equal(overtaken, 0);
 }
 
@@ -129,7 +131,8 @@ static void put_small(struct node *n)
     if (n->rank == 1) {
         offer(n);
         while (n->peer[0].received == 0) node_progress(n);
-        for (size_t i = 0; i < BIG; i++) CHECK(target[i] == (i >= 100 && i < 164 ? source[i - 100] : 0));
+        for (size_t i = 0; i < BIG; i++)
+            CHECK(target[i] == (i >= 100 && i < 164 ? source[i - 100] : 0));
         withdraw(n);
         return;
     }
@@ -304,7 +307,8 @@ static void leasing(struct node *n)
     for (int i = 9; i >= 0; i--) {
         node_fill(expected, 200, 0, 1, (uint64_t)i);
         CHECK(memcmp(expected, n->kept_body[i], 200) == 0);
-        if (i > 0) n->kept[i]->release(n->kept[i]); /* one is never given back: no leak, the run owns it */
+        if (i > 0)
+            n->kept[i]->release(n->kept[i]); /* one is never given back: no leak, the run owns it */
     }
 }
 

@@ -47,9 +47,12 @@ static void one_message(struct sim_rank *me, void *arg)
 static void test_a_message_takes_what_the_model_says(void **state)
 {
     (void)state;
-    struct sim_options o = {
-        .ranks = 2, .seed = 1, .latency_ns = 5000, .jitter_ns = -1, .gap_ns_per_byte = 0.5, .overhead_ns = 300
-    };
+    struct sim_options o = { .ranks = 2,
+                             .seed = 1,
+                             .latency_ns = 5000,
+                             .jitter_ns = -1,
+                             .gap_ns_per_byte = 0.5,
+                             .overhead_ns = 300 };
     assert_int_equal(sim_run(&o, one_message, NULL, NULL), 0);
     assert_int_equal(arrived_at - sent_at, 300 + 500 + 5000 + 300);
 }

@@ -2,9 +2,10 @@
 /*
  * put.c - regions, and puts that land in them piece by piece
  *
- * A put leaves in fragments: each is copied out of the source when it leaves and into the region when it
- * arrives, so a source touched too early or a crash in between shows. The put is done at the source when
- * the last fragment has left, and counts for flush and dereg until the last has landed.
+ * A put leaves in fragments: each is copied out of the source when it leaves and into the region
+ * when it arrives, so a source touched too early or a crash in between shows. The put is done at
+ * the source when the last fragment has left, and counts for flush and dereg until the last has
+ * landed.
  *
  * A key, little-endian:   | "sIm1" (4) | port (4) | slot (4) | generation (4) | len (8) |
  */
@@ -34,7 +35,7 @@ struct flush {
     size_t waiting;
 };
 
-/* ---- regions ------------------------------------------------------------------------------------ */
+/* ---- regions --------------------------------------------------------------------------------- */
 
 static struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation)
 {
@@ -68,7 +69,9 @@ int region_register(struct port *port, struct region *r)
     if (status < 0) return status;
     struct registration *to = &port->slots[slot];
     uint32_t generation = to->generation + 1;
-    *to = (struct registration){ .base = r->base, .len = r->len, .generation = generation, .live = true };
+    *to = (struct registration){
+        .base = r->base, .len = r->len, .generation = generation, .live = true
+    };
     wire_put32(r->key, KEY_MAGIC);
     wire_put32(r->key + 4, port->id);
     wire_put32(r->key + 8, slot);
@@ -87,7 +90,8 @@ int region_check(struct end *e, struct region *r)
     wire_take32(&key);
     uint32_t slot = wire_take32(&key), generation = wire_take32(&key);
     uint64_t len = wire_take64(&key);
-    if (key.bad || r->key_len != KEY_LEN || magic != KEY_MAGIC || len != r->len) return SINEW_EINVAL;
+    if (key.bad || r->key_len != KEY_LEN || magic != KEY_MAGIC || len != r->len)
+        return SINEW_EINVAL;
     (void)e;
     r->base = NULL;
     r->id = (uint64_t)generation << 32 | slot;
@@ -121,7 +125,7 @@ int port_region_remove(struct port *port, struct region *r)
     return 0;
 }
 
-/* ---- puts --------------------------------------------------------------------------------------- */
+/* ---- puts ------------------------------------------------------------------------------------ */
 
 static struct registration *put_target(const struct put *p)
 {
@@ -151,7 +155,8 @@ static void put_end(struct put *p)
 {
     struct end *from = p->from;
     struct registration *target = p->counted ? put_target(p) : NULL;
-    if (target && --target->users == 0 && target->revoked) /* somebody may be waiting for just that */
+    if (target && --target->users == 0 &&
+        target->revoked) /* somebody may be waiting for just that */
         rank_rouse(&from->channel->sim->ranks[end_peer(from)->rank]);
     uint64_t number = p->number;
     list_remove(&p->entry);
@@ -243,8 +248,9 @@ void sim_put_land(struct parcel *fragment)
 {
     struct put *p = fragment->put;
     struct end *to = &fragment->channel->end[fragment->to];
-    struct registration *r =
-        to->port && to->port->id == p->port ? registration_find(to->port, p->slot, p->generation) : NULL;
+    struct registration *r = to->port && to->port->id == p->port
+                                 ? registration_find(to->port, p->slot, p->generation)
+                                 : NULL;
     uint64_t offset = p->offset + fragment->offset;
     if (p->counted && r && offset <= r->len && fragment->blen <= r->len - offset) {
         memcpy(r->base + offset, fragment->bytes, fragment->blen);
@@ -252,12 +258,16 @@ void sim_put_land(struct parcel *fragment)
         end_reset_peer(to, to->channel->sim->now + to->channel->sim->opt.latency_ns, SINEW_EACCESS,
                        GONE_BROKEN, "the peer refused a put: its region is not registered");
         end_drop_inbox(to);
-        end_down(to, SINEW_EPROTO, GONE_BROKEN, "rank %d put where nothing is registered", p->from->rank);
+        end_down(to, SINEW_EPROTO, GONE_BROKEN, "rank %d put where nothing is registered",
+                 p->from->rank);
     }
     put_settle(p);
 }
 
-void put_lose(struct parcel *fragment) { put_settle(fragment->put); }
+void put_lose(struct parcel *fragment)
+{
+    put_settle(fragment->put);
+}
 
 static void put_cancel(struct put *p, int status)
 {
@@ -289,7 +299,7 @@ void put_free(struct end *e)
     while ((i = list_take(&e->flushes))) free(LIST_OWNER(i, struct flush, entry));
 }
 
-/* ---- flush -------------------------------------------------------------------------------------- */
+/* ---- flush ----------------------------------------------------------------------------------- */
 
 int put_flush(struct end *e, uint64_t cookie)
 {
