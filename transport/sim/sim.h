@@ -8,8 +8,8 @@
  * alone. A rank hands the baton on when it polls in vain (an empty progress costs 100 virtual ns),
  * sleeps, yields or computes. Virtual time moves to the next event when every rank waits. (When
  * nothing has been in flight for 100 us, vain polls take a sixteenth of that silence, up to the
- * next event: polling through an hour is cheap.) When all wait and nothing is in flight, nobody computes
- * and no deadline is due, the run has failed: deadlock, and the result says who was waiting.
+ * next event: polling through an hour is cheap.) When all wait, nothing is in flight, nobody
+ * computes and no deadline is due, the run has failed: deadlock; the result says who was waiting.
  *
  * The wire between a pair: latency + bytes x per-byte gap + seeded jitter; FIFO per link, links are
  * reordered against each other freely. sim_cut() loses connectivity (nothing arrives, nothing is
