@@ -314,6 +314,17 @@ bool fake_progress(struct fake *f)
     return true;
 }
 
+void fake_fail_waiting(struct fake *f)
+{
+    while (!list_empty(&f->ends)) {
+        struct end *e = LIST_OWNER(f->ends.next, struct end, entry);
+        completion_add(f, e->rank, e->c, SINEW_EPEER);
+        end_free(e);
+        while (fake_progress(f)) {
+        }
+    }
+}
+
 /* -------------------------------------------------------------------------------------- operations */
 
 static int request_begin(struct sinew_request *r)

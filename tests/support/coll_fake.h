@@ -32,6 +32,8 @@ struct fake_options {
 
 struct fake *fake_new(const struct fake_options *options);
 void fake_free(struct fake *f); /* fails the test if anything is left */
+/* Ends what still waits for a peer with SINEW_EPEER. */
+void fake_fail_waiting(struct fake *f);
 
 struct sinew_team *fake_team(struct fake *f, int rank);
 /* The team seen through options; the same object until changed again. */
