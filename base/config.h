@@ -6,7 +6,8 @@
  *
  * Precedence, weakest first: default, a field of sinew_options, sinew_options.settings, the environment
  * (SINEW_ and the name in capitals) unless options.environment is SINEW_IGNORE. The environment
- * cannot loosen security: a weaker SINEW_SECURITY than the option's is an error.
+ * cannot loosen security: a weaker SINEW_SECURITY than what the program chose, or left at the default,
+ * is an error.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@ enum config_kind {
     CONFIG_TIME,   /* nanoseconds; written 1.5s, 20ms, 3us, 5ns; "never" where allowed              */
     CONFIG_SIZE,   /* bytes; written 8, 8K, 1M (powers of 1024)                                      */
     CONFIG_NUMBER, /* an integer                                                                     */
-    CONFIG_CHOICE, /* one of the words in the range column, separated by |; the value is its index   */
+    CONFIG_CHOICE, /* one of the words in config.c; the value is least + the word's position         */
     CONFIG_TEXT,   /* up to CONFIG_TEXT_MAX - 1 bytes                                                */
 };
 
@@ -29,7 +30,7 @@ enum { CONFIG_TEXT_MAX = 128 };
 #define CONFIG_HOUR (3600 * CONFIG_SECOND)
 
 /*
- * N(name, kind, default, least, most, text)     numbers of every kind; CHOICE: least 0, most its last word
+ * N(name, kind, default, least, most, text)     numbers of every kind; CHOICE: of first and last word
  * T(name, default, text)                        texts
  * The words of a CHOICE are in config.c, beside the parser.
  */
@@ -86,7 +87,13 @@ struct config_sources {
 int config_load(struct config *config, const struct sinew_options *options, char *const *environment,
                 const struct log *log, struct config_sources *sources, struct why *why);
 
-/* Set one value by name from text. SINEW_ENOENT, SINEW_EINVAL. */
+/* A caller's options, of an older or newer version (its `size`) or NULL, as this version's: fields
+ * it does not have are 0. SINEW_EINVAL if it sets fields that this version does not know. Every
+ * reader of options but config_load, which does it itself, goes through this. */
+int config_options(const struct sinew_options *from, struct sinew_options *options,
+                   struct why *why);
+
+/* Set one value by name from text. SINEW_ENOENT (and the nearest name), SINEW_EINVAL, SINEW_ENOTSUP. */
 int config_set(struct config *config, const char *name, const char *value, struct why *why);
 
 /* Row i of the table with its value in `config`, or false after the last. sources may be NULL. */

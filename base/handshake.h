@@ -4,10 +4,26 @@
 /*
  * handshake.h - mutual authentication over a byte stream, with no I/O of its own
  *
- * Both ends prove that they know the job secret (HMAC-SHA-256, RFC 2104, over the whole transcript: both
- * hellos with versions, purpose, ranks, size, epochs and nonces), before any other byte is parsed. The
- * proofs of the two directions differ, so a reflected one is refused. Without a secret (security none) the
- * hellos are exchanged and checked, and nothing is proven. docs/PROTOCOL.md draws the bytes.
+ * Both ends prove that they know the job secret (HMAC-SHA-256, RFC 2104, over the whole transcript:
+ * both hellos with versions, purpose, ranks, size, epochs and nonces), before any other byte is
+ * parsed. The proofs of the two directions differ, so a reflected one is refused. Without a secret
+ * (security none) the hellos are exchanged and checked, and nothing is proven.
+ *
+ *      client                          server
+ *      hello (64 bytes)         ->
+ *                               <-     hello (64), with a secret also proof (32)
+ *      with a secret proof (32) ->
+ *
+ *  hello, little-endian
+ *  byte 0       8         10        12     13        14      15  16     20     24      32
+ *       | magic | min ver | max ver | role | purpose | flags | 0 | rank | size | epoch | nonce (32) |
+ *
+ *  flags bit 0: the sender has a secret. proof = HMAC(secret, label of the direction in 32 bytes,
+ *  both hellos, the client's first). The version is the highest both know; as both ranges are
+ *  proven, nobody in between can talk the two down.
+ *
+ *  A server that refuses a hello still has its own to send (never a proof): with it the other end
+ *  can say the reason too. The secret is wiped when the outcome is known.
  *
  * libcrypto is opened (dlopen) at the first handshake with a secret; not found is SINEW_ENOTSUP.
  */
@@ -21,21 +37,24 @@
 enum handshake_role { HANDSHAKE_CLIENT, HANDSHAKE_SERVER };
 enum handshake_purpose { HANDSHAKE_LINK = 1, HANDSHAKE_LAUNCH = 2 };
 
-enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_BUFFER = 256 };
+enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_HELLO = 64, HANDSHAKE_BUFFER = 256 };
+enum { HANDSHAKE_VERSION_MIN = 1, HANDSHAKE_VERSION_MAX = 1 }; /* of the protocol after it */
 
 struct handshake_identity {
-    int rank, size;
+    int rank, size; /* rank -1: a launcher, which is none (HANDSHAKE_LAUNCH only) */
     uint64_t epoch;
     enum handshake_purpose purpose;
 };
 
 struct handshake {
     enum handshake_role role;
-    int step;
+    int step;    /* what is expected next, see handshake.c */
+    int status;  /* of a refusal, kept */
+    int version; /* agreed; valid when done */
     bool has_secret;
     uint8_t secret[32];
-    struct handshake_identity mine, peer; /* peer: valid when done */
-    int expect_rank;                      /* -1: whoever proves himself; else any other is refused */
+    struct handshake_identity mine, peer; /* peer: valid when done, zero before */
+    int expect_rank;                      /* -1: whoever proves himself; others are refused */
     uint64_t expect_epoch;                /* 0: any */
     uint8_t transcript[HANDSHAKE_BUFFER]; /* both hellos, client's first */
     uint8_t in[HANDSHAKE_BUFFER], out[HANDSHAKE_BUFFER];
@@ -43,20 +62,23 @@ struct handshake {
     struct why why;
 };
 
-/* secret NULL: none. The structure must not be moved afterwards. < 0: no randomness, no libcrypto. */
+/* secret NULL: none. The structure must not be moved afterwards. < 0: SINEW_EINVAL for an
+ * impossible identity, SINEW_EIO no randomness, SINEW_ENOTSUP no libcrypto; h->why says which. */
 int handshake_begin(struct handshake *h, enum handshake_role role, const struct world *world,
                     const uint8_t *secret, const struct handshake_identity *mine, int expect_rank,
                     uint64_t expect_epoch);
 
-/* Bytes waiting to be sent; handshake_sent() says how many went. */
+/* Bytes waiting to be sent, also after a refusal; handshake_sent() says how many went. */
 size_t handshake_output(struct handshake *h, const void **bytes);
 void handshake_sent(struct handshake *h, size_t len);
 
-/* How many bytes at most the handshake wants next: read no more than this, what follows is not its. */
+/* How many bytes at most the handshake wants next: read no more than this, what follows is not
+ * its. 0 when the outcome is known. */
 size_t handshake_wants(const struct handshake *h);
 
 /* Bytes that came. 0: done, both ends are who they say (output may still be waiting);
- * > 0: more is needed; SINEW_EAUTH, SINEW_EVERSION, SINEW_EPROTO: refuse; h->why says why. */
+ * > 0: more is needed; SINEW_EAUTH, SINEW_EVERSION, SINEW_EPROTO: refuse, and so for ever; h->why says
+ * why. More bytes than were wanted are SINEW_EPROTO. */
 int handshake_input(struct handshake *h, const void *bytes, size_t len);
 
 /* HMAC-SHA-256, for other parts that need one. 0 or SINEW_ENOTSUP (no libcrypto). */

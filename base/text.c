@@ -23,9 +23,9 @@ int why_wrap(struct why *why, int status, const char *format, ...)
     vsnprintf(outer, sizeof(outer), format, args);
     va_end(args);
     memcpy(inner, why->text, sizeof(inner));
-    size_t used = strlen(outer);
-    memcpy(why->text, outer, used + 1);
-    if (inner[0]) snprintf(why->text + used, sizeof(why->text) - used, ": %s", inner);
+    struct text t = text_into(why->text, sizeof(why->text));
+    text_add(&t, "%s", outer);
+    if (inner[0]) text_add(&t, ": %s", inner);
     return status;
 }
 

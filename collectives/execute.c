@@ -404,6 +404,14 @@ static void execution_release(void *state)
     if (--cache->users == 0 && cache->orphan) cache_release(cache);
 }
 
+static void execution_cancel(void *state, int status)
+{
+    struct execution *e = state;
+    if (e->status == 0) e->status = status;
+    execution_advance(e);
+    if (execution_over(e)) operation_end(e->request, e->status);
+}
+
 static void execution_describe(const void *state, struct text *text)
 {
     const struct execution *e = state;
@@ -421,6 +429,7 @@ static void execution_describe(const void *state, struct text *text)
 
 static const struct operation_ops execution_ops = {
     .start = execution_start,
+    .cancel = execution_cancel,
     .release = execution_release,
     .describe = execution_describe,
 };

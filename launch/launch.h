@@ -35,7 +35,8 @@ struct launch_ops {
     int (*get)(struct launch *l, int rank, void *record);
 
     /* An event: 1 and *rank died (each at most once), 0: none now, < 0: the launcher itself is gone
-     * (once). Never blocks. Its fd, when >= 0, is readable when there may be one. */
+     * (once; SINEW_EABORTED when the job is being aborted). Never blocks. Its fd, when >= 0, is
+     * readable when there may be one, and stays the same until close. */
     int (*failed)(struct launch *l, int *rank);
 
     /* End the job: every rank is terminated, `status` and `text` are reported. SINEW_ENOTSUP. */
@@ -43,6 +44,9 @@ struct launch_ops {
 
     /* This process leaves in order; frees l. */
     void (*close)(struct launch *l);
+
+    /* Frees l and says nothing: the others will see this rank die. All that a forked child may call. */
+    void (*abandon)(struct launch *l);
 };
 
 /* The base of a provider's own structure. */

@@ -6,7 +6,8 @@
  *
  * Each rank is a thread; a baton makes exactly one of them run, and the order depends on the seed alone. A
  * rank hands the baton on when it polls in vain (an empty progress costs 100 virtual ns), sleeps, yields or computes.
- * Virtual time moves to the next event when every rank waits. When all wait and nothing is in
+ * Virtual time moves to the next event when every rank waits. (When nothing has been in flight for 100 us,
+ * vain polls take a sixteenth of that silence, up to the next event: polling through an hour is cheap.) When all wait and nothing is in
  * flight, nobody computes and no deadline is due, the run has failed: deadlock, and the result says
  * who was waiting.
  *
@@ -35,19 +36,26 @@ struct sim_options {
     int64_t overhead_ns;      /* of each send and receive on the CPU; 0: 100                   */
     size_t window_bytes;      /* in flight per link until AGAIN; 0: 32 KiB                     */
     uint32_t eager_max;       /* 0: 16 KiB                                                     */
+    uint32_t copy_max;        /* longer bodies are lent; 0: none are                           */
+    bool puts_unordered;      /* puts overtake and are overtaken: messaging must flush         */
     bool with_lease;          /* hand out leases in recv                                       */
+    int64_t detect_ns;        /* from a death until peers and launchers know; 0: 1 ms          */
     int64_t time_limit_ns;    /* virtual; 0: one virtual day                                   */
 };
 
 struct sim_result {
-    bool deadlock, out_of_time;
+    bool deadlock, out_of_time; /* both: ranks polled, or slept to deadlines, with nothing in flight */
     int64_t now_ns;        /* virtual time at the end  */
     uint64_t messages, bytes, events;
+    uint64_t trace_hash;   /* of everything that happened: the same for the same seed          */
+    uint64_t leaked_bytes; /* what ranks that returned had not released                       */
     char text[2048];       /* for a failure: who waits for whom; names the seed */
 };
 
 /* Run body(rank, arg) on every rank; returns when all have returned, crashed or deadlocked. 0, or
- * SINEW_ESTATE after a deadlock or when out of time, SINEW_ENOMEM. */
+ * SINEW_ESTATE after a deadlock, when out of time or after a misuse the text names, SINEW_EABORTED after
+ * an abort through the launcher, SINEW_ENOMEM. A rank that returns with a transport or its launcher
+ * still open has died, for the others. result may be NULL. */
 int sim_run(const struct sim_options *options, void (*body)(struct sim_rank *me, void *arg), void *arg,
             struct sim_result *result);
 
@@ -58,6 +66,10 @@ uint64_t sim_random(struct sim_rank *me); /* seeded, of this rank */
 
 /* The injected world of this rank; its allocator is one arena, freed whole when the rank ends or crashes. */
 const struct world *sim_world(struct sim_rank *me);
+size_t sim_live_bytes(const struct sim_rank *me);
+size_t sim_peak_bytes(const struct sim_rank *me);
+/* Let the nth allocation from now fail, 1 being the next; 0: none. */
+void sim_fail_allocation(struct sim_rank *me, uint64_t nth);
 
 /* A launch provider over the simulated world (exact failure events), and the transport. */
 int sim_launch(struct sim_rank *me, struct launch **out);

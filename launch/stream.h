@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef LAUNCH_STREAM_H
+#define LAUNCH_STREAM_H
+/*
+ * stream.h - frames over a connected socket, never blocking
+ *
+ * Frames go out in order; what the socket does not take is kept, up to a limit that ends the stream (the
+ * other end does not read). A stream that ended stays so, and `why` says by what.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/frame.h"
+#include "base/text.h"
+#include "base/world.h"
+#include "launch/protocol.h"
+
+enum { STREAM_IN = FRAME_HEADER + LAUNCH_PAYLOAD_MAX };
+
+struct stream {
+    const struct world *world;
+    int fd; /* -1 once closed */
+    bool ended;    /* nothing more will come, `why` says by what */
+    bool in_order; /* by FRAME_BYE */
+    uint8_t in[STREAM_IN];
+    size_t in_len;
+    size_t in_used; /* bytes of `in` that the frame handed out last occupies */
+    uint8_t *out;
+    size_t out_at, out_len, out_cap, out_limit;
+    struct why why;
+};
+
+/* Takes over fd (made non-blocking). */
+void stream_init(struct stream *s, const struct world *world, int fd, size_t out_limit);
+void stream_close(struct stream *s);
+
+/* 1: a frame; payload is valid until the next call. 0: nothing now. < 0: the stream has ended. */
+int launch_stream_receive(struct stream *s, struct frame *frame, const uint8_t **payload);
+
+/* Another whole frame has been read already: the socket need not become readable for it. */
+bool stream_buffered(struct stream *s);
+
+/* 0 or < 0: ended. */
+int stream_send(struct stream *s, int kind, const void *payload, size_t len);
+
+/* 0: all is in the kernel's hands; > 0: bytes are waiting; < 0: ended. */
+int stream_flush(struct stream *s);
+
+static inline bool stream_waits(const struct stream *s) { return s->out_len > s->out_at; }
+
+/* Wait until the time `until` for the next frame (its kind is returned), or until all is flushed (0).
+ * SINEW_ETIMEDOUT, or how the stream ended. */
+int stream_await(struct stream *s, int64_t until, struct frame *frame, const uint8_t **payload);
+int stream_drain(struct stream *s, int64_t until);
+
+/* Sleep until fd has one of the poll-like epoll events, or the time `until`. 0 or SINEW_EIO. */
+int stream_sleep(const struct world *world, int fd, uint32_t events, int64_t until);
+
+#endif

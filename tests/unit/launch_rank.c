@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * launch_rank.c - a rank for the tests of launchers: joins the job, then does what its arguments say, in order
+ *
+ *   fence            put, fence, and check the record of every rank
+ *   say TEXT         "rank TEXT" and a newline, to standard output
+ *   lines N L        N lines of L letters of its own
+ *   cat              standard input to standard output
+ *   only RANK        the next word and its argument count for that rank only
+ *   await            wait for the next event of failed() and print it
+ *   abort STATUS     end the job
+ *   abandon          let go without a goodbye, and wait to be killed
+ *   leave            close
+ *   exit STATUS      at once, without leaving
+ *   signal NUMBER    to itself
+ *   sleep            until a signal
+ *   ready FILE       makes the file: a test may go on
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "launch/launch.h"
+
+static int fail(const char *what, const struct why *why)
+{
+    fprintf(stderr, "launch_rank: %s: %s\n", what, why->text);
+    return 1;
+}
+
+static size_t record_of(int rank, uint8_t *record)
+{
+    size_t len = (size_t)(rank * 7) % (LAUNCH_RECORD_MAX + 1);
+    for (size_t i = 0; i < len; i++) record[i] = (uint8_t)(rank * 31 + (int)i);
+    return len;
+}
+
+static int do_fence(struct launch *l, int64_t until)
+{
+    uint8_t mine[LAUNCH_RECORD_MAX], got[LAUNCH_RECORD_MAX];
+    if (l->ops->put(l, mine, record_of(l->rank, mine)) < 0 || l->ops->fence(l, until) < 0)
+        return fail("fence", &l->why);
+    for (int rank = 0; rank < l->size; rank++) {
+        int len = l->ops->get(l, rank, got);
+        size_t expected = record_of(rank, mine);
+        if (len != (int)expected || memcmp(mine, got, expected) != 0) {
+            fprintf(stderr, "launch_rank: the record of rank %d has %d bytes or others\n", rank, len);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void do_lines(int rank, int count, int len)
+{
+    char *line = malloc((size_t)len + 1);
+    memset(line, 'a' + rank, (size_t)len);
+    line[len] = '\n';
+    /* Written in pieces that end anywhere: the launcher has to put the lines together. */
+    for (int i = 0; i < count; i++)
+        for (int at = 0; at <= len;) {
+            int piece = at + 1 + (i * 37 + at * 11) % 4096 > len + 1 ? len + 1 - at
+                                                                   : 1 + (i * 37 + at * 11) % 4096;
+            ssize_t n = write(STDOUT_FILENO, line + at, (size_t)piece);
+            if (n < 0) _exit(3);
+            at += (int)n;
+        }
+    free(line);
+}
+
+static void do_cat(void)
+{
+    char bytes[4096];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0)
+        if (write(STDOUT_FILENO, bytes, (size_t)n) < 0) _exit(3);
+}
+
+static int do_await(struct launch *l)
+{
+    int rank, rc;
+    struct pollfd p = { .fd = l->fd, .events = POLLIN };
+    while ((rc = l->ops->failed(l, &rank)) == 0)
+        if (poll(&p, 1, 20000) == 0) return fail("await", &(struct why){ "no event came" });
+    if (rc < 0)
+        printf("%d gone: %s\n", l->rank, l->why.text);
+    else
+        printf("%d saw %d\n", l->rank, rank);
+    fflush(stdout);
+    return 0;
+}
+
+static int do_ready(const char *name)
+{
+    int fd = open(name, O_CREAT | O_WRONLY, 0600);
+    return fd < 0 || close(fd) < 0;
+}
+
+static int words_of(const char *verb)
+{
+    static const char *const ones[] = { "say", "only", "abort", "exit", "signal", "ready" };
+    if (strcmp(verb, "lines") == 0) return 2;
+    for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++)
+        if (strcmp(verb, ones[i]) == 0) return 1;
+    return 0;
+}
+
+static int do_verb(struct launch **l, int64_t until, char **argv)
+{
+    const char *verb = argv[0];
+    if (strcmp(verb, "fence") == 0) return do_fence(*l, until);
+    if (strcmp(verb, "await") == 0) return do_await(*l);
+    if (strcmp(verb, "ready") == 0) return do_ready(argv[1]);
+    if (strcmp(verb, "say") == 0) return printf("%d %s\n", (*l)->rank, argv[1]) < 0 || fflush(stdout);
+    if (strcmp(verb, "lines") == 0) do_lines((*l)->rank, atoi(argv[1]), atoi(argv[2]));
+    if (strcmp(verb, "cat") == 0) do_cat();
+    if (strcmp(verb, "exit") == 0) _exit(atoi(argv[1]));
+    if (strcmp(verb, "signal") == 0) raise(atoi(argv[1]));
+    if (strcmp(verb, "abort") == 0 && (*l)->ops->abort(*l, atoi(argv[1]), "enough") < 0)
+        return fail("abort", &(*l)->why);
+    if (strcmp(verb, "abandon") == 0) (*l)->ops->abandon(*l);
+    if (strcmp(verb, "leave") == 0) (*l)->ops->close(*l);
+    if (strcmp(verb, "leave") == 0 || strcmp(verb, "abandon") == 0) *l = NULL;
+    if (strcmp(verb, "sleep") == 0 || strcmp(verb, "abort") == 0 || strcmp(verb, "abandon") == 0)
+        for (;;) pause();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct launch *l;
+    struct why why = { "" };
+    struct config config;
+    int64_t until = world_now(&world_real) + 20000000000LL;
+    config_load(&config, NULL, NULL, NULL, NULL, &why);
+    int rc = launch_open(&world_real, &config, NULL, until, &l, &why);
+    if (rc < 0) return fail(sinew_strstatus(rc), &why);
+    int me = l->rank;
+    for (int i = 1; i < argc;) {
+        bool mine = true;
+        if (strcmp(argv[i], "only") == 0 && i + 2 < argc) {
+            mine = atoi(argv[i + 1]) == me;
+            i += 2;
+        }
+        if (i + words_of(argv[i]) >= argc) return fail(argv[i], &(struct why){ "argument missing" });
+        if (mine && do_verb(&l, until, argv + i)) return 1;
+        i += 1 + words_of(argv[i]);
+    }
+    if (l) l->ops->close(l);
+    return 0;
+}
