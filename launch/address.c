@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -20,12 +21,19 @@ enum { SECRET_FILE_MAX = 4096, BACKLOG = 128 };
 
 /* --- names --------------------------------------------------------------------------------------- */
 
+/* The whole of it digits, up to 65535: resolvers are more generous. */
+static bool is_port(const char *text)
+{
+    size_t len = strspn(text, "0123456789");
+    return len > 0 && len <= 5 && !text[len] && atoi(text) <= 65535;
+}
+
 static int address_split(const char *address, char *host, size_t cap, const char **port,
                          struct why *why)
 {
     const char *end = strrchr(address, ':');
     bool bracket = address[0] == '[';
-    if (end && end > address && end[1] && (!bracket || end[-1] == ']') &&
+    if (end && end > address && is_port(end + 1) && (!bracket || end[-1] == ']') &&
         (bracket || !memchr(address, ':', (size_t)(end - address)))) {
         const char *from = address + bracket;
         size_t len = (size_t)(end - from) - bracket;
@@ -38,6 +46,18 @@ static int address_split(const char *address, char *host, size_t cap, const char
     }
     return why_set(why, SINEW_EINVAL,
                    "the rendezvous address is \"%.80s\", expected host:port, IPv6 as [address]:port",
+                   address);
+}
+
+int address_check(const char *address, struct why *why)
+{
+    char host[256];
+    const char *port;
+    int rc = address_split(address, host, sizeof(host), &port, why);
+    if (rc < 0 || atoi(port) > 0) return rc;
+    return why_set(why, SINEW_EINVAL,
+                   "the rendezvous address is \"%.80s\": nobody can connect to port 0 (only the sinewrun "
+                   "with rank 0 may have it, and prints the port it got)",
                    address);
 }
 
@@ -250,9 +270,10 @@ int address_join(const struct world *world, const char *address, const uint8_t *
                  struct why *why)
 {
     int64_t backoff = BACKOFF_LEAST_NS;
+    int fd, rc = address_check(address, why);
+    if (rc < 0) return rc;
     for (;;) {
-        int fd;
-        int rc = connect_any(world, address, until, &fd, why);
+        rc = connect_any(world, address, until, &fd, why);
         if (rc == 0) {
             address_tune(fd);
             rc = join_over(world, fd, secret, join, until, s, welcome, why);

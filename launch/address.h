@@ -4,6 +4,7 @@
 /*
  * address.h - "host:port", "[v6]:port": listening there, connecting to it, and the secret that guards it
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,9 @@
 #include "launch/welcome.h"
 
 enum { ADDRESS_TEXT_MAX = 80 };
+
+/* Whether others can be told this address: well formed, and a port. 0 or SINEW_EINVAL. */
+int address_check(const char *address, struct why *why);
 
 /* A listening, non-blocking socket, or < 0. */
 int address_listen(const char *address, struct why *why);

@@ -33,6 +33,7 @@ static void member_end(struct member *m)
         stream_close(&m->up.stream);
     }
     m->attached = false;
+    m->told = true;
     m->base.fd = -1;
 }
 

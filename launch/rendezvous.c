@@ -14,7 +14,9 @@
 
 static int serve(struct member *m, const char *address, struct why *why)
 {
-    int rc = hub_open(&m->hub, &m->node, address, m->base.secret, 0, 1);
+    int rc = address_check(address, why);
+    if (rc < 0) return rc;
+    rc = hub_open(&m->hub, &m->node, address, m->base.secret, 0, 1);
     if (rc < 0) return why_set(why, rc, "%s", m->hub.why.text);
     m->hub.ends = true;
     m->is_hub = true;

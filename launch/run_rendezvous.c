@@ -41,9 +41,11 @@ static int join_there(struct run *run)
     struct welcome welcome;
     struct why why;
     int64_t until = world_now(run->world) + o->setup_ns;
-    if (address_join(run->world, o->rendezvous, run->secret, &me, until, &run->upstream.stream, &welcome,
-                     &why) < 0) {
-        run_say(run, "%s", why.text);
+    int rc = address_join(run->world, o->rendezvous, run->secret, &me, until, &run->upstream.stream,
+                          &welcome, &why);
+    if (rc < 0) {
+        run_say(run, "%s%s", why.text,
+                rc == SINEW_EAUTH ? " (are --secret-file and --size the same everywhere?)" : "");
         return RUN_STATUS_FAILED;
     }
     run->hub_ends = welcome.ends;
