@@ -33,6 +33,7 @@ static void member_end(struct member *m)
         stream_close(&m->up.stream);
     }
     m->attached = false;
+    m->told = true;
     m->base.fd = -1;
 }
 
@@ -46,8 +47,7 @@ static int member_fence(struct launch *l, int64_t until)
         return why_set(&l->why, rc, "the launcher's connection ended before ranks %s had come: %s",
                        missing, m->up.stream.why.text);
     }
-    if (rc == 0 && m->is_hub && (rc = hub_finish(&m->hub, until)) < 0)
-        return why_set(&l->why, rc, "%s", m->hub.why.text);
+    if (rc == 0 && m->is_hub) hub_finish(&m->hub, until);
     if (rc == 0 && m->ends) member_end(m);
     return rc < 0 ? member_fail(m, rc) : 0;
 }
@@ -125,7 +125,10 @@ static const struct launch_ops member_ops = {
 static void member_lost(void *arg, struct node_peer *peer)
 {
     struct member *m = arg;
-    if (peer != &m->up) return;
+    if (peer != &m->up) {
+        hub_lost(&m->hub, peer);
+        return;
+    }
     m->lost = true;
     m->attached = false;
     stream_close(&peer->stream);
@@ -150,6 +153,7 @@ struct member *member_new(const struct world *world, int rank, int size, struct 
     m->base.rank = rank;
     m->base.size = size;
     m->base.fd = -1;
+    m->hub.fd = -1;
     m->owner = getpid();
     return m;
 }

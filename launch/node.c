@@ -231,6 +231,8 @@ void node_attach(struct node *n, struct node_peer *peer)
         struct news news = news_abort(n->abort_status, n->abort_text);
         node_tell(peer, news.kind, news.payload, news.len);
     }
+    /* Frames that came with the welcome will not make the socket readable again. */
+    if (stream_buffered(&peer->stream)) peer_ready(&peer->watch);
 }
 
 void node_detach(struct node_peer *peer)

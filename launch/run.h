@@ -88,7 +88,7 @@ void feeder_write(struct feeder *f);
 struct child {
     int rank;
     pid_t pid;   /* and process group; 0: not started */
-    bool ended;  /* reaped */
+    bool ending, ended; /* ending: has ended but is not reaped yet */
     bool joined, left, told; /* told: the others know that it died */
     pid_t joined_pid;
     int64_t orphaned_ns; /* when its connection ended without a goodbye; 0: no */
@@ -127,7 +127,8 @@ struct run {
     struct node node;
     struct hub hub;           /* in the sinewrun with rank 0 */
     struct node_peer upstream; /* in the others */
-    bool is_hub, is_member;
+    bool is_hub, is_member; /* connected so */
+    bool hub_ends;          /* the hub is a bare process: it goes when all records are told */
     uint8_t secret[LAUNCH_SECRET_LEN];
     struct child *children;
     int running; /* ranks that have not ended */

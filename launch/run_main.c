@@ -146,17 +146,23 @@ static void rank_ended(struct run *run, struct child *c)
     if ((how.flags & LAUNCH_FAILED) && !c->told) run_failure(run, &how, "");
 }
 
+static bool has_ended(const struct child *c)
+{
+    siginfo_t info = { 0 };
+    if (c->pid <= 0 || c->ended) return false;
+    return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == c->pid;
+}
+
+/* What a rank said before it ended comes before its end: so first see who has, then listen to all, then
+ * reap those, and no others that may have ended meanwhile. */
 static void reap(struct run *run)
 {
-    /* What a rank said before it ended comes before its end. */
+    for (int i = 0; i < run->options.ranks; i++)
+        run->children[i].ending = has_ended(&run->children[i]);
     while (node_progress(&run->node, 1024) > 0) {}
-    for (int i = 0; i < run->options.ranks; i++) {
-        siginfo_t info = { 0 };
-        struct child *c = &run->children[i];
-        if (c->pid <= 0 || c->ended) continue;
-        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == c->pid)
-            rank_ended(run, c);
-    }
+    for (int i = 0; i < run->options.ranks; i++)
+        if (run->children[i].ending) rank_ended(run, &run->children[i]);
 }
 
 /* --- signals to sinewrun ------------------------------------------------------------------------- */
@@ -380,8 +386,7 @@ static int run_init(struct run *run, struct questions *q)
         c->door = c->out.fd = c->err.fd = -1;
     }
     if (world_real.random(NULL, run->secret, sizeof(run->secret)) < 0) return -1;
-    if (node_init(&run->node, run->world, run->options.size, &run_events, run) < 0) return -1;
-    return catch_signals(run) < 0 || keeper_start(&run->keeper) < 0 ? -1 : 0;
+    return node_init(&run->node, run->world, run->options.size, &run_events, run) < 0 ? -1 : 0;
 }
 
 static void start_children(struct run *run)
@@ -429,6 +434,12 @@ static void open_standard(void)
     if (fd > STDERR_FILENO) close(fd);
 }
 
+static int cannot_start(void)
+{
+    fprintf(stderr, "sinewrun: cannot start: %s\n", strerror(errno));
+    return RUN_STATUS_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     struct run run = { 0 };
@@ -436,15 +447,16 @@ int main(int argc, char **argv)
     open_standard();
     int status = run_options_parse(&run.options, argc, argv);
     if (status >= 0) return status;
-    if (run_init(&run, &q) < 0) {
-        fprintf(stderr, "sinewrun: cannot start: %s\n", strerror(errno));
-        return RUN_STATUS_FAILED;
-    }
+    if (run_init(&run, &q) < 0) return cannot_start();
+    /* Signals still end us here: there are no ranks yet to be asked first. */
     status = run_rendezvous_open(&run);
-    if (status == 0)
+    if (catch_signals(&run) < 0 || keeper_start(&run.keeper) < 0) return cannot_start();
+    if (status == 0) {
         start_children(&run);
-    else
+    } else {
         run_decide(&run, status);
+        run_stop(&run);
+    }
     run_loop(&run, &q);
     run_end(&run, &q);
     return run.status;

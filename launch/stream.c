@@ -154,7 +154,7 @@ int stream_sleep(const struct world *world, int fd, uint32_t events, int64_t unt
     struct epoll_event event = { .events = events };
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0) return SINEW_EIO;
-    int rc = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? SINEW_EIO : 0;
+    int rc = fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? SINEW_EIO : 0;
     if (rc == 0) world->sleep(world->arg, epoll_fd, until);
     close(epoll_fd);
     return rc;

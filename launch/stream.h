@@ -54,7 +54,7 @@ static inline bool stream_waits(const struct stream *s) { return s->out_len > s-
 int stream_await(struct stream *s, int64_t until, struct frame *frame, const uint8_t **payload);
 int stream_drain(struct stream *s, int64_t until);
 
-/* Sleep until fd has one of the poll-like epoll events, or the time `until`. 0 or SINEW_EIO. */
+/* Sleep until fd (-1: nothing) has one of the epoll events, or the time `until`. 0 or SINEW_EIO. */
 int stream_sleep(const struct world *world, int fd, uint32_t events, int64_t until);
 
 #endif
