@@ -183,11 +183,9 @@ static void order_transports(struct sinew *s)
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
-static int join(struct sinew *s, const struct origin *origin, const struct sinew_options *options,
-                int64_t until)
+static int join(struct sinew *s, const struct sinew_options *options, int64_t until)
 {
     int rc = 0;
-    s->launch = origin->launch;
     if (!s->launch)
         rc = launch_open(s->world, &s->config, options, until, &s->launch, &s->why);
     if (rc) return rc;
@@ -222,6 +220,7 @@ static int context_start(struct sinew *s, const struct origin *origin,
                          const struct sinew_options *options)
 {
     struct config *c = &s->config;
+    s->launch = origin->launch;
     s->log = (struct log){ .level = LOG_WARNING, .prefix = "sinew: " };
     if (options && options->size >= sizeof(*options)) {
         s->log.write = options->log;
@@ -232,7 +231,7 @@ static int context_start(struct sinew *s, const struct origin *origin,
     s->log.level = (int)c->log_level;
     rc = own_process(s);
     int64_t until = world_now(s->world) + c->setup_deadline;
-    if (rc == 0) rc = join(s, origin, options, until);
+    if (rc == 0) rc = join(s, options, until);
     if (rc == 0) rc = open_transports(s, origin->transports ? origin->transports : built_in);
     if (rc) return rc;
     order_transports(s);

@@ -136,9 +136,9 @@ static void request_explain(struct sinew_request *r)
         context_fail(s, r->status, "%s: no member of the team is left that could send", what);
     else if (r->status == SINEW_ETRUNCATED)
         context_fail(s, r->status,
-                     "%s: the message has %llu bytes, the buffer %zu; the rest is gone, the next "
+                     "%s: the message is longer than the buffer, %llu bytes; the rest is gone, the next "
                      "message is intact; probe first, or post a larger buffer",
-                     what, (unsigned long long)r->sent, r->len);
+                     what, (unsigned long long)r->sent);
     else if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
         context_fail(s, r->status, "%.200s: %.300s", what, s->cause.text);
     else
@@ -194,7 +194,7 @@ void request_describe(const struct sinew_request *r, struct text *t)
         r->ops->describe(r->state_of, t);
         return;
     }
-    text_add(t, "%s of %zu bytes %s ", r->kind == REQUEST_SEND ? "send" : "receive", r->len,
+    text_add(t, "%s of %zu bytes %s ", r->kind == REQUEST_SEND ? "send" : "recv", r->len,
              r->kind == REQUEST_SEND ? "to" : "from");
     describe_peer(r, t);
     if (r->space == SPACE_COLLECTIVE)

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME collectives-pattern SOURCES unit/collectives_pattern.c LABELS unit)
+sinew_test(NAME collectives-property LABELS unit
+  SOURCES unit/collectives_property.c support/coll_fake.c)

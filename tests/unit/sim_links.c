@@ -320,7 +320,7 @@ static void die(struct node *n)
     if (death == BY_OTHER_ASLEEP)
         for (;;) n->world->sleep(n->world->arg, -1, INT64_MAX);
     if (death == BY_OTHER_COMPUTING) sim_compute(n->me, 3600 * CONFIG_SECOND);
-    CHECK(!"reached");
+    node_check_failed(__FILE__, __LINE__, "this is never reached");
 }
 
 static void survive(struct node *n)

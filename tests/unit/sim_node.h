@@ -20,7 +20,8 @@ struct node_peer {
     int down_status;
     enum gone gone;
     uint64_t received, received_bytes; /* messages that came                      */
-    uint64_t sent;                     /* of node_send_numbered                    */
+    uint64_t sent;                     /* on this link                            */
+    uint64_t pending;                  /* cookies under way; the test counts up   */
     int64_t last_arrival;              /* virtual time                             */
     char why[WHY_MAX];
 };

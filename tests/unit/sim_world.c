@@ -285,7 +285,7 @@ static void abort_the_job(struct sim_rank *me, void *arg)
     CHECK(sim_launch(me, &l) == 0);
     if (sim_rank(me) == 1) CHECK(l->ops->abort(l, 3, "enough") == 0);
     l->ops->fence(l, INT64_MAX);
-    CHECK(!"reached");
+    node_check_failed(__FILE__, __LINE__, "this is never reached");
 }
 
 static void test_abort_ends_every_rank(void **state)

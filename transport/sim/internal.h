@@ -84,6 +84,7 @@ struct sim_rank {
     int64_t now;        /* its own clock                                       */
     int64_t idle_since; /* when something last went right: for the report      */
     struct event wake;
+    struct event obituary; /* the others learn of its death */
     pthread_t thread;
     sem_t baton;
     jmp_buf leave; /* out of whatever the rank was doing, to the end of its thread */

@@ -3,7 +3,6 @@
  * launch.c - the launcher of the simulated world: records change hands without a wire, and every death is
  * told to every other rank once
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "transport/sim/internal.h"
@@ -141,30 +140,23 @@ int sim_launch(struct sim_rank *me, struct launch **out)
 
 /* ---- deaths ------------------------------------------------------------------------------------- */
 
-struct obituary {
-    struct event event;
-    int rank;
-};
-
 static void obituary_arrive(struct sim *s, struct event *event)
 {
-    struct obituary *o = LIST_OWNER(event, struct obituary, event);
+    int dead = LIST_OWNER(event, struct sim_rank, obituary)->rank;
     for (int i = 0; i < s->opt.ranks; i++) {
         struct sim_rank *r = &s->ranks[i];
-        if (i == o->rank || r->activity == ENDED || r->death[o->rank]) continue;
-        r->death[o->rank] = DEATH_KNOWN;
+        if (i == dead || r->activity == ENDED || r->death[dead]) continue;
+        r->death[dead] = DEATH_KNOWN;
         r->deaths_known++;
         rank_rouse(r);
     }
-    free(o);
 }
 
 void launch_tell_death(struct sim *s, int rank, int64_t time)
 {
-    struct obituary *o = sim_allocate(s, sizeof(*o));
-    if (!o) return;
-    o->rank = rank;
-    o->event.fire = obituary_arrive;
-    o->event.wire = true;
-    sim_schedule(s, &o->event, time);
+    struct event *obituary = &s->ranks[rank].obituary;
+    if (obituary->fire) return; /* one dies once */
+    obituary->fire = obituary_arrive;
+    obituary->wire = true;
+    sim_schedule(s, obituary, time);
 }

@@ -136,7 +136,8 @@ static void put_end(struct put *p)
 {
     struct end *from = p->from;
     struct registration *target = p->counted ? put_target(p) : NULL;
-    if (target) target->users--;
+    if (target && --target->users == 0 && target->revoked) /* somebody may be waiting for just that */
+        rank_rouse(&from->channel->sim->ranks[end_peer(from)->rank]);
     uint64_t number = p->number;
     list_remove(&p->entry);
     free(p);

@@ -119,7 +119,7 @@ static int address_read(struct transport *t, const void *bytes, size_t len, stru
 
 static int sim_transport_reach(struct transport *t, const void *address, size_t len, struct why *why)
 {
-    struct address a;
+    struct address a = { 0 };
     int status = address_read(t, address, len, &a, why);
     return status < 0 ? SINEW_EUNREACHABLE : 1;
 }
@@ -131,7 +131,7 @@ static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
     struct port *port = port_of(l->transport);
     struct sim_rank *me = port->rank;
     struct sim *s = me->sim;
-    struct address a;
+    struct address a = { 0 };
     int status = address_read(l->transport, bytes, len, &a, &l->why);
     if (status < 0) return status;
     if (end_of(l) || port_end_to(port, a.rank))
@@ -168,12 +168,11 @@ static void disconnect_dead(struct end *e)
     char text[64];
     snprintf(text, sizeof(text), "rank %d is dead", peer->rank);
     if (e->state == END_DYING) return;
-    if (e->state == END_CONNECTING || end_is_cut(e)) {
+    end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, "taken for dead");
+    if (e->state == END_CONNECTING || end_is_cut(e))
         end_down(e, SINEW_EPEER, GONE_DIED, "%s", text);
-        end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, text);
-    } else {
+    else
         end_reset_peer(peer, me->now, SINEW_EPEER, GONE_DIED, text);
-    }
 }
 
 static void sim_transport_disconnect(struct link *l, enum disconnect_how how)
