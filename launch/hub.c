@@ -112,7 +112,7 @@ static void guest_join(struct guest *g)
     const uint8_t *payload;
     struct join join;
     struct why why = { "" };
-    int rc = stream_receive(s, &frame, &payload);
+    int rc = launch_stream_receive(s, &frame, &payload);
     if (rc == 0) return;
     if (rc < 0) {
         guest_refuse(g, "it went away without joining");
