@@ -183,7 +183,7 @@ static void hub_ready(struct watch *w)
         return;
     }
     address_tune(fd);
-    address_text((struct sockaddr *)&from, len, g->from);
+    launch_address_text((struct sockaddr *)&from, len, g->from);
     list_append(&h->guests, &g->entry);
     h->guest_count++;
     if (node_watch(h->node, fd, EPOLLIN, &g->watch) < 0) guest_free(g);
@@ -224,7 +224,7 @@ void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX])
     struct sockaddr_storage at;
     socklen_t len = sizeof(at);
     getsockname(h->fd, (struct sockaddr *)&at, &len);
-    address_text((struct sockaddr *)&at, len, text);
+    launch_address_text((struct sockaddr *)&at, len, text);
 }
 
 /* --- members ------------------------------------------------------------------------------------- */
