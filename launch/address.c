@@ -19,7 +19,7 @@ enum { SECRET_FILE_MAX = 4096, BACKLOG = 128 };
 #define BACKOFF_LEAST_NS 10000000LL
 #define BACKOFF_MOST_NS 500000000LL
 
-/* --- names --------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* The whole of it digits, up to 65535: resolvers are more generous. */
 static bool is_port(const char *text)
@@ -52,7 +52,7 @@ static int address_split(const char *address, char *host, size_t cap, const char
 int address_check(const char *address, struct why *why)
 {
     char host[256];
-    const char *port;
+    const char *port = "";
     int rc = address_split(address, host, sizeof(host), &port, why);
     if (rc < 0 || atoi(port) > 0) return rc;
     return why_set(why, SINEW_EINVAL,
@@ -65,7 +65,7 @@ int address_check(const char *address, struct why *why)
 static int address_resolve(const char *address, int flags, struct addrinfo **list, struct why *why)
 {
     char host[256];
-    const char *port;
+    const char *port = "";
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV };
     int rc = address_split(address, host, sizeof(host), &port, why);
     if (rc < 0) return rc;
@@ -85,7 +85,7 @@ void address_text(const struct sockaddr *at, socklen_t len, char text[ADDRESS_TE
                  host, port);
 }
 
-/* --- sockets ------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static int listen_one(const struct addrinfo *a)
 {
@@ -167,7 +167,7 @@ static int connect_any(const struct world *world, const char *address, int64_t u
     return SINEW_PENDING;
 }
 
-/* --- the secret ---------------------------------------------------------------------------------- */
+/* --- the secret ------------------------------------------------------------------------------- */
 
 static int secret_check(const char *file, const struct stat *is, struct why *why)
 {
@@ -204,7 +204,7 @@ int secret_load(const char *file, uint8_t secret[LAUNCH_SECRET_LEN], struct why 
     return rc;
 }
 
-/* --- joining ------------------------------------------------------------------------------------- */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 static int send_all(const struct world *world, int fd, struct handshake *h, int64_t until)
 {

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- guests -------------------------------------------------------------------------------------- */
+/* --- guests ----------------------------------------------------------------------------------- */
 
 static void guest_free(struct guest *g)
 {
@@ -138,7 +138,7 @@ static void guest_ready(struct watch *w)
         guest_prove(g);
 }
 
-/* --- listening ----------------------------------------------------------------------------------- */
+/* --- listening -------------------------------------------------------------------------------- */
 
 /* Guests are in the order they came. */
 static bool hub_has_place(struct hub *h)
@@ -227,7 +227,7 @@ void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX])
     address_text((struct sockaddr *)&at, len, text);
 }
 
-/* --- members ------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 static void member_drop(struct hub *h, struct node_peer *peer)
 {

@@ -46,7 +46,7 @@ int node_watch(struct node *n, int fd, uint32_t events, struct watch *w)
 
 void node_unwatch(struct node *n, int fd) { epoll_ctl(n->fd, EPOLL_CTL_DEL, fd, NULL); }
 
-/* --- news out ------------------------------------------------------------------------------------ */
+/* --- news out --------------------------------------------------------------------------------- */
 
 /* Ask for EPOLLOUT exactly as long as bytes wait. */
 static void peer_adjust(struct node_peer *peer)
@@ -122,7 +122,7 @@ static void pass(struct node *n, const struct node_peer *from, const struct news
     flood(n, from, news->kind, news->payload, news->len);
 }
 
-/* --- what is known ------------------------------------------------------------------------------- */
+/* --- what is known ---------------------------------------------------------------------------- */
 
 static void note_gone(struct node *n, struct node_rank *r)
 {
@@ -241,7 +241,7 @@ void node_detach(struct node_peer *peer)
     if (peer->stream.fd >= 0) node_unwatch(peer->node, peer->stream.fd);
 }
 
-/* --- news in ------------------------------------------------------------------------------------- */
+/* --- news in ---------------------------------------------------------------------------------- */
 
 static bool speaks_for(const struct node_peer *peer, int rank)
 {
@@ -370,7 +370,7 @@ int node_progress(struct node *n, int most)
     return done;
 }
 
-/* --- the fence ----------------------------------------------------------------------------------- */
+/* --- the fence -------------------------------------------------------------------------------- */
 
 static int fence_gone(struct node *n)
 {

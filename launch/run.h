@@ -29,7 +29,7 @@ enum { RUN_STATUS_USAGE = 2, RUN_STATUS_FAILED = 1 };
 
 #define RUN_SECOND 1000000000LL
 
-/* --- the command line ---------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 struct run_options {
     int first, ranks, size; /* this sinewrun's share of the job */
@@ -44,7 +44,7 @@ struct run_options {
 /* >= 0: the exit status, everything has been said. -1: go on. */
 int run_options_parse(struct run_options *o, int argc, char **argv);
 
-/* --- lines out ----------------------------------------------------------------------------------- */
+/* --- lines out -------------------------------------------------------------------------------- */
 
 /* Where lines go: standard output or error. */
 struct sink {
@@ -83,7 +83,7 @@ void source_end(struct source *s);
 void feeder_read(struct feeder *f);
 void feeder_write(struct feeder *f);
 
-/* --- ranks --------------------------------------------------------------------------------------- */
+/* --- ranks ------------------------------------------------------------------------------------ */
 
 struct child {
     int rank;
@@ -106,7 +106,7 @@ void children_signal(struct run *run, int signal);
 /* "0, 2-3": those that run. */
 void children_running(const struct run *run, char *text, size_t cap);
 
-/* --- the keeper ---------------------------------------------------------------------------------- */
+/* --- the keeper ------------------------------------------------------------------------------- */
 
 struct keeper {
     int fd;
@@ -119,7 +119,7 @@ void keeper_add(const struct keeper *k, pid_t group);
 void keeper_drop(const struct keeper *k, pid_t group);
 void keeper_end(struct keeper *k);
 
-/* --- the whole ----------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct run {
     struct run_options options;

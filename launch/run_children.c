@@ -27,7 +27,7 @@ struct ends {
     int in, out, err, door, report;
 };
 
-/* --- in the child -------------------------------------------------------------------------------- */
+/* --- in the child ----------------------------------------------------------------------------- */
 
 static void bind_core(int rank)
 {
@@ -94,7 +94,7 @@ static void child_become(const struct run *run, const struct child *c, const str
     _exit(RUN_STATUS_MISSING);
 }
 
-/* --- starting ------------------------------------------------------------------------------------ */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void close_all(int *fds, int count)
 {
@@ -187,7 +187,7 @@ int child_start(struct run *run, struct child *c)
     return 0;
 }
 
-/* --- the door ------------------------------------------------------------------------------------ */
+/* --- the door --------------------------------------------------------------------------------- */
 
 /* The stream that came with a knock, or -1. */
 static int door_receive(int door, bool *closed)
@@ -279,7 +279,7 @@ void child_knocked(struct run *run, struct child *c)
     node_attach(&run->node, &c->peer);
 }
 
-/* --- signals and ends ---------------------------------------------------------------------------- */
+/* --- signals and ends ------------------------------------------------------------------------- */
 
 void children_signal(struct run *run, int signal)
 {

@@ -62,7 +62,7 @@ void run_stop(struct run *run)
     children_signal(run, SIGCONT);
 }
 
-/* --- what happened to ranks ---------------------------------------------------------------------- */
+/* --- what happened to ranks ------------------------------------------------------------------- */
 
 static int exit_status(const struct launch_exit *how)
 {
@@ -165,7 +165,7 @@ static void reap(struct run *run)
         if (run->children[i].ending) rank_ended(run, &run->children[i]);
 }
 
-/* --- signals to sinewrun ------------------------------------------------------------------------- */
+/* --- signals to sinewrun ---------------------------------------------------------------------- */
 
 static void on_interrupt(struct run *run, int signal)
 {
@@ -216,7 +216,7 @@ static int catch_signals(struct run *run)
     return run->signals < 0 ? -1 : 0;
 }
 
-/* --- the loop ------------------------------------------------------------------------------------ */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* What poll() is asked, and who is told. Made anew before each poll from what everyone wants then. */
 enum asker { ASK_SIGNALS, ASK_NODE, ASK_SINK, ASK_SOURCE, ASK_DOOR, ASK_INPUT, ASK_FEED };
@@ -359,7 +359,7 @@ static void run_loop(struct run *run, struct questions *q)
     }
 }
 
-/* --- from start to end --------------------------------------------------------------------------- */
+/* --- from start to end ------------------------------------------------------------------------ */
 
 static bool same_file(int a, int b)
 {

@@ -112,7 +112,7 @@ static int parse_word(const char *name, const char *text, const char *no, const 
     return complain("%s is \"%s\", allowed are %s and %s", name, text, no, yes);
 }
 
-/* --- settings ------------------------------------------------------------------------------------ */
+/* --- settings --------------------------------------------------------------------------------- */
 
 static int add_environment(struct run_options *o, char *pair)
 {
@@ -156,7 +156,7 @@ static int parse_set(struct run_options *o, const char *text)
     return set_value(o, name, equals + 1);
 }
 
-/* --- the whole ----------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 enum { OPT_TRANSPORT = 256, OPT_SET, OPT_ENV, OPT_TIMEOUT, OPT_PREFIX, OPT_ON_FAILURE, OPT_BIND,
        OPT_RENDEZVOUS, OPT_SIZE, OPT_RANKS, OPT_SECRET_FILE, OPT_HELP, OPT_VERSION };

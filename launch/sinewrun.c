@@ -81,7 +81,7 @@ int sinewrun_open(const struct world *world, const char *door_text, int64_t unti
 {
     struct stream s;
     struct welcome welcome;
-    int door;
+    int door = -1;
     int rc = door_find(door_text, &door, why);
     if (rc < 0) return rc;
     rc = door_enter(world, door, &s, why);

@@ -19,7 +19,7 @@
 
 enum { RANKS_MAX = 8 };
 
-/* --- an allgather between threads ---------------------------------------------------------------- */
+/* --- an allgather between threads ------------------------------------------------------------- */
 
 struct board {
     pthread_barrier_t all;
@@ -119,7 +119,7 @@ static void sit(struct seat *seats, const void *secret)
     }
 }
 
-/* --- the properties ------------------------------------------------------------------------------ */
+/* --- the properties --------------------------------------------------------------------------- */
 
 static void everyone_gets_everything(void **state)
 {

@@ -74,7 +74,7 @@ static int reserve(char *at, size_t cap)
     return fd;
 }
 
-/* --- ranks as threads ---------------------------------------------------------------------------- */
+/* --- ranks as threads ------------------------------------------------------------------------- */
 
 struct rank {
     struct rendezvous how;
@@ -220,7 +220,7 @@ static void secret_files_are_looked_at(void **state)
     unlink(name);
 }
 
-/* --- strangers ----------------------------------------------------------------------------------- */
+/* --- strangers -------------------------------------------------------------------------------- */
 
 static int visit(const char *at)
 {
@@ -262,7 +262,7 @@ static void strangers_do_not_stop_the_job(void **state)
     close(port);
 }
 
-/* --- the environment ----------------------------------------------------------------------------- */
+/* --- the environment -------------------------------------------------------------------------- */
 
 static const char *const variables[] = {
     "SINEW_RENDEZVOUS", "SINEW_RANK", "SINEW_SIZE", "SINEW_SECRET_FILE", "SINEW_LAUNCH_FD", "PMI_RANK",

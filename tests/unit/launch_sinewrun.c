@@ -26,7 +26,7 @@
 
 static const char *sinewrun, *rank_program;
 
-/* --- jobs under test ----------------------------------------------------------------------------- */
+/* --- jobs under test -------------------------------------------------------------------------- */
 
 enum { PATIENCE_MS = 30000, ARGS_MAX = 48, LIFE_FD = 9 };
 
@@ -202,7 +202,7 @@ static int count(const char *text, const char *what)
     return n;
 }
 
-/* --- the command line ---------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static void mistakes_are_named(void **state)
 {
@@ -259,7 +259,7 @@ static void bind_gives_each_rank_one_core(void **state)
     drop(&j);
 }
 
-/* --- how jobs end -------------------------------------------------------------------------------- */
+/* --- how jobs end ----------------------------------------------------------------------------- */
 
 static void ranks_meet(void **state)
 {
@@ -379,7 +379,7 @@ static void one_process_per_rank(void **state)
     drop(&j);
 }
 
-/* --- lines --------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void lines_stay_whole(void **state)
 {
@@ -465,7 +465,7 @@ static void closed_output_reaches_the_ranks(void **state)
     drop(&j);
 }
 
-/* --- signals ------------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void killed_sinewrun_takes_grandchildren_along(void **state)
 {
@@ -516,7 +516,7 @@ static void terminate_ends_the_ranks(void **state)
     drop(&j);
 }
 
-/* --- several sinewruns --------------------------------------------------------------------------- */
+/* --- several sinewruns ------------------------------------------------------------------------ */
 
 static char folder[] = "/tmp/sinew-launch-XXXXXX";
 
