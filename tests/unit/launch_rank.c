@@ -16,7 +16,7 @@
  *   exit STATUS      at once, without leaving
  *   signal NUMBER    to itself
  *   sleep            until a signal
- *   ready FILE       makes the file: a test may go on
+ *   ready FIFO       a line into the pipe: a test may go on
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,10 +112,10 @@ static int do_forked(struct launch *l)
     return waitpid(child, &status, 0) != child || status != 0;
 }
 
-static int do_ready(const char *name)
+static int do_ready(const char *fifo)
 {
-    int fd = open(name, O_CREAT | O_WRONLY, 0600);
-    return fd < 0 || close(fd) < 0;
+    int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+    return fd < 0 || write(fd, "ready\n", 6) != 6 || close(fd) < 0;
 }
 
 static int words_of(const char *verb)
