@@ -30,3 +30,10 @@ function(sinew_program name)
   sinew_flags(${name})
   target_link_libraries(${name} PRIVATE sinew_testing ${CMAKE_DL_LIBS} m)
 endfunction()
+
+# A program as a user would write it: only the public header and the shared library.
+function(sinew_public_program name)
+  add_executable(${name} ${ARGN})
+  sinew_flags(${name})
+  target_link_libraries(${name} PRIVATE sinew m)
+endfunction()

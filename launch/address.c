@@ -76,7 +76,7 @@ static int address_resolve(const char *address, int flags, struct addrinfo **lis
     return rc == EAI_AGAIN ? SINEW_PENDING : SINEW_EINVAL;
 }
 
-void address_text(const struct sockaddr *at, socklen_t len, char text[ADDRESS_TEXT_MAX])
+void launch_address_text(const struct sockaddr *at, socklen_t len, char text[ADDRESS_TEXT_MAX])
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
     if (getnameinfo(at, len, host, sizeof(host), port, sizeof(port),

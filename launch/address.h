@@ -23,7 +23,7 @@ int address_check(const char *address, struct why *why);
 /* A listening, non-blocking socket, or < 0. */
 int address_listen(const char *address, struct why *why);
 
-void address_text(const struct sockaddr *at, socklen_t len, char text[ADDRESS_TEXT_MAX]);
+void launch_address_text(const struct sockaddr *at, socklen_t len, char text[ADDRESS_TEXT_MAX]);
 
 /* Options of a connection that has to last as long as the job. */
 void address_tune(int fd);

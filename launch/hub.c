@@ -114,7 +114,7 @@ static void guest_join(struct guest *g)
     const uint8_t *payload;
     struct join join;
     struct why why = { "" };
-    int rc = stream_receive(s, &frame, &payload);
+    int rc = launch_stream_receive(s, &frame, &payload);
     if (rc == 0) return;
     if (rc < 0) {
         guest_refuse(g, "it went away without joining");
@@ -186,7 +186,7 @@ static void hub_ready(struct watch *w)
         return;
     }
     address_tune(fd);
-    address_text((struct sockaddr *)&from, len, g->from);
+    launch_address_text((struct sockaddr *)&from, len, g->from);
     list_append(&h->guests, &g->entry);
     h->guest_count++;
     if (node_watch(h->node, fd, EPOLLIN, &g->watch) < 0) guest_free(g);
@@ -227,7 +227,7 @@ void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX])
     struct sockaddr_storage at;
     socklen_t len = sizeof(at);
     getsockname(h->fd, (struct sockaddr *)&at, &len);
-    address_text((struct sockaddr *)&at, len, text);
+    launch_address_text((struct sockaddr *)&at, len, text);
 }
 
 /* --- members ---------------------------------------------------------------------------------- */

@@ -360,7 +360,7 @@ static void peer_ready(struct watch *w)
     stream_flush(&peer->stream);
     peer_adjust(peer);
     for (int i = 0; rc > 0 && (i < FRAMES_PER_TURN || stream_buffered(&peer->stream)); i++) {
-        rc = stream_receive(&peer->stream, &frame, &payload);
+        rc = launch_stream_receive(&peer->stream, &frame, &payload);
         if (rc > 0 && hear(peer, &frame, payload) < 0) rc = SINEW_EPROTO;
     }
     if (rc < 0) peer_lost(peer);

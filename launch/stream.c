@@ -70,7 +70,7 @@ bool stream_buffered(struct stream *s)
     return have - FRAME_HEADER >= wire_get32(s->in + s->in_used);
 }
 
-int stream_receive(struct stream *s, struct frame *frame, const uint8_t **payload)
+int launch_stream_receive(struct stream *s, struct frame *frame, const uint8_t **payload)
 {
     if (s->in_used > 0) {
         memmove(s->in, s->in + s->in_used, s->in_len - s->in_used);
@@ -164,7 +164,7 @@ int stream_sleep(const struct world *world, int fd, uint32_t events, int64_t unt
 int stream_await(struct stream *s, int64_t until, struct frame *frame, const uint8_t **payload)
 {
     for (;;) {
-        int rc = stream_receive(s, frame, payload);
+        int rc = launch_stream_receive(s, frame, payload);
         if (rc > 0) return frame->kind;
         if (rc < 0) return rc;
         if (world_now(s->world) >= until)

@@ -36,7 +36,7 @@ void stream_init(struct stream *s, const struct world *world, int fd, size_t out
 void stream_close(struct stream *s);
 
 /* 1: a frame; payload is valid until the next call. 0: nothing now. < 0: the stream has ended. */
-int stream_receive(struct stream *s, struct frame *frame, const uint8_t **payload);
+int launch_stream_receive(struct stream *s, struct frame *frame, const uint8_t **payload);
 
 /* Another whole frame has been read already: the socket need not become readable for it. */
 bool stream_buffered(struct stream *s);

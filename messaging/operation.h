@@ -37,14 +37,16 @@ int collective_send(struct sinew_team *team, const void *buf, size_t len, int to
 int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
                     const struct collective_key *key, struct completion *c);
 
-/* Give up everything under way in this collective (after an error): receives end with
- * SINEW_ECANCELED, sends end when their peer takes them or is gone. */
+/* Give up what is under way in this collective (after an error): receives and sends end with
+ * SINEW_ECANCELED now, but for bodies on their way, which end by themselves. */
 void collective_cancel(struct sinew_team *team, uint32_t sequence);
 
 /* An operation the user waits for. The state is the maker's. */
 struct operation_ops {
     /* Begin a round. 0: finished; > 0: operation_end() will be called, from inside progress; < 0: failed. */
     int (*start)(void *state, struct sinew_request *request);
+    /* The deadline has passed: end soon, with operation_end(); from inside progress or a wait. */
+    void (*cancel)(void *state, int status);
     /* The request is gone (consumed, or freed when persistent): the state may be released. Every
      * successful operation_run() ends in exactly one. */
     void (*release)(void *state);

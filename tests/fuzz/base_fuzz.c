@@ -20,7 +20,7 @@
 #include "base/handshake.h"
 #include "tests/seed.h"
 
-enum { FRAMES = 300000, HANDSHAKES = 10000, SETTINGS = 100000, LOADS = 20000 };
+enum { FRAMES = 300000, HANDSHAKES = 2000, SETTINGS = 100000, LOADS = 20000 };
 
 /* Small numbers and the edges of the types are likelier than anything else. */
 static uint64_t some_number(struct seed *s)

@@ -105,7 +105,7 @@ static int heard(struct scene *s, int peer, int *rank)
 {
     struct frame frame;
     const uint8_t *payload;
-    int rc = stream_receive(&s->ends[peer], &frame, &payload);
+    int rc = launch_stream_receive(&s->ends[peer], &frame, &payload);
     if (rc <= 0) return rc;
     *rank = (int32_t)wire_get32(payload);
     return frame.kind;

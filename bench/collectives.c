@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * collectives.c - collectives of all ranks, rank 0 as root, with the sizes that OSU's benchmarks mean
+ *
+ * bytes is what one rank contributes: the vector of a reduction (of f32, summed), the buffer of a broadcast,
+ * the block of a gather.
+ */
+#include "perf.h"
+
+#include <string.h>
+
+enum { ROOT = 0, F32 = 4 };
+
+/* Whole numbers so small that any order of adding gives the same sum. */
+static float reduction_element(int rank, size_t i, uint64_t seed)
+{
+    return (float)((seed + i + (uint64_t)rank) % 64);
+}
+
+static void reduction_fill(struct work *w, uint64_t seed)
+{
+    float *out = (float *)(void *)w->out;
+    for (size_t i = 0; i < w->bytes / F32; i++)
+        out[i] = reduction_element(w->perf->rank, i, seed);
+}
+
+static bool reduction_check(const struct work *w, uint64_t seed)
+{
+    const float *in = (const float *)(const void *)w->in;
+    for (size_t i = 0; i < w->in_len / F32; i++) {
+        float sum = 0;
+        for (int rank = 0; rank < w->perf->size; rank++) sum += reduction_element(rank, i, seed);
+        if (memcmp(&sum, &in[i], sizeof(sum)) != 0) return false;
+    }
+    return true;
+}
+
+static void block_fill(struct work *w, uint64_t seed)
+{
+    pattern_fill(w->out, w->out_len, w->perf->rank, seed);
+}
+
+static bool block_check(const struct work *w, uint64_t seed)
+{
+    if (w->in_len == 0) return true;
+    for (int rank = 0; rank < w->perf->size; rank++)
+        if (!pattern_check(w->in + (size_t)rank * w->bytes, w->bytes, rank, seed)) return false;
+    return true;
+}
+
+static bool at_root(const struct work *w)
+{
+    return w->perf->rank == ROOT;
+}
+
+static void barrier_shape(struct work *w)
+{
+    w->out_len = w->in_len = 0;
+}
+
+static void barrier_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        perf_check(w->perf, sinew_barrier(w->perf->world, NULL), "barrier");
+}
+
+static void bcast_shape(struct work *w)
+{
+    w->out_len = w->bytes;
+    w->in_len = 0;
+}
+
+static void bcast_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        perf_check(w->perf, sinew_bcast(w->perf->world, w->out, w->bytes, ROOT, NULL), "bcast");
+}
+
+static void bcast_fill(struct work *w, uint64_t seed)
+{
+    if (at_root(w))
+        pattern_fill(w->out, w->out_len, ROOT, seed);
+    else
+        memset(w->out, 0, w->out_len);
+}
+
+static bool bcast_check(const struct work *w, uint64_t seed)
+{
+    return pattern_check(w->out, w->out_len, ROOT, seed);
+}
+
+static void to_root_vector_shape(struct work *w)
+{
+    w->out_len = w->bytes;
+    w->in_len = at_root(w) ? w->bytes : 0;
+}
+
+static void reduce_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_reduce(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
+                                  SINEW_SUM, ROOT, NULL);
+        perf_check(w->perf, status, "reduce");
+    }
+}
+
+static void vector_shape(struct work *w)
+{
+    w->out_len = w->in_len = w->bytes;
+}
+
+static void allreduce_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_allreduce(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
+                                     SINEW_SUM, NULL);
+        perf_check(w->perf, status, "allreduce");
+    }
+}
+
+static void to_root_blocks_shape(struct work *w)
+{
+    w->out_len = w->bytes;
+    w->in_len = at_root(w) ? w->bytes * (size_t)w->perf->size : 0;
+}
+
+static void gather_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_gather(w->perf->world, w->out, w->bytes, w->in, ROOT, NULL);
+        perf_check(w->perf, status, "gather");
+    }
+}
+
+static void blocks_shape(struct work *w)
+{
+    w->out_len = w->bytes;
+    w->in_len = w->bytes * (size_t)w->perf->size;
+}
+
+static void allgather_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_allgather(w->perf->world, w->out, w->bytes, w->in, NULL);
+        perf_check(w->perf, status, "allgather");
+    }
+}
+
+const struct workload workload_barrier = {
+    .name = "barrier",
+    .text = "nobody leaves before all have come",
+    .unit = "us",
+    .element = 1,
+    .shape = barrier_shape,
+    .rounds = barrier_rounds,
+    .fill = block_fill,
+    .check = block_check,
+};
+
+const struct workload workload_bcast = {
+    .name = "bcast",
+    .text = "bytes of rank 0 to all",
+    .unit = "us",
+    .element = 1,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = bcast_shape,
+    .rounds = bcast_rounds,
+    .fill = bcast_fill,
+    .check = bcast_check,
+};
+
+const struct workload workload_reduce = {
+    .name = "reduce",
+    .text = "sum of one f32 vector per rank, at rank 0",
+    .unit = "us",
+    .element = F32,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = to_root_vector_shape,
+    .rounds = reduce_rounds,
+    .fill = reduction_fill,
+    .check = reduction_check,
+};
+
+const struct workload workload_allreduce = {
+    .name = "allreduce",
+    .text = "the same sum on every rank",
+    .unit = "us",
+    .element = F32,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = vector_shape,
+    .rounds = allreduce_rounds,
+    .fill = reduction_fill,
+    .check = reduction_check,
+};
+
+const struct workload workload_gather = {
+    .name = "gather",
+    .text = "one block per rank, at rank 0",
+    .unit = "us",
+    .element = 1,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = to_root_blocks_shape,
+    .rounds = gather_rounds,
+    .fill = block_fill,
+    .check = block_check,
+};
+
+const struct workload workload_allgather = {
+    .name = "allgather",
+    .text = "one block per rank, on every rank",
+    .unit = "us",
+    .element = 1,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = blocks_shape,
+    .rounds = allgather_rounds,
+    .fill = block_fill,
+    .check = block_check,
+};

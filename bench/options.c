@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options.c - the command line of sinew-perf; every refusal names what was given and what may be
+ */
+#include "perf.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct workload *const perf_workloads[] = {
+    &workload_latency, &workload_bandwidth, &workload_rate,   &workload_barrier,   &workload_bcast,
+    &workload_reduce,  &workload_allreduce, &workload_gather, &workload_allgather, NULL,
+};
+
+/* Names that mean something to come, so that they are not called unknown. */
+static const char *const options_not_built[] = {
+    "put",      "get",        "atomic",     "am",        "scatter", "alltoall",
+    "gatherv",  "scatterv",   "allgatherv", "alltoallv", "scan",    "exscan",
+    "reduce_scatter",         "reduce_scatter_block",
+    "neighbour_allgather",    "neighbour_alltoall",      "neighbour_alltoallv",
+    NULL,
+};
+
+static void options_help(void)
+{
+    printf("usage: sinewrun -n N sinew-perf TEST [option ...]\n"
+           "\n"
+           "Measures Sinew itself, under any launcher. Rank 0 prints.\n"
+           "\n"
+           "tests between 2 ranks\n");
+    bool pairs = true;
+    for (int i = 0; perf_workloads[i]; i++) {
+        if (pairs && !perf_workloads[i]->pair) printf("tests of any number of ranks\n");
+        pairs = perf_workloads[i]->pair;
+        printf("  %-16s %s\n", perf_workloads[i]->name, perf_workloads[i]->text);
+    }
+    printf("not built yet\n ");
+    for (int i = 0; options_not_built[i]; i++)
+        printf("%s%s", i > 0 && i % 12 == 0 ? "\n  " : " ", options_not_built[i]);
+    printf("\n\n"
+           "options\n"
+           "  --transport T    let data travel over T only, or the first of T,T that works\n"
+           "  --bytes LIST     sizes, as 8,1K,1M (powers of 1024), 0 to 1G, up to %d of them;\n"
+           "                   otherwise powers of two from 8 to 4M (latency), 4K (rate) or 1M\n"
+           "  --iterations N   rounds of the timed loop, 1 to 1000000000; otherwise about 0.1 s\n"
+           "  --warmup N       rounds before it, 0 to 1000000000; otherwise about 10 ms\n"
+           "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
+           "  --validate       check contents first, 16 rounds of each size\n"
+           "  --json           one object per line and nothing else\n"
+           "  --help, --version\n"
+           "\n"
+           "exit status: 0 measured, 1 a call failed, 2 the command line or the number of ranks\n"
+           "\n"
+           "What is measured, and how to compare it: docs/performance.md\n",
+           PERF_SIZES_MAX, PERF_WINDOW_MAX);
+}
+
+static bool options_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static bool options_refuse(const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fprintf(stderr, "sinew-perf: %s\n", text);
+    return false;
+}
+
+static bool options_number(const char *name, const char *text, int64_t least, int64_t most,
+                           int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text || *end || value < least || value > most)
+        return options_refuse("--%s %s: a number from %lld to %lld is wanted", name, text,
+                              (long long)least, (long long)most);
+    *out = value;
+    return true;
+}
+
+/* One size from the list; *text moves behind it. */
+static bool options_size(const char **text, size_t *out)
+{
+    static const char suffixes[] = "KMG";
+    char *end;
+    if (**text < '0' || **text > '9') return false;
+    errno = 0;
+    unsigned long long value = strtoull(*text, &end, 10);
+    if (errno || value > PERF_BYTES_MAX) return false;
+    const char *suffix = *end ? strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
+    if (suffix) {
+        value <<= 10 * (suffix - suffixes + 1);
+        end++;
+    }
+    if (value > PERF_BYTES_MAX || (*end && *end != ',')) return false;
+    *text = end;
+    *out = (size_t)value;
+    return true;
+}
+
+static bool options_sizes(struct perf_options *opt, const char *list)
+{
+    const char *at = list;
+    opt->sizes = 0;
+    for (;;) {
+        if (opt->sizes == PERF_SIZES_MAX)
+            return options_refuse("--bytes: at most %d sizes", PERF_SIZES_MAX);
+        if (!options_size(&at, &opt->bytes[opt->sizes]))
+            return options_refuse("--bytes %s: sizes from 0 to 1G are wanted, as 8,1K,1M", list);
+        opt->sizes++;
+        if (!*at) return true;
+        at++;
+    }
+}
+
+static bool options_workload(struct perf_options *opt, const char *name)
+{
+    for (int i = 0; perf_workloads[i]; i++)
+        if (strcmp(name, perf_workloads[i]->name) == 0) opt->workload = perf_workloads[i];
+    if (opt->workload) return true;
+    for (int i = 0; options_not_built[i]; i++)
+        if (strcmp(name, options_not_built[i]) == 0)
+            return options_refuse("%s: not built yet, see docs/status.md", name);
+    return options_refuse("%s: no such test; sinew-perf --help lists them", name);
+}
+
+static void options_default_sizes(struct perf_options *opt)
+{
+    for (size_t bytes = opt->workload->least; bytes <= opt->workload->most; bytes *= 2)
+        opt->bytes[opt->sizes++] = bytes;
+}
+
+/* The sizes fit the test; without any, the test's own. */
+static bool options_settle(struct perf_options *opt)
+{
+    const struct workload *load = opt->workload;
+    if (load->most == 0) {
+        if (opt->sizes > 0)
+            return options_refuse("--bytes: %s moves no data, sizes mean nothing", load->name);
+        opt->bytes[opt->sizes++] = 0;
+        return true;
+    }
+    if (opt->sizes == 0) options_default_sizes(opt);
+    for (int i = 0; i < opt->sizes; i++)
+        if (opt->bytes[i] % load->element != 0)
+            return options_refuse("--bytes %zu: %s works on elements of %zu bytes, so sizes are "
+                                  "multiples of that",
+                                  opt->bytes[i], load->name, load->element);
+    return true;
+}
+
+enum options_code { TRANSPORT = 256, BYTES, ITERATIONS, WARMUP, WINDOW, VALIDATE, JSON, HELP, VERSION };
+
+static const struct option options_table[] = {
+    { "transport", required_argument, NULL, TRANSPORT },
+    { "bytes", required_argument, NULL, BYTES },
+    { "iterations", required_argument, NULL, ITERATIONS },
+    { "warmup", required_argument, NULL, WARMUP },
+    { "window", required_argument, NULL, WINDOW },
+    { "validate", no_argument, NULL, VALIDATE },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
+    { "version", no_argument, NULL, VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+static bool options_take(struct perf_options *opt, int which)
+{
+    int64_t window = 0;
+    switch (which) {
+    case TRANSPORT:
+        opt->transport = optarg;
+        return true;
+    case BYTES:
+        return options_sizes(opt, optarg);
+    case ITERATIONS:
+        return options_number("iterations", optarg, 1, PERF_COUNT_MAX, &opt->iterations);
+    case WARMUP:
+        return options_number("warmup", optarg, 0, PERF_COUNT_MAX, &opt->warmup);
+    case WINDOW:
+        if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &window)) return false;
+        opt->window = (int)window;
+        return true;
+    case VALIDATE:
+        opt->validate = true;
+        return true;
+    case JSON:
+        opt->json = true;
+        return true;
+    default:
+        return options_refuse("sinew-perf --help lists the options"); /* getopt named the culprit */
+    }
+}
+
+bool options_parse(struct perf_options *opt, int argc, char **argv, int *status)
+{
+    int which;
+    opt->iterations = opt->warmup = -1;
+    opt->window = 64;
+    *status = PERF_USAGE;
+    while ((which = getopt_long(argc, argv, "", options_table, NULL)) != -1) {
+        if (which == HELP || which == VERSION) {
+            *status = PERF_OK;
+            if (which == HELP)
+                options_help();
+            else
+                printf("sinew-perf %s\n", sinew_version());
+            return false;
+        }
+        if (!options_take(opt, which)) return false;
+    }
+    if (optind == argc) return options_refuse("which test? sinew-perf --help lists them");
+    if (optind + 1 < argc)
+        return options_refuse("%s: one test at a time, and %s is one already", argv[optind + 1],
+                              argv[optind]);
+    return options_workload(opt, argv[optind]) && options_settle(opt);
+}

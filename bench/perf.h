@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BENCH_PERF_H
+#define BENCH_PERF_H
+/*
+ * perf.h - what the parts of sinew-perf share
+ *
+ * A test is a workload: rounds of communication that every rank runs alike. measure.c does to each of
+ * them the same:
+ *
+ *   warm      rounds until things are warm; how many are measured is decided here, by rank 0
+ *   validate  rounds one by one, each with new contents that are checked (only when asked)
+ *   mean      one timed loop with no clock inside
+ *   samples   a second pass with a clock around each batch, for the percentiles
+ *   separated collectives only: a third pass with a barrier before every round
+ *
+ * Only rank 0 prints; a failure on any rank is said by that rank and ends it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sinew/sinew.h"
+
+enum {
+    PERF_SIZES_MAX = 64,
+    PERF_WINDOW_MAX = 4096,
+    PERF_BATCH = 16,          /* rounds per sample …                    */
+    PERF_BATCH_BELOW = 4096,  /* … of messages shorter than this        */
+    PERF_SAMPLES_MAX = 1000000,
+    PERF_TRANSPORT_MAX = 64,
+};
+
+#define PERF_BYTES_MAX ((size_t)1 << 30)
+#define PERF_COUNT_MAX 1000000000LL
+
+enum perf_exit { PERF_OK = 0, PERF_FAILED = 1, PERF_USAGE = 2 };
+
+struct perf;
+struct work;
+
+/* A test. Constant. */
+struct workload {
+    const char *name, *text;
+    bool pair;            /* between exactly 2 ranks; else a collective of any number            */
+    const char *unit;     /* "us": times; else a value: "MB/s", "Mmsg/s" …                        */
+    double (*amount)(const struct work *w); /* … which is this much a round, per microsecond      */
+    size_t element;       /* sizes are multiples of this                                         */
+    size_t least, most;   /* default sizes, powers of two; most 0: moves no data                 */
+    /* Buffers for w->bytes, zero-filled: how many bytes this rank sends from and receives into. */
+    void (*shape)(struct work *w);
+    void (*rounds)(struct work *w, uint64_t n);
+    /* Contents for one round, and whether they have arrived; different for each seed.           */
+    void (*fill)(struct work *w, uint64_t seed);
+    bool (*check)(const struct work *w, uint64_t seed);
+};
+
+struct perf_options {
+    const struct workload *workload;
+    const char *transport; /* asked for; NULL: chosen by the library */
+    size_t bytes[PERF_SIZES_MAX];
+    int sizes;
+    int64_t iterations, warmup; /* -1: by time */
+    int window;
+    bool validate, json;
+};
+
+struct perf {
+    struct perf_options opt;
+    struct sinew *s;
+    struct sinew_team *world;
+    int rank, size;
+};
+
+/* A workload at one size. */
+struct work {
+    struct perf *perf;
+    const struct workload *load;
+    size_t bytes;
+    int window;
+    size_t out_len, in_len; /* set by shape */
+    uint8_t *out, *in;
+    struct sinew_request **requests; /* window of them */
+};
+
+struct statistics {
+    double min, p50, p90, p99, p999, max;
+};
+
+struct result {
+    const struct workload *load;
+    char transport[PERF_TRANSPORT_MAX];
+    int ranks;
+    size_t bytes;
+    uint64_t iterations;
+    double mean, separated; /* us */
+    struct statistics of;   /* us */
+    int batch;
+    double value; /* in the workload's unit */
+};
+
+/* options.c: fills opt, or prints and returns false with the exit status in *status. */
+bool options_parse(struct perf_options *opt, int argc, char **argv, int *status);
+
+/* The tests, in the order of the help; NULL-terminated. */
+extern const struct workload *const perf_workloads[];
+extern const struct workload workload_latency, workload_bandwidth, workload_rate;
+extern const struct workload workload_barrier, workload_bcast, workload_reduce, workload_allreduce,
+    workload_gather, workload_allgather;
+
+/* perf.c: a refused or failed call ends the program, with words. Returns otherwise. */
+void perf_check(const struct perf *p, int status, const char *what);
+_Noreturn void perf_die(const struct perf *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* measure.c: everything there is to know about one size. */
+void measure(struct work *w, struct result *result);
+
+/* statistics.c: sorts the samples. n > 0. */
+void statistics_of(double *samples, size_t n, struct statistics *out);
+/* What reading the clock twice costs, ns. */
+double statistics_clock_cost(void);
+int64_t statistics_now(void);
+
+/* latency.c: contents that tell sender and round apart. */
+void pattern_fill(uint8_t *at, size_t len, int rank, uint64_t seed);
+bool pattern_check(const uint8_t *at, size_t len, int rank, uint64_t seed);
+
+/* used.c: the data transports from this rank to the others, as the library tells: "shm", "shm+tcp". */
+void used_transports(const struct perf *p, size_t bytes, char out[PERF_TRANSPORT_MAX]);
+
+/* output.c */
+void output_head(const struct perf *p, const char *transport);
+void output_result(const struct perf *p, const struct result *r);
+void output_foot(const struct perf *p);
+
+#endif

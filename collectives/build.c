@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * build.c - from a program to a schedule
+ *
+ * The program falls into sections: straight runs and loops. Within a section two instances conflict
+ * when they touch the same block and one of them writes it: the later one then depends on the earlier
+ * one. Between sections a conflict becomes a fence. Dependencies that follow from others are left
+ * out; where more than two remain, NOPs join them.
+ */
+#include "collectives/build.h"
+
+#include <string.h>
+
+struct section {
+    uint32_t first, n; /* the operations, without the LOOP itself           */
+    uint32_t loop;     /* 1 + index of the LOOP, or 0 for a straight run     */
+};
+
+static struct op *build_add(struct build *b, enum op_kind kind, uint32_t flags, uint32_t peer,
+                            uint32_t n)
+{
+    if (b->ops == BUILD_MAX) {
+        b->failure = "more operations than a schedule may have";
+        b->ops--; /* keep a place to write to: the failure is reported by build_finish() */
+    }
+    struct op *op = &b->op[b->ops++];
+    *op = (struct op){ .word = (uint32_t)kind | flags << 4, .at[FIELD_PEER] = peer, .n = n };
+    return op;
+}
+
+static void op_move(struct op *op, enum op_field field, int move)
+{
+    uint32_t code = move < 0 ? 2 : (uint32_t)move;
+    op->word = (op->word & ~(3u << (24 + 2 * (unsigned)field))) |
+               code << (24 + 2 * (unsigned)field);
+}
+
+static void op_place(struct op *op, enum op_field field, struct place place)
+{
+    op->word |= (uint32_t)place.buffer << (8 + 4 * (unsigned)field);
+    op->at[field] = place.at;
+    op_move(op, field, place.move);
+}
+
+void build_send(struct build *b, uint32_t peer, struct place a, uint32_t n)
+{
+    op_place(build_add(b, OP_SEND, 0, peer, n), FIELD_A, a);
+}
+
+void build_recv(struct build *b, uint32_t peer, struct place d, uint32_t n)
+{
+    op_place(build_add(b, OP_RECV, 0, peer, n), FIELD_D, d);
+}
+
+void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct place d, uint32_t n)
+{
+    struct op *op = build_add(b, OP_RECV_REDUCE, peer < b->rank ? OP_A_LEFT : 0, peer, n);
+    op_place(op, FIELD_B, from);
+    op_place(op, FIELD_D, d);
+}
+
+void build_copy(struct build *b, struct place a, struct place d, uint32_t n)
+{
+    struct op *op = build_add(b, OP_COPY, 0, 0, n);
+    op_place(op, FIELD_A, a);
+    op_place(op, FIELD_D, d);
+}
+
+void build_loop(struct build *b, uint32_t n)
+{
+    struct op *op = build_add(b, OP_LOOP, 0, 1, n);
+    op->at[FIELD_A] = op->at[FIELD_B] = op->at[FIELD_D] = 1;
+    b->loop = b->ops;
+}
+
+void build_loop_end(struct build *b)
+{
+    struct op *loop = &b->op[b->loop - 1];
+    loop->dep[0] = b->ops - b->loop;
+    if (loop->n == 0 || loop->dep[0] == 0) b->ops = b->loop - 1; /* nothing happens: leave it out */
+    b->loop = 0;
+}
+
+void build_move_peer(struct build *b, int move) { op_move(&b->op[b->ops - 1], FIELD_PEER, move); }
+
+/* --------------------------------------------------------------------------- sections and overlaps */
+
+static bool section_next(const struct build *b, uint32_t at, struct section *s)
+{
+    if (at >= b->ops) return false;
+    if (op_kind(&b->op[at]) == OP_LOOP) {
+        *s = (struct section){ at + 1, b->op[at].dep[0], at + 1 };
+        return true;
+    }
+    *s = (struct section){ at, 0, 0 };
+    while (at + s->n < b->ops && op_kind(&b->op[at + s->n]) != OP_LOOP) s->n++;
+    return true;
+}
+
+static bool op_writes(const struct op *op, enum op_field field)
+{
+    return field == FIELD_D && op_buffer(op, FIELD_D) != BUFFER_NONE;
+}
+
+/* Whether fields of two operations touch one buffer, and one of them writes it. */
+static bool fields_meet(const struct op *x, enum op_field fx, const struct op *y, enum op_field fy)
+{
+    return op_buffer(x, fx) != BUFFER_NONE && op_buffer(x, fx) == op_buffer(y, fy) && x->n && y->n &&
+           (op_writes(x, fx) || op_writes(y, fy));
+}
+
+static bool ranges_overlap(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny)
+{
+    return (uint64_t)x < (uint64_t)y + ny && (uint64_t)y < (uint64_t)x + nx;
+}
+
+/* Whether any instances of x and y may conflict; what moves is taken to go everywhere. */
+static bool ops_may_conflict(const struct op *x, const struct op *y)
+{
+    for (int fx = FIELD_A; fx <= FIELD_D; fx++)
+        for (int fy = FIELD_A; fy <= FIELD_D; fy++) {
+            enum op_field f = (enum op_field)fx, g = (enum op_field)fy;
+            if (!fields_meet(x, f, y, g)) continue;
+            if (op_multiplier(x, f) || op_multiplier(y, g)) return true;
+            if (ranges_overlap(x->at[f], x->n, y->at[g], y->n)) return true;
+        }
+    return false;
+}
+
+/*
+ * The least distance in repetitions, from `least` on, at which y touches what x touched, both moving by
+ * `move`; UINT32_MAX: never. At distance t the start of y lies at (y - x + move t) mod K in
+ * x's coordinates, and touches it from K - ny + 1 round to nx - 1.
+ */
+static uint32_t overlap_distance(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny, int move,
+                                 uint32_t blocks, uint32_t least)
+{
+    uint64_t k = blocks, start = (y + k - x % k) % k;
+    start = move < 0 ? (start + k - least % k) % k : (start + (move > 0 ? least % k : 0)) % k;
+    if (start < nx || start + ny > k) return least;
+    if (move == 0) return UINT32_MAX;
+    uint64_t further = move > 0 ? k - ny + 1 - start : start - (nx - 1);
+    return (uint32_t)(least + further);
+}
+
+/* The distance in repetitions at which y first conflicts with x; both are in one loop. */
+static uint32_t loop_conflict(struct build *b, const struct op *x, const struct op *y, uint32_t least)
+{
+    uint32_t nearest = UINT32_MAX;
+    for (int fx = FIELD_A; fx <= FIELD_D; fx++)
+        for (int fy = FIELD_A; fy <= FIELD_D; fy++) {
+            enum op_field f = (enum op_field)fx, g = (enum op_field)fy;
+            if (!fields_meet(x, f, y, g)) continue;
+            if (op_multiplier(x, f) != op_multiplier(y, g))
+                b->failure = "places that move apart in a loop conflict";
+            uint32_t distance = overlap_distance(x->at[f], x->n, y->at[g], y->n, op_multiplier(x, f),
+                                                 b->blocks[op_buffer(x, f)], least);
+            if (distance < nearest) nearest = distance;
+        }
+    return nearest;
+}
+
+/* ------------------------------------------------------------------------------------ dependencies */
+
+static void loop_depend(struct build *b, struct section s)
+{
+    uint32_t repetitions = b->op[s.loop - 1].n;
+    for (uint32_t y = 0; y < s.n; y++) {
+        struct op *op = &b->op[s.first + y];
+        int deps = 0;
+        for (uint32_t back = 1; back <= s.n; back++) { /* nearest first, within one repetition */
+            uint32_t x = (y + s.n - back) % s.n, least = x >= y;
+            uint32_t distance = loop_conflict(b, &b->op[s.first + x], op, least);
+            if (distance >= repetitions) continue;
+            if (deps == 2) {
+                b->failure = "more than two dependencies in a loop";
+                return;
+            }
+            op->dep[deps++] = distance * s.n + y - x;
+        }
+    }
+}
+
+static bool output_add(struct build *b, struct op *out, uint32_t *n, struct op op)
+{
+    if (*n == BUILD_MAX) {
+        b->failure = "more operations than a schedule may have";
+        return false;
+    }
+    out[(*n)++] = op;
+    return true;
+}
+
+/* A set of a section's operations. */
+struct set {
+    uint64_t bits[(BUILD_MAX + 63) / 64];
+};
+
+static void set_add(struct set *s, uint32_t i) { s->bits[i / 64] |= (uint64_t)1 << (i % 64); }
+
+static bool set_has(const struct set *s, uint32_t i) { return s->bits[i / 64] >> (i % 64) & 1; }
+
+static void set_join(struct set *s, const struct set *with)
+{
+    for (size_t i = 0; i < sizeof(s->bits) / sizeof(s->bits[0]); i++) s->bits[i] |= with->bits[i];
+}
+
+static bool set_within(const struct set *s, const struct set *whole)
+{
+    uint64_t outside = 0;
+    for (size_t i = 0; i < sizeof(s->bits) / sizeof(s->bits[0]); i++)
+        outside |= s->bits[i] & ~whole->bits[i];
+    return outside == 0;
+}
+
+/* What a straight run has put out so far: its operations, and the NOPs that join some of them. */
+struct run {
+    uint32_t n;
+    uint32_t op[BUILD_MAX];    /* in the section; BUILD_MAX for a NOP                        */
+    struct set done[BUILD_MAX]; /* what is done once this is: itself and what it follows      */
+};
+
+/* The operations before y that it conflicts with, and all that is done once they are. */
+static void run_conflicts(const struct build *b, struct section s, const struct run *run, uint32_t y,
+                          struct set *conflicts, struct set *before)
+{
+    memset(conflicts, 0, sizeof(*conflicts));
+    memset(before, 0, sizeof(*before));
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint32_t x = run->op[i];
+        if (x == BUILD_MAX || !ops_may_conflict(&b->op[s.first + x], &b->op[s.first + y])) continue;
+        set_add(conflicts, x);
+        set_join(before, &run->done[i]);
+    }
+}
+
+static bool run_put(struct build *b, struct run *run, uint32_t x, struct op op, struct op *out,
+                    uint32_t *n)
+{
+    if (!output_add(b, out, n, op)) return false;
+    memset(&run->done[run->n], 0, sizeof(run->done[0]));
+    run->op[run->n] = x;
+    for (int i = 0; i < 2; i++)
+        if (op.dep[i]) set_join(&run->done[run->n], &run->done[run->n - op.dep[i]]);
+    if (x != BUILD_MAX) set_add(&run->done[run->n], x);
+    run->n++;
+    return true;
+}
+
+static const struct op op_nop = { .word = OP_NOP };
+
+/* Put out operation y after what it conflicts with: at most two dependencies, NOPs join the others. An
+ * earlier NOP serves again when it joins nothing that y need not wait for. */
+static bool run_add(struct build *b, struct section s, struct run *run, uint32_t y, struct op *out,
+                    uint32_t *n)
+{
+    struct set conflicts, before, met = { { 0 } };
+    uint32_t on[2], deps = 0;
+    run_conflicts(b, s, run, y, &conflicts, &before);
+    for (uint32_t i = run->n; i-- > 0;) {
+        uint32_t x = run->op[i];
+        if (x != BUILD_MAX ? !set_has(&conflicts, x) : !set_within(&run->done[i], &before)) continue;
+        if (set_within(&run->done[i], &met)) continue;
+        set_join(&met, &run->done[i]);
+        if (deps == 2) {
+            struct op join = op_nop;
+            for (int k = 0; k < 2; k++) join.dep[k] = run->n - on[k];
+            on[0] = run->n;
+            deps = 1;
+            if (!run_put(b, run, BUILD_MAX, join, out, n)) return false;
+        }
+        on[deps++] = i;
+    }
+    struct op op = b->op[s.first + y];
+    for (uint32_t k = 0; k < deps; k++) op.dep[k] = run->n - on[k];
+    return run_put(b, run, y, op, out, n);
+}
+
+static bool fence_needed(const struct build *b, uint32_t from, struct section s)
+{
+    for (uint32_t x = from; x < s.first; x++)
+        for (uint32_t y = s.first; y < s.first + s.n; y++)
+            if (op_kind(&b->op[x]) != OP_LOOP && ops_may_conflict(&b->op[x], &b->op[y])) return true;
+    return false;
+}
+
+/* ---------------------------------------------------------------------------------------- ordinals */
+
+/* How many messages operation j, of `repetitions`, exchanges with `peer`. */
+static uint32_t messages_with(const struct build *b, const struct op *j, uint32_t repetitions,
+                              uint32_t peer)
+{
+    int move = op_multiplier(j, FIELD_PEER);
+    if (move == 0) return j->at[FIELD_PEER] == peer ? repetitions : 0;
+    uint64_t there = (uint64_t)peer + b->size, here = j->at[FIELD_PEER];
+    uint64_t distance = (move > 0 ? there - here : here + b->size - peer) % b->size;
+    return distance < repetitions ? 1 : 0;
+}
+
+/* Whether operation i of a loop, with a moving peer, would not be the first to talk with each. */
+static bool meets_again(const struct build *b, const struct op *i, uint32_t repetitions,
+                        const struct op *x)
+{
+    if (x == i) return false;
+    return op_multiplier(x, FIELD_PEER) != 0 ||
+           messages_with(b, i, repetitions, x->at[FIELD_PEER]) != 0;
+}
+
+/*
+ * The ordinal of operation i's first message with its peer; in a loop with a fixed peer it grows by one
+ * in each repetition.
+ */
+static void build_number(struct build *b, uint32_t i, struct section s)
+{
+    struct op *op = &b->op[i];
+    bool sends = op_kind(op) == OP_SEND, moving = op_multiplier(op, FIELD_PEER) != 0;
+    uint32_t ordinal = 0, grows = 0, repetitions = 1, end = 0;
+    for (uint32_t j = 0; j < (s.loop ? s.first + s.n : i); j++) {
+        const struct op *x = &b->op[j];
+        if (j == end) repetitions = 1;
+        if (op_kind(x) == OP_LOOP) {
+            repetitions = x->n;
+            end = j + 1 + x->dep[0];
+        }
+        if (sends ? op_kind(x) != OP_SEND : !op_receives(x)) continue;
+        bool own = s.loop && j >= s.first;
+        if (moving) {
+            if (meets_again(b, op, b->op[s.loop - 1].n, x))
+                b->failure = "a loop over peers after other messages with them";
+            continue;
+        }
+        uint32_t each = messages_with(b, x, own ? 1 : repetitions, op->at[FIELD_PEER]);
+        if (!own || j < i) ordinal += each;
+        if (own) grows += each;
+    }
+    if (grows > 1) b->failure = "more than one message to a peer in a repetition";
+    enum op_field field = sends ? FIELD_D : FIELD_A;
+    op->at[field] = ordinal;
+    op_move(op, field, grows ? 1 : 0);
+}
+
+static void build_number_all(struct build *b)
+{
+    struct section s;
+    for (uint32_t at = 0; section_next(b, at, &s); at = s.first + s.n)
+        for (uint32_t i = s.first; i < s.first + s.n; i++)
+            if (op_kind(&b->op[i]) == OP_SEND || op_receives(&b->op[i])) build_number(b, i, s);
+}
+
+uint32_t build_finish(struct build *b, struct op out[BUILD_MAX])
+{
+    uint32_t n = 0, fenced = 0;
+    struct section s;
+    build_number_all(b);
+    for (uint32_t at = 0; section_next(b, at, &s) && !b->failure; at = s.first + s.n) {
+        if (fence_needed(b, fenced, s)) {
+            struct op fence = op_nop;
+            fence.word |= OP_FENCE << 4;
+            fenced = s.first;
+            if (!output_add(b, out, &n, fence)) return 0;
+        }
+        struct run run;
+        run.n = 0;
+        if (s.loop) loop_depend(b, s);
+        for (uint32_t i = s.loop ? s.first - 1 : s.first; i < s.first + s.n; i++)
+            if (s.loop ? !output_add(b, out, &n, b->op[i])
+                       : !run_add(b, s, &run, i - s.first, out, &n))
+                return 0;
+    }
+    if (n == 0) out[n++] = op_nop;
+    return b->failure ? 0 : n;
+}

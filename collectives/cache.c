@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collectives/cache.h"
+
+#include <string.h>
+
+static void cache_destroy(struct team_cache *base)
+{
+    struct cache *cache = LIST_OWNER(base, struct cache, base);
+    cache->orphan = true;
+    if (cache->users == 0) cache_release(cache);
+}
+
+void cache_release(struct cache *cache)
+{
+    const struct world *world = cache->world;
+    struct list *entry;
+    while ((entry = list_take(&cache->idle))) execution_free(cache, entry);
+    while ((entry = list_take(&cache->schedules))) {
+        struct cached_schedule *s = LIST_OWNER(entry, struct cached_schedule, entry);
+        world_release(world, s, s->bytes);
+    }
+    world_release(world, cache, sizeof(*cache));
+}
+
+struct cache *cache_of(struct sinew_team *team)
+{
+    struct team_cache **slot = team_cache(team);
+    if (*slot) return LIST_OWNER(*slot, struct cache, base);
+    const struct world *world = team_world(team);
+    struct cache *cache = world_allocate(world, sizeof(*cache));
+    if (!cache) return NULL;
+    cache->base.destroy = cache_destroy;
+    cache->world = world;
+    list_init(&cache->schedules);
+    list_init(&cache->idle);
+    *slot = &cache->base;
+    return cache;
+}
+
+static bool schedule_fits(const struct cached_schedule *s, const struct call *call, bool in_place)
+{
+    return s->schedule->algorithm == call->algorithm && s->schedule->root == (uint32_t)call->root &&
+           s->in_place == in_place;
+}
+
+/* Frees the least recently used ones that nobody uses, until there are few enough. */
+static void cache_trim(struct cache *cache)
+{
+    uint32_t n = 0;
+    struct list *entry, *next;
+    for (entry = cache->schedules.prev; entry != &cache->schedules; entry = next) {
+        struct cached_schedule *s = LIST_OWNER(entry, struct cached_schedule, entry);
+        next = entry->prev;
+        if (++n <= CACHE_SCHEDULES || s->users) continue;
+        list_remove(entry);
+        world_release(cache->world, s, s->bytes);
+    }
+}
+
+static int schedule_make(struct cache *cache, struct sinew_team *team, const struct call *call,
+                         bool in_place, struct cached_schedule **made)
+{
+    struct build build = {
+        .size = (uint32_t)sinew_size(team), .rank = (uint32_t)sinew_rank(team),
+        .root = (uint32_t)call->root, .in_place = in_place,
+    };
+    struct op op[BUILD_MAX];
+    algorithms[call->algorithm].generate(&build);
+    uint32_t n = build_finish(&build, op);
+    if (n == 0)
+        return team_refuse(team, SINEW_ENOTSUP, "%s by %s among %u ranks cannot be scheduled: %s",
+                           collective_name(call->collective), algorithms[call->algorithm].name,
+                           build.size, build.failure);
+
+    size_t bytes = sizeof(struct cached_schedule) + schedule_bytes(n);
+    struct cached_schedule *s = world_allocate(cache->world, bytes);
+    if (!s)
+        return team_refuse(team, SINEW_ENOMEM, "%s: no memory for a schedule of %u operations",
+                           collective_name(call->collective), n);
+    list_init(&s->entry);
+    s->bytes = bytes;
+    s->in_place = in_place;
+    s->schedule = (struct schedule *)(s + 1);
+    *s->schedule = (struct schedule){ .collective = call->collective, .algorithm = call->algorithm,
+                                      .size = build.size, .rank = build.rank, .root = build.root,
+                                      .ops = n };
+    memcpy(s->schedule->blocks, build.blocks, sizeof(build.blocks));
+    memcpy(s->schedule->op, op, n * sizeof(op[0]));
+    *made = s;
+    return 0;
+}
+
+int cache_get(struct cache *cache, struct sinew_team *team, const struct call *call,
+              struct cached_schedule **found)
+{
+    bool in_place = call->in == SINEW_IN_PLACE;
+    struct cached_schedule *s = NULL;
+    for (struct list *e = cache->schedules.prev; e != &cache->schedules; e = e->prev) {
+        s = LIST_OWNER(e, struct cached_schedule, entry);
+        if (schedule_fits(s, call, in_place)) break;
+        s = NULL;
+    }
+    if (!s) {
+        int status = schedule_make(cache, team, call, in_place, &s);
+        if (status < 0) return status;
+    }
+    list_remove(&s->entry);
+    list_append(&cache->schedules, &s->entry);
+    s->users++;
+    *found = s;
+    return 0;
+}
+
+void cache_put(struct cache *cache, struct cached_schedule *schedule)
+{
+    schedule->users--;
+    cache_trim(cache);
+}

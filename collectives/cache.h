@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COLLECTIVES_CACHE_H
+#define COLLECTIVES_CACHE_H
+/*
+ * cache.h - what a team keeps between its collectives: schedules, and executions to use again
+ *
+ * Bounded: 16 schedules that nobody uses at the moment, 4 idle executions with at most 64 KiB of
+ * scratch memory each. It goes with the team, or, should something still use it, with the last user.
+ */
+#include "base/list.h"
+#include "base/world.h"
+#include "collectives/collective.h"
+#include "messaging/operation.h"
+
+enum { CACHE_SCHEDULES = 16, CACHE_EXECUTIONS = 4, CACHE_SCRATCH = 64 * 1024 };
+
+struct cache {
+    struct team_cache base;
+    const struct world *world;
+    struct list schedules; /* most recently used last                       */
+    struct list idle;      /* executions, see execute.c                     */
+    uint32_t idle_count;
+    uint32_t users; /* executions in use                                    */
+    bool orphan;    /* the team is gone                                     */
+};
+
+struct cached_schedule {
+    struct list entry;
+    uint32_t users;
+    bool in_place;
+    size_t bytes;              /* of this allocation */
+    struct schedule *schedule; /* behind this, in it */
+};
+
+/* The team's cache, made at first use; NULL: no memory. */
+struct cache *cache_of(struct sinew_team *team);
+
+/* The schedule for the call on this rank, made if it is not there; cache_put() gives it back. 0, SINEW_ENOMEM,
+ * or SINEW_ENOTSUP with text. */
+int cache_get(struct cache *cache, struct sinew_team *team, const struct call *call,
+              struct cached_schedule **found);
+void cache_put(struct cache *cache, struct cached_schedule *schedule);
+
+/* After the last user of an orphan has gone. */
+void cache_release(struct cache *cache);
+
+/* In execute.c: frees an idle execution. */
+void execution_free(struct cache *cache, struct list *idle_entry);
+
+#endif

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * execute.c - one loop that carries out any schedule
+ *
+ * The unrolled schedule passes through a window of 64 instances. What is in it starts as soon as its
+ * dependencies are done, in whatever order completions come; `base` is the first instance that is not
+ * done, and nothing behind it is remembered:
+ *
+ *        done          base                    tail        not yet looked at
+ *     ------------+-------------------------------+--------------------------
+ *                 | each: issued? arrived? done?  |
+ *                 +-------------------------------+
+ *
+ * RECV_REDUCE receives into one of a few stages as soon as one is free, in order, and reduces once its
+ * dependencies are done; so a sender never waits for what guards the operands.
+ *
+ * After a failure nothing more is started, what is under way is cancelled, and the operation ends when
+ * the last completion has come: not before are the buffers the user's again.
+ */
+#include "collectives/execute.h"
+
+#include <string.h>
+
+#include "collectives/cache.h"
+#include "collectives/reduce.h"
+
+enum { WINDOW = 64, STAGES = 32, STAGE_BYTES = 256 * 1024, SCRATCH_ALIGN = 64 };
+
+/* A buffer of `count` elements in `blocks` blocks: block i starts at element floor(count i / blocks), which is
+ * whole i + floor(rest i / blocks) and never overflows. */
+struct buffer {
+    unsigned char *base;
+    size_t whole, rest;
+    uint32_t blocks;
+};
+
+struct instance {
+    struct completion completion;
+    struct execution *execution;
+    struct step step;
+    int stage; /* of a RECV_REDUCE under way, or -1 */
+};
+
+struct execution {
+    struct list idle;
+    struct sinew_team *team;
+    struct cache *cache;
+    struct cached_schedule *cached;
+    const struct schedule *schedule;
+    struct call call;
+    struct reduction reduction;
+    struct buffer buffer[BUFFER_COUNT];
+    unsigned char *scratch; /* TMP, then the stages */
+    size_t scratch_bytes;
+    unsigned char *stages;
+    size_t stage_bytes;
+    uint32_t stage_count;
+
+    /* of the round */
+    struct sinew_request *request;
+    uint32_t sequence, digest;
+    int status;
+    bool cancelled, exhausted;
+    bool advancing; /* inside execution_advance(): completions only leave word */
+    bool again;     /* something became done since the pass began              */
+    uint32_t stages_used; /* bits */
+    uint32_t outstanding; /* messages under way */
+    struct cursor cursor;
+    uint64_t base, tail;            /* instances                       */
+    uint64_t issued, arrived, done; /* bits, by instance modulo WINDOW */
+    struct instance window[WINDOW];
+};
+
+/* ------------------------------------------------------------------------------------------ memory */
+
+static void buffer_set(struct buffer *b, const void *base, size_t count, uint32_t blocks)
+{
+    b->base = (unsigned char *)base;
+    b->blocks = blocks;
+    b->whole = blocks ? count / blocks : 0;
+    b->rest = blocks ? count % blocks : 0;
+}
+
+static size_t buffer_element(const struct buffer *b, uint32_t block)
+{
+    if (b->blocks == 0) return 0;
+    return b->whole * block + (size_t)((uint64_t)b->rest * block / b->blocks);
+}
+
+/* Where field `f` of an instance lies, and how many elements it has. */
+static unsigned char *execution_place(const struct execution *e, const struct step *step,
+                                      enum op_field f, size_t *count)
+{
+    const struct buffer *b = &e->buffer[op_buffer(step->op, f)];
+    size_t first = buffer_element(b, step->at[f]);
+    *count = buffer_element(b, step->at[f] + step->op->n) - first;
+    return b->base ? b->base + first * e->call.element_bytes : NULL;
+}
+
+static size_t scratch_round(size_t bytes)
+{
+    return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+}
+
+/* How many stages of which size the schedule's RECV_REDUCEs get. */
+static void execution_plan_stages(struct execution *e)
+{
+    const struct schedule *s = e->schedule;
+    size_t longest = 0, instances = 0;
+    uint64_t repetitions = 1;
+    uint32_t loop_end = 0;
+    for (uint32_t i = 0; i < s->ops; i++) {
+        const struct op *op = &s->op[i];
+        if (i == loop_end) repetitions = 1;
+        if (op_kind(op) == OP_LOOP) {
+            repetitions = op->n;
+            loop_end = i + 1 + op->dep[0];
+        } else if (op_kind(op) == OP_RECV_REDUCE) {
+            const struct buffer *b = &e->buffer[op_buffer(op, FIELD_D)];
+            size_t elements = (b->whole + (b->rest ? 1 : 0)) * op->n;
+            if (elements > longest) longest = elements;
+            instances += repetitions;
+        }
+    }
+    e->stage_bytes = scratch_round(longest * e->call.element_bytes);
+    size_t n = e->stage_bytes ? STAGE_BYTES / e->stage_bytes : STAGES;
+    if (n > STAGES) n = STAGES;
+    if (n > instances) n = instances;
+    e->stage_count = n ? (uint32_t)n : 1;
+}
+
+static int execution_bind(struct execution *e)
+{
+    const struct schedule *s = e->schedule;
+    const struct call *call = &e->call;
+    size_t tmp = call->in_count;
+    if (s->blocks[BUFFER_TMP] != s->blocks[BUFFER_IN]) tmp *= s->blocks[BUFFER_TMP];
+    buffer_set(&e->buffer[BUFFER_NONE], NULL, 0, 0);
+    buffer_set(&e->buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
+    buffer_set(&e->buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
+    buffer_set(&e->buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
+    e->reduction = reduction_find(call->type, call->op);
+    execution_plan_stages(e);
+
+    size_t tmp_bytes = s->blocks[BUFFER_TMP] ? scratch_round(tmp * call->element_bytes) : 0;
+    size_t need = tmp_bytes + e->stage_bytes * e->stage_count;
+    const struct world *world = e->cache->world;
+    if (need > e->scratch_bytes) {
+        world_release(world, e->scratch, e->scratch_bytes);
+        e->scratch = world_allocate_aligned(world, SCRATCH_ALIGN, need);
+        e->scratch_bytes = e->scratch ? need : 0;
+        if (!e->scratch)
+            return team_refuse(e->team, SINEW_ENOMEM, "%s by %s: no memory for %zu bytes between",
+                               collective_name(call->collective), algorithms[call->algorithm].name,
+                               need);
+    }
+    e->buffer[BUFFER_TMP].base = e->scratch;
+    e->stages = e->scratch ? e->scratch + tmp_bytes : NULL;
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------- one instance */
+
+static uint64_t window_bit(uint64_t instance) { return (uint64_t)1 << (instance % WINDOW); }
+
+static bool instance_ready(const struct execution *e, uint64_t i)
+{
+    const struct step *step = &e->window[i % WINDOW].step;
+    for (int d = 0; d < 2; d++) {
+        uint32_t back = step->dep[d];
+        if (back && i - e->base >= back && !(e->done & window_bit(i - back))) return false;
+    }
+    return true;
+}
+
+static void instance_done(struct execution *e, uint64_t i)
+{
+    e->done |= window_bit(i);
+    e->again = true;
+}
+
+/* What a finished message means for its instance. */
+static void instance_moved(struct execution *e, uint64_t i, int status)
+{
+    if (status < 0) {
+        if (e->status == 0) e->status = status;
+    } else if (op_kind(e->window[i % WINDOW].step.op) == OP_RECV_REDUCE) {
+        e->arrived |= window_bit(i);
+        e->again = true;
+    } else {
+        instance_done(e, i);
+    }
+}
+
+/* Start the message of instance i: a send from, or a receive into, `buffer`. */
+static void instance_message(struct execution *e, uint64_t i, void *buffer, size_t elements)
+{
+    struct instance *in = &e->window[i % WINDOW];
+    bool sends = op_kind(in->step.op) == OP_SEND;
+    struct collective_key key = { e->sequence, in->step.at[sends ? FIELD_D : FIELD_A], 0,
+                                  e->digest };
+    size_t len = elements * e->call.element_bytes;
+    int peer = (int)in->step.at[FIELD_PEER];
+    e->issued |= window_bit(i);
+    e->outstanding++;
+    int status = sends ? collective_send(e->team, buffer, len, peer, &key, &in->completion)
+                       : collective_recv(e->team, buffer, len, peer, &key, &in->completion);
+    if (status > 0) return;
+    e->outstanding--;
+    instance_moved(e, i, status);
+}
+
+static bool stage_take(struct execution *e, struct instance *in)
+{
+    for (uint32_t s = 0; s < e->stage_count; s++) {
+        if (e->stages_used >> s & 1) continue;
+        e->stages_used |= (uint32_t)1 << s;
+        in->stage = (int)s;
+        return true;
+    }
+    return false;
+}
+
+static unsigned char *stage_at(const struct execution *e, int stage)
+{
+    return e->stages ? e->stages + (size_t)stage * e->stage_bytes : NULL;
+}
+
+/* d = what arrived (+) b. */
+static void instance_reduce_arrived(struct execution *e, uint64_t i)
+{
+    struct instance *in = &e->window[i % WINDOW];
+    size_t count;
+    const void *arrived = stage_at(e, in->stage);
+    const void *mine = execution_place(e, &in->step, FIELD_B, &count);
+    void *d = execution_place(e, &in->step, FIELD_D, &count);
+    bool left = op_flags(in->step.op) & OP_A_LEFT;
+    if (count) e->reduction.run(d, left ? arrived : mine, left ? mine : arrived, count);
+    e->stages_used &= ~((uint32_t)1 << in->stage);
+    in->stage = -1;
+    instance_done(e, i);
+}
+
+/* false: no stage was free, later ones must not overtake. */
+static bool instance_receive_reduce(struct execution *e, uint64_t i, bool may_post)
+{
+    struct instance *in = &e->window[i % WINDOW];
+    if (!(e->issued & window_bit(i))) {
+        size_t count;
+        execution_place(e, &in->step, FIELD_D, &count);
+        if (!may_post || !stage_take(e, in)) return false;
+        instance_message(e, i, stage_at(e, in->stage), count);
+    }
+    if (e->arrived & window_bit(i) && instance_ready(e, i)) instance_reduce_arrived(e, i);
+    return true;
+}
+
+static void instance_local(struct execution *e, uint64_t i)
+{
+    const struct step *step = &e->window[i % WINDOW].step;
+    size_t count;
+    unsigned char *d = execution_place(e, step, FIELD_D, &count);
+    const unsigned char *a = execution_place(e, step, FIELD_A, &count);
+    if (op_kind(step->op) == OP_COPY && count) memcpy(d, a, count * e->call.element_bytes);
+    if (op_kind(step->op) == OP_REDUCE && count) {
+        const unsigned char *b = execution_place(e, step, FIELD_B, &count);
+        bool left = op_flags(step->op) & OP_A_LEFT;
+        e->reduction.run(d, left ? a : b, left ? b : a, count);
+    }
+    instance_done(e, i);
+}
+
+static void instance_start(struct execution *e, uint64_t i)
+{
+    const struct step *step = &e->window[i % WINDOW].step;
+    size_t count;
+    if (e->issued & window_bit(i) || !instance_ready(e, i)) return;
+    if (op_kind(step->op) == OP_SEND || op_kind(step->op) == OP_RECV) {
+        enum op_field f = op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D;
+        void *buffer = execution_place(e, step, f, &count);
+        instance_message(e, i, buffer, count);
+    } else {
+        instance_local(e, i);
+    }
+}
+
+/* --------------------------------------------------------------------------------------- the window */
+
+static bool window_full(const struct execution *e)
+{
+    if (e->tail - e->base >= WINDOW) return true;
+    const struct op *last = e->tail > e->base ? e->window[(e->tail - 1) % WINDOW].step.op : NULL;
+    return last && op_flags(last) & OP_FENCE; /* a fence lets nobody past until it stands first */
+}
+
+/* Forget what is done at the front, take in what comes next. */
+static void window_move(struct execution *e)
+{
+    while (e->base < e->tail && e->done & window_bit(e->base)) {
+        uint64_t bit = window_bit(e->base++);
+        e->issued &= ~bit;
+        e->arrived &= ~bit;
+        e->done &= ~bit;
+    }
+    while (!e->exhausted && !window_full(e)) {
+        struct instance *in = &e->window[e->tail % WINDOW];
+        in->stage = -1;
+        if (cursor_next(e->schedule, &e->cursor, &in->step))
+            e->tail++;
+        else
+            e->exhausted = true;
+    }
+}
+
+/* Start what can be; true: another pass may start more. */
+static bool window_pass(struct execution *e)
+{
+    bool may_post = true;
+    e->again = false;
+    window_move(e);
+    for (uint64_t i = e->base; i < e->tail && e->status == 0; i++) {
+        const struct op *op = e->window[i % WINDOW].step.op;
+        if (e->done & window_bit(i)) continue;
+        if (op_kind(op) == OP_RECV_REDUCE)
+            may_post = instance_receive_reduce(e, i, may_post);
+        else if (!(op_flags(op) & OP_FENCE) || i == e->base)
+            instance_start(e, i);
+    }
+    return e->again && e->status == 0;
+}
+
+static void execution_advance(struct execution *e)
+{
+    e->advancing = true;
+    while (e->status == 0 && window_pass(e)) {
+    }
+    if (e->status < 0 && !e->cancelled) {
+        e->cancelled = true;
+        collective_cancel(e->team, e->sequence);
+    }
+    e->advancing = false;
+}
+
+static bool execution_over(const struct execution *e)
+{
+    return e->outstanding == 0 && (e->status < 0 || (e->exhausted && e->base == e->tail));
+}
+
+static void execution_ended(struct completion *c, int status)
+{
+    struct instance *in = LIST_OWNER(c, struct instance, completion);
+    struct execution *e = in->execution;
+    e->outstanding--;
+    instance_moved(e, (uint64_t)(in - e->window), status);
+    if (e->advancing) return;
+    execution_advance(e);
+    if (execution_over(e)) operation_end(e->request, e->status);
+}
+
+/* -------------------------------------------------------------------------------------- the operation */
+
+static int execution_start(void *state, struct sinew_request *request)
+{
+    struct execution *e = state;
+    e->request = request;
+    e->sequence = team_next_collective(e->team);
+    e->status = 0;
+    e->cancelled = e->exhausted = false;
+    e->stages_used = e->outstanding = 0;
+    e->cursor = (struct cursor){ 0 };
+    e->base = e->tail = 0;
+    e->issued = e->arrived = e->done = 0;
+    execution_advance(e);
+    return execution_over(e) ? e->status : SINEW_PENDING;
+}
+
+static void execution_delete(struct cache *cache, struct execution *e)
+{
+    world_release(cache->world, e->scratch, e->scratch_bytes);
+    world_release(cache->world, e, sizeof(*e));
+}
+
+void execution_free(struct cache *cache, struct list *idle_entry)
+{
+    execution_delete(cache, LIST_OWNER(idle_entry, struct execution, idle));
+}
+
+static void execution_release(void *state)
+{
+    struct execution *e = state;
+    struct cache *cache = e->cache;
+    cache_put(cache, e->cached);
+    if (e->scratch_bytes > CACHE_SCRATCH) {
+        world_release(cache->world, e->scratch, e->scratch_bytes);
+        e->scratch = NULL;
+        e->scratch_bytes = 0;
+    }
+    if (cache->idle_count < CACHE_EXECUTIONS) {
+        list_append(&cache->idle, &e->idle);
+        cache->idle_count++;
+    } else {
+        execution_delete(cache, e);
+    }
+    if (--cache->users == 0 && cache->orphan) cache_release(cache);
+}
+
+static void execution_cancel(void *state, int status)
+{
+    struct execution *e = state;
+    if (e->status == 0) e->status = status;
+    execution_advance(e);
+    if (execution_over(e)) operation_end(e->request, e->status);
+}
+
+static void execution_describe(const void *state, struct text *text)
+{
+    const struct execution *e = state;
+    text_add(text, "%s of %zu x %zu bytes by %s", collective_name(e->call.collective),
+             e->call.in_count, e->call.element_bytes, algorithms[e->call.algorithm].name);
+    for (uint64_t i = e->base; i < e->tail; i++) {
+        const struct step *step = &e->window[i % WINDOW].step;
+        if (!(e->issued & window_bit(i)) || (e->arrived | e->done) & window_bit(i)) continue;
+        text_add(text, ", step %llu: %s rank %u", (unsigned long long)i + 1,
+                 op_receives(step->op) ? "waits for" : "sends to", step->at[FIELD_PEER]);
+        if (e->outstanding > 1) text_add(text, " (and for %u more messages)", e->outstanding - 1);
+        return;
+    }
+}
+
+static const struct operation_ops execution_ops = {
+    .start = execution_start,
+    .cancel = execution_cancel,
+    .release = execution_release,
+    .describe = execution_describe,
+};
+
+static struct execution *execution_take(struct cache *cache)
+{
+    struct list *entry = list_take(&cache->idle);
+    if (entry) {
+        cache->idle_count--;
+        return LIST_OWNER(entry, struct execution, idle);
+    }
+    struct execution *e = world_allocate(cache->world, sizeof(*e));
+    if (!e) return NULL;
+    list_init(&e->idle);
+    e->cache = cache;
+    for (int i = 0; i < WINDOW; i++) {
+        e->window[i].execution = e;
+        e->window[i].completion.ended = execution_ended;
+    }
+    return e;
+}
+
+int execution_run(struct sinew_team *team, const struct call *call, struct sinew_request **req)
+{
+    const char *name = collective_name(call->collective);
+    struct cached_schedule *cached;
+    struct cache *cache = cache_of(team);
+    if (!cache) return team_refuse(team, SINEW_ENOMEM, "%s: no memory for the team's cache", name);
+    int status = cache_get(cache, team, call, &cached);
+    if (status < 0) return status;
+    struct execution *e = execution_take(cache);
+    if (!e) {
+        cache_put(cache, cached);
+        return team_refuse(team, SINEW_ENOMEM, "%s: no memory for an operation", name);
+    }
+    cache->users++;
+    e->team = team;
+    e->cached = cached;
+    e->schedule = cached->schedule;
+    e->call = *call;
+    e->digest = call_digest(call, team_level(team));
+    status = execution_bind(e);
+    if (status < 0) {
+        execution_release(e);
+        return status;
+    }
+    return operation_run(team, &execution_ops, e, req);
+}

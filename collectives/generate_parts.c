@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collectives/generate_parts.h"
+
+#include "collectives/pattern/binomial.h"
+#include "collectives/pattern/ring.h"
+
+void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own)
+{
+    uint32_t right = ring_right(b->rank, 1, b->size), left = ring_left(b->rank, 1, b->size);
+    build_loop(b, b->size - 1);
+    build_send(b, right, place_moving(buffer, own, -1), 1);
+    build_recv(b, left, place_moving(buffer, ring_left(own, 1, b->size), -1), 1);
+    build_loop_end(b);
+}
+
+void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc)
+{
+    uint32_t right = ring_right(b->rank, 1, b->size), left = ring_left(b->rank, 1, b->size);
+    if (in != acc) build_copy(b, place_at(in, b->rank), place_at(acc, b->rank), 1);
+    build_loop(b, b->size - 1);
+    build_send(b, right, place_moving(acc, b->rank, -1), 1);
+    build_recv_reduce(b, left, place_moving(in, left, -1), place_moving(acc, left, -1), 1);
+    build_loop_end(b);
+}
+
+bool subtree_below(const struct build *b, uint32_t level, struct subtree *t)
+{
+    uint64_t sibling = binomial_sibling(b->rank, level);
+    if (!binomial_block(sibling, level, b->size, &t->first, &t->n)) return false;
+    t->child = binomial_leader(t->first, level, b->root);
+    return true;
+}
+
+struct subtree subtree_own(const struct build *b)
+{
+    struct subtree t = { 0, 0, 0 };
+    uint32_t level = subtree_levels(b);
+    binomial_block(b->rank, level, b->size, &t.first, &t.n);
+    t.child = b->rank == b->root ? b->rank : binomial_leader(b->rank, level + 1, b->root);
+    return t;
+}
+
+uint32_t subtree_levels(const struct build *b)
+{
+    return binomial_height(b->rank, b->root, b->size);
+}

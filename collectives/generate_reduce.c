@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collectives/collective.h"
+#include "collectives/generate_parts.h"
+#include "collectives/pattern/ring.h"
+
+/* ceil(log2 p) rounds, each with the whole vector, bracketed by the aligned tree: for short ones. */
+void generate_reduce_binomial(struct build *b)
+{
+    enum op_buffer current = b->in_place ? BUFFER_OUT : BUFFER_IN;
+    enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
+    struct subtree t;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
+    for (uint32_t level = 0; level < subtree_levels(b); level++) {
+        if (!subtree_below(b, level, &t)) continue;
+        build_recv_reduce(b, t.child, place_at(current, 0), place_at(acc, 0), 1);
+        b->blocks[acc] = 1;
+        current = acc;
+    }
+    if (b->rank != b->root)
+        build_send(b, subtree_own(b).child, place_at(current, 0), 1);
+    else if (current == BUFFER_IN)
+        build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, 0), 1);
+}
+
+/* p rounds, 2 N bytes at the root and N elsewhere: each rank reduces one block, the root gathers. */
+void generate_reduce_ring(struct build *b)
+{
+    enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[acc] = b->size;
+    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc);
+    if (b->size == 1) return;
+    if (b->rank != b->root) {
+        build_send(b, b->root, place_at(acc, ring_right(b->rank, 1, b->size)), 1);
+        return;
+    }
+    /* The left one is no part of the loop: with it alone the root has talked before. */
+    build_loop(b, b->size - 2);
+    build_recv(b, ring_right(b->rank, 1, b->size),
+               place_moving(BUFFER_OUT, ring_right(b->rank, 2, b->size), 1), 1);
+    build_move_peer(b, 1);
+    build_loop_end(b);
+    build_recv(b, ring_left(b->rank, 1, b->size), place_at(BUFFER_OUT, b->rank), 1);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * choose.c - by which transport a peer is reached, and why not by another
+ *
+ * What a rank publishes through the launcher, at most 64 bytes:
+ *
+ *    u8 version | u64 epoch | { u8 transport, u8 length, address } …
+ */
+#include <string.h>
+
+#include "base/wire.h"
+#include "messaging/context.h"
+
+enum { RECORD_VERSION = 1, RECORD_FIXED = 9 };
+
+int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, struct why *why)
+{
+    size_t at = RECORD_FIXED;
+    record[0] = RECORD_VERSION;
+    wire_put64(record + 1, s->epoch);
+    for (int i = 0; i < s->transports; i++) {
+        const struct transport *t = s->transport[i];
+        if (at + 2 + t->address_len > RECORD_MAX)
+            return why_set(why, SINEW_ELIMIT, "the addresses of all transports do not fit %d bytes; "
+                                              "choose fewer with `transports`", RECORD_MAX);
+        record[at] = t->ops->id;
+        record[at + 1] = (uint8_t)t->address_len;
+        memcpy(record + at + 2, t->address, t->address_len);
+        at += 2 + t->address_len;
+    }
+    *len = at;
+    return 0;
+}
+
+static int fetch(struct peer *p, uint8_t record[RECORD_MAX], struct wire_reader *addresses,
+                 uint64_t *epoch, struct why *why)
+{
+    struct launch *launch = p->context->launch;
+    int n = launch->ops->get(launch, p->rank, record);
+    if (n < 0) return why_set(why, n, "the launcher does not know rank %d: %s", p->rank, launch->why.text);
+    *addresses = wire_read(record, (size_t)n);
+    uint8_t version = wire_take8(addresses);
+    *epoch = wire_take64(addresses);
+    if (addresses->bad) return why_set(why, SINEW_EPROTO, "the record of rank %d is cut off", p->rank);
+    if (version != RECORD_VERSION)
+        return why_set(why, SINEW_EVERSION, "rank %d publishes records of version %u, this is version %u",
+                       p->rank, version, RECORD_VERSION);
+    return 0;
+}
+
+int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why)
+{
+    uint8_t record[RECORD_MAX];
+    struct wire_reader addresses;
+    return fetch(p, record, &addresses, epoch, why);
+}
+
+/* The address of transport `id` in a record; NULL: it has none. */
+static const uint8_t *address_of(struct wire_reader addresses, uint8_t id, size_t *len)
+{
+    while (addresses.left > 0) {
+        uint8_t have = wire_take8(&addresses), size = wire_take8(&addresses);
+        if (addresses.bad || addresses.left < size) return NULL;
+        const uint8_t *at = wire_take(&addresses, size);
+        *len = size;
+        if (have == id) return at;
+    }
+    return NULL;
+}
+
+int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
+                     struct why *why)
+{
+    struct sinew *s = p->context;
+    struct wire_reader addresses;
+    char reasons[WHY_MAX];
+    struct text t = text_into(reasons, sizeof(reasons));
+    int rc = fetch(p, record, &addresses, &p->epoch, why);
+    if (rc) return rc;
+    if (p->why.text[0]) text_add(&t, "%s; ", p->why.text);
+    for (int i = 0; i < s->transports; i++) {
+        struct transport *transport = s->transport[i];
+        struct why no = { "" };
+        if (p->refused & 1u << i) continue;
+        *address = address_of(addresses, transport->ops->id, len);
+        if (!*address)
+            text_add(&t, "%s: it has no address there; ", transport->ops->name);
+        else if (transport->ops->reach(transport, *address, *len, &no) >= 0)
+            return i;
+        else
+            text_add(&t, "%s: %s; ", transport->ops->name, no.text);
+    }
+    return why_set(why, SINEW_EUNREACHABLE, "%sno transport is left", reasons);
+}
+
+/* ---- sinew_explain --------------------------------------------------------------------------- */
+
+static void explain_protocol(struct text *t, struct peer *p, size_t bytes)
+{
+    size_t limit = send_eager_limit(p, SPACE_USER);
+    if (bytes <= limit)
+        text_add(t, "  %zu bytes go at once (eager, up to %zu)\n", bytes, limit);
+    else
+        text_add(t, "  %zu bytes are announced first (rendezvous, above %zu), then put into the "
+                    "receiver's buffer\n", bytes, limit);
+}
+
+static void explain_transports(struct text *t, struct peer *p)
+{
+    struct sinew *s = p->context;
+    uint8_t record[RECORD_MAX];
+    struct wire_reader addresses;
+    struct why why = { "" };
+    uint64_t epoch;
+    bool chosen = p->out != NULL;
+    if (fetch(p, record, &addresses, &epoch, &why)) {
+        text_add(t, "  %s\n", why.text);
+        return;
+    }
+    for (int i = 0; i < s->transports; i++) {
+        struct transport *transport = s->transport[i];
+        size_t len = 0;
+        struct why no = { "it publishes no address" };
+        const uint8_t *address = address_of(addresses, transport->ops->id, &len);
+        int score = address ? transport->ops->reach(transport, address, len, &no) : -1;
+        if (p->out && p->out->transport == transport)
+            text_add(t, "  %s: in use\n", transport->ops->name);
+        else if (p->refused & 1u << i)
+            text_add(t, "  %s: rejected, set-up failed\n", transport->ops->name);
+        else if (score < 0)
+            text_add(t, "  %s: rejected, %s\n", transport->ops->name, no.text);
+        else if (!chosen)
+            text_add(t, "  %s: will be used\n", transport->ops->name);
+        else
+            text_add(t, "  %s: works, comes later in the order of choice\n", transport->ops->name);
+        if (score >= 0 && !(p->refused & 1u << i)) chosen = true;
+    }
+    for (int i = 0; i < s->refusals; i++)
+        text_add(t, "  %s: rejected, %s\n", s->refused_name[i], s->refused[i].text);
+}
+
+static void explain_counts(struct text *t, const struct peer *p)
+{
+    text_add(t, "  sent %llu messages, %llu bytes; received %llu, %llu\n",
+             (unsigned long long)p->messages_out, (unsigned long long)p->bytes_out,
+             (unsigned long long)p->messages_in, (unsigned long long)p->bytes_in);
+    text_add(t, "  keeps %u bytes for unexpected messages\n", p->blocks_total * BLOCK_BYTES);
+}
+
+int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, size_t cap, size_t *need)
+{
+    static const char *const states[] = { "not met yet", "connecting", "connected", "gone" };
+    if (!team) return SINEW_EINVAL;
+    struct sinew *s = team->core->context;
+    int rc = context_check(s, false);
+    if (rc) return rc;
+    if (rank < 0 || rank >= team->core->size || (!text && cap > 0))
+        return team_refuse(team, SINEW_EINVAL, "sinew_explain: rank is %d; ranks are 0 to %d; text may be "
+                           "NULL only with cap 0", rank, team->core->size - 1);
+    struct peer *p = peer_get(s, team_world_rank(team->core, rank));
+    if (!p) return SINEW_ENOMEM;
+    struct text t = text_into(text, cap);
+    text_add(&t, "rank %d of the job: ", p->rank);
+    if (p->rank == s->rank) {
+        text_add(&t, "self\n  copied inside the process\n");
+    } else {
+        text_add(&t, "%s, %s\n", p->out ? p->out->ops->name : "no link", states[p->state]);
+        if (p->state == PEER_GONE) text_add(&t, "  %s\n", peer_gone_text(p));
+        explain_protocol(&t, p, bytes);
+        explain_transports(&t, p);
+        explain_counts(&t, p);
+    }
+    if (need) *need = t.need + 1;
+    return 0;
+}

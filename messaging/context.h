@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MESSAGING_CONTEXT_H
+#define MESSAGING_CONTEXT_H
+/*
+ * context.h - the objects of messaging and what holds them together
+ *
+ *   struct sinew ── peer[world rank] ── link per transport          (peer.c, wireup.c)
+ *        │               └─ queues of what waits to be sent         (outgoing.c)
+ *        ├── match: posted receives and unexpected messages         (match.c, unexpected.c)
+ *        ├── requests: a pool with checked numbers                  (request.c)
+ *        └── teams and their views                                  (team.c)
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/world.h"
+#include "launch/launch.h"
+#include "messaging/envelope.h"
+#include "messaging/operation.h"
+#include "sinew/sinew.h"
+#include "transport/transport.h"
+
+struct wire_reader;
+
+enum { TRANSPORTS_MAX = 8 };
+
+/* Messages of users and of collectives never meet: each space has its own credit and its own queue. */
+enum space { SPACE_USER, SPACE_COLLECTIVE, SPACES };
+
+/* ---- matching -------------------------------------------------------------------------------- */
+
+struct match_key {
+    int32_t source; /* world rank; SINEW_ANY_RANK in a receive       */
+    uint32_t team, tag;
+    uint32_t step, tile; /* collectives; else 0                      */
+    uint8_t space;
+    bool any_tag; /* in a receive                                    */
+};
+
+enum { MATCH_BUCKETS = 1024 };
+
+struct match {
+    struct list posted[MATCH_BUCKETS];     /* receives from one rank with one tag, by post order   */
+    struct list wild;                      /* receives with a wildcard, by post order              */
+    struct list unexpected[MATCH_BUCKETS]; /* by arrival                                           */
+    struct list arrivals;                  /* every unexpected user message, by arrival            */
+    uint64_t posts;                        /* orders the posted lists against each other           */
+};
+
+/* ---- control messages ------------------------------------------------------------------------ */
+
+/* Whose request a NACK ends. Only an announcement had cost a request's credit. */
+enum nack_whose { NACK_RECEIVER, NACK_SYNC, NACK_ANNOUNCEMENT, NACK_JUMP };
+
+/* A message of messaging's own that waits for its turn; lives in the object it speaks of. */
+struct control {
+    struct list entry; /* peer->controls                               */
+    uint8_t kind;      /* 0: none                                      */
+    uint64_t theirs;   /* the request it is about, as numbered there   */
+    int32_t status;    /* NACK                                         */
+    uint8_t space;
+    uint8_t whose;     /* NACK: enum nack_whose                        */
+    bool orphan;       /* allocated by itself: released when sent      */
+};
+
+/* ---- unexpected messages --------------------------------------------------------------------- */
+
+/*
+ * Kept in blocks of 256 bytes out of a pool reserved with the peer; the sender counts the same blocks as
+ * credit, so a message that was sent always finds room.
+ *
+ *   first block: struct unexpected (128 bytes) | 128 bytes of body
+ *   each more:   u32 next | 4 unused | 248 bytes of body
+ */
+enum { BLOCK_BYTES = 256, BLOCK_FIRST = 128, BLOCK_MORE = 248, BLOCK_NONE = -1 };
+
+struct unexpected {
+    struct list bucket;   /* match->unexpected[]             */
+    struct list arrival;  /* match->arrivals                 */
+    struct peer *peer;
+    uint64_t length;      /* of the whole message            */
+    uint64_t theirs;      /* SYNC, RTS: the sender's request */
+    uint32_t team, tag, step, tile;
+    uint32_t digest;
+    int32_t next;         /* block                           */
+    uint8_t kind;
+};
+
+static inline uint32_t blocks_of(size_t len)
+{
+    return len <= BLOCK_FIRST ? 1 : (uint32_t)(1 + (len - BLOCK_FIRST + BLOCK_MORE - 1) / BLOCK_MORE);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+enum request_kind { REQUEST_SEND = 1, REQUEST_RECV, REQUEST_OPERATION };
+
+enum request_state {
+    STATE_FREE,
+    STATE_IDLE,    /* persistent, not started                                   */
+    STATE_QUEUED,  /* a send that its peer cannot take yet                      */
+    STATE_ASKING,  /* a send that waits for ACK or CTS                          */
+    STATE_MOVING,  /* a body is on its way out                                  */
+    STATE_ENDING,  /* FIN waits to be sent                                      */
+    STATE_POSTED,  /* a receive that has not matched                            */
+    STATE_FILLING, /* a long body is on its way in                              */
+    STATE_REVOKING, /* over, but the transport still holds the region           */
+    STATE_RUNNING, /* an operation                                              */
+    STATE_DONE,    /* final; the user has not looked yet                        */
+};
+
+struct sinew_request {
+    struct list entry;   /* free list, a peer's queue, or match->posted / wild   */
+    struct list attached; /* peer->attached: in flight with it                   */
+    struct list timed;   /* context->timed                                       */
+    struct sinew *context;
+    struct sinew_team *team;
+    struct peer *peer; /* NULL: any                                              */
+    struct completion *completion; /* a collective's message: nobody waits for it */
+    struct sinew_status *status_out;
+    uint8_t kind, state, space;
+    bool sync, jumped, persistent, wild, inside; /* inside: start() runs; it may end there */
+    int status;
+    uint32_t index, generation;
+    int64_t deadline, since;
+
+    struct match_key key;
+    uint64_t order; /* among posted receives, or the sends to a peer */
+    uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
+    uint32_t digest;
+    void *buf;
+    size_t len; /* to send; or the room for receiving */
+
+    uint64_t theirs;   /* their request's number                                 */
+    uint64_t sent;     /* how long the sender made it                            */
+    struct region mine, peers;
+    bool mine_registered, peers_registered, flushing;
+    struct unexpected *parked; /* a send to oneself: where it waits                      */
+    struct transport *transport; /* where mine is registered                     */
+    struct rma rma;
+    struct control control;
+
+    const struct operation_ops *ops;
+    void *state_of;
+};
+
+enum { REQUEST_CHUNK = 64, REQUEST_CHUNKS_MAX = 1 << 16 };
+
+struct request_pool {
+    struct list free;
+    struct sinew_request **chunk;
+    uint32_t chunks, chunks_cap;
+    uint32_t live;  /* handed out to the user */
+    uint32_t inner; /* of collectives         */
+};
+
+/* ---- peers ----------------------------------------------------------------------------------- */
+
+enum peer_state { PEER_NEW, PEER_CONNECTING, PEER_UP, PEER_GONE };
+
+/* What one side may still send to the other without being asked. */
+struct credit {
+    uint32_t blocks[SPACES];
+    uint32_t requests[SPACES];
+};
+
+struct peer {
+    struct sinew *context;
+    int rank; /* in the world */
+    enum peer_state state;
+    enum gone gone; /* when PEER_GONE */
+    uint64_t epoch;
+    struct link *out;                  /* sends go here; NULL until up               */
+    struct link *link[TRANSPORTS_MAX]; /* by transport                               */
+    uint32_t refused;                  /* bits: transports that failed at set-up     */
+    bool stuck;                        /* out said AGAIN                             */
+    bool want_connect, want_disconnect; /* at the end of progress                    */
+    enum disconnect_how disconnect_how;
+    bool told_stuck, jumping;          /* see wanted.c                               */
+    bool they_are_stuck;               /* likewise, as the receiver                  */
+    uint64_t queued;                   /* sends queued so far                        */
+    int gone_status;                   /* what operations with it end with           */
+    uint16_t seq_out, seq_in;
+    struct credit mine;                /* what I may send                            */
+    uint32_t window[SPACES];           /* blocks I may have outstanding in all       */
+    bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
+    struct credit owed;                /* what I have consumed and not yet told      */
+    struct list owing;                 /* context->owing                             */
+    struct list deferral;              /* context->deferrals                         */
+    struct list queue[SPACES];         /* sends that wait, in order                  */
+    struct list controls;              /* control messages that wait                 */
+    struct list puts;                  /* requests whose rma was told AGAIN          */
+    struct list attached;              /* requests in flight with this peer          */
+    uint8_t *blocks;                   /* the pool of unexpected blocks              */
+    uint32_t blocks_total, blocks_free;
+    int32_t block_free;                /* first of the free chain                    */
+    int64_t connecting_since;
+    uint64_t messages_out, messages_in, bytes_out, bytes_in;
+    struct why why;                    /* why it is gone                             */
+};
+
+/* ---- teams ----------------------------------------------------------------------------------- */
+
+/* What members share; views point to the same one. */
+struct team_core {
+    struct list entry; /* context->teams */
+    struct sinew *context;
+    uint32_t id;
+    int rank, size;
+    int *world;   /* team rank -> world rank; NULL: the same                        */
+    int *reverse; /* world rank -> team rank or -1; NULL: the same                  */
+    uint32_t collectives; /* started so far                                         */
+    struct team_cache *cache;
+    int views;
+    uint8_t *told; /* per member: 1 its death was reported to a wildcard receive or acknowledged */
+    int gone;      /* members known to be gone                                      */
+};
+
+struct sinew_team {
+    struct team_core *core;
+    bool is_view, persistent;
+    int level;
+    int64_t deadline;
+    char algorithm[32];
+    uint32_t live; /* requests */
+    struct list entry; /* context->handles */
+};
+
+/* ---- the context ----------------------------------------------------------------------------- */
+
+#define COUNTER_LIST(X)                                                                            \
+    X(messages_sent)                                                                               \
+    X(bytes_sent)                                                                                  \
+    X(messages_received)                                                                           \
+    X(bytes_received)                                                                              \
+    X(rendezvous_sent)                                                                             \
+    X(unexpected_messages)                                                                         \
+    X(messages_jumped)                                                                             \
+    X(unexpected_full)                                                                             \
+    X(messages_dropped)                                                                            \
+    X(controls_sent)                                                                               \
+    X(peers_met)                                                                                   \
+    X(peers_left)                                                                                  \
+    X(peers_died)                                                                                  \
+    X(links_failed)                                                                                \
+    X(collectives)                                                                                 \
+    X(sleeps)                                                                                      \
+    X(stall_reports)                                                                               \
+    X(memory_bytes)
+
+struct counters {
+#define COUNTER_FIELD(name) uint64_t name;
+    COUNTER_LIST(COUNTER_FIELD)
+#undef COUNTER_FIELD
+};
+
+struct sinew {
+    const struct world *world;
+    struct config config;
+    struct config_sources sources;
+    struct log log;
+    struct launch *launch;
+    int rank, size;
+    uint64_t epoch;
+    bool in_progress, in_callback, closing;
+    uint32_t *owned; /* 1 here, 0 in a forked child (the page is wiped) */
+
+    struct transport *transport[TRANSPORTS_MAX];
+    int transports;
+    struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
+    const char *refused_name[TRANSPORTS_MAX];
+    int refusals;
+
+    struct peer **peer;
+    struct request_pool requests;
+    struct match match;
+    struct list teams, handles;
+    struct sinew_team *world_team;
+    uint32_t next_team;
+
+    struct list deferrals; /* peers with something to connect or disconnect */
+    struct list owing;     /* peers owed credit                             */
+    struct list timed;     /* requests with a deadline                      */
+    struct list dead_links; /* link memory to release after progress        */
+    struct list revoking;  /* receives whose region a transport still holds  */
+    struct list messages;  /* taken by matched probes                       */
+
+    int epoll_fd;
+    int64_t spins, yields;
+    uint32_t polls;
+    uint32_t stuck_round; /* of STUCK messages that came */
+    int stuck_peers;
+    bool launch_gone;
+    int exchange_polls;
+
+    struct counters counters;
+    struct why why;
+    struct why cause;  /* why the operation `cause_of` failed, until it is consumed */
+    uint64_t cause_of;
+};
+
+/* context.c */
+int context_check(struct sinew *s, bool blocking); /* 0, or ESTATE: in a callback, forked */
+int context_fail(struct sinew *s, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void *context_allocate(struct sinew *s, size_t size);
+void context_release(struct sinew *s, void *memory, size_t size);
+
+/* progress.c: data moves; returns the events handled. hint may be NULL. */
+int context_progress(struct sinew *s, struct link *hint);
+/* Rare matters: deadlines, the launcher's word, credit owed. Returns the events handled. */
+int context_idle_step(struct sinew *s);
+
+/* request.c */
+struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind);
+void request_free(struct sinew_request *r);
+struct sinew_request *request_find(struct sinew *s, uint64_t number);
+uint64_t request_number(const struct sinew_request *r);
+void request_end(struct sinew_request *r, int status); /* exactly once */
+void request_status(struct sinew_request *r, int source_world, uint32_t tag, uint64_t bytes);
+int request_consume(struct sinew_request **req); /* a final one: its outcome */
+void request_describe(const struct sinew_request *r, struct text *text);
+void request_set_deadline(struct sinew_request *r);
+void request_expire(struct sinew_request *r);
+void request_pool_destroy(struct sinew *s);
+
+/* match.c */
+void match_init(struct match *m);
+/* The unexpected message that a receive with this key matches first, or NULL. */
+struct unexpected *match_unexpected(struct match *m, const struct match_key *key);
+/* The posted receive that a message with this (exact) key matches first, or NULL. */
+struct sinew_request *match_posted(struct match *m, const struct match_key *key);
+void match_post(struct match *m, struct sinew_request *r);
+void match_unpost(struct sinew_request *r);
+void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
+void match_drop(struct unexpected *u);                  /* is findable no more */
+bool match_accepts(const struct match_key *receive, const struct match_key *message);
+
+/* unexpected.c */
+int unexpected_open(struct peer *p);
+struct unexpected *unexpected_new(struct peer *p, const void *body, size_t len); /* NULL: no room */
+void unexpected_copy(struct peer *p, const struct unexpected *u, void *buf, size_t len);
+uint32_t unexpected_free(struct peer *p, struct unexpected *u); /* blocks freed */
+struct match_key unexpected_key(const struct unexpected *u);
+
+/* outgoing.c */
+struct outgoing {
+    uint8_t kind;
+    uint32_t team, tag, step, tile, digest;
+    const void *more; /* what the kind needs after the envelope */
+    size_t more_len;
+    const void *body;
+    size_t body_len;
+};
+int outgoing_send(struct peer *p, const struct outgoing *o); /* as transport send */
+void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t theirs);
+/* An answer that belongs to no request of ours. < 0: no memory for it. */
+int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_whose whose,
+                    int status, enum space space);
+void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
+void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
+void outgoing_grant(struct peer *p); /* tell what is owed, now */
+
+/* send.c */
+size_t send_eager_limit(const struct peer *p, enum space space);
+int send_start(struct sinew_team *team, const void *buf, size_t len, int to_world,
+               const struct match_key *key, uint32_t digest, bool sync, bool blocking,
+               struct completion *c, struct sinew_request **out);
+int send_try(struct sinew_request *r); /* a queued send: 0 done or asking, AGAIN, < 0 */
+
+/* receive.c */
+int receive_start(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
+                  uint32_t digest, struct sinew_status *status, struct completion *c,
+                  struct sinew_request **out);
+int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                   struct lease *lease);
+int receive_message(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
+                    struct unexpected *u, struct sinew_status *status, struct sinew_request **out);
+int receive_post(struct sinew_request *r);
+/* Nobody is left who could send what such a receive would match; and its failure. */
+bool receive_hopeless(struct sinew_team *team, const struct match_key *key);
+int receive_despair(struct sinew_team *team, const struct match_key *key, struct sinew_status *status);
+/* Give an unexpected message to a receive, which ends or is on its way. */
+void receive_take(struct sinew_request *r, struct unexpected *u);
+/* Nobody will ever ask for it: give its room back and tell a sender that waits. */
+void receive_discard(struct unexpected *u);
+/* p is gone: fail the receives that wait for it, alone or among others. */
+void receive_peer_gone(struct peer *p);
+
+/* rendezvous.c */
+int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length);
+int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len);
+void rendezvous_put(struct sinew_request *r);
+void rendezvous_put_done(struct sinew_request *r, int status);
+int rendezvous_fin(struct peer *p, struct wire_reader *more);
+int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void rendezvous_cleanup(struct sinew_request *r);
+/* A receive under way ends with `status` as soon as nothing can land in its buffer any more. */
+void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
+bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */
+
+/* wanted.c */
+void wanted_stuck(struct peer *p);
+int wanted_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void wanted_refused(struct sinew_request *r);
+void wanted_take_stuck(struct peer *p, const struct envelope *e);
+int wanted_take_jump(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void wanted_ask(struct sinew *s);
+
+/* self.c */
+int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */
+void self_take(struct sinew_request *r, struct unexpected *u);
+void self_withdraw(struct sinew_request *r);
+void self_release(struct unexpected *u);
+
+/* peer.c, wireup.c */
+extern const struct transport_up wireup_upcalls;
+struct peer *peer_get(struct sinew *s, int world_rank); /* NULL: ENOMEM, sinew_why set */
+int peer_meet(struct peer *p);                          /* start connecting, if nobody has */
+void peer_gone(struct peer *p, int status, enum gone gone, const char *why);
+void peer_destroy(struct peer *p);
+void peer_lost(struct sinew *s, int world_rank, const char *why); /* the launcher's word */
+void wireup_deferred(struct sinew *s);
+void wireup_disconnect(struct peer *p, enum disconnect_how how);
+bool wireup_links_left(const struct sinew *s);
+const char *peer_gone_text(const struct peer *p);
+
+/* choose.c */
+enum { RECORD_MAX = LAUNCH_RECORD_MAX };
+int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, struct why *why);
+/* The transport (index) to reach p by, skipping p->refused; < 0 with the reasons in why. */
+int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
+                     struct why *why);
+int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
+
+/* team.c */
+int team_world_rank(const struct team_core *core, int rank);
+int team_rank_of(const struct team_core *core, int world_rank); /* -1: no member */
+struct team_core *team_find(struct sinew *s, uint32_t id);
+int team_open_world(struct sinew *s);
+void team_destroy_all(struct sinew *s);
+
+/* wait.c */
+int wait_request(struct sinew_request *r); /* blocking calls: until final, consumed */
+/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late. */
+struct waiting {
+    bool (*ready)(struct waiting *w);
+    void (*describe)(const struct waiting *w, struct text *text);
+    struct link *hint;
+};
+int wait_until(struct sinew *s, struct waiting *w, int64_t until);
+int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience); /* <= 0 looks once */
+int wait_open(struct sinew *s);
+void wait_close(struct sinew *s);
+/* The time of the next thing that no event announces; INT64_MAX: none. */
+int64_t wait_next_deadline(const struct sinew *s);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MESSAGING_ENVELOPE_H
+#define MESSAGING_ENVELOPE_H
+/*
+ * envelope.h - the head of every message between two ranks
+ *
+ *   bit 0        16     24       40        64 | 32 bits | 32 bits |
+ *   word: | seq  | kind | credit | length     | team    | tag     |     16 bytes: small messages
+ *
+ *   word | team | sequence | step | tile | digest                       28 bytes: of a collective
+ *
+ * Little-endian. seq counts every message of this pair in this direction, modulo 2^16. credit gives back
+ * room for unexpected messages, in blocks of 256 bytes, of the space (user or collective) that the
+ * kind belongs to. length is the body's. What more a kind needs follows the head:
+ *
+ *   SYNC               u64 sender's request
+ *   RTS, COLL_RTS      u64 sender's request, u64 length (the word's length is 0)
+ *   CTS      (in body) u64 sender's request, u64 receiver's request, u64 accepted, u8 transport,
+ *                      u8 key length, key; tag: the space, or 2 after JUMP
+ *   ACK                u64 sender's request
+ *   FIN                u64 receiver's request
+ *   NACK               u64 request, u8 whose (enum nack_whose), i32 status; tag: the space
+ *   WANT               u64 receiver's request, u8 any tag
+ *   JUMP               u64 sender's request, u64 length, u64 receiver's request
+ *   CREDIT             team: collective blocks, tag: user requests | collective requests << 16
+ *
+ * A request's number is its index in the low 32 bits and its generation in the high ones; both are checked.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+enum envelope_kind {
+    KIND_EAGER = 1, /* the whole message                                          */
+    KIND_SYNC,      /* likewise, and the sender waits for ACK                     */
+    KIND_ACK,       /* a SYNC was matched                                         */
+    KIND_RTS,       /* a long message: may I send?                                */
+    KIND_CTS,       /* put it here                                                */
+    KIND_FIN,       /* it is there                                                */
+    KIND_NACK,      /* that request has failed here                               */
+    KIND_CREDIT,    /* room given back, or granted at the start                   */
+    KIND_BYE,       /* reserved, as the five below                                */
+    KIND_TELL,
+    KIND_SWITCH,
+    KIND_REVOKE,
+    KIND_AM,
+    KIND_COLL,      /* the whole message of a collective                          */
+    KIND_COLL_WHY,  /* reserved                                                   */
+    KIND_PING,      /* reserved                                                   */
+    KIND_COLL_RTS,  /* RTS of a collective                                        */
+    KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0) */
+    KIND_WANT,      /* I wait for this; let it jump the queue                     */
+    KIND_JUMP,      /* here it is: an RTS for that receive only                   */
+    KIND_LAST = KIND_JUMP,
+};
+
+enum {
+    ENVELOPE_SMALL = 16,
+    ENVELOPE_COLLECTIVE = 28,
+    ENVELOPE_LENGTH_MAX = (1 << 24) - 1,
+};
+
+struct envelope {
+    uint16_t seq, credit;
+    uint8_t kind;
+    uint32_t length, team;
+    uint32_t tag;                /* of a collective: its sequence   */
+    uint32_t step, tile, digest; /* of a collective; else 0         */
+};
+
+/* The head's length for this kind, without what more it needs. */
+static inline size_t envelope_size(uint8_t kind)
+{
+    return kind == KIND_COLL || kind == KIND_COLL_RTS ? ENVELOPE_COLLECTIVE : ENVELOPE_SMALL;
+}
+
+/* Writes envelope_size() bytes and returns their number. */
+size_t envelope_encode(uint8_t *out, const struct envelope *e);
+
+/* The number of bytes read, 0 if len is too short or the kind unknown. */
+size_t envelope_decode(const uint8_t *in, size_t len, struct envelope *e);
+
+#endif

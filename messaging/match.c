@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * match.c - which message meets which receive
+ *
+ * A receive from one rank with one tag, and every message, live in the bucket of their whole key;
+ * receives with a wildcard in one list of their own. A message that could be matched by both goes to the one posted
+ * first (`order`). A wildcard receive takes the first arrival that it accepts. Messages for a team that
+ * does not exist here yet simply wait under their team id.
+ */
+#include "messaging/context.h"
+
+static uint32_t bucket_of(const struct match_key *k)
+{
+    uint32_t h = (uint32_t)k->source * 0x9e3779b1u;
+    h = (h ^ k->team) * 0x85ebca6bu;
+    h = (h ^ k->tag) * 0xc2b2ae35u;
+    h = (h ^ k->step) * 0x27d4eb2fu;
+    h = (h ^ k->tile ^ (uint32_t)k->space << 7) * 0x165667b1u;
+    return (h ^ h >> 15) % MATCH_BUCKETS;
+}
+
+static bool is_exact(const struct match_key *k)
+{
+    return k->source != SINEW_ANY_RANK && !k->any_tag;
+}
+
+bool match_accepts(const struct match_key *receive, const struct match_key *message)
+{
+    return receive->team == message->team && receive->space == message->space &&
+           (receive->source == SINEW_ANY_RANK || receive->source == message->source) &&
+           (receive->any_tag || receive->tag == message->tag) && receive->step == message->step &&
+           receive->tile == message->tile;
+}
+
+void match_init(struct match *m)
+{
+    for (int i = 0; i < MATCH_BUCKETS; i++) {
+        list_init(&m->posted[i]);
+        list_init(&m->unexpected[i]);
+    }
+    list_init(&m->wild);
+    list_init(&m->arrivals);
+}
+
+static struct unexpected *first_exact(struct match *m, const struct match_key *key)
+{
+    struct list *bucket = &m->unexpected[bucket_of(key)];
+    for (struct list *l = bucket->next; l != bucket; l = l->next) {
+        struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
+        struct match_key have = unexpected_key(u);
+        if (match_accepts(key, &have)) return u;
+    }
+    return NULL;
+}
+
+static struct unexpected *first_arrival(struct match *m, const struct match_key *key)
+{
+    for (struct list *l = m->arrivals.next; l != &m->arrivals; l = l->next) {
+        struct unexpected *u = LIST_OWNER(l, struct unexpected, arrival);
+        struct match_key have = unexpected_key(u);
+        if (match_accepts(key, &have)) return u;
+    }
+    return NULL;
+}
+
+struct unexpected *match_unexpected(struct match *m, const struct match_key *key)
+{
+    return is_exact(key) ? first_exact(m, key) : first_arrival(m, key);
+}
+
+static struct sinew_request *first_posted(struct list *head, const struct match_key *key)
+{
+    for (struct list *l = head->next; l != head; l = l->next) {
+        struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
+        if (match_accepts(&r->key, key)) return r;
+    }
+    return NULL;
+}
+
+struct sinew_request *match_posted(struct match *m, const struct match_key *key)
+{
+    struct sinew_request *exact = first_posted(&m->posted[bucket_of(key)], key);
+    struct sinew_request *wild =
+        key->space == SPACE_USER && !list_empty(&m->wild) ? first_posted(&m->wild, key) : NULL;
+    if (exact && wild) return exact->order < wild->order ? exact : wild;
+    return exact ? exact : wild;
+}
+
+void match_post(struct match *m, struct sinew_request *r)
+{
+    r->state = STATE_POSTED;
+    r->order = m->posts++;
+    r->wild = !is_exact(&r->key);
+    list_append(r->wild ? &m->wild : &m->posted[bucket_of(&r->key)], &r->entry);
+}
+
+void match_unpost(struct sinew_request *r) { list_remove(&r->entry); }
+
+void match_keep(struct match *m, struct unexpected *u)
+{
+    struct match_key key = unexpected_key(u);
+    list_append(&m->unexpected[bucket_of(&key)], &u->bucket);
+    if (key.space == SPACE_USER) list_append(&m->arrivals, &u->arrival);
+}
+
+void match_drop(struct unexpected *u)
+{
+    list_remove(&u->bucket);
+    list_remove(&u->arrival);
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * open.c - joining and leaving the job
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "messaging/context.h"
+#include "messaging/origin.h"
+#include "transport/shm/shm.h"
+#include "transport/tcp/tcp.h"
+
+extern char **environ;
+
+/* The text of this thread's last failed open: there is no context to keep it. */
+static _Thread_local struct why last_open;
+
+/* Best first. */
+static const struct transport_ops *const built_in[] = { &transport_shm, &transport_tcp, NULL };
+
+/* ---- parts of a context ---------------------------------------------------------------------- */
+
+/* A word that is 1 here and 0 in a forked child. */
+static int own_process(struct sinew *s)
+{
+    if (s->world != &world_real) {
+        s->owned = world_allocate(s->world, sizeof(*s->owned));
+    } else {
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        void *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        s->owned = at == MAP_FAILED ? NULL : at;
+        if (s->owned) madvise(at, page, MADV_WIPEONFORK);
+    }
+    if (!s->owned) return context_fail(s, SINEW_ENOMEM, "no memory for a context");
+    *s->owned = 1;
+    return 0;
+}
+
+static void disown_process(struct sinew *s)
+{
+    if (!s->owned) return;
+    if (s->world != &world_real)
+        world_release(s->world, s->owned, sizeof(*s->owned));
+    else
+        munmap(s->owned, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+static struct sinew *context_new(const struct world *world)
+{
+    struct sinew *s = world_allocate(world, sizeof(*s));
+    if (!s) return NULL;
+    s->world = world;
+    s->counters.memory_bytes = sizeof(*s);
+    s->epoll_fd = -1;
+    list_init(&s->requests.free);
+    match_init(&s->match);
+    list_init(&s->teams);
+    list_init(&s->handles);
+    list_init(&s->deferrals);
+    list_init(&s->owing);
+    list_init(&s->timed);
+    list_init(&s->dead_links);
+    list_init(&s->revoking);
+    list_init(&s->messages);
+    return s;
+}
+
+static void close_transports(struct sinew *s)
+{
+    for (int i = 0; i < s->transports; i++) {
+        struct transport *t = s->transport[i];
+        t->ops->close(t);
+        context_release(s, t, t->ops->transport_size);
+    }
+    s->transports = 0;
+}
+
+static void context_destroy(struct sinew *s)
+{
+    wait_close(s);
+    team_destroy_all(s);
+    for (int rank = 0; s->peer && rank < s->size; rank++)
+        if (s->peer[rank]) peer_destroy(s->peer[rank]);
+    wireup_deferred(s);
+    close_transports(s);
+    if (s->launch) s->launch->ops->close(s->launch);
+    request_pool_destroy(s);
+    context_release(s, s->peer, (size_t)s->size * sizeof(*s->peer));
+    disown_process(s);
+    world_release(s->world, s, sizeof(*s));
+}
+
+/* ---- transports ------------------------------------------------------------------------------ */
+
+/* Whether `name` is in the comma separated list; an empty list allows all. */
+static bool listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    if (!*list) return true;
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        if (*at == ',') at++;
+        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0')) return true;
+    }
+    return false;
+}
+
+static int open_transport(struct sinew *s, const struct transport_ops *ops)
+{
+    struct transport *t = world_allocate_aligned(s->world, 64, ops->transport_size);
+    if (!t) return context_fail(s, SINEW_ENOMEM, "no memory for transport %s", ops->name);
+    s->counters.memory_bytes += ops->transport_size;
+    t->ops = ops;
+    t->up = &wireup_upcalls;
+    t->owner = s;
+    t->fd = -1;
+    t->opt = (struct transport_options){
+        .world = s->world,
+        .config = &s->config,
+        .rank = s->rank,
+        .size = s->size,
+        .epoch = s->epoch,
+        .secret = s->config.security == SINEW_SECURITY_NONE ? NULL : s->launch->secret,
+        .log = &s->log,
+    };
+    int rc = ops->open(t);
+    if (rc == 0) {
+        s->transport[s->transports++] = t;
+        return 0;
+    }
+    s->refused[s->refusals] = t->why;
+    s->refused_name[s->refusals++] = ops->name;
+    log_line(&s->log, LOG_CHOICE, "transport %s cannot work here: %s", ops->name, t->why.text);
+    context_release(s, t, ops->transport_size);
+    return rc;
+}
+
+static int refuse_open(struct sinew *s, int status)
+{
+    char text[WHY_MAX];
+    struct text t = text_into(text, sizeof(text));
+    for (int i = 0; i < s->refusals; i++)
+        text_add(&t, "%s%s: %s", i ? "; " : "", s->refused_name[i], s->refused[i].text);
+    return context_fail(s, status, "no transport works here: %s", text);
+}
+
+/* In the order asked for; a transport asked for by name must work. */
+static int open_transports(struct sinew *s, const struct transport_ops *const *all)
+{
+    const char *list = s->config.transports;
+    if (s->size == 1) return 0;
+    for (int i = 0; all[i] && i < TRANSPORTS_MAX; i++) {
+        if (!listed(list, all[i]->name)) continue;
+        int rc = open_transport(s, all[i]);
+        if (rc < 0 && (*list || rc == SINEW_ENOMEM))
+            return context_fail(s, rc, "transport %s was asked for and cannot work here: %s",
+                                all[i]->name, s->refusals ? s->refused[s->refusals - 1].text : "");
+    }
+    return s->transports ? 0 : refuse_open(s, SINEW_ENOTSUP);
+}
+
+static int position(const char *list, const char *name)
+{
+    const char *at = strstr(list, name);
+    return at ? (int)(at - list) : 0;
+}
+
+/* "Best first" is the caller's word, if he gave one. */
+static void order_transports(struct sinew *s)
+{
+    const char *list = s->config.transports;
+    for (int i = 1; *list && i < s->transports; i++)
+        for (int j = i; j > 0; j--) {
+            struct transport **a = &s->transport[j - 1], **b = &s->transport[j];
+            if (position(list, (*a)->ops->name) <= position(list, (*b)->ops->name)) break;
+            struct transport *swap = *a;
+            *a = *b;
+            *b = swap;
+        }
+}
+
+/* ---- open ------------------------------------------------------------------------------------ */
+
+static int join(struct sinew *s, const struct sinew_options *options, int64_t until)
+{
+    int rc = 0;
+    if (!s->launch)
+        rc = launch_open(s->world, &s->config, options, until, &s->launch, &s->why);
+    if (rc) return rc;
+    s->rank = s->launch->rank;
+    s->size = s->launch->size;
+    s->exchange_polls = options && options->exchange && options->exchange->failed;
+    snprintf(s->log.prefix, sizeof(s->log.prefix), "sinew[%d]: ", s->rank);
+    if (s->size > 1 && s->config.security != SINEW_SECURITY_NONE && !s->launch->has_secret)
+        return context_fail(s, SINEW_EAUTH,
+                            "the launcher gives this job no secret, so peers cannot be told from "
+                            "strangers; give one, or choose security = none");
+    s->peer = context_allocate(s, (size_t)s->size * sizeof(*s->peer));
+    if (!s->peer) return context_fail(s, SINEW_ENOMEM, "no memory for %d ranks", s->size);
+    while (rc == 0 && s->epoch == 0) rc = s->world->random(s->world->arg, &s->epoch, sizeof(s->epoch));
+    return rc ? context_fail(s, rc, "the system gives no random numbers") : 0;
+}
+
+static int publish(struct sinew *s, int64_t until)
+{
+    struct launch *launch = s->launch;
+    uint8_t record[RECORD_MAX];
+    size_t len = 0;
+    struct why why = { "" };
+    int rc = choose_record(s, record, &len, &why);
+    if (rc) return context_fail(s, rc, "%s", why.text);
+    rc = launch->ops->put(launch, record, len);
+    if (rc == 0) rc = launch->ops->fence(launch, until);
+    return rc ? context_fail(s, rc, "%s: %s", launch->ops->name, launch->why.text) : 0;
+}
+
+static int context_start(struct sinew *s, const struct origin *origin,
+                         const struct sinew_options *options)
+{
+    struct config *c = &s->config;
+    s->launch = origin->launch;
+    s->log = (struct log){ .level = LOG_WARNING, .prefix = "sinew: " };
+    if (options && options->size >= sizeof(*options)) {
+        s->log.write = options->log;
+        s->log.arg = options->log_arg;
+    }
+    int rc = config_load(c, options, origin->environment, &s->log, &s->sources, &s->why);
+    if (rc) return rc;
+    s->log.level = (int)c->log_level;
+    rc = own_process(s);
+    int64_t until = world_now(s->world) + c->setup_deadline;
+    if (rc == 0) rc = join(s, options, until);
+    if (rc == 0) rc = open_transports(s, origin->transports ? origin->transports : built_in);
+    if (rc) return rc;
+    order_transports(s);
+    rc = publish(s, until);
+    if (rc == 0) rc = team_open_world(s);
+    if (rc == 0) rc = wait_open(s);
+    return rc;
+}
+
+int context_open(const struct sinew_options *options, const struct origin *origin, struct sinew **out)
+{
+    struct sinew *s = context_new(origin->world);
+    if (!s) {
+        if (origin->launch) origin->launch->ops->close(origin->launch);
+        return why_set(&last_open, SINEW_ENOMEM, "sinew_open: no memory for a context");
+    }
+    int rc = context_start(s, origin, options);
+    if (rc) {
+        last_open = s->why;
+        why_wrap(&last_open, rc, "sinew_open");
+        s->closing = true;
+        context_destroy(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+int sinew_open(const struct sinew_options *options, struct sinew **s)
+{
+    struct origin origin = { .world = &world_real, .environment = environ };
+    if (!s) return why_set(&last_open, SINEW_EINVAL, "sinew_open: s is NULL");
+    return context_open(options, &origin, s);
+}
+
+/* ---- close ----------------------------------------------------------------------------------- */
+
+static int refuse_close(struct sinew *s)
+{
+    char text[WHY_MAX];
+    struct text t = text_into(text, sizeof(text));
+    int shown = 0;
+    for (uint32_t i = 0; i < s->requests.chunks && shown < 3; i++)
+        for (int j = 0; j < REQUEST_CHUNK && shown < 3; j++) {
+            const struct sinew_request *r = &s->requests.chunk[i][j];
+            if (r->state == STATE_FREE) continue;
+            text_add(&t, "%s", shown++ ? ", " : ": ");
+            request_describe(r, &t);
+        }
+    return context_fail(s, SINEW_EBUSY, "sinew_close: %u requests, messages or memories are live%s; "
+                                        "wait for them or free them first", s->requests.live, text);
+}
+
+struct waiting_links {
+    struct waiting base;
+    struct sinew *context;
+};
+
+static bool links_ready(struct waiting *w)
+{
+    return !wireup_links_left(LIST_OWNER(w, struct waiting_links, base)->context);
+}
+
+static void links_describe(const struct waiting *w, struct text *t)
+{
+    (void)w;
+    text_add(t, "the peers' kernels to take what was sent, to close");
+}
+
+/* Control messages that a stuck link could not take yet belong to what was promised. */
+static bool controls_waiting(const struct sinew *s)
+{
+    for (int rank = 0; rank < s->size; rank++)
+        if (s->peer[rank] && s->peer[rank]->out && !list_empty(&s->peer[rank]->controls)) return true;
+    return false;
+}
+
+static bool controls_ready(struct waiting *w)
+{
+    return !controls_waiting(LIST_OWNER(w, struct waiting_links, base)->context);
+}
+
+static void disconnect_all(struct sinew *s, enum disconnect_how how)
+{
+    for (int rank = 0; rank < s->size; rank++) {
+        struct peer *p = s->peer[rank];
+        if (!p || rank == s->rank) continue;
+        wireup_disconnect(p, how == DISCONNECT_DRAIN && !p->out ? DISCONNECT_NOW : how);
+    }
+}
+
+static void leave(struct sinew *s)
+{
+    struct waiting_links w = { { links_ready, links_describe, NULL }, s };
+    int64_t until = world_now(s->world) + s->config.repair_deadline;
+    w.base.ready = controls_ready;
+    wait_until(s, &w.base, until);
+    s->closing = true;
+    w.base.ready = links_ready;
+    disconnect_all(s, DISCONNECT_DRAIN);
+    if (wait_until(s, &w.base, until) == 0) return;
+    disconnect_all(s, DISCONNECT_NOW);
+    wait_until(s, &w.base, until + s->config.repair_deadline);
+}
+
+int sinew_close(struct sinew *s)
+{
+    if (!s) return 0;
+    int rc = context_check(s, true);
+    if (rc) return rc;
+    if (s->requests.live) return refuse_close(s);
+    leave(s);
+    context_destroy(s);
+    return 0;
+}
+
+void sinew_abandon(struct sinew *s)
+{
+    if (!s || s->in_progress || s->in_callback) return;
+    if (!*s->owned) {
+        /* A forked child: what the transports share belongs to the parent. */
+        return;
+    }
+    s->closing = true;
+    disconnect_all(s, DISCONNECT_NOW);
+    for (int rounds = 0; rounds < 1000 && wireup_links_left(s); rounds++) context_progress(s, NULL);
+    context_destroy(s);
+}
+
+int sinew_abort(struct sinew *s, int status, const char *text)
+{
+    if (!s) return SINEW_EINVAL;
+    int rc = context_check(s, false);
+    if (rc) return rc;
+    rc = s->launch->ops->abort(s->launch, status, text ? text : "");
+    return rc ? context_fail(s, rc, "sinew_abort: %s: %s", s->launch->ops->name, s->launch->why.text) : 0;
+}
+
+/* ---- seeing inside --------------------------------------------------------------------------- */
+
+const char *sinew_why(struct sinew *s)
+{
+    const char *text = s ? s->why.text : last_open.text;
+    return text[0] ? text : "no failure";
+}
+
+static const struct {
+    const char *name;
+    size_t offset;
+} counter_table[] = {
+#define COUNTER_ROW(name) { #name, offsetof(struct counters, name) },
+    COUNTER_LIST(COUNTER_ROW)
+#undef COUNTER_ROW
+};
+
+enum { COUNTERS = sizeof(counter_table) / sizeof(counter_table[0]) };
+
+const char *sinew_counter_name(int index)
+{
+    return index >= 0 && index < (int)COUNTERS ? counter_table[index].name : NULL;
+}
+
+int sinew_counter(struct sinew *s, const char *name, uint64_t *value)
+{
+    if (!s || !name || !value) return SINEW_EINVAL;
+    for (int i = 0; i < (int)COUNTERS; i++) {
+        if (strcmp(counter_table[i].name, name)) continue;
+        memcpy(value, (const char *)&s->counters + counter_table[i].offset, sizeof(*value));
+        return 0;
+    }
+    return context_fail(s, SINEW_ENOENT, "sinew_counter: no counter is called \"%.60s\"", name);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * outgoing.c - everything that goes to a peer, and what waits for its turn
+ *
+ * What waits, in the order in which it is tried when there is room: the credit grant, control messages,
+ * collectives' messages, puts, users' messages. Control messages live in the objects they speak of and their number is
+ * bounded by the credits, so they need no room of their own. Nothing is allocated here but the
+ * rare orphan: an answer to a request that nobody remembers, bounded by the sender's credits.
+ */
+#include <string.h>
+
+#include "base/wire.h"
+#include "messaging/context.h"
+
+static enum space space_of(uint8_t kind)
+{
+    return kind == KIND_COLL || kind == KIND_COLL_RTS ? SPACE_COLLECTIVE : SPACE_USER;
+}
+
+int outgoing_send(struct peer *p, const struct outgoing *o)
+{
+    uint8_t head[TRANSPORT_HEAD_MAX];
+    enum space space = space_of(o->kind);
+    if (!p->out || p->stuck) return TRANSPORT_AGAIN;
+    uint32_t credit = p->owed.blocks[space] < UINT16_MAX ? p->owed.blocks[space] : UINT16_MAX;
+    struct envelope e = {
+        .seq = p->seq_out,
+        .kind = o->kind,
+        .credit = (uint16_t)credit,
+        .length = (uint32_t)o->body_len,
+        .team = o->team,
+        .tag = o->tag,
+        .step = o->step,
+        .tile = o->tile,
+        .digest = o->digest,
+    };
+    size_t hlen = envelope_encode(head, &e);
+    if (o->more_len) memcpy(head + hlen, o->more, o->more_len);
+    int rc = p->out->ops->send(p->out, head, hlen + o->more_len, o->body, o->body_len, NULL, 0);
+    if (rc == 0) {
+        p->seq_out++;
+        p->owed.blocks[space] -= credit;
+        p->messages_out++;
+        p->bytes_out += o->body_len;
+    } else if (rc > 0) {
+        p->stuck = true;
+        return TRANSPORT_AGAIN;
+    }
+    return rc;
+}
+
+/* ---- control messages ------------------------------------------------------------------------ */
+
+enum { CTS_FIXED = 26, NACK_MORE = 13 };
+
+static int send_cts(struct peer *p, struct sinew_request *r)
+{
+    uint8_t body[CTS_FIXED + TRANSPORT_KEY_MAX];
+    wire_put64(body, r->theirs);
+    wire_put64(body + 8, request_number(r));
+    wire_put64(body + 16, r->mine.len);
+    body[24] = r->transport ? r->transport->ops->id : 0;
+    body[25] = (uint8_t)r->mine.key_len;
+    memcpy(body + CTS_FIXED, r->mine.key, r->mine.key_len);
+    return outgoing_send(p, &(struct outgoing){ .kind = KIND_CTS,
+                                                .tag = r->jumped ? SPACES : r->space,
+                                                .body = body,
+                                                .body_len = CTS_FIXED + r->mine.key_len });
+}
+
+static int send_numbered(struct peer *p, const struct control *c)
+{
+    uint8_t more[NACK_MORE];
+    wire_put64(more, c->theirs);
+    more[8] = c->whose;
+    wire_put32(more + 9, (uint32_t)c->status);
+    return outgoing_send(p, &(struct outgoing){ .kind = c->kind,
+                                                .tag = c->space,
+                                                .more = more,
+                                                .more_len = c->kind == KIND_NACK ? NACK_MORE : 8 });
+}
+
+/* The message is out: what it belonged to goes on. */
+static void control_sent(struct peer *p, struct control *c)
+{
+    uint8_t kind = c->kind;
+    c->kind = 0;
+    p->context->counters.controls_sent++;
+    if (c->orphan) {
+        context_release(p->context, c, sizeof(*c));
+        return;
+    }
+    struct sinew_request *r = LIST_OWNER(c, struct sinew_request, control);
+    if (kind == KIND_FIN) request_end(r, 0);
+}
+
+static int send_controls(struct peer *p)
+{
+    while (!list_empty(&p->controls)) {
+        struct control *c = LIST_OWNER(p->controls.next, struct control, entry);
+        int rc = c->kind == KIND_CTS
+                     ? send_cts(p, LIST_OWNER(c, struct sinew_request, control))
+                     : send_numbered(p, c);
+        if (rc) return rc;
+        list_remove(&c->entry);
+        control_sent(p, c);
+    }
+    return 0;
+}
+
+void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t theirs)
+{
+    c->kind = kind;
+    c->theirs = theirs;
+    list_append(&p->controls, &c->entry);
+    if (!p->stuck) send_controls(p);
+}
+
+int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_whose whose,
+                    int status, enum space space)
+{
+    struct control now = { .kind = kind,
+                           .theirs = theirs,
+                           .whose = (uint8_t)whose,
+                           .status = status,
+                           .space = (uint8_t)space };
+    if (list_empty(&p->controls) && send_numbered(p, &now) == 0) {
+        p->context->counters.controls_sent++;
+        return 0;
+    }
+    struct control *c = context_allocate(p->context, sizeof(*c));
+    if (!c) return SINEW_ENOMEM;
+    *c = now;
+    c->orphan = true;
+    list_append(&p->controls, &c->entry);
+    return 0;
+}
+
+/* ---- credit ---------------------------------------------------------------------------------- */
+
+static bool owes(const struct peer *p)
+{
+    return !p->grant_sent || p->owed.blocks[SPACE_USER] || p->owed.blocks[SPACE_COLLECTIVE] ||
+           p->owed.requests[SPACE_USER] || p->owed.requests[SPACE_COLLECTIVE];
+}
+
+void outgoing_grant(struct peer *p)
+{
+    if (owes(p) && p->out && !p->stuck) {
+        struct credit *owed = &p->owed;
+        uint32_t collective = owed->blocks[SPACE_COLLECTIVE];
+        int rc = outgoing_send(
+            p, &(struct outgoing){ .kind = KIND_CREDIT,
+                                   .team = collective,
+                                   .tag = owed->requests[SPACE_USER] |
+                                          owed->requests[SPACE_COLLECTIVE] << 16 });
+        if (rc == 0) {
+            p->grant_sent = true;
+            owed->blocks[SPACE_COLLECTIVE] -= collective;
+            owed->requests[SPACE_USER] = owed->requests[SPACE_COLLECTIVE] = 0;
+            p->context->counters.controls_sent++;
+        }
+    }
+    if (!owes(p) || p->state == PEER_GONE) list_remove(&p->owing);
+}
+
+void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests)
+{
+    p->owed.blocks[space] += blocks;
+    p->owed.requests[space] += requests;
+    if (p->state == PEER_GONE) return;
+    if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);
+    /* Told when it is worth a message; the idle step tells the rest, before a wait sleeps. */
+    if (p->owed.blocks[space] * 8 >= p->blocks_total) outgoing_grant(p);
+}
+
+/* ---- what waits ------------------------------------------------------------------------------ */
+
+static void send_puts(struct peer *p)
+{
+    struct list again;
+    list_init(&again);
+    list_splice(&again, &p->puts);
+    struct list *entry;
+    while ((entry = list_take(&again))) {
+        struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
+        if (p->stuck)
+            list_append(&p->puts, &r->entry);
+        else
+            rendezvous_put(r);
+    }
+}
+
+static void send_queue(struct peer *p, enum space space)
+{
+    struct list *queue = &p->queue[space];
+    while (!list_empty(queue)) {
+        struct sinew_request *r = LIST_OWNER(queue->next, struct sinew_request, entry);
+        int rc = send_try(r);
+        if (rc == TRANSPORT_AGAIN) return;
+        list_remove(&r->entry);
+        if (rc <= 0) request_end(r, rc);
+    }
+}
+
+void outgoing_room(struct peer *p)
+{
+    if (!p->out) return;
+    p->stuck = false;
+    outgoing_grant(p);
+    if (send_controls(p)) return;
+    send_queue(p, SPACE_COLLECTIVE);
+    if (p->stuck) return;
+    send_puts(p);
+    if (p->stuck || p->jumping) return;
+    send_queue(p, SPACE_USER);
+    if (!p->stuck && !list_empty(&p->queue[SPACE_USER])) wanted_stuck(p);
+}

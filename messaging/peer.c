@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * peer.c - what is known of a rank once it was met, and how it goes
+ */
+#include <string.h>
+
+#include "messaging/context.h"
+
+/*
+ * The unexpected pool: of unexpected_bytes, 5/8 for users' short messages, 2/8 for collectives', the
+ * rest (and one block per request beyond it) for announcements. A sender starts with what the
+ * smallest configuration grants, and is told the rest in the first CREDIT.
+ */
+enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
+
+static struct credit credit_of(uint64_t bytes, uint32_t requests)
+{
+    uint32_t eighth = (uint32_t)(bytes / BLOCK_BYTES / 8);
+    return (struct credit){ .blocks = { 5 * eighth, 2 * eighth }, .requests = { requests, requests } };
+}
+
+static void credit_open(struct peer *p)
+{
+    const struct config *c = &p->context->config;
+    struct credit least = credit_of(LEAST_BYTES, LEAST_REQUESTS);
+    struct credit all = credit_of((uint64_t)c->unexpected_bytes, (uint32_t)c->unexpected_requests);
+    p->mine = least;
+    for (int i = 0; i < SPACES; i++) {
+        p->window[i] = least.blocks[i];
+        p->owed.blocks[i] = all.blocks[i] - least.blocks[i];
+        p->owed.requests[i] = all.requests[i] - least.requests[i];
+        p->blocks_total += all.blocks[i] + all.requests[i];
+    }
+}
+
+static void peer_init(struct peer *p, struct sinew *s, int rank)
+{
+    p->context = s;
+    p->rank = rank;
+    p->gone_status = SINEW_EPEER;
+    list_init(&p->owing);
+    list_init(&p->deferral);
+    list_init(&p->controls);
+    list_init(&p->puts);
+    list_init(&p->attached);
+    for (int i = 0; i < SPACES; i++) list_init(&p->queue[i]);
+}
+
+struct peer *peer_get(struct sinew *s, int world_rank)
+{
+    struct peer *p = s->peer[world_rank];
+    if (p) return p;
+    p = context_allocate(s, sizeof(*p));
+    if (!p) {
+        context_fail(s, SINEW_ENOMEM, "no memory to meet rank %d", world_rank);
+        return NULL;
+    }
+    peer_init(p, s, world_rank);
+    credit_open(p);
+    if (unexpected_open(p)) {
+        context_release(s, p, sizeof(*p));
+        return NULL;
+    }
+    if (world_rank == s->rank) p->state = PEER_UP;
+    s->peer[world_rank] = p;
+    s->counters.peers_met++;
+    return p;
+}
+
+void peer_destroy(struct peer *p)
+{
+    struct sinew *s = p->context;
+    list_remove(&p->owing);
+    list_remove(&p->deferral);
+    while (!list_empty(&p->controls)) {
+        struct control *c = LIST_OWNER(list_take(&p->controls), struct control, entry);
+        if (c->orphan) context_release(s, c, sizeof(*c));
+    }
+    s->peer[p->rank] = NULL;
+    context_release(s, p->blocks, (size_t)p->blocks_total * BLOCK_BYTES);
+    context_release(s, p, sizeof(*p));
+}
+
+const char *peer_gone_text(const struct peer *p)
+{
+    return p->why.text[0] ? p->why.text : sinew_strerror(p->gone_status);
+}
+
+static void end_requests(struct list *queue, int status)
+{
+    struct list *entry;
+    while ((entry = list_take(queue)))
+        request_end(LIST_OWNER(entry, struct sinew_request, entry), status);
+}
+
+/* Controls die with the link: an orphan is released, a request's is ended with its request. */
+static void drop_controls(struct peer *p)
+{
+    struct list *entry;
+    while ((entry = list_take(&p->controls))) {
+        struct control *c = LIST_OWNER(entry, struct control, entry);
+        c->kind = 0;
+        if (c->orphan) context_release(p->context, c, sizeof(*c));
+    }
+}
+
+static void end_attached(struct peer *p)
+{
+    struct list held;
+    list_init(&held);
+    list_splice(&held, &p->attached);
+    struct list *entry;
+    while ((entry = list_take(&held))) {
+        struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, attached);
+        if (r->kind == REQUEST_RECV && r->state == STATE_FILLING) {
+            request_status(r, p->rank, r->key.tag, 0);
+            rendezvous_abandon(r, p->gone_status, false);
+        } else if (r->kind == REQUEST_SEND) {
+            request_end(r, p->gone_status);
+        }
+    }
+}
+
+static void count_in_teams(struct peer *p)
+{
+    struct sinew *s = p->context;
+    for (struct list *l = s->teams.next; l != &s->teams; l = l->next) {
+        struct team_core *core = LIST_OWNER(l, struct team_core, entry);
+        if (team_rank_of(core, p->rank) >= 0) core->gone++;
+    }
+}
+
+void peer_gone(struct peer *p, int status, enum gone gone, const char *why)
+{
+    struct sinew *s = p->context;
+    if (p->state == PEER_GONE) return;
+    p->state = PEER_GONE;
+    p->gone = gone;
+    p->gone_status = status;
+    p->out = NULL;
+    why_set(&p->why, 0, "%s", why);
+    if (gone == GONE_LEFT)
+        s->counters.peers_left++;
+    else
+        s->counters.peers_died++;
+    log_line(&s->log, gone == GONE_LEFT ? LOG_CHOICE : LOG_WARNING, "%s", why);
+    list_remove(&p->owing);
+    count_in_teams(p);
+    drop_controls(p);
+    end_attached(p);
+    for (int i = 0; i < SPACES; i++) end_requests(&p->queue[i], status);
+    end_requests(&p->puts, status);
+    receive_peer_gone(p);
+}

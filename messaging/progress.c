@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * progress.c - where data moves
+ *
+ * One round polls the hinted link's transport each time and the others now and then; then what upcalls
+ * were not allowed to do is done. The idle step has what no event announces: deadlines, the launcher's
+ * word, credit too small to be worth a message while data flows.
+ */
+#include <stdio.h>
+
+#include "messaging/context.h"
+
+enum { POLL_OTHERS = 16 };
+
+static int poll_transport(struct sinew *s, int i, struct link *hint)
+{
+    struct transport *t = s->transport[i];
+    return t->ops->progress(t, hint && hint->transport == t ? hint : NULL);
+}
+
+static int retry_revoked(struct sinew *s)
+{
+    int ended = 0;
+    struct list *next;
+    for (struct list *l = s->revoking.next; l != &s->revoking; l = next) {
+        next = l->next;
+        if (rendezvous_revoked(LIST_OWNER(l, struct sinew_request, entry))) ended++;
+    }
+    return ended;
+}
+
+int context_progress(struct sinew *s, struct link *hint)
+{
+    int events = 0;
+    bool all = !hint || s->polls++ % POLL_OTHERS == 0;
+    s->in_progress = true;
+    for (int i = 0; i < s->transports; i++)
+        if (all || hint->transport == s->transport[i]) events += poll_transport(s, i, hint);
+    s->in_progress = false;
+    if (!list_empty(&s->revoking)) events += retry_revoked(s);
+    if (!list_empty(&s->deferrals) || !list_empty(&s->dead_links)) wireup_deferred(s);
+    return events;
+}
+
+static int expire_requests(struct sinew *s)
+{
+    int expired = 0;
+    int64_t now = world_now(s->world);
+    struct list held;
+    list_init(&held);
+    list_splice(&held, &s->timed);
+    struct list *entry;
+    while ((entry = list_take(&held))) {
+        struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, timed);
+        if (r->deadline > now) {
+            list_append(&s->timed, &r->timed);
+        } else {
+            request_expire(r);
+            expired++;
+        }
+    }
+    return expired;
+}
+
+static int ask_launcher(struct sinew *s)
+{
+    struct launch *launch = s->launch;
+    int rank, rc, events = 0;
+    if (s->launch_gone) return 0;
+    s->in_callback = true;
+    while ((rc = launch->ops->failed(launch, &rank)) > 0) {
+        char why[64];
+        s->in_callback = false;
+        snprintf(why, sizeof(why), "rank %d died (the launcher says so)", rank);
+        if (rank >= 0 && rank < s->size) peer_lost(s, rank, why);
+        s->in_callback = true;
+        events++;
+    }
+    s->in_callback = false;
+    if (rc < 0) {
+        s->launch_gone = true;
+        log_line(&s->log, LOG_WARNING, "the launcher is gone: %s", launch->why.text);
+    }
+    return events;
+}
+
+static void tell_credit(struct sinew *s)
+{
+    struct list *next;
+    for (struct list *l = s->owing.next; l != &s->owing; l = next) {
+        next = l->next;
+        outgoing_grant(LIST_OWNER(l, struct peer, owing));
+    }
+}
+
+int context_idle_step(struct sinew *s)
+{
+    int events = 0;
+    if (!list_empty(&s->owing)) tell_credit(s);
+    wanted_ask(s);
+    if (!list_empty(&s->timed)) events += expire_requests(s);
+    events += ask_launcher(s);
+    if (!list_empty(&s->deferrals)) wireup_deferred(s);
+    return events;
+}
+
+int sinew_progress(struct sinew *s)
+{
+    if (!s) return SINEW_EINVAL;
+    int rc = context_check(s, true);
+    if (rc) return rc;
+    int events = context_progress(s, NULL);
+    return events > 0 ? events : context_idle_step(s);
+}

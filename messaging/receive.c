@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * receive.c - what comes in meets what is waited for
+ */
+#include <string.h>
+
+#include "base/wire.h"
+#include "messaging/context.h"
+
+/* ---- a message meets a receive --------------------------------------------------------------- */
+
+/* The body is here: copy what fits, and the receive is over. */
+static void receive_finish(struct sinew_request *r, int source, uint32_t tag, uint32_t digest,
+                           uint64_t length)
+{
+    uint64_t fits = length < r->len ? length : r->len;
+    r->sent = length;
+    request_status(r, source, tag, fits);
+    r->context->counters.messages_received++;
+    r->context->counters.bytes_received += fits;
+    if (r->space == SPACE_COLLECTIVE && digest != r->digest)
+        request_end(r, SINEW_EMISMATCH);
+    else
+        request_end(r, length > r->len ? SINEW_ETRUNCATED : 0);
+}
+
+static size_t fitting(const struct sinew_request *r, uint64_t length)
+{
+    return length < r->len ? (size_t)length : r->len;
+}
+
+/* A long message was announced and is wanted. */
+static void receive_announced(struct sinew_request *r, struct peer *p, uint64_t theirs,
+                              uint32_t digest, uint64_t length)
+{
+    if (p->state == PEER_GONE) {
+        request_status(r, p->rank, r->key.tag, 0);
+        request_end(r, p->gone_status);
+    } else if (r->space == SPACE_COLLECTIVE && digest != r->digest) {
+        outgoing_answer(p, KIND_NACK, theirs, NACK_ANNOUNCEMENT, SINEW_EMISMATCH, r->space);
+        request_end(r, SINEW_EMISMATCH);
+    } else {
+        rendezvous_accept(r, p, theirs, length);
+    }
+}
+
+void receive_take(struct sinew_request *r, struct unexpected *u)
+{
+    struct peer *p = u->peer;
+    enum space space = r->space;
+    uint64_t theirs = u->theirs, length = u->length;
+    uint32_t tag = u->tag, digest = u->digest;
+    uint8_t kind = u->kind;
+    if (p->rank == p->context->rank) {
+        self_take(r, u);
+        return;
+    }
+    r->peer = p;
+    r->key.tag = tag;
+    if (kind == KIND_RTS || kind == KIND_COLL_RTS) {
+        unexpected_free(p, u);
+        receive_announced(r, p, theirs, digest, length);
+        return;
+    }
+    unexpected_copy(p, u, r->buf, fitting(r, length));
+    outgoing_owe(p, space, unexpected_free(p, u), 0);
+    if (kind == KIND_SYNC) outgoing_answer(p, KIND_ACK, theirs, NACK_SYNC, 0, space);
+    receive_finish(r, p->rank, tag, digest, length);
+}
+
+void receive_discard(struct unexpected *u)
+{
+    struct peer *p = u->peer;
+    struct match_key key = unexpected_key(u);
+    bool announced = u->kind == KIND_RTS || u->kind == KIND_COLL_RTS, sync = u->kind == KIND_SYNC;
+    uint64_t theirs = u->theirs;
+    p->context->counters.messages_dropped++;
+    uint32_t blocks = unexpected_free(p, u);
+    if (p->rank == p->context->rank || p->state == PEER_GONE) return;
+    if (!announced) outgoing_owe(p, key.space, blocks, 0);
+    if (announced || sync)
+        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC, SINEW_ESTATE,
+                        key.space);
+}
+
+/* A receive that was tried: 0 and gone, or the caller's. */
+static int receive_started(struct sinew_request *r, int rc, struct completion *c,
+                           struct sinew_request **out)
+{
+    bool done = r->state == STATE_DONE;
+    if (rc == 0 && done && (c || r->status == 0)) rc = r->status;
+    else if (rc == 0) rc = SINEW_PENDING;
+    if (rc <= 0) {
+        request_free(r);
+        return rc;
+    }
+    r->completion = c;
+    if (!done) request_set_deadline(r);
+    *out = r;
+    return SINEW_PENDING;
+}
+
+static struct sinew_request *receive_prepare(struct sinew_team *team, void *buf, size_t cap,
+                                             const struct match_key *key, struct sinew_status *status)
+{
+    struct sinew_request *r = request_new(team, REQUEST_RECV);
+    if (!r) return NULL;
+    r->key = *key;
+    r->space = key->space;
+    r->buf = buf;
+    r->len = cap;
+    r->status_out = status;
+    return r;
+}
+
+int receive_start(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
+                  uint32_t digest, struct sinew_status *status, struct completion *c,
+                  struct sinew_request **out)
+{
+    struct sinew *s = team->core->context;
+    struct sinew_request *r = receive_prepare(team, buf, cap, key, status);
+    if (!r) return SINEW_ENOMEM;
+    r->digest = digest;
+    struct unexpected *u = match_unexpected(&s->match, key);
+    int rc = 0;
+    if (u)
+        receive_take(r, u);
+    else
+        rc = receive_post(r);
+    return receive_started(r, rc, c, out);
+}
+
+int receive_message(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
+                    struct unexpected *u, struct sinew_status *status, struct sinew_request **out)
+{
+    struct sinew_request *r = receive_prepare(team, buf, cap, key, status);
+    if (!r) return SINEW_ENOMEM;
+    receive_take(r, u);
+    return receive_started(r, 0, NULL, out);
+}
+
+/* ---- a receive waits ------------------------------------------------------------------------- */
+
+/* A member that died and that no wildcard receive has told of yet; NULL: none. */
+static struct peer *untold_death(const struct team_core *core)
+{
+    for (int i = 0; core->gone && i < core->size; i++) {
+        struct peer *p = core->context->peer[team_world_rank(core, i)];
+        if (p && p->state == PEER_GONE && p->gone != GONE_LEFT && !core->told[i]) return p;
+    }
+    return NULL;
+}
+
+static bool nobody_left(const struct team_core *core)
+{
+    return core->size > 1 && core->gone == core->size - 1;
+}
+
+/* A wildcard receive ends once for each member that died, and when nobody is left. */
+static bool fail_wildcard(struct sinew_request *r)
+{
+    struct team_core *core = r->team->core;
+    struct peer *p = untold_death(core);
+    if (p) {
+        core->told[team_rank_of(core, p->rank)] = 1;
+        r->peer = p;
+        request_status(r, p->rank, r->key.tag, 0);
+        request_end(r, SINEW_EPEER);
+        return true;
+    }
+    if (nobody_left(core)) {
+        request_status(r, SINEW_ANY_RANK, r->key.tag, 0);
+        request_end(r, SINEW_EPEER);
+        return true;
+    }
+    return false;
+}
+
+/* A probe that nothing can answer any more; it fails as a receive would. */
+bool receive_hopeless(struct sinew_team *team, const struct match_key *key)
+{
+    const struct team_core *core = team->core;
+    if (key->source == SINEW_ANY_RANK) return untold_death(core) || nobody_left(core);
+    const struct peer *p = core->context->peer[key->source];
+    return p && p->state == PEER_GONE;
+}
+
+int receive_despair(struct sinew_team *team, const struct match_key *key, struct sinew_status *status)
+{
+    struct sinew *s = team->core->context;
+    struct sinew_request *r = receive_prepare(team, NULL, 0, key, status);
+    if (!r) return SINEW_ENOMEM;
+    int rc = receive_post(r);
+    if (rc < 0 || r->state != STATE_DONE) {
+        if (rc == 0) match_unpost(r);
+        request_free(r);
+        return rc < 0 ? rc : context_fail(s, SINEW_EPEER, "the peer is gone");
+    }
+    return request_consume(&r);
+}
+
+/* Nothing has come yet: find out whether it still can, then wait. */
+int receive_post(struct sinew_request *r)
+{
+    struct sinew *s = r->context;
+    if (r->key.source == SINEW_ANY_RANK) {
+        if (!fail_wildcard(r)) match_post(&s->match, r);
+        return 0;
+    }
+    r->peer = s->peer[r->key.source];
+    if (!r->peer && !(r->peer = peer_get(s, r->key.source))) return SINEW_ENOMEM;
+    /* Whom we wait for must be known, or his death would never be. */
+    int rc = r->peer->state == PEER_NEW ? peer_meet(r->peer) : 0;
+    if (rc < 0 && r->peer->state != PEER_GONE) return rc;
+    if (r->peer->state == PEER_GONE) {
+        request_status(r, r->peer->rank, r->key.tag, 0);
+        request_end(r, r->peer->gone_status);
+        return 0;
+    }
+    match_post(&s->match, r);
+    return 0;
+}
+
+static void fail_posted(struct list *head, struct peer *p)
+{
+    struct list held;
+    list_init(&held);
+    list_splice(&held, head);
+    struct list *entry;
+    while ((entry = list_take(&held))) {
+        struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
+        if (r->key.source == p->rank) {
+            request_status(r, p->rank, r->key.tag, 0);
+            request_end(r, p->gone_status);
+        } else if (r->key.source != SINEW_ANY_RANK ||
+                   team_rank_of(r->team->core, p->rank) < 0 || !fail_wildcard(r)) {
+            list_append(head, &r->entry);
+        }
+    }
+}
+
+/* Announcements of the dead can never be answered. */
+static void drop_announcements(struct peer *p)
+{
+    struct match *m = &p->context->match;
+    for (int i = 0; i < MATCH_BUCKETS; i++) {
+        struct list *next;
+        for (struct list *l = m->unexpected[i].next; l != &m->unexpected[i]; l = next) {
+            struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
+            next = l->next;
+            if (u->peer == p && (u->kind == KIND_RTS || u->kind == KIND_COLL_RTS))
+                unexpected_free(p, u);
+        }
+    }
+}
+
+void receive_peer_gone(struct peer *p)
+{
+    struct match *m = &p->context->match;
+    drop_announcements(p);
+    for (int i = 0; i < MATCH_BUCKETS; i++)
+        if (!list_empty(&m->posted[i])) fail_posted(&m->posted[i], p);
+    fail_posted(&m->wild, p);
+}
+
+/* ---- a message arrives ----------------------------------------------------------------------- */
+
+struct arrival {
+    struct peer *peer;
+    const struct envelope *e;
+    struct match_key key;
+    const void *body;
+    size_t body_len;
+    uint64_t theirs, length;
+    bool announced;
+};
+
+static int keep(const struct arrival *a)
+{
+    struct sinew *s = a->peer->context;
+    struct unexpected *u = unexpected_new(a->peer, a->body, a->body_len);
+    if (!u)
+        return why_set(&a->peer->why, SINEW_EPROTO, "rank %d sent more than its credit",
+                       a->peer->rank);
+    u->kind = a->e->kind;
+    u->team = a->key.team;
+    u->tag = a->key.tag;
+    u->step = a->key.step;
+    u->tile = a->key.tile;
+    u->digest = a->e->digest;
+    u->length = a->length;
+    u->theirs = a->theirs;
+    match_keep(&s->match, u);
+    s->counters.unexpected_messages++;
+    return 0;
+}
+
+/* For a team that was freed here: nobody will ever ask for it. */
+static int drop(const struct arrival *a)
+{
+    struct sinew *s = a->peer->context;
+    s->counters.messages_dropped++;
+    if (!a->announced) outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
+    if (!a->announced && a->e->kind != KIND_SYNC) return 0;
+    return outgoing_answer(a->peer, KIND_NACK, a->theirs,
+                           a->announced ? NACK_ANNOUNCEMENT : NACK_SYNC, SINEW_ESTATE,
+                           a->key.space);
+}
+
+static int arrive(const struct arrival *a)
+{
+    struct sinew *s = a->peer->context;
+    if (a->key.team < s->next_team && !team_find(s, a->key.team)) return drop(a);
+    struct sinew_request *r = match_posted(&s->match, &a->key);
+    if (!r) return keep(a);
+    match_unpost(r);
+    r->peer = a->peer;
+    r->key.tag = a->key.tag;
+    if (a->announced) {
+        receive_announced(r, a->peer, a->theirs, a->e->digest, a->length);
+        return 0;
+    }
+    outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
+    size_t part = fitting(r, a->length);
+    if (part) memcpy(r->buf, a->body, part);
+    int rc = 0;
+    if (a->e->kind == KIND_SYNC)
+        rc = outgoing_answer(a->peer, KIND_ACK, a->theirs, NACK_SYNC, 0, SPACE_USER);
+    receive_finish(r, a->peer->rank, a->key.tag, a->e->digest, a->length);
+    return rc;
+}
+
+static int take_message(struct peer *p, const struct envelope *e, struct wire_reader *more,
+                        const void *body, size_t blen)
+{
+    bool collective = e->kind == KIND_COLL || e->kind == KIND_COLL_RTS;
+    struct arrival a = {
+        .peer = p,
+        .e = e,
+        .key = { .source = p->rank,
+                 .team = e->team,
+                 .tag = e->tag,
+                 .step = e->step,
+                 .tile = e->tile,
+                 .space = collective ? SPACE_COLLECTIVE : SPACE_USER },
+        .body = body,
+        .body_len = blen,
+        .length = blen,
+        .announced = e->kind == KIND_RTS || e->kind == KIND_COLL_RTS,
+    };
+    if (e->kind != KIND_EAGER && e->kind != KIND_COLL) a.theirs = wire_take64(more);
+    if (a.announced) {
+        a.length = wire_take64(more);
+        if (blen || a.length > PTRDIFF_MAX)
+            return why_set(&p->why, SINEW_EPROTO, "rank %d announced a message of %llu bytes", p->rank,
+                           (unsigned long long)a.length);
+    }
+    if (more->bad) return SINEW_EPROTO;
+    return arrive(&a);
+}
+
+static int take_ack(struct peer *p, struct wire_reader *more)
+{
+    struct sinew_request *r = request_find(p->context, wire_take64(more));
+    if (more->bad) return SINEW_EPROTO;
+    /* None: its deadline has passed. */
+    if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p) return 0;
+    request_end(r, 0);
+    return 0;
+}
+
+/* Room given back. The first one also says how large the window is. */
+static int take_credit(struct peer *p, const struct envelope *e)
+{
+    uint32_t user = e->kind == KIND_COLL || e->kind == KIND_COLL_RTS ? 0 : e->credit;
+    uint32_t collective = e->credit - user;
+    if (e->kind == KIND_CREDIT) {
+        collective = e->team;
+        if (!p->granted) {
+            p->window[SPACE_USER] += user;
+            p->window[SPACE_COLLECTIVE] += collective;
+            p->granted = true;
+        }
+        p->mine.requests[SPACE_USER] += e->tag & 0xffff;
+        p->mine.requests[SPACE_COLLECTIVE] += e->tag >> 16;
+    }
+    if (user > p->window[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
+        collective > p->window[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
+        return why_set(&p->why, SINEW_EPROTO, "rank %d gave back more credit than it had", p->rank);
+    p->mine.blocks[SPACE_USER] += user;
+    p->mine.blocks[SPACE_COLLECTIVE] += collective;
+    return 0;
+}
+
+static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader *more,
+                    const void *body, size_t blen)
+{
+    switch ((enum envelope_kind)e->kind) {
+    case KIND_EAGER:
+    case KIND_SYNC:
+    case KIND_RTS:
+    case KIND_COLL:
+    case KIND_COLL_RTS: return take_message(p, e, more, body, blen);
+    case KIND_ACK: return take_ack(p, more);
+    case KIND_CTS: return rendezvous_cts(p, e, body, blen);
+    case KIND_FIN: return rendezvous_fin(p, more);
+    case KIND_NACK: return rendezvous_nack(p, e, more);
+    case KIND_CREDIT: return 0;
+    case KIND_STUCK: wanted_take_stuck(p, e); return 0;
+    case KIND_WANT: return wanted_take_want(p, e, more);
+    case KIND_JUMP: return wanted_take_jump(p, e, more);
+    default: return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message of kind %u, which is not built",
+                            p->rank, e->kind);
+    }
+}
+
+int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                   struct lease *lease)
+{
+    struct peer *p = l->owner;
+    struct envelope e;
+    (void)lease; /* bodies are taken at once */
+    size_t used = envelope_decode(head, hlen, &e);
+    if (!used || e.seq != p->seq_in || e.length != blen)
+        return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message that breaks the protocol",
+                       p->rank);
+    struct wire_reader more = wire_read((const uint8_t *)head + used, hlen - used);
+    p->seq_in++;
+    p->messages_in++;
+    p->bytes_in += blen;
+    int rc = take_credit(p, &e);
+    if (rc == 0) rc = dispatch(p, &e, &more, body, blen);
+    if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS ||
+                                e.kind == KIND_NACK))
+        outgoing_room(p);
+    return rc;
+}

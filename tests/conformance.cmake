@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What sinew.h promises, the same cases on every transport; and the soak of random messages.
+include(support/job.cmake)
+sinew_job_program(conformance conformance/main.c conformance/messages.c conformance/probes.c
+  conformance/requests.c conformance/self.c conformance/teams.c conformance/collectives.c
+  conformance/arguments.c conformance/context.c)
+sinew_job_test(NAME conformance PROGRAM conformance TIMEOUT 300)
+
+sinew_job_program(random-messages conformance/random_messages.c)
+sinew_job_test(NAME random-messages PROGRAM random-messages ARGS --messages 100000 TIMEOUT 300)
+sinew_job_test(NAME random-messages-long PROGRAM random-messages ARGS --messages 1000000
+  LABELS long TIMEOUT 1500)

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/support/coll_fake.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/list.h"
+
+enum { FAKE_MEMBERS = 64 };
+
+/* One end of a message: sends and receives meet by (from, to, key). */
+struct end {
+    struct list entry;
+    bool receives;
+    int rank, peer; /* whose end, and who is at the other */
+    struct collective_key key;
+    void *buffer; /* of a send that has ended already: a copy of ours */
+    size_t len;
+    struct completion *c; /* NULL: ended already */
+};
+
+/* What may happen next: two ends meet, or a completion is delivered. */
+struct event {
+    struct end *send, *receive; /* or NULL */
+    struct completion *c;
+    int rank, status;
+};
+
+struct sinew_team {
+    struct fake *fake;
+    int rank, size;
+    uint32_t sequence, next_id;
+    struct team_cache *cache;
+    bool persistent;
+    const char *algorithm;
+    int outstanding; /* completions owed */
+    uint32_t id;
+    int members[FAKE_MEMBERS];
+};
+
+struct sinew_request {
+    const struct operation_ops *ops;
+    void *state;
+    struct sinew_team *team;
+    bool persistent, active;
+    int status;
+};
+
+struct fake {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    struct fake_options options;
+    uint64_t random, messages;
+    struct list ends; /* that wait for their other end */
+    struct event *events;
+    size_t event_count, event_cap;
+    uint32_t dead_sequence[FAKE_MEMBERS]; /* a rank that gave up this collective */
+    bool dead[FAKE_MEMBERS];
+    struct sinew_team team[FAKE_MEMBERS];
+    char why[512];
+    struct world world;
+    int allocations;
+    size_t allocated; /* bytes not given back */
+};
+
+uint64_t fake_random(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static bool fake_chance(struct fake *f, unsigned percent)
+{
+    return fake_random(&f->random) % 100 < percent;
+}
+
+static void *fake_allocate(void *arg, size_t align, size_t size)
+{
+    struct fake *f = arg;
+    if (++f->allocations == f->options.fail_allocation) return NULL;
+    f->allocated += size;
+    return world_real.allocate(world_real.arg, align, size);
+}
+
+static void fake_release(void *arg, void *memory, size_t size)
+{
+    struct fake *f = arg;
+    assert_true(size <= f->allocated);
+    f->allocated -= size;
+    world_real.release(world_real.arg, memory, size);
+}
+
+struct fake *fake_new(const struct fake_options *options)
+{
+    struct fake *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    f->options = *options;
+    f->random = options->seed;
+    f->world = world_real;
+    f->world.arg = f;
+    f->world.allocate = fake_allocate;
+    f->world.release = fake_release;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->moved, NULL);
+    list_init(&f->ends);
+    for (int r = 0; r < options->size; r++) {
+        struct sinew_team *t = &f->team[r];
+        t->fake = f;
+        t->rank = r;
+        t->size = options->size;
+        t->next_id = 1 + (uint32_t)(fake_random(&f->random) % 9);
+        for (int i = 0; i < options->size; i++) t->members[i] = i;
+    }
+    return f;
+}
+
+static void team_end(struct sinew_team *t)
+{
+    assert_int_equal(t->outstanding, 0);
+    if (t->cache) t->cache->destroy(t->cache);
+}
+
+void fake_free(struct fake *f)
+{
+    for (int r = 0; r < f->options.size; r++) team_end(&f->team[r]);
+    assert_int_equal(f->event_count, 0);
+    assert_int_equal(f->allocated, 0);
+    assert_true(list_empty(&f->ends));
+    pthread_cond_destroy(&f->moved);
+    pthread_mutex_destroy(&f->lock);
+    free(f->events);
+    free(f);
+}
+
+struct sinew_team *fake_team(struct fake *f, int rank) { return &f->team[rank]; }
+void fake_lock(struct fake *f) { pthread_mutex_lock(&f->lock); }
+void fake_unlock(struct fake *f) { pthread_mutex_unlock(&f->lock); }
+const char *fake_why(struct fake *f) { return f->why; }
+int fake_allocations(const struct fake *f) { return f->allocations; }
+uint64_t fake_messages(const struct fake *f) { return f->messages; }
+
+void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm)
+{
+    f->team[rank].persistent = persistent;
+    f->team[rank].algorithm = algorithm;
+}
+
+/* ---------------------------------------------------------------------------------------- messages */
+
+static void event_add(struct fake *f, struct event e)
+{
+    if (f->event_count == f->event_cap) {
+        f->event_cap = 2 * f->event_cap + 64;
+        f->events = realloc(f->events, f->event_cap * sizeof(e));
+        assert_non_null(f->events);
+    }
+    f->events[f->event_count++] = e;
+    pthread_cond_broadcast(&f->moved);
+}
+
+static void completion_add(struct fake *f, int rank, struct completion *c, int status)
+{
+    if (c) event_add(f, (struct event){ .c = c, .rank = rank, .status = status });
+}
+
+static struct event event_take(struct fake *f)
+{
+    size_t i = fake_random(&f->random) % f->event_count;
+    struct event e = f->events[i];
+    f->events[i] = f->events[--f->event_count];
+    return e;
+}
+
+static struct end *end_find(struct fake *f, const struct end *mine)
+{
+    for (struct list *l = f->ends.next; l != &f->ends; l = l->next) {
+        struct end *e = LIST_OWNER(l, struct end, entry);
+        if (e->receives != mine->receives && e->rank == mine->peer && e->peer == mine->rank &&
+            e->key.sequence == mine->key.sequence && e->key.step == mine->key.step &&
+            e->key.tile == mine->key.tile)
+            return e;
+    }
+    return NULL;
+}
+
+static void end_free(struct end *e)
+{
+    list_remove(&e->entry);
+    if (!e->c) free(e->buffer);
+    free(e);
+}
+
+/* Both ends are there: move the bytes, give the outcome. */
+static int end_meet(const struct end *send, const struct end *receive)
+{
+    if (send->key.digest != receive->key.digest) return SINEW_EMISMATCH;
+    size_t n = send->len < receive->len ? send->len : receive->len;
+    if (n) memcpy(receive->buffer, send->buffer, n);
+    return send->len > receive->len ? SINEW_ETRUNCATED : 0;
+}
+
+/* A new end: it waits, or fake_progress() will bring it together with the one that waited for it. */
+static void end_add(struct fake *f, struct end end, struct end *other)
+{
+    struct end *e = calloc(1, sizeof(*e));
+    assert_non_null(e);
+    *e = end;
+    list_init(&e->entry);
+    if (!other) {
+        list_append(&f->ends, &e->entry);
+        return;
+    }
+    list_remove(&other->entry);
+    event_add(f, (struct event){ .send = e->receives ? other : e,
+                                 .receive = e->receives ? e : other });
+}
+
+static int message(struct sinew_team *team, struct end end)
+{
+    struct fake *f = team->fake;
+    assert_in_range(end.peer, 0, team->size - 1);
+    if (++f->messages == f->options.fail_after) {
+        if (!f->options.fail_later) return SINEW_EPEER;
+        team->outstanding++;
+        completion_add(f, team->rank, end.c, SINEW_EPEER);
+        return SINEW_PENDING;
+    }
+    end.rank = team->rank;
+    struct end *other = end_find(f, &end);
+    if (end.receives && other && !other->c && fake_chance(f, f->options.at_once)) {
+        int status = end_meet(other, &end);
+        end_free(other);
+        return status;
+    }
+    if (!end.receives && end.len <= f->options.eager_bytes && fake_chance(f, f->options.at_once)) {
+        end.buffer = memcpy(malloc(end.len + 1), end.len ? end.buffer : "", end.len);
+        end.c = NULL;
+        end_add(f, end, other);
+        return 0;
+    }
+    team->outstanding++;
+    end_add(f, end, other);
+    return SINEW_PENDING;
+}
+
+int collective_send(struct sinew_team *team, const void *buf, size_t len, int to,
+                    const struct collective_key *key, struct completion *c)
+{
+    return message(team, (struct end){ .peer = to, .key = *key, .buffer = (void *)(uintptr_t)buf,
+                                       .len = len, .c = c });
+}
+
+int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
+                    const struct collective_key *key, struct completion *c)
+{
+    return message(team, (struct end){ .receives = true, .peer = from, .key = *key, .buffer = buf,
+                                       .len = cap, .c = c });
+}
+
+void collective_cancel(struct sinew_team *team, uint32_t sequence)
+{
+    struct fake *f = team->fake;
+    f->dead[team->rank] = true;
+    f->dead_sequence[team->rank] = sequence;
+    struct list *next;
+    for (struct list *l = f->ends.next; l != &f->ends; l = next) {
+        struct end *e = LIST_OWNER(l, struct end, entry);
+        next = l->next;
+        if (e->rank != team->rank || e->key.sequence != sequence || !e->c) continue;
+        completion_add(f, e->rank, e->c, SINEW_ECANCELED);
+        end_free(e);
+    }
+}
+
+/* What waits for a rank that gave up fails. */
+static bool fail_orphans(struct fake *f)
+{
+    bool any = false;
+    struct list *next;
+    for (struct list *l = f->ends.next; l != &f->ends; l = next) {
+        struct end *e = LIST_OWNER(l, struct end, entry);
+        next = l->next;
+        if (!f->dead[e->peer] || f->dead_sequence[e->peer] != e->key.sequence) continue;
+        completion_add(f, e->rank, e->c, SINEW_EPEER);
+        end_free(e);
+        any = true;
+    }
+    return any;
+}
+
+bool fake_progress(struct fake *f)
+{
+    if (f->event_count == 0 && !fail_orphans(f)) return false;
+    if (f->event_count == 0) return true;
+    struct event e = event_take(f);
+    if (e.send) {
+        int status = end_meet(e.send, e.receive);
+        completion_add(f, e.send->rank, e.send->c, status);
+        completion_add(f, e.receive->rank, e.receive->c, status);
+        end_free(e.send);
+        end_free(e.receive);
+    } else {
+        f->team[e.rank].outstanding--;
+        e.c->ended(e.c, e.status);
+    }
+    pthread_cond_broadcast(&f->moved);
+    return true;
+}
+
+void fake_fail_waiting(struct fake *f)
+{
+    while (!list_empty(&f->ends)) {
+        struct end *e = LIST_OWNER(f->ends.next, struct end, entry);
+        completion_add(f, e->rank, e->c, SINEW_EPEER);
+        end_free(e);
+        while (fake_progress(f)) {
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------- operations */
+
+static int request_begin(struct sinew_request *r)
+{
+    r->active = true;
+    int status = r->ops->start(r->state, r);
+    if (status <= 0) r->active = false;
+    return status;
+}
+
+void operation_end(struct sinew_request *request, int status)
+{
+    assert_true(request->active);
+    if (request->team->fake->options.one_at_a_time)
+        assert_int_equal(request->team->outstanding, 0);
+    request->active = false;
+    request->status = status;
+}
+
+static void request_delete(struct sinew_request *r)
+{
+    r->ops->release(r->state);
+    free(r);
+}
+
+static bool request_idle(struct sinew_request *r) { return !r->active; }
+
+/* Waits until the request is no longer active: other ranks are other threads, or fake_progress() does it all. */
+static void request_wait(struct sinew_request *r)
+{
+    struct fake *f = r->team->fake;
+    while (!request_idle(r))
+        if (!fake_progress(f)) pthread_cond_wait(&f->moved, &f->lock);
+}
+
+int operation_run(struct sinew_team *team, const struct operation_ops *ops, void *state,
+                  struct sinew_request **req)
+{
+    struct sinew_request *r = calloc(1, sizeof(*r));
+    *r = (struct sinew_request){ .ops = ops, .state = state, .team = team };
+    if (req && team->persistent) {
+        r->persistent = true;
+        *req = r;
+        return 0;
+    }
+    int status = request_begin(r);
+    if (status <= 0) {
+        request_delete(r);
+        if (status == 0 && req) *req = NULL;
+        return status;
+    }
+    if (req) {
+        *req = r;
+        return status;
+    }
+    request_wait(r);
+    status = r->status;
+    request_delete(r);
+    return status;
+}
+
+int sinew_start(struct sinew_request *req)
+{
+    int status = request_begin(req);
+    if (status <= 0) req->status = status;
+    return status;
+}
+
+int sinew_wait(struct sinew_request **req)
+{
+    if (!*req) return 0;
+    request_wait(*req);
+    int status = (*req)->status;
+    if ((*req)->persistent) return status;
+    request_delete(*req);
+    *req = NULL;
+    return status;
+}
+
+int sinew_test(struct sinew_request **req)
+{
+    if (!*req) return 0;
+    return request_idle(*req) ? sinew_wait(req) : SINEW_PENDING;
+}
+
+int sinew_request_free(struct sinew_request **req)
+{
+    if (*req) request_delete(*req);
+    *req = NULL;
+    return 0;
+}
+
+void fake_describe(struct sinew_request *request, struct text *text)
+{
+    request->ops->describe(request->state, text);
+}
+
+/* -------------------------------------------------------------------------------------------- teams */
+
+int sinew_rank(const struct sinew_team *team) { return team->rank; }
+int sinew_size(const struct sinew_team *team) { return team->size; }
+uint32_t team_next_collective(struct sinew_team *team) { return ++team->sequence; }
+int team_level(const struct sinew_team *team) { (void)team; return SINEW_LEVEL_IDENTICAL; }
+const char *team_algorithm(const struct sinew_team *team) { return team->algorithm; }
+struct team_cache **team_cache(struct sinew_team *team) { return &team->cache; }
+uint32_t team_next_id(struct sinew_team *parent) { return parent->next_id; }
+int team_enter(struct sinew_team *team, int blocking) { (void)team; (void)blocking; return 0; }
+
+const struct world *team_world(const struct sinew_team *team)
+{
+    return &team->fake->world;
+}
+
+void team_reserve_id(struct sinew_team *parent, uint32_t id)
+{
+    if (parent->next_id <= id) parent->next_id = id + 1;
+}
+
+/* New teams know their members and their id; nothing is sent in them. */
+int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
+              struct sinew_team **out)
+{
+    *out = NULL;
+    if (n == 0) return 0;
+    struct sinew_team *t = calloc(1, sizeof(*t));
+    *t = (struct sinew_team){ .fake = parent->fake, .size = n, .id = id, .rank = -1 };
+    for (int i = 0; i < n; i++) {
+        t->members[i] = members[i];
+        if (members[i] == parent->rank) t->rank = i;
+    }
+    assert_in_range(t->rank, 0, n - 1);
+    *out = t;
+    return 0;
+}
+
+int sinew_team_translate(const struct sinew_team *other, int rank, const struct sinew_team *team)
+{
+    (void)team; /* always to the world */
+    return other->members[rank];
+}
+
+int sinew_team_free(struct sinew_team **team)
+{
+    if (*team) team_end(*team);
+    free(*team);
+    *team = NULL;
+    return 0;
+}
+
+int team_refuse(struct sinew_team *team, int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(team->fake->why, sizeof(team->fake->why), format, args);
+    va_end(args);
+    return status;
+}

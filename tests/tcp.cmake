@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
+foreach(unit link stream hostile)
+  sinew_test(NAME tcp-${unit} SOURCES unit/tcp_${unit}_test.c unit/tcp_end.c)
+endforeach()

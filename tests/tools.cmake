@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The programs, run as people run them.
+find_package(PNG QUIET)
+
+function(sinew_tools_test name timeout)
+  sinew_test(NAME tools-${name} SOURCES tools/${name}.c tools/run.c tools/json.c
+             LABELS tools TIMEOUT ${timeout})
+  target_compile_definitions(test-tools-${name} PRIVATE
+    TOOLS_BIN="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/"
+    $<$<CONFIG:Release>:TOOLS_FULL_SIZE=1>)
+  foreach(program sinewrun sinew-perf sinew-info ring heat2d)
+    if(TARGET ${program})
+      add_dependencies(test-tools-${name} ${program})
+    endif()
+  endforeach()
+  if(PNG_FOUND)
+    target_compile_definitions(test-tools-${name} PRIVATE TOOLS_PNG=1)
+    target_link_libraries(test-tools-${name} PRIVATE PNG::PNG)
+  endif()
+endfunction()
+
+sinew_tools_test(perf 240)
+sinew_tools_test(info 60)
+sinew_tools_test(examples 400)

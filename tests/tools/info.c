@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * info.c - sinew-info tells what is there, in words and in JSON
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/config.h"
+#include "json.h"
+#include "run.h"
+
+static struct run r;
+static struct json j;
+
+/* The value of an item in the JSON that r holds; NULL if there is none. Every line must parse. */
+static const char *item(const char *section, const char *name)
+{
+    static char value[JSON_TEXT_MAX];
+    static char copy[RUN_OUTPUT_MAX];
+    const char *found = NULL;
+    char *line, *at = copy;
+    memcpy(copy, r.out, sizeof(copy));
+    while ((line = run_next_line(&at)) != NULL) {
+        if (!json_parse(line, &j)) fail_msg("not one flat JSON object: %s", line);
+        json_expect_keys(&j, "section, name, value");
+        if (strcmp(json_text(&j, "section"), section) != 0) continue;
+        if (strcmp(json_text(&j, "name"), name) != 0) continue;
+        memcpy(value, json_text(&j, "value"), sizeof(value));
+        found = value;
+    }
+    return found;
+}
+
+static void expect_item(const char *section, const char *name, const char *words)
+{
+    const char *value = item(section, name);
+    if (!value) fail_msg("nothing is said of %s, %s", section, name);
+    if (!strstr(value, words)) fail_msg("%s, %s is: %s", section, name, value);
+}
+
+static void json_has_host_transports_and_choices(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-info --json");
+    run_expect(&r, 0);
+    expect_item("sinew", "version", sinew_version());
+    expect_item("host", "name", "");
+    expect_item("this process", "cores", "");
+    expect_item("this process", "quota", "");
+    expect_item("this process", "memlock", "");
+    expect_item("this process", "nofile", "");
+    expect_item("this process", "launcher", "none seen");
+    expect_item("transports", "shm", "works");
+    expect_item("transports", "tcp", "works");
+    expect_item("transports", "verbs", "not built yet");
+    expect_item("chosen", "this host", "shm");
+    expect_item("chosen", "other host", "tcp");
+    expect_item("chosen", "other host", "not shm: reaches this host only");
+}
+
+static void transports_not_allowed_are_not_chosen(void **state)
+{
+    (void)state;
+    setenv("SINEW_TRANSPORTS", "tcp", 1);
+    run_line(&r, "sinew-info --json");
+    unsetenv("SINEW_TRANSPORTS");
+    run_expect(&r, 0);
+    expect_item("chosen", "this host", "tcp\nnot shm: is not among the transports allowed");
+}
+
+static void the_order_asked_for_is_followed(void **state)
+{
+    (void)state;
+    setenv("SINEW_TRANSPORTS", "tcp,shm", 1);
+    run_line(&r, "sinew-info --json");
+    unsetenv("SINEW_TRANSPORTS");
+    run_expect(&r, 0);
+    expect_item("chosen", "this host", "tcp\nnot shm: works too, but comes later");
+}
+
+static void text_and_json_tell_the_same(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-info");
+    run_expect(&r, 0);
+    assert_non_null(strstr(r.out, "transports\n  shm "));
+    assert_non_null(strstr(r.out, "chosen\n  this host "));
+}
+
+static void the_route_to_this_host_is_the_loopback(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-info --json --to 127.0.0.1");
+    run_expect(&r, 0);
+    expect_item("route", "127.0.0.1", "from 127.0.0.1 by lo: this host itself");
+}
+
+/* A name with an empty label is none, so no name server is asked. */
+static void a_host_that_does_not_resolve_is_an_error(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-info --json --to a..b");
+    run_expect(&r, 1);
+    assert_non_null(strstr(r.err, "--to a..b"));
+}
+
+static void config_lists_the_whole_table_with_sources(void **state)
+{
+#define NAME_N(name, kind, initial, least, most, text) #name,
+#define NAME_T(name, initial, text) #name,
+    static const char *const names[] = { CONFIG_TABLE(NAME_N, NAME_T) };
+    (void)state;
+    setenv("SINEW_EAGER_BYTES", "4K", 1);
+    run_line(&r, "sinew-info --config --json");
+    unsetenv("SINEW_EAGER_BYTES");
+    run_expect(&r, 0);
+    char *at = r.out;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *line = run_next_line(&at);
+        assert_non_null(line);
+        assert_true(json_parse(line, &j));
+        json_expect_keys(&j, "section, name, value, default, range, source, text");
+        assert_string_equal(json_text(&j, "name"), names[i]);
+        if (strcmp(names[i], "eager_bytes") != 0) continue;
+        assert_string_equal(json_text(&j, "value"), "4K");
+        assert_string_equal(json_text(&j, "source"), "environment");
+        assert_string_equal(json_text(&j, "default"), "8K");
+    }
+    assert_null(run_next_line(&at));
+}
+
+static void a_bad_setting_is_named_with_its_range(void **state)
+{
+    (void)state;
+    setenv("SINEW_EAGER_BYTES", "1G", 1);
+    run_line(&r, "sinew-info --config");
+    unsetenv("SINEW_EAGER_BYTES");
+    run_expect(&r, 1);
+    assert_non_null(strstr(r.err, "eager_bytes"));
+    assert_non_null(strstr(r.err, "16K"));
+}
+
+static void help_version_and_bad_options(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-info --help");
+    run_expect(&r, 0);
+    assert_non_null(strstr(r.out, "--to HOST"));
+    run_line(&r, "sinew-info --version");
+    run_expect(&r, 0);
+    assert_non_null(strstr(r.out, sinew_version()));
+    run_line(&r, "sinew-info --nonsense");
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "nonsense"));
+    run_line(&r, "sinew-info stray");
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "stray"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_has_host_transports_and_choices),
+        cmocka_unit_test(transports_not_allowed_are_not_chosen),
+        cmocka_unit_test(the_order_asked_for_is_followed),
+        cmocka_unit_test(text_and_json_tell_the_same),
+        cmocka_unit_test(the_route_to_this_host_is_the_loopback),
+        cmocka_unit_test(a_host_that_does_not_resolve_is_an_error),
+        cmocka_unit_test(config_lists_the_whole_table_with_sources),
+        cmocka_unit_test(a_bad_setting_is_named_with_its_range),
+        cmocka_unit_test(help_version_and_bad_options),
+    };
+    return cmocka_run_group_tests_name("sinew-info", tests, NULL, NULL);
+}

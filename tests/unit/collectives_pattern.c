@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Patterns and schedules, exhaustively for up to 64 ranks and for every root: whoever is sent to
+ * receives, and everyone is reached.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectives/collective.h"
+#include "collectives/pattern/binomial.h"
+#include "collectives/pattern/dissemination.h"
+#include "collectives/pattern/doubling.h"
+#include "collectives/pattern/ring.h"
+
+enum { RANKS = 64 };
+
+/* Every rank but the root has one parent, is one of its parent's children, and the subtrees of a
+ * rank's children together with it are the contiguous block it leads. */
+static void binomial_is_a_tree_of_ranges(void **state)
+{
+    (void)state;
+    for (uint32_t size = 1; size <= RANKS; size++)
+        for (uint32_t root = 0; root < size; root++) {
+            uint32_t children = 0;
+            for (uint32_t rank = 0; rank < size; rank++) {
+                uint32_t height = binomial_height(rank, root, size), first, n, covered = 1;
+                assert_int_equal(binomial_leader(rank, height, root), rank);
+                for (uint32_t level = 0; level < height; level++) {
+                    uint64_t sibling = binomial_sibling(rank, level);
+                    if (!binomial_block(sibling, level, size, &first, &n)) continue;
+                    uint32_t child = binomial_leader(first, level, root);
+                    assert_in_range(child, first, first + n - 1);
+                    assert_int_equal(binomial_height(child, root, size), level);
+                    assert_int_equal(binomial_leader(child, level + 1, root), rank);
+                    covered += n;
+                    children++;
+                }
+                assert_true(binomial_block(rank, height, size, &first, &n));
+                assert_int_equal(covered, n);
+                if (rank == root) assert_int_equal(n, size);
+            }
+            assert_int_equal(children, size - 1);
+        }
+}
+
+static void dissemination_reaches_all(void **state)
+{
+    (void)state;
+    for (uint32_t size = 1; size <= RANKS; size++) {
+        uint64_t heard[RANKS], before[RANKS];
+        for (uint32_t r = 0; r < size; r++) heard[r] = (uint64_t)1 << r;
+        for (uint32_t round = 0; round < dissemination_rounds(size); round++) {
+            memcpy(before, heard, sizeof(before));
+            for (uint32_t r = 0; r < size; r++) {
+                uint32_t from = dissemination_from(r, round, size);
+                assert_int_equal(dissemination_to(from, round, size), r);
+                heard[r] |= before[from];
+            }
+        }
+        for (uint32_t r = 0; r < size; r++)
+            assert_true(heard[r] == UINT64_MAX >> (64 - size));
+    }
+}
+
+/* Partners agree, and what a place and its group stand for is a contiguous range of ranks. */
+static void doubling_pairs_up_contiguous_ranges(void **state)
+{
+    (void)state;
+    for (uint32_t size = 1; size <= RANKS; size++) {
+        uint32_t low[RANKS], high[RANKS], others = 0;
+        for (uint32_t r = 0; r < size; r++) {
+            uint32_t other = r, back = r;
+            bool folded = false, also = false;
+            low[r] = high[r] = r;
+            if (!doubling_fold(r, size, &other, &folded)) continue;
+            assert_true(doubling_fold(other, size, &back, &also));
+            assert_int_equal(back, r);
+            assert_true(also != folded);
+            if (folded) others++;
+            if (!folded) high[r] = other;
+        }
+        assert_int_equal(size - others, 1u << doubling_rounds(size));
+        for (uint32_t round = 0; round < doubling_rounds(size); round++) {
+            uint32_t l[RANKS], h[RANKS];
+            for (uint32_t place = 0; place < 1u << doubling_rounds(size); place++) {
+                uint32_t r = doubling_rank(place, size), p = doubling_partner(r, round, size);
+                assert_int_equal(doubling_place(r, size), place);
+                assert_int_equal(doubling_partner(p, round, size), r);
+                assert_true(high[r] + 1 == low[p] || high[p] + 1 == low[r]);
+                assert_int_equal(high[r] < low[p], r < p); /* "the lower rank's is left" keeps order */
+                l[r] = low[r] < low[p] ? low[r] : low[p];
+                h[r] = high[r] > high[p] ? high[r] : high[p];
+            }
+            memcpy(low, l, sizeof(l));
+            memcpy(high, h, sizeof(h));
+        }
+        uint32_t r = doubling_rank(0, size);
+        assert_int_equal(low[r], 0);
+        assert_int_equal(high[r], size - 1);
+    }
+}
+
+static void ring_sides_are_inverse(void **state)
+{
+    (void)state;
+    for (uint32_t size = 1; size <= RANKS; size++)
+        for (uint32_t r = 0; r < size; r++)
+            for (uint32_t d = 0; d <= size; d++) {
+                assert_true(ring_right(r, d, size) < size);
+                assert_int_equal(ring_left(ring_right(r, d, size), d, size), r);
+            }
+}
+
+/* ------------------------------------------------------------------------------------- schedules */
+
+static struct schedule *schedule_for(const struct algorithm *a, uint32_t size, uint32_t rank,
+                                     uint32_t root, bool in_place)
+{
+    struct build b = { .size = size, .rank = rank, .root = root, .in_place = in_place };
+    struct op op[BUILD_MAX];
+    a->generate(&b);
+    uint32_t n = build_finish(&b, op);
+    if (n == 0)
+        fail_msg("%s %s, %u ranks, rank %u, root %u: %s", collective_name(a->collective), a->name,
+                 size, rank, root, b.failure);
+    struct schedule *s = calloc(1, schedule_bytes(n));
+    *s = (struct schedule){ .size = size, .rank = rank, .root = root, .ops = n };
+    memcpy(s->blocks, b.blocks, sizeof(b.blocks));
+    memcpy(s->op, op, n * sizeof(op[0]));
+    return s;
+}
+
+/* A message end: who, which ordinal, how long. */
+struct end {
+    uint32_t from, to, ordinal, n;
+};
+
+static int end_compare(const void *x, const void *y) { return memcmp(x, y, sizeof(struct end)); }
+
+/* All message ends of all ranks, sends and receives apart; blocks, fields and dependencies are in bounds. */
+static void schedule_ends(const struct schedule *s, struct end *sends, size_t *ns,
+                          struct end *receives, size_t *nr)
+{
+    struct cursor c = { 0 };
+    struct step step;
+    uint64_t instance = 0;
+    while (cursor_next(s, &c, &step)) {
+        for (int f = FIELD_A; f <= FIELD_D; f++) {
+            enum op_buffer buffer = op_buffer(step.op, (enum op_field)f);
+            if (buffer == BUFFER_NONE) continue;
+            assert_true((uint64_t)step.at[f] + step.op->n <= s->blocks[buffer]);
+        }
+        assert_true(step.dep[0] <= instance && step.dep[1] <= instance);
+        instance++;
+        bool sending = op_kind(step.op) == OP_SEND;
+        if (!sending && !op_receives(step.op)) continue;
+        uint32_t peer = step.at[FIELD_PEER];
+        assert_true(peer < s->size && peer != s->rank);
+        if (sending)
+            sends[(*ns)++] = (struct end){ s->rank, peer, step.at[FIELD_D], step.op->n };
+        else
+            receives[(*nr)++] = (struct end){ peer, s->rank, step.at[FIELD_A], step.op->n };
+    }
+}
+
+static void messages_match(const struct algorithm *a, uint32_t size, uint32_t root, bool in_place)
+{
+    static struct end sends[4 * RANKS * RANKS], receives[4 * RANKS * RANKS];
+    size_t ns = 0, nr = 0;
+    for (uint32_t rank = 0; rank < size; rank++) {
+        bool placed = in_place && (rank == root || a->collective == COLLECTIVE_ALLREDUCE ||
+                                   a->collective == COLLECTIVE_ALLGATHER);
+        struct schedule *s = schedule_for(a, size, rank, root, placed);
+        schedule_ends(s, sends, &ns, receives, &nr);
+        free(s);
+    }
+    assert_int_equal(ns, nr);
+    qsort(sends, ns, sizeof(sends[0]), end_compare);
+    qsort(receives, nr, sizeof(receives[0]), end_compare);
+    if (memcmp(sends, receives, ns * sizeof(sends[0])) != 0)
+        fail_msg("%s %s, %u ranks, root %u: messages do not match",
+                 collective_name(a->collective), a->name, size, root);
+    for (size_t i = 1; i < ns; i++) /* and no two are alike */
+        assert_true(memcmp(&sends[i], &sends[i - 1], offsetof(struct end, n)) != 0);
+}
+
+static void every_message_has_two_ends(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < algorithm_count; i++)
+        for (uint32_t size = 1; size <= RANKS; size++) {
+            bool rooted = algorithms[i].collective == COLLECTIVE_BCAST ||
+                          algorithms[i].collective == COLLECTIVE_REDUCE ||
+                          algorithms[i].collective == COLLECTIVE_GATHER;
+            uint32_t roots = rooted ? size : 1, stride = size > 24 ? 7 : 1;
+            for (uint32_t root = 0; root < roots; root += stride) {
+                messages_match(&algorithms[i], size, root, false);
+                messages_match(&algorithms[i], size, root, true);
+            }
+        }
+}
+
+/* A schedule of 131,072 ranks, or of 2^31 - 1, is a page, whoever asks. */
+static void schedules_are_small(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = { 1000, 131072, 131071, 2147483647 };
+    for (uint32_t i = 0; i < algorithm_count; i++)
+        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+            uint32_t p = sizes[k], ranks[] = { 0, 1, p / 2, p / 3, p - 1 };
+            for (size_t r = 0; r < sizeof(ranks) / sizeof(ranks[0]); r++) {
+                struct schedule *s = schedule_for(&algorithms[i], p, ranks[r], p / 5, false);
+                assert_in_range(s->ops, 1, 3 * binomial_levels(p) + 8);
+                if (p == 131072 && algorithms[i].collective == COLLECTIVE_ALLREDUCE)
+                    assert_in_range(schedule_bytes(s->ops), 1, 2048);
+                free(s);
+            }
+        }
+}
+
+/* The builder's word on a program whose dependencies are known: a chain, a join, a fence, a loop. */
+static void dependencies_are_derived(void **state)
+{
+    (void)state;
+    struct build b = { .size = 8, .rank = 3, .blocks = { 0, 8, 8, 8 } };
+    struct op op[BUILD_MAX];
+    build_recv(&b, 0, place_at(BUFFER_TMP, 0), 1);                   /* 0                            */
+    build_recv(&b, 1, place_at(BUFFER_TMP, 1), 1);                   /* 1                            */
+    build_recv(&b, 2, place_at(BUFFER_TMP, 2), 1);                   /* 2                            */
+    build_send(&b, 4, place_at(BUFFER_TMP, 0), 2);                   /* 3 after 0, 1                 */
+    build_send(&b, 5, place_at(BUFFER_TMP, 0), 3);                   /* 5 after 4 = 2 + 1, and 0     */
+    build_recv(&b, 0, place_at(BUFFER_TMP, 0), 1);                   /* 6 after 3, 5: 0 follows      */
+    build_loop(&b, 7);                                               /* 7 a fence, 8 the loop        */
+    build_send(&b, 4, place_moving(BUFFER_TMP, 3, -1), 1);           /* 9 after 10, once round       */
+    build_recv(&b, 2, place_moving(BUFFER_TMP, 2, -1), 1);           /* 10                           */
+    build_loop_end(&b);
+    uint32_t n = build_finish(&b, op);
+    static const uint32_t deps[][2] = { { 0, 0 }, { 0, 0 }, { 0, 0 }, { 2, 3 }, { 2, 3 }, { 1, 5 },
+                                        { 1, 3 }, { 0, 0 }, { 2, 0 }, { 1, 0 }, { 0, 0 } };
+    assert_int_equal(n, 11);
+    for (uint32_t i = 0; i < n; i++) {
+        if (op_kind(&op[i]) == OP_LOOP) continue;
+        assert_int_equal(op[i].dep[0], deps[i][0]);
+        assert_int_equal(op[i].dep[1], deps[i][1]);
+    }
+    assert_int_equal(op_kind(&op[4]), OP_NOP);
+    assert_int_equal(op_flags(&op[7]), OP_FENCE);
+    assert_int_equal(op[6].at[FIELD_A], 1);  /* the second message from rank 0 */
+    assert_int_equal(op[9].at[FIELD_D], 1);  /* rank 4 has had one             */
+    assert_int_equal(op_multiplier(&op[9], FIELD_D), 1);
+    assert_int_equal(op[10].at[FIELD_A], 1); /* rank 2 as well                 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(binomial_is_a_tree_of_ranges),
+        cmocka_unit_test(dissemination_reaches_all),
+        cmocka_unit_test(doubling_pairs_up_contiguous_ranges),
+        cmocka_unit_test(ring_sides_are_inverse),
+        cmocka_unit_test(every_message_has_two_ends),
+        cmocka_unit_test(schedules_are_small),
+        cmocka_unit_test(dependencies_are_derived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every collective, by every algorithm, agrees with a naive reference: for any number of ranks, count,
+ * root, type and operator, in place or not, nonblocking, persistent and blocking, whatever the order in which
+ * things complete. Inputs stay as they are, nothing is written beside outputs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/support/coll_case.h"
+
+static uint64_t seed_base = 20260711;
+
+/* Each algorithm x 1..17 ranks x counts x in place x roots; types, operators, modes and orders by the seed. */
+static void every_algorithm_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    uint64_t random = seed_base;
+    unsigned cases = 0;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int size = 1; size <= 17; size++) {
+            size_t p = (size_t)size, counts[] = { 0, 1, p - 1, p, p + 1, 700 };
+            for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
+                for (int variant = 0; variant < 6; variant++) {
+                    struct kase k = {
+                        .collective = algorithms[a].collective, .algorithm = algorithms[a].name,
+                        .size = size, .count = counts[c], .in_place = variant % 2,
+                        .mode = fake_random(&random) % 4 == 0 ? PERSISTENT : NONBLOCKING,
+                        .seed = fake_random(&random),
+                    };
+                    int roots[] = { 0, size - 1, (int)(fake_random(&random) % p) };
+                    if (case_has_root(&k)) k.root = roots[variant / 2];
+                    case_pick(&k, &random);
+                    case_run(&k);
+                    cases++;
+                }
+        }
+    print_message("%u cases, seed %llu\n", cases, (unsigned long long)seed_base);
+}
+
+/* Each type x operator x algorithm with arithmetic. */
+static void every_type_and_operator_agrees(void **state)
+{
+    (void)state;
+    static const int sizes[] = { 2, 3, 6 };
+    uint64_t random = seed_base + 1;
+    for (uint32_t a = 0; a < algorithm_count; a++) {
+        struct kase like = { .collective = algorithms[a].collective };
+        if (!case_has_arithmetic(&like)) continue;
+        for (int type = SINEW_I8; type <= SINEW_F64; type++)
+            for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
+                for (int s = 0; s < 3; s++) {
+                    struct kase k = {
+                        .collective = algorithms[a].collective, .algorithm = algorithms[a].name,
+                        .size = sizes[s], .type = type, .op = op, .count = 1 + fake_random(&random) % 70,
+                        .in_place = fake_random(&random) % 2, .seed = fake_random(&random),
+                    };
+                    case_run(&k);
+                }
+    }
+}
+
+/* Any float bits, NaN, infinities and all: an allreduce gives every rank the same. */
+static void allreduce_gives_all_ranks_the_same_bits(void **state)
+{
+    (void)state;
+    uint64_t random = seed_base + 2;
+    for (int size = 2; size <= 17; size++)
+        for (int type = SINEW_F32; type <= SINEW_F64; type++)
+            for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
+                for (int ring = 0; ring < 2; ring++) {
+                    struct kase k = {
+                        .collective = COLLECTIVE_ALLREDUCE,
+                        .algorithm = ring ? "ring" : "recursive-doubling",
+                        .size = size, .type = type, .op = op, .count = 40, .wild = true,
+                        .seed = fake_random(&random),
+                    };
+                    case_run(&k);
+                }
+}
+
+/* What is chosen for long vectors works, too. */
+static void long_vectors_agree(void **state)
+{
+    (void)state;
+    uint64_t random = seed_base + 3;
+    static const enum collective all[] = { COLLECTIVE_BCAST, COLLECTIVE_REDUCE, COLLECTIVE_ALLREDUCE,
+                                           COLLECTIVE_GATHER, COLLECTIVE_ALLGATHER };
+    static const int sizes[] = { 1, 2, 4, 7, 33 };
+    for (size_t c = 0; c < sizeof(all) / sizeof(all[0]); c++)
+        for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+            struct kase k = {
+                .collective = all[c], .size = sizes[s],
+                .count = 30000 + fake_random(&random) % 10000, .seed = fake_random(&random),
+            };
+            if (case_has_arithmetic(&k)) k.type = SINEW_F64, k.op = SINEW_SUM;
+            if (case_has_root(&k)) k.root = (int)(fake_random(&random) % (uint64_t)k.size);
+            case_run(&k);
+        }
+}
+
+/* Blocking calls, a thread for each rank, three in a row. */
+static void blocking_calls_agree(void **state)
+{
+    (void)state;
+    uint64_t random = seed_base + 4;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int size = 1; size <= 9; size += 2) {
+            struct kase k = {
+                .collective = algorithms[a].collective, .algorithm = algorithms[a].name,
+                .size = size, .count = fake_random(&random) % 300, .mode = BLOCKING,
+                .seed = fake_random(&random),
+            };
+            if (case_has_root(&k)) k.root = (int)(fake_random(&random) % (uint64_t)size);
+            case_pick(&k, &random);
+            case_run(&k);
+        }
+}
+
+/* Seven collectives at once on each rank, started in one order, finishing in any. */
+static void several_at_once_agree(void **state)
+{
+    (void)state;
+    enum { AT_ONCE = 7 };
+    uint64_t random = seed_base + 5;
+    for (int round = 0; round < 200; round++) {
+        struct kase k[AT_ONCE];
+        static struct rank_state ranks[AT_ONCE][RANKS_MAX];
+        struct fake_options options = { .seed = fake_random(&random),
+                                        .size = 1 + (int)(fake_random(&random) % 9),
+                                        .eager_bytes = 100, .at_once = 50 };
+        struct fake *f = fake_new(&options);
+        for (int i = 0; i < AT_ONCE; i++) {
+            uint32_t a = (uint32_t)(fake_random(&random) % algorithm_count);
+            k[i] = (struct kase){ .collective = algorithms[a].collective, .size = options.size,
+                                  .algorithm = algorithms[a].name, .seed = fake_random(&random),
+                                  .count = fake_random(&random) % 100,
+                                  .in_place = fake_random(&random) % 2 };
+            if (case_has_root(&k[i]))
+                k[i].root = (int)(fake_random(&random) % (uint64_t)options.size);
+            case_pick(&k[i], &random);
+            for (int r = 0; r < options.size; r++) {
+                rank_make(&ranks[i][r], &k[i], f, r);
+                rank_fill(&ranks[i][r]);
+            }
+        }
+        for (int r = 0; r < options.size; r++)
+            for (int i = 0; i < AT_ONCE; i++) {
+                fake_view(f, r, false, k[i].algorithm);
+                assert_true(rank_call(&ranks[i][r], &ranks[i][r].req) >= 0);
+                if (fake_random(&random) % 3 == 0) fake_progress(f);
+            }
+        while (fake_progress(f)) {
+        }
+        for (int i = 0; i < AT_ONCE; i++) {
+            for (int r = 0; r < options.size; r++)
+                assert_int_equal(sinew_test(&ranks[i][r].req), 0);
+            case_check(&k[i], ranks[i]);
+            for (int r = 0; r < options.size; r++) rank_free(&ranks[i][r]);
+        }
+        fake_free(f);
+    }
+}
+
+/* Whoever comes last to a barrier, nobody leaves before. */
+static void nobody_leaves_a_barrier_early(void **state)
+{
+    (void)state;
+    uint64_t random = seed_base + 6;
+    for (int size = 2; size <= 17; size++)
+        for (int last = 0; last < size; last++) {
+            struct sinew_request *req[RANKS_MAX] = { NULL };
+            struct fake_options options = { .seed = fake_random(&random), .size = size,
+                                            .eager_bytes = 64, .at_once = 50 };
+            struct fake *f = fake_new(&options);
+            for (int r = 0; r < size; r++)
+                if (r != last) assert_true(sinew_barrier(fake_team(f, r), &req[r]) > 0);
+            while (fake_progress(f)) {
+            }
+            for (int r = 0; r < size; r++)
+                if (r != last) assert_int_equal(sinew_test(&req[r]), SINEW_PENDING);
+            assert_true(sinew_barrier(fake_team(f, last), &req[last]) >= 0);
+            while (fake_progress(f)) {
+            }
+            for (int r = 0; r < size; r++) assert_int_equal(sinew_test(&req[r]), 0);
+            fake_free(f);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) seed_base = strtoull(argv[1], NULL, 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_algorithm_agrees_with_the_reference),
+        cmocka_unit_test(every_type_and_operator_agrees),
+        cmocka_unit_test(allreduce_gives_all_ranks_the_same_bits),
+        cmocka_unit_test(long_vectors_agree),
+        cmocka_unit_test(blocking_calls_agree),
+        cmocka_unit_test(several_at_once_agree),
+        cmocka_unit_test(nobody_leaves_a_barrier_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm_ring_test.c - one ring alone: order and content for every length, wrap-around of every counter,
+ * back-pressure, reserved room, two threads on one mapping, and words that nobody honest would write
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "transport/shm/ring.h"
+
+enum { TINY_BODY = 256 };
+
+static const struct ring_shape tiny = { 2, TINY_BODY, TINY_BODY / 2 };
+static const struct ring_shape small = { 8, 1024, 512 };
+static const struct ring_shape full = { 64, 32768, 16384 };
+
+struct pair {
+    void *memory;
+    struct ring_producer p;
+    struct ring_consumer c;
+};
+
+static struct pair pair_make(const struct ring_shape *shape, uint32_t start)
+{
+    struct pair pair;
+    size_t len = (ring_bytes(shape) + 127) / 128 * 128;
+    pair.memory = aligned_alloc(128, len);
+    memset(pair.memory, 0, len);
+    ring_producer_init(&pair.p, pair.memory, shape, start);
+    ring_consumer_init(&pair.c, pair.memory, shape, start);
+    return pair;
+}
+
+/* Byte i of message n: any mix-up of messages, places or lengths shows. */
+static uint8_t content(uint32_t n, size_t i) { return (uint8_t)(n * 131 + i * 7 + (i >> 8) + 1); }
+
+static int put(struct ring_producer *p, enum ring_class class, uint32_t n, size_t hlen, size_t blen)
+{
+    uint8_t head[RING_HEAD_MAX], body[16384];
+    uint32_t credit = 0;
+    for (size_t i = 0; i < hlen; i++) head[i] = content(n, i);
+    for (size_t i = 0; i < blen; i++) body[i] = content(n, hlen + i);
+    return ring_put(p, class, 1, head, hlen, body, blen, &credit);
+}
+
+static void check(const struct ring_message *m, uint32_t n, size_t hlen, size_t blen)
+{
+    const uint8_t *head = m->head, *body = m->body;
+    if (m->hlen != hlen || m->blen != blen)
+        fail_msg("message %u: %zu + %zu bytes, not %zu + %zu", n, m->hlen, m->blen, hlen, blen);
+    for (size_t i = 0; i < hlen; i++)
+        if (head[i] != content(n, i)) fail_msg("message %u: head byte %zu", n, i);
+    for (size_t i = 0; i < blen; i++)
+        if (body[i] != content(n, hlen + i)) fail_msg("message %u: body byte %zu", n, i);
+}
+
+static void take(struct ring_consumer *c, uint32_t n, size_t hlen, size_t blen)
+{
+    struct ring_message m;
+    assert_int_equal(ring_take(c, &m), 1);
+    check(&m, n, hlen, blen);
+    ring_finish(c, &m);
+}
+
+static uint64_t seeded(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
+static size_t length(uint64_t *state, uint32_t most)
+{
+    uint64_t r = seeded(state);
+    uint32_t cap = (r >> 32) % 3 ? 64 : most; /* many short ones, some of any length */
+    return (size_t)(r % (cap + 1));
+}
+
+/* Random fill and drain; consumer tells at random times. Every length and index start survives. */
+static void churn(const struct ring_shape *shape, uint32_t start, uint32_t body_start, int rounds)
+{
+    struct pair pair = pair_make(shape, start);
+    uint64_t seed = 0x5eed0000u + start, writer = seed, reader = seed, choose = seed * 3 + 1;
+    uint32_t sent = 0, got = 0, refused = 0;
+    pair.p.body_head = pair.p.body_tail = pair.c.body_next = pair.c.body_told = body_start;
+    pair.p.bulk_head = pair.p.bulk_tail = body_start;
+    for (uint32_t i = 0; i < RING_SLOTS_MAX; i++)
+        pair.p.marks[i] = (struct ring_mark){ body_start, body_start };
+    for (int r = 0; r < rounds; r++) {
+        for (uint64_t k = seeded(&choose) % 12; k > 0; k--) {
+            uint64_t next = writer;
+            size_t hlen = length(&next, 64), blen = length(&next, shape->body_max);
+            enum ring_class class = seeded(&next) % 4 ? RING_DATA : RING_BULK;
+            int status = put(&pair.p, class, sent, hlen, blen);
+            assert_true(status >= 0);
+            if (status > 0) {
+                refused++;
+                break;
+            }
+            writer = next;
+            sent++;
+        }
+        for (uint64_t k = seeded(&choose) % 12; k > 0 && got < sent; k--) {
+            size_t hlen = length(&reader, 64), blen = length(&reader, shape->body_max);
+            seeded(&reader);
+            take(&pair.c, got++, hlen, blen);
+            if (ring_should_tell(&pair.c)) ring_tell(&pair.c);
+        }
+        if (got == sent) {
+            struct ring_message m;
+            assert_int_equal(ring_take(&pair.c, &m), 0);
+            ring_tell(&pair.c);
+        }
+    }
+    if (got < 100 || refused == 0) fail_msg("seed %llx proved nothing", (unsigned long long)seed);
+    free(pair.memory);
+}
+
+static void test_content_survives_any_lengths(void **state)
+{
+    (void)state;
+    churn(&full, 0, 0, 20000);
+    churn(&small, 0, 0, 20000);
+    churn(&tiny, 0, 0, 20000);
+}
+
+static void test_every_counter_wraps(void **state)
+{
+    (void)state;
+    churn(&tiny, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
+    churn(&small, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
+    churn(&full, UINT32_MAX - 500, UINT32_MAX - 64 * 9 + 1, 5000);
+    /* The lap has 15 bits: it wraps after 65,536 messages of 2 slots. */
+    churn(&tiny, 65536 - 50, 0, 5000);
+    churn(&full, 64 * 32768 - 500, 0, 5000);
+}
+
+static void test_fresh_memory_is_no_message(void **state)
+{
+    (void)state;
+    uint32_t starts[] = { 0, 2, 65534, 65536, UINT32_MAX - 1 };
+    for (size_t i = 0; i < 5; i++) {
+        struct pair pair = pair_make(&tiny, starts[i]);
+        assert_false(ring_ready(&pair.c));
+        free(pair.memory);
+    }
+}
+
+static void test_one_line_holds_56_bytes(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&full, 0);
+    assert_int_equal(put(&pair.p, RING_DATA, 0, 16, 40), 0);
+    assert_int_equal(pair.p.body_head, 0); /* all in the slot */
+    assert_int_equal(put(&pair.p, RING_DATA, 1, 16, 41), 0);
+    assert_int_equal(pair.p.body_head, 64);
+    take(&pair.c, 0, 16, 40);
+    take(&pair.c, 1, 16, 41);
+    free(pair.memory);
+}
+
+static void test_longest_fits_any_empty_ring(void **state)
+{
+    (void)state;
+    for (uint32_t offset = 0; offset < full.body_bytes; offset += 64) {
+        struct pair pair = pair_make(&full, 0);
+        pair.p.body_head = pair.p.body_tail = pair.c.body_next = pair.c.body_told = offset;
+        assert_int_equal(put(&pair.p, RING_DATA, 7, 64, 16384), 0);
+        take(&pair.c, 7, 64, 16384);
+        free(pair.memory);
+    }
+}
+
+static void test_a_goodbye_always_fits(void **state)
+{
+    (void)state;
+    const struct ring_shape *shapes[] = { &tiny, &small, &full };
+    for (int i = 0; i < 3; i++) {
+        struct pair pair = pair_make(shapes[i], 5 * shapes[i]->slots);
+        uint32_t n = 0, credit = 0;
+        while (put(&pair.p, n % 2 ? RING_DATA : RING_BULK, n, 8, 8) == 0) n++;
+        while (put(&pair.p, RING_DATA, n, 8, 8) == 0) n++;
+        assert_int_equal(n, shapes[i]->slots - 1);
+        assert_int_equal(ring_put(&pair.p, RING_LAST, 3, NULL, 0, NULL, 0, &credit), 0);
+        for (uint32_t k = 0; k < n; k++) take(&pair.c, k, 8, 8);
+        struct ring_message m;
+        assert_int_equal(ring_take(&pair.c, &m), 1);
+        assert_int_equal(m.kind, 3);
+        free(pair.memory);
+    }
+}
+
+static void test_bulk_leaves_room_for_messages(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&full, 0);
+    int n = 0;
+    while (put(&pair.p, RING_BULK, 0, 24, 8192) == 0) n++;
+    assert_int_equal(n, 2);
+    assert_int_equal(put(&pair.p, RING_DATA, 1, 16, 8192), 0);
+    free(pair.memory);
+    pair = pair_make(&full, 0);
+    n = 0;
+    while (put(&pair.p, RING_BULK, 0, 24, 8) == 0) n++;
+    assert_int_equal(n, 32); /* of 64 slots */
+    free(pair.memory);
+}
+
+static void test_credit_both_ways_adds_up(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&small, 0);
+    for (uint32_t n = 0; n < 7; n++) assert_int_equal(put(&pair.p, RING_DATA, n, 8, 8), 0);
+    assert_true(put(&pair.p, RING_DATA, 7, 8, 8) > 0);
+    for (uint32_t n = 0; n < 3; n++) take(&pair.c, n, 8, 8);
+    uint32_t carried = ring_untold(&pair.c); /* as a word of the other way would */
+    ring_told(&pair.c);
+    assert_int_equal(carried, 3);
+    for (uint32_t n = 3; n < 5; n++) take(&pair.c, n, 8, 8);
+    ring_tell(&pair.c);
+    /* What was told last is seen first: nothing may be counted twice. */
+    assert_int_equal(ring_refresh(&pair.p), 0);
+    assert_int_equal(pair.p.tail, 2);
+    assert_int_equal(ring_returned(&pair.p, carried), 0);
+    assert_int_equal(pair.p.tail, 5);
+    free(pair.memory);
+}
+
+static void test_too_much_credit_is_refused(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&small, 0);
+    assert_int_equal(put(&pair.p, RING_DATA, 0, 8, 8), 0);
+    assert_int_equal(ring_returned(&pair.p, 2), SINEW_EPROTO);
+    pair.p.ring->returned = 2;
+    assert_int_equal(ring_refresh(&pair.p), SINEW_EPROTO);
+    pair.p.ring->returned = UINT32_MAX;
+    assert_int_equal(ring_refresh(&pair.p), SINEW_EPROTO);
+    assert_int_equal(pair.p.tail, 0);
+    free(pair.memory);
+}
+
+/* Any word at all: refused, or a message whose bytes lie inside the ring. */
+static void test_forged_words_stay_inside(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&full, 0);
+    uint64_t seed = 0xf0261e, refused = 0, taken = 0;
+    const uint8_t *low = pair.c.bodies, *high = low + full.body_bytes;
+    for (int i = 0; i < 200000; i++) {
+        struct ring_message m;
+        uint64_t word = seeded(&seed);
+        if (i % 2) word &= 0x00ff3fff3fffffff; /* else nearly all are refused for their length */
+        word = (word & ~0xffffull) | ring_lap(pair.c.next, pair.c.slot_shift);
+        pair.c.ring->slots[pair.c.next & pair.c.slot_mask].word = word;
+        int got = ring_take(&pair.c, &m);
+        if (got < 0) {
+            refused++;
+            continue;
+        }
+        taken++;
+        const uint8_t *body = m.body, *line = m.line;
+        bool in_line = body >= line && body + m.blen <= line + sizeof(m.line);
+        bool in_ring = body >= low && body + m.blen <= high;
+        assert_true(m.hlen <= RING_HEAD_MAX && (in_line || in_ring));
+        ring_finish(&pair.c, &m);
+    }
+    assert_true(refused > 1000 && taken > 1000);
+    free(pair.memory);
+}
+
+/* --- two threads, one mapping ------------------------------------------------------------------ */
+
+enum { THREAD_MESSAGES = 30000 };
+
+static void *produce(void *arg)
+{
+    struct pair *pair = arg;
+    uint64_t state = 0x7152;
+    for (uint32_t n = 0; n < THREAD_MESSAGES;) {
+        uint64_t next = state;
+        size_t hlen = length(&next, 64), blen = length(&next, 128);
+        int status = put(&pair->p, RING_DATA, n, hlen, blen);
+        if (status < 0) return (void *)1;
+        if (status > 0) {
+            sched_yield();
+            continue;
+        }
+        state = next;
+        n++;
+    }
+    return NULL;
+}
+
+static void threads_on(const struct ring_shape *shape, uint32_t start)
+{
+    struct pair pair = pair_make(shape, start);
+    pthread_t producer;
+    uint64_t state = 0x7152;
+    void *failed;
+    assert_int_equal(pthread_create(&producer, NULL, produce, &pair), 0);
+    for (uint32_t n = 0; n < THREAD_MESSAGES;) {
+        struct ring_message m;
+        int got = ring_take(&pair.c, &m);
+        assert_true(got >= 0);
+        if (got == 0) {
+            if (ring_untold(&pair.c)) ring_tell(&pair.c);
+            sched_yield();
+            continue;
+        }
+        size_t hlen = length(&state, 64), blen = length(&state, 128);
+        check(&m, n++, hlen, blen);
+        ring_finish(&pair.c, &m);
+        if (ring_should_tell(&pair.c)) ring_tell(&pair.c);
+    }
+    pthread_join(producer, &failed);
+    assert_null(failed);
+    free(pair.memory);
+}
+
+static void test_threads_on_one_mapping(void **state)
+{
+    (void)state;
+    threads_on(&full, 0);
+    threads_on(&tiny, UINT32_MAX - 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_content_survives_any_lengths),
+        cmocka_unit_test(test_every_counter_wraps),
+        cmocka_unit_test(test_fresh_memory_is_no_message),
+        cmocka_unit_test(test_one_line_holds_56_bytes),
+        cmocka_unit_test(test_longest_fits_any_empty_ring),
+        cmocka_unit_test(test_a_goodbye_always_fits),
+        cmocka_unit_test(test_bulk_leaves_room_for_messages),
+        cmocka_unit_test(test_credit_both_ways_adds_up),
+        cmocka_unit_test(test_too_much_credit_is_refused),
+        cmocka_unit_test(test_forged_words_stay_inside),
+        cmocka_unit_test(test_threads_on_one_mapping),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

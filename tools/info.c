@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * info.c - sinew-info: what this machine offers, what would be chosen, and why
+ */
+#include "info.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct info_options {
+    bool json, config;
+    const char *to;
+};
+
+static void info_help(void)
+{
+    printf("usage: sinew-info [option ...]\n"
+           "\n"
+           "Says which transports work here or why not, what would be chosen for a rank on this host\n"
+           "and on another, and how many cores and how much of the limits this process has.\n"
+           "\n"
+           "  --to HOST   also: how TCP would go to HOST; nothing is sent\n"
+           "  --config    instead: every setting with value, default, range and where it came from\n"
+           "  --json      one object per line and nothing else\n"
+           "  --help, --version\n"
+           "\n"
+           "exit status: 0 told, 1 HOST cannot be reached or a setting is wrong, 2 the command line\n");
+}
+
+enum { TO = 256, CONFIG, JSON, HELP, VERSION };
+
+static const struct option info_table[] = {
+    { "to", required_argument, NULL, TO },
+    { "config", no_argument, NULL, CONFIG },
+    { "json", no_argument, NULL, JSON },
+    { "help", no_argument, NULL, HELP },
+    { "version", no_argument, NULL, VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+/* False, with the exit status, when there is nothing to tell. */
+static bool info_parse(struct info_options *opt, int argc, char **argv, int *status)
+{
+    int which;
+    while ((which = getopt_long(argc, argv, "", info_table, NULL)) != -1) {
+        *status = EXIT_FINE;
+        switch (which) {
+        case TO:
+            opt->to = optarg;
+            break;
+        case CONFIG:
+            opt->config = true;
+            break;
+        case JSON:
+            opt->json = true;
+            break;
+        case HELP:
+            info_help();
+            return false;
+        case VERSION:
+            printf("sinew-info %s\n", sinew_version());
+            return false;
+        default:
+            fprintf(stderr, "sinew-info: sinew-info --help lists the options\n");
+            *status = EXIT_USAGE;
+            return false;
+        }
+    }
+    if (optind == argc) return true;
+    fprintf(stderr, "sinew-info: %s: no such argument; sinew-info --help lists the options\n",
+            argv[optind]);
+    *status = EXIT_USAGE;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct info_options opt = { 0 };
+    struct info info = { 0 };
+    struct why why = { { 0 } };
+    struct log log = { .level = LOG_WARNING, .prefix = "sinew-info: " };
+    int code = EXIT_FINE;
+    if (!info_parse(&opt, argc, argv, &code)) return code;
+    info.json = opt.json;
+    if (config_load(&info.config, NULL, environ, &log, &info.sources, &why) < 0) {
+        fprintf(stderr, "sinew-info: %s\n", why.text);
+        return EXIT_FAILED;
+    }
+    if (opt.config) {
+        info_config(&info);
+        return EXIT_FINE;
+    }
+    info_host(&info);
+    info_cores(&info);
+    info_launcher(&info);
+    info_transports(&info);
+    if (opt.to && !info_route(&info, opt.to)) code = EXIT_FAILED;
+    return code;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link.c - messages through a link's rings, and its end
+ */
+#include "transport/shm/link.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+void link_init(struct shm_link *l)
+{
+    struct shm_transport *t = shm_of_link(l);
+    l->socket = l->pidfd = l->peer_wake = l->memory = -1;
+    list_init(&l->puts);
+    list_init(&l->flushes);
+    list_init(&l->of_live);
+    list_init(&l->of_ending);
+    list_append(&t->links, &l->of_transport);
+}
+
+int link_open(struct shm_link *l, int memory, int side, bool paired, struct why *why)
+{
+    struct shm_transport *t = shm_of_link(l);
+    l->segment = t->mapper.map(t->mapper.arg, memory, segment_bytes());
+    if (!l->segment)
+        return why_set(why, SINEW_ENOMEM, "%zu bytes of shared memory cannot be mapped",
+                       segment_bytes());
+    ring_producer_init(&l->tx, segment_ring(l->segment, side), &segment_shape, 0);
+    ring_consumer_init(&l->rx, segment_ring(l->segment, !side), &segment_shape, 0);
+    l->paired = paired;
+    l->state = SHM_UP;
+    list_append(&t->live, &l->of_live);
+    return 0;
+}
+
+static void link_leave_live(struct shm_link *l)
+{
+    struct shm_transport *t = shm_of_link(l);
+    if (t->cold == &l->of_live) t->cold = l->of_live.next;
+    list_remove(&l->of_live);
+}
+
+static void close_descriptor(int *fd)
+{
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+void link_abandon(struct shm_link *l)
+{
+    wireup_drop(shm_of_link(l), &l->socket);
+    close_descriptor(&l->memory);
+}
+
+static void link_release(struct shm_link *l)
+{
+    struct shm_transport *t = shm_of_link(l);
+    link_abandon(l);
+    wireup_drop(t, &l->pidfd);
+    close_descriptor(&l->peer_wake);
+    if (l->segment) t->mapper.unmap(t->mapper.arg, l->segment, segment_bytes());
+    l->segment = NULL;
+    list_remove(&l->of_transport);
+    list_remove(&l->of_ending);
+}
+
+void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
+{
+    struct shm_transport *t = shm_of_link(l);
+    if (l->state == SHM_DOWN || (l->state == SHM_ENDING && (drains || !l->drains))) return;
+    if (l->state >= SHM_TRYING && l->state <= SHM_YIELDED) t->connecting--;
+    if (l->state != SHM_ENDING) list_append(&t->ending, &l->of_ending);
+    l->state = SHM_ENDING;
+    l->status = status;
+    l->gone = gone;
+    l->drains = drains && l->segment;
+    l->drain_left = SEGMENT_SLOTS;
+    l->wants_room = false;
+    link_leave_live(l);
+    t->look = true;
+}
+
+void link_process_ended(struct shm_link *l)
+{
+    why_set(&l->base.why, 0, "rank %d has died: its process %d is gone (pidfd)", l->base.rank,
+            (int)l->pid);
+    shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
+}
+
+void link_socket_ended(struct shm_link *l)
+{
+    struct shm_transport *t = shm_of_link(l);
+    struct pollfd process = { .fd = l->pidfd, .events = POLLIN };
+    wireup_unwatch(t, l->socket);
+    if (l->pidfd >= 0 && poll(&process, 1, 0) > 0) {
+        link_process_ended(l);
+        return;
+    }
+    why_set(&l->base.why, 0, "rank %d closed its socket without a goodbye", l->base.rank);
+    if (l->pidfd < 0)
+        shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
+    else if (!l->grace_until)
+        l->grace_until = shm_now(t) + SHM_GRACE_NS;
+}
+
+void link_wake_peer(struct shm_link *l)
+{
+    /* Release and acquire, partner link_sleep(): whoever takes the flag down writes, once. */
+    if (shared_exchange32(&l->tx.ring->sleeping, 0) == 0) return;
+    uint64_t one = 1;
+    ssize_t ignored = write(l->peer_wake, &one, sizeof(one)); /* full: it will wake anyway */
+    (void)ignored;
+}
+
+void link_sleep(struct shm_link *l)
+{
+    bool for_room = l->wants_room || !list_empty(&l->puts);
+    if (ring_untold(&l->rx) > 0) {
+        ring_tell(&l->rx);
+        link_nudge(l, SHM_SLEEPS_FOR_ROOM);
+    }
+    /* Partner link_nudge(): see "Sleeping" in link.h. */
+    shared_exchange32(&l->rx.ring->sleeping, SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
+}
+
+bool link_has_work(struct shm_link *l)
+{
+    if (ring_ready(&l->rx) || l->peer_left) return true;
+    if (l->state == SHM_DRAINING && list_empty(&l->puts)) return true;
+    if (!l->wants_room && list_empty(&l->puts)) return false;
+    uint32_t bulk = l->tx.bulk_tail;
+    if (ring_refresh(&l->tx) < 0) return true;
+    return l->wants_room ? ring_would_fit(&l->tx, l->wanted_hlen, l->wanted_blen)
+                         : l->tx.bulk_tail != bulk;
+}
+
+static int link_break(struct shm_link *l, const char *what)
+{
+    why_set(&l->base.why, 0, "rank %d broke the protocol of the shared rings: %s", l->base.rank,
+            what);
+    shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+    return SINEW_EPROTO;
+}
+
+int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, const void *head,
+                 size_t hlen, const void *body, size_t blen)
+{
+    uint32_t credit = ring_untold(&l->rx);
+    int status =
+        ring_put(&l->tx, class, (uint8_t)kind, head, hlen, body, blen, &credit);
+    if (__builtin_expect(status == 0, 1)) {
+        ring_told(&l->rx);
+        link_nudge(l, SHM_SLEEPS);
+        return 0;
+    }
+    return status > 0 ? status : link_break(l, "it gave back slots that it never had");
+}
+
+int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+             struct region *region, uint64_t cookie)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    (void)region;
+    (void)cookie;
+    if (__builtin_expect(l->state != SHM_UP, 0)) {
+        if (l->state < SHM_UP) return TRANSPORT_AGAIN;
+        return l->status < 0 ? l->status : SINEW_EPEER;
+    }
+    if (hlen > RING_HEAD_MAX || blen > SEGMENT_EAGER_MAX)
+        return why_set(&base->why, SINEW_EINVAL, "a message of %zu + %zu bytes; at most %d + %d",
+                       hlen, blen, RING_HEAD_MAX, SEGMENT_EAGER_MAX);
+    int status = link_publish(l, RING_DATA, SHM_MESSAGE, head, hlen, body, blen);
+    if (__builtin_expect(status <= 0, 1)) return status;
+    l->wants_room = true;
+    l->wanted_hlen = (uint16_t)hlen;
+    l->wanted_blen = (uint32_t)blen;
+    return TRANSPORT_AGAIN;
+}
+
+static int link_deliver(struct shm_link *l, const struct ring_message *m, int *upcalls)
+{
+    switch (m->kind) {
+    case SHM_MESSAGE:
+        ++*upcalls;
+        if (shm_of_link(l)->base.up->recv(&l->base, m->head, m->hlen, m->body, m->blen, NULL) >= 0)
+            return 0;
+        return link_break(l, "a message was refused");
+    case SHM_PUT:
+        if (put_land(l, m) == 0) return 0;
+        shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+        return SINEW_EPROTO;
+    case SHM_BYE:
+        l->peer_left = true;
+        return 0;
+    default:
+        return link_break(l, "a message of unknown kind");
+    }
+}
+
+static void link_tell(struct shm_link *l)
+{
+    ring_tell(&l->rx);
+    link_nudge(l, SHM_SLEEPS_FOR_ROOM);
+}
+
+/* Hand up what is there. Returns the upcalls; *budget counts messages of every kind. */
+static int link_receive(struct shm_link *l, int *budget)
+{
+    struct ring_message m;
+    int upcalls = 0, got = 0;
+    while (*budget > 0 && !l->peer_left) {
+        got = ring_take(&l->rx, &m);
+        if (got <= 0) break;
+        --*budget;
+        if (ring_returned(&l->tx, m.credit) < 0) {
+            link_break(l, "it gave back slots that it never had");
+            return upcalls;
+        }
+        if (link_deliver(l, &m, &upcalls) < 0) return upcalls;
+        ring_finish(&l->rx, &m);
+        if (l->state == SHM_ENDING && !l->drains) return upcalls; /* a send inside the upcall failed */
+        if (ring_should_tell(&l->rx)) link_tell(l);
+    }
+    if (got < 0)
+        link_break(l, "a message with impossible lengths");
+    else if (got == 0 && ring_untold(&l->rx) > 0)
+        link_tell(l);
+    return upcalls;
+}
+
+/* What waits for room: puts, the caller's sends, our goodbye. */
+static int link_push(struct shm_link *l, int *budget)
+{
+    int upcalls = 0;
+    if (!list_empty(&l->puts) || !list_empty(&l->flushes)) upcalls += put_pump(l, budget);
+    if (l->wants_room && *budget > 0 && l->state == SHM_UP) {
+        if (ring_refresh(&l->tx) < 0) {
+            link_break(l, "it gave back slots that it never had");
+        } else if (ring_would_fit(&l->tx, l->wanted_hlen, l->wanted_blen)) {
+            l->wants_room = false;
+            --*budget;
+            upcalls++;
+            shm_of_link(l)->base.up->room(&l->base);
+        }
+    }
+    if (l->state == SHM_DRAINING && list_empty(&l->puts) && list_empty(&l->flushes) &&
+        link_publish(l, RING_LAST, SHM_BYE, NULL, 0, NULL, 0) == 0)
+        shm_link_end(l, 0, GONE_LEFT, true);
+    return upcalls;
+}
+
+static inline bool link_is_live(const struct shm_link *l)
+{
+    return l->state == SHM_UP || l->state == SHM_DRAINING;
+}
+
+int link_poll(struct shm_link *l, int *budget)
+{
+    if (__builtin_expect(!link_is_live(l), 0)) return 0;
+    int upcalls = link_receive(l, budget);
+    if (__builtin_expect(l->peer_left, 0)) {
+        why_set(&l->base.why, 0, "rank %d has left", l->base.rank);
+        shm_link_end(l, 0, GONE_LEFT, false);
+        return upcalls;
+    }
+    bool waits = l->wants_room || !list_empty(&l->puts) || l->state == SHM_DRAINING;
+    if (__builtin_expect(waits && link_is_live(l), 0)) upcalls += link_push(l, budget);
+    return upcalls;
+}
+
+/* The rest of what arrived, at most what one ring holds: a peer that lives may go on sending. */
+static int link_drain(struct shm_link *l, int *budget)
+{
+    int allowed = l->drain_left < *budget ? l->drain_left : *budget, left = allowed;
+    int upcalls = link_receive(l, &left);
+    *budget -= allowed - left;
+    l->drain_left -= allowed - left;
+    if (l->peer_left && l->status != 0) {
+        l->status = 0;
+        l->gone = GONE_LEFT;
+        why_set(&l->base.why, 0, "rank %d has left", l->base.rank);
+    }
+    if (left > 0 || l->drain_left == 0) l->drains = false;
+    return upcalls;
+}
+
+int link_finish(struct shm_link *l, int *budget)
+{
+    int upcalls = 0;
+    if (l->drains) upcalls += link_drain(l, budget);
+    if (l->drains) return upcalls;
+    upcalls += put_cancel(l, l->status < 0 ? l->status : SINEW_EPEER, budget);
+    if (*budget == 0) return upcalls;
+    --*budget;
+    link_release(l);
+    l->state = SHM_DOWN;
+    shm_of_link(l)->base.up->down(&l->base, l->status, l->gone);
+    return upcalls + 1;
+}
+
+void shm_disconnect(struct link *base, enum disconnect_how how)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    bool has_rings = l->segment != NULL;
+    if (how == DISCONNECT_DRAIN) {
+        if (l->state == SHM_UP)
+            l->state = SHM_DRAINING;
+        else if (l->state < SHM_UP)
+            shm_link_end(l, 0, GONE_LEFT, false);
+        return;
+    }
+    if (how == DISCONNECT_DEAD) {
+        if (l->state != SHM_ENDING)
+            why_set(&base->why, 0, "rank %d is known to be dead", base->rank);
+        shm_link_end(l, SINEW_EPEER, GONE_DIED, has_rings);
+        return;
+    }
+    if (l->state != SHM_ENDING)
+        why_set(&base->why, 0, "this rank dropped its link to rank %d", base->rank);
+    shm_link_end(l, SINEW_ECANCELED, GONE_BROKEN, false);
+}

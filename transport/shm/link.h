@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TRANSPORT_SHM_LINK_H
+#define TRANSPORT_SHM_LINK_H
+/*
+ * link.h - the transport and its links, and how one's life goes
+ *
+ *   IDLE -> TRYING -> ASKED ----------> UP -> DRAINING -> ENDING -> DOWN
+ *                       \-> YIELDED --/      (any state) --^
+ *
+ *   TRYING    connecting, or about to try again           ASKED    HELLO is out
+ *   YIELDED   the peer's attempt survives: it is awaited   DRAINING puts are still queued, then goodbye
+ *   ENDING    the verdict is known; what arrived is handed up, cookies are done, then `down`
+ *
+ * Sleeping    A receiver raises `sleeping` in every ring it reads, then looks at them once more; a
+ *             sender publishes, then looks at the flag. One of them sees the other if the two stores
+ *             come before the two loads: by membarrier() on the sleeper's side, or, where it was
+ *             refused to either, by read-modify-writes on the flag by both.
+ * Death       The pidfd is the witness. The end of the socket without a goodbye is one only when it is the
+ *             same process (ranks as threads) or there is no pidfd; else it is a hint, and without
+ *             the pidfd's word within SHM_GRACE_NS the link is GONE_BROKEN.
+ */
+#include "base/list.h"
+#include "transport/shm/hello.h"
+#include "transport/shm/host.h"
+#include "transport/shm/ring.h"
+#include "transport/shm/segment.h"
+#include "transport/transport.h"
+
+#define SHM_GRACE_NS 500000000LL
+#define SHM_RETRY_NS 2000000LL
+#define SHM_HELLO_NS 2000000000LL /* an accepted socket must say something within */
+
+enum {
+    SHM_PENDING_MAX = 16, /* handshakes that others have begun            */
+    SHM_LOOK_AFTER = 4096, /* what polls may cost until sockets are looked at: */
+    SHM_LOOK_SOON = 64,    /* … while a link is being made                       */
+    SHM_EMPTY_COST = 16,   /* a poll that found nothing; others cost 1           */
+    SHM_REGIONS_MAX = 1 << 20,
+};
+
+enum shm_kind { SHM_MESSAGE = 1, SHM_PUT = 2, SHM_BYE = 3 };
+
+/* Bits of ring->sleeping. */
+enum { SHM_SLEEPS = 1, SHM_SLEEPS_FOR_ROOM = 2 };
+
+enum shm_state {
+    SHM_IDLE,
+    SHM_TRYING,
+    SHM_ASKED,
+    SHM_YIELDED,
+    SHM_UP,
+    SHM_DRAINING,
+    SHM_ENDING,
+    SHM_DOWN,
+};
+
+struct shm_link {
+    struct link base;
+    uint8_t state;
+    bool paired;     /* membarrier works on both sides                            */
+    bool wants_room; /* a send was refused; `room` follows when this would fit: */
+    bool peer_left;  /* its goodbye was read: nothing follows                      */
+    uint16_t wanted_hlen;
+    uint32_t wanted_blen;
+    struct ring_consumer rx;
+    struct ring_producer tx;
+    struct list puts;    /* struct rma, queued */
+    struct list flushes; /* struct put_flush   */
+    uint64_t puts_begun, puts_done;
+
+    struct list of_transport, of_live, of_ending;
+    void *segment;
+    int socket, pidfd, peer_wake, memory; /* -1: none */
+    pid_t pid; /* the peer's, 0 in another pid namespace */
+    uint64_t peer_name;
+    struct hello_packet hello; /* sent */
+    int64_t deadline, retry_at, grace_until; /* 0: none */
+    /* the verdict: */
+    int status;
+    enum gone gone;
+    bool drains;    /* what arrived is handed up first */
+    int drain_left; /* … at most so many: what a ring can hold */
+};
+
+/* A socket that somebody opened to us. */
+struct shm_pending {
+    int socket; /* -1: free */
+    bool has_hello; /* authenticated; waits for an older link to go down */
+    pid_t pid;
+    int descriptors[HELLO_DESCRIPTORS], n;
+    struct hello_packet packet;
+    struct hello hello;
+    int64_t deadline;
+};
+
+struct shm_region;
+
+struct shm_transport {
+    struct transport base;
+    struct list live; /* links whose rings are polled */
+    struct list *cold; /* in `live`: the next in turn   */
+    int until_look;
+    bool armed, look; /* look: something outside the rings is due */
+    struct list links, ending;
+
+    struct segment_mapper mapper; /* set before open, or the real one */
+    struct host_address self;
+    bool membarrier;
+    int listener, wake, timer, pidfd;
+    pid_t pid;
+    int64_t accept_at; /* not before: out of descriptors; 0: any time */
+    struct shm_pending pending[SHM_PENDING_MAX];
+    int deferred, connecting; /* pending ones that wait; links not up yet */
+
+    struct shm_region *regions;
+    uint32_t region_count, region_free; /* region_free: index + 1 of the first free one */
+};
+
+static inline struct shm_transport *shm_of(struct transport *t) { return (struct shm_transport *)t; }
+static inline struct shm_transport *shm_of_link(struct shm_link *l)
+{
+    return (struct shm_transport *)l->base.transport;
+}
+static inline int64_t shm_now(struct shm_transport *t) { return world_now(t->base.opt.world); }
+
+/* --- link.c --- */
+void link_init(struct shm_link *l);
+/* Map the segment and join the live links; `side` 0 connected, 1 accepted. */
+int link_open(struct shm_link *l, int memory, int side, bool paired, struct why *why);
+/* Drop an attempt of one's own: socket and segment. */
+void link_abandon(struct shm_link *l);
+/* The verdict; text in l->why. `drains`: hand up what arrived first. The first verdict stands, unless `how` is harsher. */
+void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains);
+void link_socket_ended(struct shm_link *l);
+void link_process_ended(struct shm_link *l);
+/* Upcalls made. *budget: what may still be handed up. */
+int link_poll(struct shm_link *l, int *budget);
+int link_finish(struct shm_link *l, int *budget);
+void link_wake_peer(struct shm_link *l);
+int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+             struct region *region, uint64_t cookie);
+void shm_disconnect(struct link *base, enum disconnect_how how);
+bool link_has_work(struct shm_link *l);
+void link_sleep(struct shm_link *l);
+/* Publish one message of any class: 0, > 0 no room, < 0 the link ends. */
+int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, const void *head,
+                 size_t hlen, const void *body, size_t blen);
+
+/* The peer sleeps? Called after a store that it should notice. */
+static inline void link_nudge(struct shm_link *l, uint32_t reason)
+{
+    shared_u32 *flag = &l->tx.ring->sleeping;
+    uint32_t asleep = l->paired ? shared_load_after_stores_paired32(flag)
+                                : shared_load_after_stores32(flag);
+    if (__builtin_expect((asleep & reason) != 0, 0)) link_wake_peer(l);
+}
+
+/* --- put.c --- */
+int shm_rma(struct link *base, struct rma *op);
+int shm_flush(struct link *base, uint64_t cookie);
+int shm_reg(struct transport *base, struct link *link, struct region *region);
+int shm_dereg(struct transport *base, struct region *region);
+int put_pump(struct shm_link *l, int *budget);
+/* A fragment has come: it lands, or goes nowhere. SINEW_EPROTO. */
+int put_land(struct shm_link *l, const struct ring_message *m);
+/* Every cookie is done with `status`. Returns the upcalls made; *budget as link_poll(). */
+int put_cancel(struct shm_link *l, int status, int *budget);
+void put_close(struct shm_transport *t);
+
+/* --- wireup.c --- */
+int shm_connect(struct link *base, const void *bytes, size_t len);
+int wireup_open(struct shm_transport *t);
+void wireup_close(struct shm_transport *t);
+/* Sockets, pidfds and deadlines. Upcalls made. */
+int wireup_look(struct shm_transport *t, int *budget);
+/* The earliest deadline into the timer. */
+void wireup_set_timer(struct shm_transport *t);
+void wireup_unwatch(struct shm_transport *t, int fd);
+/* Closes *fd, out of the epoll set as well. */
+void wireup_drop(struct shm_transport *t, int *fd);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "transport/shm/ring.h"
+
+size_t ring_bytes(const struct ring_shape *shape)
+{
+    return sizeof(struct ring) + (size_t)shape->slots * RING_LINE + shape->body_bytes;
+}
+
+static uint32_t log2_of(uint32_t power)
+{
+    uint32_t shift = 0;
+    while (power >> shift > 1) shift++;
+    return shift;
+}
+
+void ring_producer_init(struct ring_producer *p, void *memory, const struct ring_shape *shape,
+                        uint32_t start)
+{
+    struct ring *ring = memory;
+    *p = (struct ring_producer){
+        .ring = ring,
+        .bodies = (uint8_t *)&ring->slots[shape->slots],
+        .slot_mask = shape->slots - 1,
+        .slot_shift = log2_of(shape->slots),
+        .body_bytes = shape->body_bytes,
+        .head = start,
+        .tail = start,
+    };
+}
+
+void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring_shape *shape,
+                        uint32_t start)
+{
+    struct ring *ring = memory;
+    *c = (struct ring_consumer){
+        .ring = ring,
+        .bodies = (uint8_t *)&ring->slots[shape->slots],
+        .slot_mask = shape->slots - 1,
+        .slot_shift = log2_of(shape->slots),
+        .body_bytes = shape->body_bytes,
+        .body_max = shape->body_max,
+        .next = start,
+        .told = start,
+    };
+}

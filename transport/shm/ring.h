@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TRANSPORT_SHM_RING_H
+#define TRANSPORT_SHM_RING_H
+/*
+ * ring.h - one direction of messages between two processes, in memory that both map
+ *
+ *   0          64                128            192        256
+ *   | returned | (pad)           | sleeping     | (pad)    | slots of one line … | bytes of longer bodies … |
+ *
+ *   a slot, one cache line:
+ *   | word 8: lap 16, kind 8, head length 8, body length 16, credit 8, 0 8 | 56 bytes of data |
+ *
+ * One producer, one consumer. Head and body up to 56 bytes together live in the line itself; otherwise the
+ * head does (or, above 56 bytes, a line of the byte ring), and the body is contiguous in the byte
+ * ring, at a place that both sides work out alike: the next multiple of 64, or the start when it
+ * would run over the end. So no index ever crosses, and a hostile word can only lie about lengths.
+ *
+ * Published    by one release store of `word`; the consumer loads it once, with acquire. A word is new when
+ *              its lap is the consumer's. That position never holds body bytes, and lap 0x8000 | n is
+ *              never 0, so neither old payload nor fresh memory looks like a message.
+ * Given back   lazily: as `credit` in the words that go the other way, or, when there are none, by
+ *              `returned`, which counts only what was given back through itself. Both only grow, so
+ *              their sum is what the consumer has finished with, in whichever order they are seen.
+ * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts) never
+ *              takes more than half of the bytes, so messages pass between.
+ *
+ * All indices run freely and wrap at 2^32. What is below is private to one side, except struct ring.
+ */
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sinew/sinew.h"
+#include "transport/shm/atomics.h"
+
+enum {
+    RING_LINE = 64,
+    RING_INLINE = RING_LINE - 8,
+    RING_HEAD_MAX = 64,
+    RING_SLOTS_MAX = 64,
+    RING_TELL_SLOTS = 16, /* give back after so many slots, or a quarter of the bytes */
+    RING_BULK_SLOTS = 32,  /* most slots that bulk may hold */
+};
+
+enum ring_class { RING_DATA, RING_BULK, RING_LAST };
+
+struct ring_slot {
+    alignas(RING_LINE) shared_u64 word;
+    uint8_t data[RING_INLINE];
+};
+
+struct ring {
+    alignas(2 * RING_LINE) shared_u32 returned; /* by the consumer; read by a producer out of room      */
+    alignas(2 * RING_LINE) shared_u32 sleeping; /* by the consumer's process, see link.h                */
+    alignas(2 * RING_LINE) struct ring_slot slots[];
+};
+
+_Static_assert(sizeof(struct ring_slot) == RING_LINE, "a slot is one line");
+_Static_assert(offsetof(struct ring, slots) == 256, "as drawn");
+
+struct ring_shape {
+    uint32_t slots, body_bytes; /* powers of two; slots >= 2 */
+    uint32_t body_max;          /* longest body; at most half of body_bytes */
+};
+
+struct ring_mark { /* where the byte ring stood after a message */
+    uint32_t body, bulk;
+};
+
+struct ring_producer {
+    struct ring *ring;
+    uint8_t *bodies;
+    uint32_t slot_mask, slot_shift, body_bytes;
+    uint32_t head, tail;           /* messages written; known to be finished with */
+    uint32_t body_head, body_tail; /* the same in bytes, skipped ones included    */
+    uint32_t bulk_head, bulk_tail; /* … counting bulk alone                        */
+    uint32_t returned;             /* as last seen                                 */
+    struct ring_mark marks[RING_SLOTS_MAX];
+};
+
+struct ring_consumer {
+    struct ring *ring;
+    uint8_t *bodies;
+    uint32_t slot_mask, slot_shift, body_bytes, body_max;
+    uint32_t next, told;           /* messages finished with; given back */
+    uint32_t body_next, body_told; /* the same in bytes                  */
+    uint32_t returned;             /* given back through ring->returned  */
+};
+
+struct ring_message {
+    uint8_t kind;
+    uint32_t credit;
+    size_t hlen, blen;
+    const void *head, *body; /* head: private; body: in the ring if too long for the line */
+    uint32_t body_next;      /* where the byte ring stands after it */
+    alignas(8) uint8_t line[RING_HEAD_MAX];
+};
+
+size_t ring_bytes(const struct ring_shape *shape);
+/* `start` is the first index: 0, except in tests of wrap-around. */
+void ring_producer_init(struct ring_producer *p, void *memory, const struct ring_shape *shape,
+                        uint32_t start);
+void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring_shape *shape,
+                        uint32_t start);
+
+static inline uint64_t ring_lap(uint32_t index, uint32_t slot_shift)
+{
+    return 0x8000u | ((index >> slot_shift) & 0x7fffu);
+}
+
+/* The start of `len` contiguous bytes at or after *at, which moves behind them. */
+static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, size_t len)
+{
+    uint32_t need = ((uint32_t)len + RING_LINE - 1) & ~(uint32_t)(RING_LINE - 1);
+    uint32_t left = body_bytes - (*at & (body_bytes - 1));
+    uint32_t start = left < need ? *at + left : *at;
+    *at = start + need;
+    return start & (body_bytes - 1);
+}
+
+/* `count` more messages are finished with. SINEW_EPROTO: more than there were. */
+static inline int ring_returned(struct ring_producer *p, uint32_t count)
+{
+    if (count == 0) return 0;
+    if (count > p->head - p->tail) return SINEW_EPROTO;
+    p->tail += count;
+    const struct ring_mark *mark = &p->marks[(p->tail - 1) & p->slot_mask];
+    p->body_tail = mark->body;
+    p->bulk_tail = mark->bulk;
+    return 0;
+}
+
+/* Look at what was given back. Acquire, partner ring_tell(): the consumer's reads of those slots come
+ * before our next writes to them. */
+static inline int ring_refresh(struct ring_producer *p)
+{
+    uint32_t returned = shared_load_acquire32(&p->ring->returned);
+    uint32_t count = returned - p->returned;
+    int status = ring_returned(p, count);
+    if (status == 0) p->returned = returned;
+    return status;
+}
+
+/* Whether a message fits now. `body_head` and `bulk_head` are where it would leave the ring. */
+static inline bool ring_fits(const struct ring_producer *p, enum ring_class class,
+                             uint32_t body_head, uint32_t bulk_head)
+{
+    uint32_t reserved = class == RING_LAST ? 0 : 1;
+    if (p->head - p->tail + reserved > p->slot_mask) return false;
+    if (body_head - p->body_tail > p->body_bytes) return false;
+    return class != RING_BULK || bulk_head - p->bulk_tail <= p->body_bytes / 2;
+}
+
+/* A small fragment counts for more than it is, so that bulk leaves slots free too. */
+static inline uint32_t ring_bulk_weight(const struct ring_producer *p, size_t blen)
+{
+    uint32_t least = p->body_bytes / 2 / RING_BULK_SLOTS;
+    return blen > least ? (uint32_t)blen : least;
+}
+
+/* Whether a data message would fit, as far as is known. */
+static inline bool ring_would_fit(const struct ring_producer *p, size_t hlen, size_t blen)
+{
+    uint32_t body_head = p->body_head;
+    if (hlen + blen > RING_INLINE) {
+        if (hlen > RING_INLINE) ring_place(&body_head, p->body_bytes, hlen);
+        ring_place(&body_head, p->body_bytes, blen);
+    }
+    return ring_fits(p, RING_DATA, body_head, p->bulk_head);
+}
+
+/* Write and publish one message: 0, or > 0 when it does not fit (nothing happened), or SINEW_EPROTO when
+ * the consumer gave back what it never had. *credit: what to give back with it, 0 afterwards. */
+static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8_t kind,
+                           const void *head, size_t hlen, const void *body, size_t blen,
+                           uint32_t *credit)
+{
+    struct ring_slot *slot = &p->ring->slots[p->head & p->slot_mask];
+    uint32_t body_head = p->body_head, bulk_head = p->bulk_head, head_at = 0, body_at = 0;
+    bool is_long = hlen + blen > RING_INLINE;
+    if (is_long) {
+        if (hlen > RING_INLINE) head_at = ring_place(&body_head, p->body_bytes, hlen);
+        body_at = ring_place(&body_head, p->body_bytes, blen);
+    }
+    if (class == RING_BULK) bulk_head += ring_bulk_weight(p, blen);
+    if (!ring_fits(p, class, body_head, bulk_head)) {
+        int status = ring_refresh(p);
+        if (status < 0) return status;
+        if (!ring_fits(p, class, body_head, bulk_head)) return SINEW_PENDING;
+    }
+    shared_write(is_long && hlen > RING_INLINE ? p->bodies + head_at : slot->data, head, hlen);
+    shared_write(is_long ? p->bodies + body_at : slot->data + hlen, body, blen);
+    /* Release, partner ring_take(): the bytes above, and our reads of what `credit` gives back. */
+    shared_store_release64(&slot->word, ring_lap(p->head, p->slot_shift) | (uint64_t)kind << 16 |
+                                            (uint64_t)hlen << 24 | (uint64_t)blen << 32 |
+                                            (uint64_t)*credit << 48);
+    *credit = 0;
+    p->body_head = body_head;
+    p->bulk_head = bulk_head;
+    p->marks[p->head & p->slot_mask] = (struct ring_mark){ body_head, bulk_head };
+    p->head++;
+    return 0;
+}
+
+static inline bool ring_ready(const struct ring_consumer *c)
+{
+    const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
+    return (shared_load_acquire64(&slot->word) & 0xffff) == ring_lap(c->next, c->slot_shift);
+}
+
+/* The next message: > 0 with *m filled, until ring_finish(); 0: none; SINEW_EPROTO. */
+static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
+{
+    const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
+    /* Acquire, partner ring_put(): what the word announces is there, and what it gives back is free. */
+    uint64_t word = shared_load_acquire64(&slot->word);
+    if ((word & 0xffff) != ring_lap(c->next, c->slot_shift)) return 0;
+    m->kind = (uint8_t)(word >> 16);
+    m->hlen = (uint8_t)(word >> 24);
+    m->blen = (uint16_t)(word >> 32);
+    m->credit = (uint8_t)(word >> 48);
+    m->body_next = c->body_next;
+    if (m->hlen > RING_HEAD_MAX || m->blen > c->body_max || word >> 56) return SINEW_EPROTO;
+    /* The line is copied, so that nobody can change a head, or a short body, between check and use. */
+    m->head = m->line;
+    if (m->hlen + m->blen <= RING_INLINE) {
+        shared_read(m->line, slot->data, m->hlen + m->blen);
+        m->body = m->line + m->hlen;
+        return 1;
+    }
+    const uint8_t *head = slot->data;
+    if (m->hlen > RING_INLINE)
+        head = c->bodies + ring_place(&m->body_next, c->body_bytes, m->hlen);
+    shared_read(m->line, head, m->hlen);
+    m->body = c->bodies + ring_place(&m->body_next, c->body_bytes, m->blen);
+    return 1;
+}
+
+/* Done with the message taken: its room may be given back. */
+static inline void ring_finish(struct ring_consumer *c, const struct ring_message *m)
+{
+    c->body_next = m->body_next;
+    c->next++;
+}
+
+static inline uint32_t ring_untold(const struct ring_consumer *c) { return c->next - c->told; }
+
+static inline bool ring_should_tell(const struct ring_consumer *c)
+{
+    return ring_untold(c) >= RING_TELL_SLOTS || c->body_next - c->body_told >= c->body_bytes / 4;
+}
+
+/* What ring_put() of the other direction shall give back; call when that has happened. */
+static inline void ring_told(struct ring_consumer *c)
+{
+    c->told = c->next;
+    c->body_told = c->body_next;
+}
+
+/* Give back now. Release, partner ring_refresh(): our reads of the slots come before. */
+static inline void ring_tell(struct ring_consumer *c)
+{
+    c->returned += ring_untold(c);
+    ring_told(c);
+    shared_store_release32(&c->ring->returned, c->returned);
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TRANSPORT_SHM_SEGMENT_H
+#define TRANSPORT_SHM_SEGMENT_H
+/*
+ * segment.h - the memory of one pair: two rings in one sealed memfd
+ *
+ *   | ring: connecting side to accepting side | ring: the other way | up to a page |
+ *
+ * Sealed against shrinking, growing and unsealing, and allocated in full, so that touching it can neither
+ * fault nor need memory. The side that is handed one checks seals, size and allocation before it maps.
+ */
+#include <stddef.h>
+
+#include "base/text.h"
+#include "transport/shm/ring.h"
+
+enum {
+    SEGMENT_SLOTS = 64,
+    SEGMENT_BODY_BYTES = 32768, /* twice eager: a body of that length always fits an empty ring */
+    SEGMENT_EAGER_MAX = 16384,
+    SEGMENT_FRAGMENT = 8192,
+    SEGMENT_LIMIT = 128 * 1024, /* per connected peer, both directions */
+};
+
+static const struct ring_shape segment_shape = { SEGMENT_SLOTS, SEGMENT_BODY_BYTES,
+                                                 SEGMENT_EAGER_MAX };
+
+size_t segment_bytes(void);
+
+/* A new one: its descriptor, or < 0. */
+int segment_create(struct why *why);
+int segment_check(int fd, struct why *why);
+
+/* Tests put both ends in one place by replacing these. */
+struct segment_mapper {
+    void *(*map)(void *arg, int fd, size_t len); /* NULL: refused */
+    void (*unmap)(void *arg, void *at, size_t len);
+    void *arg;
+};
+extern const struct segment_mapper segment_mapper_real;
+
+/* The two ends of a mapped segment. */
+static inline void *segment_ring(void *segment, int which)
+{
+    return (char *)segment + (which ? ring_bytes(&segment_shape) : 0);
+}
+
+#endif

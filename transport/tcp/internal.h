@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TRANSPORT_TCP_INTERNAL_H
+#define TRANSPORT_TCP_INTERNAL_H
+/*
+ * internal.h - how the files of this folder fit together
+ *
+ *   tcp.c      the table; epoll, deadlines, progress
+ *   address.c  which address to publish, and whether one can be reached
+ *   pending.c  strangers: accepted connections until they have proven who they are
+ *   link.c     the life of a link: connect, crossing, up, drain, down
+ *   stream.c   bytes of a link that is up: buffers, frames, puts
+ *   session.c  numbers on frames; no I/O
+ *   region.c   memory that peers may put into
+ *   report.c   errno into text, and log lines that cannot flood
+ *
+ * A link's life:
+ *
+ *   connect() -> WAITING -> CONNECTING -> SHAKING -> GREETING -> UP -> DRAINING -> ENDING -> down()
+ *                   ^___________|____________|__________|  (try again)
+ *   link() --------------------------------------------------> UP
+ *
+ * The accepting side speaks the last word of set-up, the greeting: an ACK welcomes, a BYE of one byte
+ * says why not (enum greeting). Crossing: a rank with an attempt of its own under way answers a *higher*
+ * rank's connection with GREETING_BUSY and keeps its own; with a lower rank's it lets its own go. So the
+ * lower rank's attempt survives. Whoever is told BUSY tries again after a pause, in which the other's
+ * attempt normally arrives: no message is needed to settle it, and a lost attempt heals.
+ *
+ * Nothing here waits for a peer's *process* with a clock: the setup deadline runs until the peer's kernel
+ * has accepted, the repair deadline in DRAINING until its kernel has everything.
+ *
+ * A connection that ends or is reset without BYE means GONE_DIED: a kernel that answers says that no
+ * process holds the other end; a Sinew that lives says BYE, or was told to let go without (DISCONNECT_NOW,
+ * sinew_abandon), which is meant to look so. Every other failure is GONE_BROKEN, and so is a refused
+ * first connection: the rank may have left, died, or be behind a firewall.
+ */
+#include <netinet/in.h>
+#include <sys/epoll.h>
+
+#include "base/frame.h"
+#include "base/handshake.h"
+#include "transport/tcp/region.h"
+#include "transport/tcp/session.h"
+#include "transport/tcp/tcp.h"
+
+enum {
+    TCP_EAGER_MAX = 32 * 1024,
+    TCP_BUFFER = 64 * 1024,          /* each way, per link that is up */
+    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
+    TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
+    TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
+    TCP_FLUSHES = 8,                 /* under way at once, per link */
+    TCP_PENDING_MAX = 64,            /* strangers at once */
+    TCP_ACCEPTS = 16,                /* at once */
+    TCP_ADDRESS_MAX = 23,
+    TCP_NAME_MAX = 96,
+};
+
+#define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
+#define TCP_PENDING_GRACE (100 * INT64_C(1000000))      /* then it gives way when all places are taken */
+#define TCP_PAUSE_MIN (10 * INT64_C(1000000))           /* between attempts, doubling */
+#define TCP_PAUSE_MAX (1000 * INT64_C(1000000))
+#define TCP_ATTEMPTS_MIN 8                              /* made even if the deadline has passed */
+#define TCP_DRAIN_LOOK (1 * INT64_C(1000000))           /* the kernel has no event for "all acknowledged" */
+#define TCP_COMPLAINT_EVERY INT64_C(1000000000)
+
+enum greeting { GREETING_REFUSED = 1, GREETING_BUSY = 2 };
+
+/* What epoll hands back. */
+enum source_kind { SOURCE_LISTENER, SOURCE_TIMER, SOURCE_PENDING, SOURCE_LINK };
+struct source {
+    enum source_kind kind;
+    int fd; /* -1: none */
+    uint32_t events; /* 0: not in the set; SOURCE_QUIET alone: in it, but nothing is wanted */
+};
+#define SOURCE_QUIET ((uint32_t)EPOLLET)
+
+struct complaints {
+    int64_t next_ns;
+    uint64_t silenced;
+};
+
+struct tcp {
+    struct transport base;
+    struct source listener, timer;
+    struct list links;    /* all, by `entry` */
+    struct list ready;    /* links with work that no event announces, by `ready` */
+    struct list timed;    /* links with a deadline, by `timed` */
+    struct list busy;     /* links with puts under way, by `busy` */
+    struct list pendings; /* oldest first */
+    struct list corpses;  /* pendings to be released when progress returns */
+    unsigned pending_count;
+    bool pending_waits;     /* one is authenticated but the budget was used up */
+    int64_t listen_again;   /* 0: listening; else paused until then */
+    int64_t due;            /* no deadline is earlier; INT64_MAX: none */
+    int64_t timer_at;       /* what the timer is set to */
+    int budget;             /* upcalls left in this progress */
+    unsigned ticks;
+    struct region_table regions;
+    struct complaints complaints;
+};
+
+enum link_state {
+    LINK_NEW,
+    LINK_WAITING,    /* for the next attempt, or a crossing one of the peer */
+    LINK_CONNECTING, /* the peer's kernel has not answered */
+    LINK_SHAKING,
+    LINK_GREETING,   /* authenticated; the peer has not yet said whether it wants this connection */
+    LINK_UP,
+    LINK_DRAINING,
+    LINK_ENDING,     /* arrived bytes are handed up, lent memory goes back, then down */
+    LINK_DOWN,
+};
+
+/* Only while a link comes up by its own attempt. */
+struct setup {
+    uint8_t address[TCP_ADDRESS_MAX];
+    uint32_t address_len;
+    int64_t until_ns, pause_ns;
+    unsigned attempts;
+    bool shaken;
+    struct handshake handshake;
+};
+
+struct flush {
+    struct rma marker; /* travels in the queue of puts; peers NULL */
+    uint64_t cookie;
+    uint64_t sequence; /* 0: not on the stream yet */
+    bool used;
+};
+
+struct stream {
+    uint8_t *out, *in; /* TCP_BUFFER each: whole frames to send; bytes that came */
+    uint32_t out_from, out_to, in_from, in_to;
+    /* The fragment on its way out; nothing else enters the stream before its end. */
+    uint8_t put_head[FRAME_HEADER + TCP_PUT_HEAD];
+    uint32_t put_head_left;
+    size_t put_left;
+    /* The fragment on its way in. The place is looked up again for every piece: dereg may come between. */
+    struct frame landing;
+    uint64_t land_region, land_offset;
+    size_t land_left;
+    struct list puts, finished;
+};
+
+struct tcp_link {
+    struct link base;
+    struct source source;
+    enum link_state state;
+    enum gone gone;
+    int status;
+    bool hand_up;    /* ENDING: what has arrived is handed up first */
+    bool bye_may_come; /* ENDING because writing failed: then the peer may have left in order */
+    bool bye_queued, bye_shut, wants_room, put_unflushed;
+    unsigned flushing;
+    int64_t due, drain_until;
+    struct list entry, ready, timed, busy;
+    struct setup *setup;
+    struct session session;
+    struct stream stream;
+    struct flush flushes[TCP_FLUSHES];
+    char name[TCP_NAME_MAX]; /* "rank 3 at 10.0.0.2:4711" */
+};
+
+struct pending {
+    struct source source;
+    struct list entry;
+    int64_t since_ns;
+    bool shaken;
+    struct handshake handshake;
+    char name[TCP_NAME_MAX];
+};
+
+static inline struct tcp *tcp_of(struct transport *t) { return (struct tcp *)t; }
+static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_link *)l; }
+
+/* tcp.c */
+int tcp_watch(struct tcp *t, struct source *source, uint32_t events); /* 0 or -errno */
+void tcp_unwatch(struct source *source); /* and close */
+void tcp_due(struct tcp *t, int64_t at_ns);
+int64_t tcp_now(const struct tcp *t);
+int tcp_socket_ready(int fd); /* NODELAY; 0 or -errno */
+
+/* address.c */
+int address_choose(const char *wanted, struct sockaddr_storage *at, bool *is_one, struct why *why);
+uint32_t address_encode(const struct sockaddr_storage *at, uint8_t out[TCP_ADDRESS_MAX]);
+int address_decode(const void *bytes, size_t len, struct sockaddr_storage *at, socklen_t *at_len,
+                   struct why *why);
+const char *address_text(const struct sockaddr_storage *at, char out[TCP_NAME_MAX]);
+bool address_is_loopback(const struct sockaddr_storage *at);
+int tcp_reach(struct transport *base, const void *address, size_t len, struct why *why);
+
+/* pending.c */
+void pending_accept(struct tcp *t);
+void pending_event(struct tcp *t, struct pending *p);
+void pending_deadlines(struct tcp *t, int64_t now);
+void pending_finish_waiting(struct tcp *t);
+void pending_release_corpses(struct tcp *t);
+void pending_close_all(struct tcp *t);
+
+/* Send and receive what the handshake wants. 0: done and all sent; > 0: not yet, *events says what to
+ * wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
+int tcp_shake(struct handshake *h, bool *shaken, int fd, uint32_t *events, struct why *why);
+
+/* link.c */
+int tcp_connect(struct link *base, const void *bytes, size_t len);
+void tcp_disconnect(struct link *base, enum disconnect_how how);
+void link_work(struct tcp_link *l);
+void link_deadlines(struct tcp *t, int64_t now);
+void link_make_ready(struct tcp_link *l);
+/* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
+int link_adopt(struct tcp *t, int fd, int rank, uint64_t epoch);
+/* No more from this link, the first reason stands; l->base.why says it already. */
+void link_end(struct tcp_link *l, int status, enum gone gone, bool hand_up);
+void link_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *payload);
+void link_bye_came(struct tcp_link *l);
+void link_closed_by_peer(struct tcp_link *l);
+int link_failed(struct tcp_link *l, int error, const char *doing); /* -> link_end; SINEW_EPEER */
+void link_watch(struct tcp_link *l);
+
+/* stream.c */
+int stream_begin(struct tcp_link *l);
+void stream_release(struct tcp_link *l);
+enum received { RECEIVED_ALL, RECEIVED_MORE, RECEIVED_END };
+enum received stream_receive(struct tcp_link *l);
+void stream_write(struct tcp_link *l, size_t burst);
+bool stream_is_empty(const struct tcp_link *l);
+bool stream_wants_write(const struct tcp_link *l);
+bool stream_append(struct tcp_link *l, struct frame *frame, const void *head, const void *body);
+void stream_owed(struct tcp_link *l);
+bool stream_report(struct tcp_link *l); /* done and room upcalls; false: the budget is used up */
+bool stream_return_all(struct tcp_link *l, int status); /* likewise, at the end */
+int tcp_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+             struct region *region, uint64_t cookie);
+int tcp_rma(struct link *base, struct rma *op);
+int tcp_flush(struct link *base, uint64_t cookie);
+bool stream_uses(const struct tcp_link *l, const struct region *region);
+
+/* report.c */
+int tcp_status(int error); /* the SINEW_E… nearest to an errno */
+/* "…: Connection refused (ECONNREFUSED): what to do". Returns `status`. */
+int report_errno(struct why *why, int status, int error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* A line at `level`, but one a second at most; the next says how many were left out. */
+void tcp_complain(struct tcp *t, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
