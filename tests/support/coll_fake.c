@@ -269,13 +269,21 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence)
     struct fake *f = team->fake;
     f->dead[team->rank] = true;
     f->dead_sequence[team->rank] = sequence;
-    struct list *next;
+    struct list *next, cancelled;
+    list_init(&cancelled);
     for (struct list *l = f->ends.next; l != &f->ends; l = next) {
         struct end *e = LIST_OWNER(l, struct end, entry);
         next = l->next;
         if (e->rank != team->rank || e->key.sequence != sequence || !e->c) continue;
-        completion_add(f, e->rank, e->c, SINEW_ECANCELED);
+        list_remove(&e->entry);
+        list_append(&cancelled, &e->entry);
+    }
+    while ((next = list_take(&cancelled))) { /* ends now, inside this call */
+        struct end *e = LIST_OWNER(next, struct end, entry);
+        struct completion *c = e->c;
         end_free(e);
+        team->outstanding--;
+        c->ended(c, SINEW_ECANCELED);
     }
 }
 
@@ -416,6 +424,13 @@ int sinew_request_free(struct sinew_request **req)
     *req = NULL;
     return 0;
 }
+
+void fake_deadline(struct sinew_request *request)
+{
+    request->ops->cancel(request->state, SINEW_ETIMEDOUT);
+}
+
+bool fake_is_active(const struct sinew_request *request) { return request && request->active; }
 
 void fake_describe(struct sinew_request *request, struct text *text)
 {

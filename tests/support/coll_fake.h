@@ -54,6 +54,10 @@ const char *fake_why(struct fake *f);
 /* Messages and allocations asked for so far. */
 int fake_allocations(const struct fake *f);
 uint64_t fake_messages(const struct fake *f);
+/* The operation's deadline has passed. */
+void fake_deadline(struct sinew_request *request);
+/* Under way; NULL is not. */
+bool fake_is_active(const struct sinew_request *request);
 /* What the operation says of itself. */
 void fake_describe(struct sinew_request *request, struct text *text);
 

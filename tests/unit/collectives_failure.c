@@ -64,6 +64,42 @@ static void a_failing_message_ends_it_everywhere(void **state)
             }
 }
 
+/* A deadline passes on one rank, after any number of events: it ends there, and with it everywhere. */
+static void a_deadline_ends_it(void **state)
+{
+    (void)state;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int events = 0, passed = 1; passed; events++) {
+            static struct rank_state ranks[RANKS_MAX];
+            struct kase k = { .collective = algorithms[a].collective, .size = 5, .count = 30,
+                              .algorithm = algorithms[a].name, .seed = seed_base };
+            uint64_t random = 3;
+            case_pick(&k, &random);
+            struct fake_options options = { .seed = 7, .size = k.size, .at_once = 30,
+                                            .one_at_a_time = true };
+            struct fake *f = fake_new(&options);
+            for (int r = 0; r < k.size; r++) {
+                rank_make(&ranks[r], &k, f, r);
+                rank_fill(&ranks[r]);
+                fake_view(f, r, false, k.algorithm);
+                ranks[r].status = rank_call(&ranks[r], &ranks[r].req);
+                assert_true(ranks[r].status >= 0);
+            }
+            for (int i = 0; i < events; i++) fake_progress(f);
+            passed = fake_is_active(ranks[2].req);
+            if (passed) fake_deadline(ranks[2].req);
+            while (fake_progress(f)) {
+            }
+            for (int r = 0; r < k.size; r++) {
+                int status = sinew_test(&ranks[r].req);
+                assert_true(status <= 0);
+                if (r == 2) assert_int_equal(status, passed ? SINEW_ETIMEDOUT : 0);
+                rank_free(&ranks[r]);
+            }
+            fake_free(f);
+        }
+}
+
 /* One rank calls with another count, type, operator or root: told, not waited for. */
 static void different_arguments_are_a_mismatch(void **state)
 {
@@ -315,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failing_message_ends_it_everywhere),
+        cmocka_unit_test(a_deadline_ends_it),
         cmocka_unit_test(different_arguments_are_a_mismatch),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(impossible_arguments_are_refused),
