@@ -173,7 +173,7 @@ static const struct option options_table[] = {
 
 static bool options_take(struct perf_options *opt, int which)
 {
-    int64_t window;
+    int64_t window = 0;
     switch (which) {
     case TRANSPORT:
         opt->transport = optarg;

@@ -117,7 +117,7 @@ int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
 int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root, struct sinew_request **req)
 {
     struct caller who;
-    size_t bytes;
+    size_t bytes = 0;
     int status = check_entry(team, "sinew_bcast", req, &who);
     if (status == 0) status = check_root(&who, root);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
@@ -134,7 +134,7 @@ int sinew_reduce(struct sinew_team *team, const void *in, void *out, size_t coun
                  int root, struct sinew_request **req)
 {
     struct caller who;
-    size_t bytes;
+    size_t bytes = 0;
     int status = check_entry(team, "sinew_reduce", req, &who);
     if (status == 0) status = check_root(&who, root);
     if (status == 0) status = check_arithmetic(&who, type, op);
@@ -155,7 +155,7 @@ int sinew_allreduce(struct sinew_team *team, const void *in, void *out, size_t c
                     int op, struct sinew_request **req)
 {
     struct caller who;
-    size_t bytes;
+    size_t bytes = 0;
     int status = check_entry(team, "sinew_allreduce", req, &who);
     if (status == 0) status = check_arithmetic(&who, type, op);
     if (status == 0) status = check_bytes(&who, "count", count, sinew_type_size(type), 1, &bytes);
@@ -173,7 +173,7 @@ int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out,
                  struct sinew_request **req)
 {
     struct caller who;
-    size_t bytes;
+    size_t bytes = 0;
     int status = check_entry(team, "sinew_gather", req, &who);
     if (status == 0) status = check_root(&who, root);
     if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
@@ -192,7 +192,7 @@ int sinew_allgather(struct sinew_team *team, const void *in, size_t len, void *o
                     struct sinew_request **req)
 {
     struct caller who;
-    size_t bytes;
+    size_t bytes = 0;
     int status = check_entry(team, "sinew_allgather", req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
     if (status == 0) status = check_pair(&who, in, len, out, bytes);

@@ -336,7 +336,7 @@ static void execution_advance(struct execution *e)
     }
     if (e->status < 0 && !e->cancelled) {
         e->cancelled = true;
-        if (e->outstanding) collective_cancel(e->team, e->sequence);
+        collective_cancel(e->team, e->sequence);
     }
     e->advancing = false;
 }

@@ -29,10 +29,13 @@ static void member_end(struct member *m)
     if (m->is_hub) hub_close(&m->hub);
     m->is_hub = false;
     if (m->attached) {
-        node_detach(&m->up);
+        /* A forked child shares the epoll descriptor: taking the socket out would take it out for
+         * both. */
+        if (getpid() == m->owner) node_detach(&m->up);
         stream_close(&m->up.stream);
     }
     m->attached = false;
+    m->told = true;
     m->base.fd = -1;
 }
 
@@ -46,8 +49,7 @@ static int member_fence(struct launch *l, int64_t until)
         return why_set(&l->why, rc, "the launcher's connection ended before ranks %s had come: %s",
                        missing, m->up.stream.why.text);
     }
-    if (rc == 0 && m->is_hub && (rc = hub_finish(&m->hub, until)) < 0)
-        return why_set(&l->why, rc, "%s", m->hub.why.text);
+    if (rc == 0 && m->is_hub) hub_finish(&m->hub, until);
     if (rc == 0 && m->ends) member_end(m);
     return rc < 0 ? member_fail(m, rc) : 0;
 }
@@ -56,8 +58,8 @@ static int member_get(struct launch *l, int rank, void *record)
 {
     const struct member *m = (const struct member *)l;
     if (rank < 0 || rank >= l->size || !(m->node.ranks[rank].flags & NODE_RECORD))
-        return why_set(&l->why, SINEW_EINVAL, "there is no record of rank %d (of %d) before the fence",
-                       rank, l->size);
+        return why_set(&l->why, SINEW_EINVAL,
+                       "there is no record of rank %d (of %d) before the fence", rank, l->size);
     memcpy(record, m->node.ranks[rank].record, m->node.ranks[rank].len);
     return m->node.ranks[rank].len;
 }
@@ -109,7 +111,10 @@ static void member_close(struct launch *l)
     member_free(m);
 }
 
-static void member_abandon(struct launch *l) { member_free((struct member *)l); }
+static void member_abandon(struct launch *l)
+{
+    member_free((struct member *)l);
+}
 
 static const struct launch_ops member_ops = {
     .name = "launcher",
@@ -125,7 +130,10 @@ static const struct launch_ops member_ops = {
 static void member_lost(void *arg, struct node_peer *peer)
 {
     struct member *m = arg;
-    if (peer != &m->up) return;
+    if (peer != &m->up) {
+        hub_lost(&m->hub, peer);
+        return;
+    }
     m->lost = true;
     m->attached = false;
     stream_close(&peer->stream);
@@ -150,6 +158,7 @@ struct member *member_new(const struct world *world, int rank, int size, struct 
     m->base.rank = rank;
     m->base.size = size;
     m->base.fd = -1;
+    m->hub.fd = -1;
     m->owner = getpid();
     return m;
 }

@@ -119,7 +119,8 @@ static int stream_room(struct stream *s, size_t len)
     size_t need = s->out_len + len;
     if (need <= s->out_cap) return 0;
     if (need > s->out_limit) {
-        why_set(&s->why, 0, "the other end does not read: %zu bytes are waiting for it", s->out_len);
+        why_set(&s->why, 0, "the other end does not read: %zu bytes are waiting for it",
+                s->out_len);
         return stream_end(s, SINEW_ELAUNCH);
     }
     size_t cap = s->out_cap ? s->out_cap : 512;
@@ -154,7 +155,7 @@ int stream_sleep(const struct world *world, int fd, uint32_t events, int64_t unt
     struct epoll_event event = { .events = events };
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0) return SINEW_EIO;
-    int rc = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? SINEW_EIO : 0;
+    int rc = fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? SINEW_EIO : 0;
     if (rc == 0) world->sleep(world->arg, epoll_fd, until);
     close(epoll_fd);
     return rc;
@@ -166,7 +167,8 @@ int stream_await(struct stream *s, int64_t until, struct frame *frame, const uin
         int rc = launch_stream_receive(s, frame, payload);
         if (rc > 0) return frame->kind;
         if (rc < 0) return rc;
-        if (world_now(s->world) >= until) return why_set(&s->why, SINEW_ETIMEDOUT, "no answer in time");
+        if (world_now(s->world) >= until)
+            return why_set(&s->why, SINEW_ETIMEDOUT, "no answer in time");
         rc = stream_sleep(s->world, s->fd, EPOLLIN, until);
         if (rc < 0) return why_set(&s->why, rc, "cannot wait: %s", strerror(errno));
     }

@@ -207,6 +207,94 @@ static void every_message_has_two_ends(void **state)
         }
 }
 
+/* --------------------------------------------------------------------------------------- rank order */
+
+/* A value is the range of ranks that went into it; only neighbours combine, the left one left. */
+struct range {
+    uint32_t low, high;
+};
+
+struct order_rank {
+    struct schedule *s;
+    struct cursor cursor;
+    struct step step;
+    bool waits, ended;
+    struct range in, out, tmp;
+};
+
+static struct range *range_of(struct order_rank *r, enum op_field field)
+{
+    enum op_buffer buffer = op_buffer(r->step.op, field);
+    return buffer == BUFFER_IN ? &r->in : buffer == BUFFER_OUT ? &r->out : &r->tmp;
+}
+
+/* What each rank has sent to each other, by ordinal (a pair exchanges two at most, one each way in each). */
+static struct range order_sent[RANKS][RANKS][2];
+static bool order_is_sent[RANKS][RANKS][2];
+
+static bool order_step(struct order_rank *r)
+{
+    if (!r->waits && !cursor_next(r->s, &r->cursor, &r->step)) return !(r->ended = true);
+    const struct op *op = r->step.op;
+    uint32_t me = r->s->rank, peer = r->step.at[FIELD_PEER];
+    if (op_kind(op) == OP_COPY) *range_of(r, FIELD_D) = *range_of(r, FIELD_A);
+    if (op_kind(op) == OP_SEND) {
+        assert_in_range(r->step.at[FIELD_D], 0, 1);
+        order_sent[me][peer][r->step.at[FIELD_D]] = *range_of(r, FIELD_A);
+        order_is_sent[me][peer][r->step.at[FIELD_D]] = true;
+    }
+    if (!op_receives(op)) return true;
+    assert_in_range(r->step.at[FIELD_A], 0, 1);
+    r->waits = !order_is_sent[peer][me][r->step.at[FIELD_A]];
+    if (r->waits) return false;
+    struct range arrived = order_sent[peer][me][r->step.at[FIELD_A]], *d = range_of(r, FIELD_D);
+    if (op_kind(op) == OP_RECV) {
+        *d = arrived;
+        return true;
+    }
+    struct range mine = *range_of(r, FIELD_B);
+    bool arrived_left = op_flags(op) & OP_A_LEFT;
+    struct range left = arrived_left ? arrived : mine, right = arrived_left ? mine : arrived;
+    assert_int_equal(left.high + 1, right.low);
+    *d = (struct range){ left.low, right.high };
+    return true;
+}
+
+static void order_run(const struct algorithm *a, uint32_t size, uint32_t root)
+{
+    static struct order_rank ranks[RANKS];
+    memset(order_is_sent, 0, sizeof(order_is_sent));
+    for (uint32_t r = 0; r < size; r++)
+        ranks[r] = (struct order_rank){ .s = schedule_for(a, size, r, root, false), .in = { r, r } };
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (uint32_t r = 0; r < size; r++)
+            while (order_step(&ranks[r])) moved = true;
+    }
+    for (uint32_t r = 0; r < size; r++) {
+        assert_true(ranks[r].ended);
+        if (r == root || a->collective == COLLECTIVE_ALLREDUCE) {
+            assert_int_equal(ranks[r].out.low, 0);
+            assert_int_equal(ranks[r].out.high, size - 1);
+        }
+        free(ranks[r].s);
+    }
+}
+
+/* Where the vector is not cut into blocks, operands combine in rank order whatever the root and size: it
+ * would do for operators that do not commute. */
+static void reductions_keep_rank_order(void **state)
+{
+    (void)state;
+    const struct algorithm *reduce = &algorithms[algorithm_find(COLLECTIVE_REDUCE, "binomial")];
+    const struct algorithm *allreduce =
+        &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling")];
+    for (uint32_t size = 1; size <= RANKS; size++) {
+        order_run(allreduce, size, 0);
+        for (uint32_t root = 0; root < size; root++) order_run(reduce, size, root);
+    }
+}
+
 /* A schedule of 131,072 ranks, or of 2^31 - 1, is a page, whoever asks. */
 static void schedules_are_small(void **state)
 {
@@ -266,6 +354,7 @@ int main(void)
         cmocka_unit_test(doubling_pairs_up_contiguous_ranges),
         cmocka_unit_test(ring_sides_are_inverse),
         cmocka_unit_test(every_message_has_two_ends),
+        cmocka_unit_test(reductions_keep_rank_order),
         cmocka_unit_test(schedules_are_small),
         cmocka_unit_test(dependencies_are_derived),
     };
