@@ -344,6 +344,34 @@ static void continue_tells_the_others(void **state)
     drop(&j);
 }
 
+static void grandchildren_do_not_join_by_mistake(void **state)
+{
+    struct job j;
+    (void)state;
+    start(&j, "-n 2 RANK fence spawn");
+    finish(&j);
+    assert_status(&j, 0);
+    assert_int_equal(count(j.err.text, "Only one process per rank takes part"), 2);
+    drop(&j);
+}
+
+static void ranks_share_a_secret_that_jobs_do_not(void **state)
+{
+    struct job a, b;
+    char secret[2 * 32 + 1];
+    (void)state;
+    start(&a, "-n 3 RANK fence secret");
+    start(&b, "-n 3 RANK fence secret");
+    finish(&a);
+    finish(&b);
+    snprintf(secret, sizeof(secret), "%s", a.out.text);
+    assert_int_equal(count(a.out.text, secret), 3);
+    assert_int_equal(count(a.out.text, " 1 3\n"), 3);
+    assert_int_equal(count(b.out.text, secret), 0);
+    drop(&a);
+    drop(&b);
+}
+
 /* A forked child that lets go neither leaves for its parent nor makes it deaf. */
 static void forked_children_are_not_the_rank(void **state)
 {
@@ -735,6 +763,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(missing_program),
         cmocka_unit_test(timeout_names_those_that_run),
         cmocka_unit_test(continue_tells_the_others),
+        cmocka_unit_test(grandchildren_do_not_join_by_mistake),
+        cmocka_unit_test(ranks_share_a_secret_that_jobs_do_not),
         cmocka_unit_test(forked_children_are_not_the_rank),
         cmocka_unit_test(abandoning_is_dying),
         cmocka_unit_test(abort_ends_everyone),
