@@ -21,8 +21,8 @@ static void guest_free(struct guest *g)
     }
     if (g->peer) {
         if (g->proven) {
-            node_unwatch(h->node, g->peer->stream.fd);
-            stream_close(&g->peer->stream);
+            node_unwatch(h->node, g->peer->channel.fd);
+            channel_close(&g->peer->channel);
         }
         world_release(h->world, g->peer, sizeof(*g->peer));
     }
@@ -65,7 +65,7 @@ static void guest_prove(struct guest *g)
         return;
     }
     g->proven = true;
-    stream_init(&g->peer->stream, g->hub->world, g->fd, LAUNCH_OUT_LIMIT);
+    channel_init(&g->peer->channel, g->hub->world, g->fd, LAUNCH_OUT_LIMIT);
     g->fd = -1;
 }
 
@@ -101,7 +101,7 @@ static void guest_accept(struct guest *g, const struct join *join)
     h->members++;
     peer->first = join->first;
     peer->count = join->count;
-    stream_send(&peer->stream, LAUNCH_WELCOME, payload, welcome_encode(&welcome, payload));
+    channel_send(&peer->channel, LAUNCH_WELCOME, payload, welcome_encode(&welcome, payload));
     g->peer = NULL;
     guest_free(g);
     node_attach(h->node, peer);
@@ -109,12 +109,12 @@ static void guest_accept(struct guest *g, const struct join *join)
 
 static void guest_join(struct guest *g)
 {
-    struct stream *s = &g->peer->stream;
+    struct channel *s = &g->peer->channel;
     struct frame frame;
     const uint8_t *payload;
     struct join join;
     struct why why = { "" };
-    int rc = launch_stream_receive(s, &frame, &payload);
+    int rc = channel_receive(s, &frame, &payload);
     if (rc == 0) return;
     if (rc < 0) {
         guest_refuse(g, "it went away without joining");
@@ -127,7 +127,7 @@ static void guest_join(struct guest *g)
         guest_accept(g, &join);
         return;
     }
-    stream_send(s, LAUNCH_REFUSE, why.text, strlen(why.text));
+    channel_send(s, LAUNCH_REFUSE, why.text, strlen(why.text));
     guest_refuse(g, why.text);
 }
 
@@ -185,8 +185,8 @@ static void hub_ready(struct watch *w)
         close(fd);
         return;
     }
-    address_tune(fd);
-    launch_address_text((struct sockaddr *)&from, len, g->from);
+    meeting_tune(fd);
+    meeting_text((struct sockaddr *)&from, len, g->from);
     list_append(&h->guests, &g->entry);
     h->guest_count++;
     if (node_watch(h->node, fd, EPOLLIN, &g->watch) < 0) guest_free(g);
@@ -200,7 +200,7 @@ static int hub_listen(struct hub *h, const char *address, const uint8_t *secret)
     if (!h->taken) return why_set(&h->why, SINEW_ENOMEM, "no memory for %d ranks", h->node->size);
     if (h->world->random(h->world->arg, &h->epoch, sizeof(h->epoch)) < 0)
         return why_set(&h->why, SINEW_EIO, "no random bytes for the epoch");
-    h->fd = address_listen(address, &h->why);
+    h->fd = meeting_listen(address, &h->why);
     return h->fd < 0 ? h->fd : node_watch(h->node, h->fd, EPOLLIN, &h->watch);
 }
 
@@ -222,19 +222,19 @@ int hub_open(struct hub *h, struct node *node, const char *address, const uint8_
     return 0;
 }
 
-void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX])
+void hub_address(const struct hub *h, char text[MEETING_TEXT_MAX])
 {
     struct sockaddr_storage at;
     socklen_t len = sizeof(at);
     getsockname(h->fd, (struct sockaddr *)&at, &len);
-    launch_address_text((struct sockaddr *)&at, len, text);
+    meeting_text((struct sockaddr *)&at, len, text);
 }
 
 /* --- members ---------------------------------------------------------------------------------- */
 
 static void member_drop(struct hub *h, struct node_peer *peer)
 {
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
     world_release(h->world, peer, sizeof(*peer));
     h->members--;
 }
@@ -259,7 +259,7 @@ static bool hub_flushed(struct hub *h)
 {
     for (struct list *e = h->node->peers.next; e != &h->node->peers; e = e->next) {
         struct node_peer *peer = LIST_OWNER(e, struct node_peer, entry);
-        if (is_member(peer) && stream_waits(&peer->stream)) return false;
+        if (is_member(peer) && channel_waits(&peer->channel)) return false;
     }
     return true;
 }

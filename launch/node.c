@@ -54,16 +54,16 @@ void node_unwatch(struct node *n, int fd)
 /* Ask for EPOLLOUT exactly as long as bytes wait. */
 static void peer_adjust(struct node_peer *peer)
 {
-    bool wants_out = stream_waits(&peer->stream);
+    bool wants_out = channel_waits(&peer->channel);
     if (wants_out == peer->wants_out) return;
     peer->wants_out = wants_out;
-    node_watch(peer->node, peer->stream.fd, EPOLLIN | (wants_out ? (uint32_t)EPOLLOUT : 0),
+    node_watch(peer->node, peer->channel.fd, EPOLLIN | (wants_out ? (uint32_t)EPOLLOUT : 0),
                &peer->watch);
 }
 
 int node_tell(struct node_peer *peer, int kind, const void *payload, size_t len)
 {
-    int rc = stream_send(&peer->stream, kind, payload, len);
+    int rc = channel_send(&peer->channel, kind, payload, len);
     peer_adjust(peer);
     return rc;
 }
@@ -214,7 +214,7 @@ void node_attach(struct node *n, struct node_peer *peer)
     peer->watch.ready = peer_ready;
     peer->wants_out = false;
     list_append(&n->peers, &peer->entry);
-    node_watch(n, peer->stream.fd, EPOLLIN, &peer->watch);
+    node_watch(n, peer->channel.fd, EPOLLIN, &peer->watch);
     for (int rank = 0; rank < n->size; rank++) {
         struct news news;
         int flags = n->ranks[rank].flags;
@@ -236,13 +236,13 @@ void node_attach(struct node *n, struct node_peer *peer)
         node_tell(peer, news.kind, news.payload, news.len);
     }
     /* Frames that came with the welcome will not make the socket readable again. */
-    if (stream_buffered(&peer->stream)) peer_ready(&peer->watch);
+    if (channel_buffered(&peer->channel)) peer_ready(&peer->watch);
 }
 
 void node_detach(struct node_peer *peer)
 {
     list_remove(&peer->entry);
-    if (peer->stream.fd >= 0) node_unwatch(peer->node, peer->stream.fd);
+    if (peer->channel.fd >= 0) node_unwatch(peer->node, peer->channel.fd);
 }
 
 /* --- news in ---------------------------------------------------------------------------------- */
@@ -255,8 +255,8 @@ static bool speaks_for(const struct node_peer *peer, int rank)
 
 static int bad_news(struct node_peer *peer, const char *what, int rank)
 {
-    return why_set(&peer->stream.why, SINEW_EPROTO, "a %s of rank %d that is not its to tell", what,
-                   rank);
+    return why_set(&peer->channel.why, SINEW_EPROTO, "a %s of rank %d that is not its to tell",
+                   what, rank);
 }
 
 static int hear_record(struct node_peer *peer, struct wire_reader *in)
@@ -312,7 +312,7 @@ static int hear_abort(struct node_peer *peer, struct wire_reader *in)
     char text[LAUNCH_TEXT_MAX];
     int status = (int32_t)wire_take32(in);
     if (in->bad || in->left >= sizeof(text))
-        return why_set(&peer->stream.why, SINEW_EPROTO, "a malformed abort");
+        return why_set(&peer->channel.why, SINEW_EPROTO, "a malformed abort");
     memcpy(text, in->at, in->left);
     text[in->left] = '\0';
     if (n->aborted) return 0;
@@ -336,7 +336,7 @@ static int hear(struct node_peer *peer, const struct frame *frame, const uint8_t
     case LAUNCH_ABORT:
         return hear_abort(peer, &in);
     default:
-        return why_set(&peer->stream.why, SINEW_EPROTO,
+        return why_set(&peer->channel.why, SINEW_EPROTO,
                        "a frame of kind %u, which has no meaning here", frame->kind);
     }
 }
@@ -344,7 +344,7 @@ static int hear(struct node_peer *peer, const struct frame *frame, const uint8_t
 static void peer_lost(struct node_peer *peer)
 {
     node_detach(peer);
-    peer->stream.ended = true;
+    peer->channel.ended = true;
     if (peer->node->events->lost) peer->node->events->lost(peer->node->arg, peer);
 }
 
@@ -357,10 +357,10 @@ static void peer_ready(struct watch *w)
     struct frame frame;
     const uint8_t *payload;
     int rc = 1;
-    stream_flush(&peer->stream);
+    channel_flush(&peer->channel);
     peer_adjust(peer);
-    for (int i = 0; rc > 0 && (i < FRAMES_PER_TURN || stream_buffered(&peer->stream)); i++) {
-        rc = launch_stream_receive(&peer->stream, &frame, &payload);
+    for (int i = 0; rc > 0 && (i < FRAMES_PER_TURN || channel_buffered(&peer->channel)); i++) {
+        rc = channel_receive(&peer->channel, &frame, &payload);
         if (rc > 0 && hear(peer, &frame, payload) < 0) rc = SINEW_EPROTO;
     }
     if (rc < 0) peer_lost(peer);

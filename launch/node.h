@@ -16,7 +16,7 @@
 
 #include "base/list.h"
 #include "launch/protocol.h"
-#include "launch/stream.h"
+#include "launch/channel.h"
 
 /* Something on the node's epoll descriptor. ready() may free the watch. */
 struct watch {
@@ -41,7 +41,7 @@ struct node_peer {
     struct watch watch;
     struct list entry;
     struct node *node;
-    struct stream stream;
+    struct channel channel;
     bool upstream, wants_out;
     int first, count; /* ranks it speaks for; upstream: those it does not */
     void *owner;
@@ -52,7 +52,7 @@ struct node_events {
     void (*left)(void *arg, int rank);
     void (*exited)(void *arg, const struct launch_exit *how);
     void (*aborted)(void *arg, int status, const char *text);
-    /* The connection is gone: peer->stream says how. The peer is the owner's again. */
+    /* The connection is gone: peer->channel says how. The peer is the owner's again. */
     void (*lost)(void *arg, struct node_peer *peer);
 };
 
@@ -78,9 +78,10 @@ int node_init(struct node *n, const struct world *world, int size, const struct 
 /* Peers must have been taken or lost. */
 void node_fini(struct node *n);
 
-/* A connected neighbour: hears all that is known, then all news. The stream is in peer->stream. */
+/* A connected neighbour: hears all that is known, then all news. The channel is in peer->channel.
+ */
 void node_attach(struct node *n, struct node_peer *peer);
-/* Take a neighbour out: no more news to it or from it. The stream is left open. */
+/* Take a neighbour out: no more news to it or from it. The channel is left open. */
 void node_detach(struct node_peer *peer);
 /* As long as bytes wait for it, the node looks after the peer's output. */
 int node_tell(struct node_peer *peer, int kind, const void *payload, size_t len);

@@ -8,13 +8,13 @@
  */
 #include <string.h>
 
-#include "launch/address.h"
+#include "launch/meeting.h"
 #include "launch/member.h"
 #include "launch/providers.h"
 
 static int serve(struct member *m, const char *address, struct why *why)
 {
-    int rc = address_check(address, why);
+    int rc = meeting_check(address, why);
     if (rc < 0) return rc;
     rc = hub_open(&m->hub, &m->node, address, m->base.secret, 0, 1);
     if (rc < 0) return why_set(why, rc, "%s", m->hub.why.text);
@@ -26,10 +26,10 @@ static int serve(struct member *m, const char *address, struct why *why)
 
 static int join(struct member *m, const char *address, int64_t until, struct why *why)
 {
-    struct stream s;
+    struct channel s;
     struct welcome welcome;
     struct join me = { m->base.rank, 1, m->base.size };
-    int rc = address_join(m->base.world, address, m->base.secret, &me, until, &s, &welcome, why);
+    int rc = meeting_join(m->base.world, address, m->base.secret, &me, until, &s, &welcome, why);
     if (rc < 0) return rc;
     m->ends = welcome.ends;
     member_attach(m, &s);

@@ -236,15 +236,15 @@ static bool is_stream(int fd)
     return domain == AF_UNIX && type == SOCK_STREAM;
 }
 
-static void refuse(struct run *run, const struct child *c, struct stream *s)
+static void refuse(struct run *run, const struct child *c, struct channel *s)
 {
     char text[160];
     int len = snprintf(text, sizeof(text),
                        "rank %d has been taken by pid %d, which %s: one process per rank, once",
                        c->rank, (int)c->joined_pid, c->left ? "has left again" : "is in the job");
     (void)run;
-    stream_send(s, LAUNCH_REFUSE, text, (size_t)len);
-    stream_close(s);
+    channel_send(s, LAUNCH_REFUSE, text, (size_t)len);
+    channel_close(s);
 }
 
 static void welcome(struct run *run, struct child *c)
@@ -254,7 +254,7 @@ static void welcome(struct run *run, struct child *c)
     };
     uint8_t payload[LAUNCH_PAYLOAD_MAX];
     memcpy(w.secret, run->secret, sizeof(w.secret));
-    stream_send(&c->peer.stream, LAUNCH_WELCOME, payload, welcome_encode(&w, payload));
+    channel_send(&c->peer.channel, LAUNCH_WELCOME, payload, welcome_encode(&w, payload));
     explicit_bzero(payload, sizeof(payload));
     explicit_bzero(&w, sizeof(w));
 }
@@ -275,14 +275,14 @@ void child_knocked(struct run *run, struct child *c)
         return;
     }
     if (c->joined) {
-        struct stream s;
-        stream_init(&s, run->world, fd, LAUNCH_OUT_LIMIT);
+        struct channel s;
+        channel_init(&s, run->world, fd, LAUNCH_OUT_LIMIT);
         refuse(run, c, &s);
         return;
     }
     c->joined = true;
     c->joined_pid = who.pid;
-    stream_init(&c->peer.stream, run->world, fd, LAUNCH_OUT_LIMIT);
+    channel_init(&c->peer.channel, run->world, fd, LAUNCH_OUT_LIMIT);
     c->peer.first = c->rank;
     c->peer.count = 1;
     c->peer.owner = c;

@@ -116,7 +116,7 @@ static void on_lost(void *arg, struct node_peer *peer)
         run_rendezvous_lost(run, peer);
         return;
     }
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
     if (!c->left && !c->ended) c->orphaned_ns = world_now(run->world);
 }
 
@@ -441,9 +441,9 @@ static void run_end(struct run *run, struct questions *q)
     run_rendezvous_close(run);
     for (int i = 0; i < run->options.ranks; i++) {
         struct child *c = &run->children[i];
-        if (c->peer.node && c->peer.stream.fd >= 0) {
+        if (c->peer.node && c->peer.channel.fd >= 0) {
             node_detach(&c->peer);
-            stream_close(&c->peer.stream);
+            channel_close(&c->peer.channel);
         }
         if (c->door >= 0) close(c->door);
     }

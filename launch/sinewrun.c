@@ -66,8 +66,8 @@ static int door_knock(int door, int mine, struct why *why)
                    strerror(errno));
 }
 
-/* Through the door to a stream of our own. */
-static int door_enter(const struct world *world, int door, struct stream *s, struct why *why)
+/* Through the door to a channel of our own. */
+static int door_enter(const struct world *world, int door, struct channel *s, struct why *why)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -78,14 +78,14 @@ static int door_enter(const struct world *world, int door, struct stream *s, str
         close(pair[0]);
         return rc;
     }
-    stream_init(s, world, pair[0], LAUNCH_OUT_LIMIT);
+    channel_init(s, world, pair[0], LAUNCH_OUT_LIMIT);
     return 0;
 }
 
 int sinewrun_open(const struct world *world, const char *door_text, int64_t until,
                   struct launch **out, struct why *why)
 {
-    struct stream s;
+    struct channel s;
     struct welcome welcome;
     int door = -1;
     int rc = door_find(door_text, &door, why);
@@ -94,13 +94,13 @@ int sinewrun_open(const struct world *world, const char *door_text, int64_t unti
     if (rc < 0) return rc;
     rc = welcome_await(&s, until, &welcome, why);
     if (rc < 0) {
-        stream_close(&s);
+        channel_close(&s);
         return why_wrap(why, rc, "joining sinewrun's job");
     }
     fcntl(door, F_SETFD, FD_CLOEXEC);
     struct member *m = member_new(world, welcome.rank, welcome.size, why);
     if (!m) {
-        stream_close(&s);
+        channel_close(&s);
         return SINEW_ENOMEM;
     }
     m->base.ranks_here = welcome.here;

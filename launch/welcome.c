@@ -57,11 +57,11 @@ int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struc
     return 0;
 }
 
-int welcome_await(struct stream *s, int64_t until, struct welcome *welcome, struct why *why)
+int welcome_await(struct channel *s, int64_t until, struct welcome *welcome, struct why *why)
 {
     struct frame frame;
     const uint8_t *payload;
-    int rc = stream_await(s, until, &frame, &payload);
+    int rc = channel_await(s, until, &frame, &payload);
     if (rc < 0) return why_set(why, rc, "%s", s->why.text);
     switch (frame.kind) {
     case LAUNCH_WELCOME:

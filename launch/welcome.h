@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "launch/protocol.h"
-#include "launch/stream.h"
+#include "launch/channel.h"
 
 struct join {
     int first, count, size;
@@ -30,6 +30,6 @@ int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struc
 
 /* Wait for the answer to a JOIN, or to a knock at the door. A refusal is SINEW_ELAUNCH with its
  * text. */
-int welcome_await(struct stream *s, int64_t until, struct welcome *welcome, struct why *why);
+int welcome_await(struct channel *s, int64_t until, struct welcome *welcome, struct why *why);
 
 #endif

@@ -12,6 +12,8 @@
  *   abort STATUS     end the job
  *   abandon          let go without a goodbye, and wait to be killed
  *   leave            close
+ *   secret           prints it, and how many ranks are on this host
+ *   spawn            runs this program again, as a grandchild of sinewrun that wants to join
  *   forked           a forked child closes its copy, which must not be noticed
  *   exit STATUS      at once, without leaving
  *   signal NUMBER    to itself
@@ -101,6 +103,25 @@ static int do_await(struct launch *l)
     return 0;
 }
 
+static void do_secret(const struct launch *l)
+{
+    for (int i = 0; i < LAUNCH_SECRET_LEN; i++) printf("%02x", l->secret[i]);
+    printf(" %d %d\n", l->has_secret, l->ranks_here);
+    fflush(stdout);
+}
+
+/* 0 when the other process could not join. */
+static int do_spawn(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "launch-rank", "fence", (char *)NULL);
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) != child || status == 0;
+}
+
 static int do_forked(struct launch *l)
 {
     int status;
@@ -132,6 +153,8 @@ static int do_verb(struct launch **l, int64_t until, char **argv)
     const char *verb = argv[0];
     if (strcmp(verb, "fence") == 0) return do_fence(*l, until);
     if (strcmp(verb, "await") == 0) return do_await(*l);
+    if (strcmp(verb, "secret") == 0) do_secret(*l);
+    if (strcmp(verb, "spawn") == 0) return do_spawn();
     if (strcmp(verb, "forked") == 0) return do_forked(*l);
     if (strcmp(verb, "ready") == 0) return do_ready(argv[1]);
     if (strcmp(verb, "say") == 0)

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#include "launch/address.h"
+#include "launch/meeting.h"
 #include "launch/launch.h"
 #include "launch/providers.h"
 #include "tests/seed.h"
