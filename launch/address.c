@@ -19,7 +19,7 @@ enum { SECRET_FILE_MAX = 4096, BACKLOG = 128 };
 #define BACKOFF_LEAST_NS 10000000LL
 #define BACKOFF_MOST_NS 500000000LL
 
-/* --- names --------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* The whole of it digits, up to 65535: resolvers are more generous. */
 static bool is_port(const char *text)
@@ -44,28 +44,29 @@ static int address_split(const char *address, char *host, size_t cap, const char
             return 0;
         }
     }
-    return why_set(why, SINEW_EINVAL,
-                   "the rendezvous address is \"%.80s\", expected host:port, IPv6 as [address]:port",
-                   address);
+    return why_set(
+        why, SINEW_EINVAL,
+        "the rendezvous address is \"%.80s\", expected host:port, IPv6 as [address]:port", address);
 }
 
 int address_check(const char *address, struct why *why)
 {
     char host[256];
-    const char *port;
+    const char *port = "";
     int rc = address_split(address, host, sizeof(host), &port, why);
     if (rc < 0 || atoi(port) > 0) return rc;
-    return why_set(why, SINEW_EINVAL,
-                   "the rendezvous address is \"%.80s\": nobody can connect to port 0 (only the sinewrun "
-                   "with rank 0 may have it, and prints the port it got)",
-                   address);
+    return why_set(
+        why, SINEW_EINVAL,
+        "the rendezvous address is \"%.80s\": nobody can connect to port 0 (only the sinewrun "
+        "with rank 0 may have it, and prints the port it got)",
+        address);
 }
 
 /* 0, > 0: the resolver may know later, or SINEW_EINVAL. */
 static int address_resolve(const char *address, int flags, struct addrinfo **list, struct why *why)
 {
     char host[256];
-    const char *port;
+    const char *port = "";
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV };
     int rc = address_split(address, host, sizeof(host), &port, why);
     if (rc < 0) return rc;
@@ -78,14 +79,15 @@ static int address_resolve(const char *address, int flags, struct addrinfo **lis
 void launch_address_text(const struct sockaddr *at, socklen_t len, char text[ADDRESS_TEXT_MAX])
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getnameinfo(at, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
+    if (getnameinfo(at, len, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV))
         snprintf(text, ADDRESS_TEXT_MAX, "an unknown address");
     else
         snprintf(text, ADDRESS_TEXT_MAX, at->sa_family == AF_INET6 ? "[%.60s]:%.8s" : "%.60s:%.8s",
                  host, port);
 }
 
-/* --- sockets ------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static int listen_one(const struct addrinfo *a)
 {
@@ -109,13 +111,14 @@ int address_listen(const char *address, struct why *why)
     for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) fd = listen_one(a);
     freeaddrinfo(list);
     if (fd >= 0) return fd;
-    return why_set(why, SINEW_EIO,
-                   "cannot listen at %s: %s (it must be an address of the host that has rank 0, and free)",
-                   address, strerror(errno));
+    return why_set(
+        why, SINEW_EIO,
+        "cannot listen at %s: %s (it must be an address of the host that has rank 0, and free)",
+        address, strerror(errno));
 }
 
-/* Keep-alives find a host that is gone within half a minute; a launcher that is only stopped still has a
- * kernel that answers. */
+/* Keep-alives find a host that is gone within half a minute; a launcher that is only stopped still
+ * has a kernel that answers. */
 void address_tune(int fd)
 {
     int one = 1, idle_s = 5, interval_s = 2, count = 10, unacknowledged_ms = 30000;
@@ -167,16 +170,18 @@ static int connect_any(const struct world *world, const char *address, int64_t u
     return SINEW_PENDING;
 }
 
-/* --- the secret ---------------------------------------------------------------------------------- */
+/* --- the secret ------------------------------------------------------------------------------- */
 
 static int secret_check(const char *file, const struct stat *is, struct why *why)
 {
-    if (!S_ISREG(is->st_mode)) return why_set(why, SINEW_EINVAL, "secret file %s: not a regular file", file);
+    if (!S_ISREG(is->st_mode))
+        return why_set(why, SINEW_EINVAL, "secret file %s: not a regular file", file);
     if (is->st_mode & 077)
-        return why_set(why, SINEW_EAUTH,
-                       "secret file %s: mode %03o lets others at it; make a new one: (umask 077; head -c 32 "
-                       "/dev/urandom > %s)",
-                       file, (unsigned)is->st_mode & 0777, file);
+        return why_set(
+            why, SINEW_EAUTH,
+            "secret file %s: mode %03o lets others at it; make a new one: (umask 077; head -c 32 "
+            "/dev/urandom > %s)",
+            file, (unsigned)is->st_mode & 0777, file);
     if (is->st_uid != geteuid() && is->st_uid != 0)
         return why_set(why, SINEW_EAUTH, "secret file %s: belongs to user %u, not to you", file,
                        (unsigned)is->st_uid);
@@ -193,18 +198,19 @@ int secret_load(const char *file, uint8_t secret[LAUNCH_SECRET_LEN], struct why 
     struct stat is;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return why_set(why, SINEW_EINVAL, "secret file %s: %s", file, strerror(errno));
-    int rc = fstat(fd, &is) < 0 ? why_set(why, SINEW_EIO, "secret file %s: %s", file, strerror(errno))
-                                : secret_check(file, &is, why);
+    int rc = fstat(fd, &is) < 0
+                 ? why_set(why, SINEW_EIO, "secret file %s: %s", file, strerror(errno))
+                 : secret_check(file, &is, why);
     if (rc == 0 && read(fd, bytes, (size_t)is.st_size) != (ssize_t)is.st_size)
         rc = why_set(why, SINEW_EIO, "secret file %s: cannot be read whole", file);
     close(fd);
-    /* Hashed, so that every byte counts: a file of 64 hexadecimal digits is as good as 32 raw bytes. */
+    /* Hashed, so that every byte counts: 64 hexadecimal digits are as good as 32 raw bytes. */
     if (rc == 0) rc = handshake_hmac(label, bytes, (size_t)is.st_size, secret, why);
     explicit_bzero(bytes, sizeof(bytes));
     return rc;
 }
 
-/* --- joining ------------------------------------------------------------------------------------- */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 static int send_all(const struct world *world, int fd, struct handshake *h, int64_t until)
 {
@@ -222,8 +228,9 @@ static int send_all(const struct world *world, int fd, struct handshake *h, int6
     return 0;
 }
 
-/* 0: proven. > 0: the connection broke (a hub that is starting or ending): try again. < 0: refused. */
-static int prove(const struct world *world, int fd, struct handshake *h, int64_t until, struct why *why)
+/* 0: proven. > 0: the connection broke (a hub that starts or ends): try again. < 0: refused. */
+static int prove(const struct world *world, int fd, struct handshake *h, int64_t until,
+                 struct why *why)
 {
     for (;;) {
         uint8_t bytes[HANDSHAKE_BUFFER];
@@ -243,11 +250,13 @@ static int prove(const struct world *world, int fd, struct handshake *h, int64_t
     return SINEW_PENDING;
 }
 
-static int join_over(const struct world *world, int fd, const uint8_t *secret, const struct join *join,
-                     int64_t until, struct stream *s, struct welcome *welcome, struct why *why)
+static int join_over(const struct world *world, int fd, const uint8_t *secret,
+                     const struct join *join, int64_t until, struct stream *s,
+                     struct welcome *welcome, struct why *why)
 {
     struct handshake h;
-    struct handshake_identity me = { .rank = join->first, .size = join->size,
+    struct handshake_identity me = { .rank = join->first,
+                                     .size = join->size,
                                      .purpose = HANDSHAKE_LAUNCH };
     uint8_t payload[LAUNCH_JOIN_LEN];
     int rc = world->random(world->arg, &me.epoch, sizeof(me.epoch));
@@ -282,7 +291,8 @@ int address_join(const struct world *world, const char *address, const uint8_t *
         if (rc == 0) return 0;
         int64_t now = world_now(world);
         if (now >= until)
-            return why_wrap(why, SINEW_ETIMEDOUT, "rank 0 did not answer at the rendezvous in time");
+            return why_wrap(why, SINEW_ETIMEDOUT,
+                            "rank 0 did not answer at the rendezvous in time");
         stream_sleep(world, -1, 0, now + backoff < until ? now + backoff : until);
         backoff = backoff * 2 < BACKOFF_MOST_NS ? backoff * 2 : BACKOFF_MOST_NS;
     }

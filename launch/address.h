@@ -2,7 +2,8 @@
 #ifndef LAUNCH_ADDRESS_H
 #define LAUNCH_ADDRESS_H
 /*
- * address.h - "host:port", "[v6]:port": listening there, connecting to it, and the secret that guards it
+ * address.h - "host:port", "[v6]:port": listening there, connecting to it, and the secret that
+ * guards it
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- guests -------------------------------------------------------------------------------------- */
+/* --- guests ----------------------------------------------------------------------------------- */
 
 static void guest_free(struct guest *g)
 {
@@ -37,7 +37,8 @@ static void guest_refuse(struct guest *g, const char *why)
     guest_free(g);
 }
 
-/* A few hundred bytes into an empty socket buffer: what does not fit at once is a peer that plays games. */
+/* A few hundred bytes into an empty socket buffer: what does not fit at once is a peer that plays
+ * games. */
 static void guest_send(struct guest *g)
 {
     const void *bytes;
@@ -79,7 +80,8 @@ static int join_check(const struct guest *g, const struct join *join, struct why
                        g->handshake.peer.rank, join->first);
     for (int rank = join->first; rank < join->first + join->count; rank++)
         if (h->taken[rank])
-            return why_set(why, SINEW_EINVAL, "rank %d is taken: two shares of the job overlap", rank);
+            return why_set(why, SINEW_EINVAL, "rank %d is taken: two shares of the job overlap",
+                           rank);
     return 0;
 }
 
@@ -138,7 +140,7 @@ static void guest_ready(struct watch *w)
         guest_prove(g);
 }
 
-/* --- listening ----------------------------------------------------------------------------------- */
+/* --- listening -------------------------------------------------------------------------------- */
 
 /* Guests are in the order they came. */
 static bool hub_has_place(struct hub *h)
@@ -152,8 +154,9 @@ static bool hub_has_place(struct hub *h)
 
 static struct guest *guest_new(struct hub *h, int fd)
 {
-    struct handshake_identity me = { .rank = 0, .size = h->node->size, .epoch = h->epoch,
-                                     .purpose = HANDSHAKE_LAUNCH };
+    struct handshake_identity me = {
+        .rank = 0, .size = h->node->size, .epoch = h->epoch, .purpose = HANDSHAKE_LAUNCH
+    };
     struct guest *g = world_allocate(h->world, sizeof(*g));
     struct node_peer *peer = world_allocate(h->world, sizeof(*peer));
     if (g && peer &&
@@ -201,8 +204,8 @@ static int hub_listen(struct hub *h, const char *address, const uint8_t *secret)
     return h->fd < 0 ? h->fd : node_watch(h->node, h->fd, EPOLLIN, &h->watch);
 }
 
-int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret, int first,
-             int count)
+int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret,
+             int first, int count)
 {
     memset(h, 0, sizeof(*h));
     h->watch.ready = hub_ready;
@@ -227,7 +230,7 @@ void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX])
     launch_address_text((struct sockaddr *)&at, len, text);
 }
 
-/* --- members ------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 static void member_drop(struct hub *h, struct node_peer *peer)
 {
@@ -245,8 +248,12 @@ void hub_lost(struct hub *h, struct node_peer *peer)
     node_bury(h->node, first, count);
 }
 
-/* A neighbour of the node that the hub let in. The node of sinewrun has its own ranks as neighbours too. */
-static bool is_member(const struct node_peer *peer) { return !peer->owner && !peer->upstream; }
+/* A neighbour of the node that the hub let in. The node of sinewrun has its own ranks as neighbours
+ * too. */
+static bool is_member(const struct node_peer *peer)
+{
+    return !peer->owner && !peer->upstream;
+}
 
 static bool hub_flushed(struct hub *h)
 {

@@ -29,7 +29,9 @@ static void member_end(struct member *m)
     if (m->is_hub) hub_close(&m->hub);
     m->is_hub = false;
     if (m->attached) {
-        node_detach(&m->up);
+        /* A forked child shares the epoll descriptor: taking the socket out would take it out for
+         * both. */
+        if (getpid() == m->owner) node_detach(&m->up);
         stream_close(&m->up.stream);
     }
     m->attached = false;
@@ -56,8 +58,8 @@ static int member_get(struct launch *l, int rank, void *record)
 {
     const struct member *m = (const struct member *)l;
     if (rank < 0 || rank >= l->size || !(m->node.ranks[rank].flags & NODE_RECORD))
-        return why_set(&l->why, SINEW_EINVAL, "there is no record of rank %d (of %d) before the fence",
-                       rank, l->size);
+        return why_set(&l->why, SINEW_EINVAL,
+                       "there is no record of rank %d (of %d) before the fence", rank, l->size);
     memcpy(record, m->node.ranks[rank].record, m->node.ranks[rank].len);
     return m->node.ranks[rank].len;
 }
@@ -109,7 +111,10 @@ static void member_close(struct launch *l)
     member_free(m);
 }
 
-static void member_abandon(struct launch *l) { member_free((struct member *)l); }
+static void member_abandon(struct launch *l)
+{
+    member_free((struct member *)l);
+}
 
 static const struct launch_ops member_ops = {
     .name = "launcher",

@@ -44,9 +44,12 @@ int node_watch(struct node *n, int fd, uint32_t events, struct watch *w)
     return why_set(&n->why, SINEW_EIO, "epoll_ctl: %s", strerror(errno));
 }
 
-void node_unwatch(struct node *n, int fd) { epoll_ctl(n->fd, EPOLL_CTL_DEL, fd, NULL); }
+void node_unwatch(struct node *n, int fd)
+{
+    epoll_ctl(n->fd, EPOLL_CTL_DEL, fd, NULL);
+}
 
-/* --- news out ------------------------------------------------------------------------------------ */
+/* --- news out --------------------------------------------------------------------------------- */
 
 /* Ask for EPOLLOUT exactly as long as bytes wait. */
 static void peer_adjust(struct node_peer *peer)
@@ -122,7 +125,7 @@ static void pass(struct node *n, const struct node_peer *from, const struct news
     flood(n, from, news->kind, news->payload, news->len);
 }
 
-/* --- what is known ------------------------------------------------------------------------------- */
+/* --- what is known ---------------------------------------------------------------------------- */
 
 static void note_gone(struct node *n, struct node_rank *r)
 {
@@ -197,7 +200,8 @@ void node_abort(struct node *n, int status, const char *text)
 void node_bury(struct node *n, int first, int count)
 {
     for (int rank = first; rank < first + count; rank++) {
-        struct launch_exit lost = { .rank = rank, .flags = LAUNCH_DIED | LAUNCH_FAILED | LAUNCH_LOST };
+        struct launch_exit lost = { .rank = rank,
+                                    .flags = LAUNCH_DIED | LAUNCH_FAILED | LAUNCH_LOST };
         if (n->ranks[rank].flags & (NODE_LEFT | NODE_EXITED)) continue;
         node_exit(n, &lost);
         if (n->events->exited) n->events->exited(n->arg, &lost);
@@ -241,7 +245,7 @@ void node_detach(struct node_peer *peer)
     if (peer->stream.fd >= 0) node_unwatch(peer->node, peer->stream.fd);
 }
 
-/* --- news in ------------------------------------------------------------------------------------- */
+/* --- news in ---------------------------------------------------------------------------------- */
 
 static bool speaks_for(const struct node_peer *peer, int rank)
 {
@@ -323,13 +327,17 @@ static int hear(struct node_peer *peer, const struct frame *frame, const uint8_t
 {
     struct wire_reader in = wire_read(payload, frame->length);
     switch (frame->kind) {
-    case LAUNCH_RECORD: return hear_record(peer, &in);
-    case LAUNCH_LEFT: return hear_left(peer, &in);
-    case LAUNCH_EXIT: return hear_exit(peer, &in);
-    case LAUNCH_ABORT: return hear_abort(peer, &in);
+    case LAUNCH_RECORD:
+        return hear_record(peer, &in);
+    case LAUNCH_LEFT:
+        return hear_left(peer, &in);
+    case LAUNCH_EXIT:
+        return hear_exit(peer, &in);
+    case LAUNCH_ABORT:
+        return hear_abort(peer, &in);
     default:
-        return why_set(&peer->stream.why, SINEW_EPROTO, "a frame of kind %u, which has no meaning here",
-                       frame->kind);
+        return why_set(&peer->stream.why, SINEW_EPROTO,
+                       "a frame of kind %u, which has no meaning here", frame->kind);
     }
 }
 
@@ -370,7 +378,7 @@ int node_progress(struct node *n, int most)
     return done;
 }
 
-/* --- the fence ----------------------------------------------------------------------------------- */
+/* --- the fence -------------------------------------------------------------------------------- */
 
 static int fence_gone(struct node *n)
 {
@@ -383,8 +391,9 @@ static int fence_gone(struct node *n)
             return why_set(&n->why, SINEW_ELAUNCH, "%s before it had joined", text);
         }
         if (r->flags & NODE_LEFT)
-            return why_set(&n->why, SINEW_ELAUNCH, "rank %d gave up before it had joined: its own "
-                                                   "output says why",
+            return why_set(&n->why, SINEW_ELAUNCH,
+                           "rank %d gave up before it had joined: its own "
+                           "output says why",
                            rank);
     }
     return 0;
@@ -393,7 +402,8 @@ static int fence_gone(struct node *n)
 static int fence_state(struct node *n, int64_t until)
 {
     char missing[160];
-    if (n->aborted) return why_set(&n->why, SINEW_EABORTED, "the job was aborted: %s", n->abort_text);
+    if (n->aborted)
+        return why_set(&n->why, SINEW_EABORTED, "the job was aborted: %s", n->abort_text);
     if (n->records == n->size) return 0;
     if (n->gone_early > 0) return fence_gone(n);
     if (world_now(n->world) < until) return SINEW_PENDING;
@@ -418,7 +428,8 @@ void node_missing(const struct node *n, char *text, size_t cap)
     struct text t = text_into(text, cap);
     int listed = 0, end;
     for (int rank = 0; rank < n->size; rank = end + 1) {
-        for (end = rank; end < n->size && !(n->ranks[end].flags & NODE_RECORD); end++) {}
+        for (end = rank; end < n->size && !(n->ranks[end].flags & NODE_RECORD); end++) {
+        }
         if (end == rank) continue;
         if (listed++ == 8) {
             text_add(&t, " …");
@@ -441,7 +452,7 @@ void launch_exit_text(const struct launch_exit *how, char *text, size_t cap)
     else if (how->code || !(how->flags & LAUNCH_FAILED))
         text_add(&t, " exited with status %d", how->code);
     else
-        text_add(&t, " ended without having left the job");
+        text_add(&t, " ended without having left the job (sinew_close)");
 }
 
 int node_died(struct node *n)

@@ -4,12 +4,12 @@
 /*
  * node.h - one place in the tree that a job is to its launchers (protocol.h)
  *
- * A node knows of every rank what has been told, and passes news on to every neighbour but the one it
- * came from. A neighbour may speak for its own ranks only; the one upstream for all but those below. What
- * a neighbour says twice, or of ranks that are not its own, ends the connection to it.
+ * A node knows of every rank what has been told, and passes news on to every neighbour but the one
+ * it came from. A neighbour may speak for its own ranks only; the one upstream for all but those
+ * below. What a neighbour says twice, or of ranks that are not its own, ends the connection to it.
  *
- * fd is an epoll descriptor: readable when node_progress() has something to do. Strangers that the owner
- * lets knock (listeners, guests) hang on it too, as struct watch.
+ * fd is an epoll descriptor: readable when node_progress() has something to do. Strangers that the
+ * owner lets knock (listeners, guests) hang on it too, as struct watch.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +23,13 @@ struct watch {
     void (*ready)(struct watch *w);
 };
 
-enum node_rank_flags { NODE_RECORD = 1, NODE_LEFT = 2, NODE_EXITED = 4, NODE_DIED = 8, NODE_TOLD = 16 };
+enum node_rank_flags {
+    NODE_RECORD = 1,
+    NODE_LEFT = 2,
+    NODE_EXITED = 4,
+    NODE_DIED = 8,
+    NODE_TOLD = 16
+};
 
 struct node_rank {
     uint8_t flags, len;
@@ -55,8 +61,9 @@ struct node {
     const struct node_events *events;
     void *arg;
     int fd, size;
-    int records, gone_early; /* ranks whose record is known; ranks gone without one, or -1 none: see fence */
-    int died_untold;         /* NODE_DIED without NODE_TOLD */
+    int records;     /* ranks whose record is known */
+    int gone_early;  /* ranks that left or ended without one: the fence fails */
+    int died_untold; /* NODE_DIED without NODE_TOLD */
     struct node_rank *ranks;
     struct list peers;
     bool aborted;
@@ -92,8 +99,9 @@ void node_abort(struct node *n, int status, const char *text);
 /* Of first … first + count - 1, those that have not left or ended are lost. */
 void node_bury(struct node *n, int first, int count);
 
-/* All records are here (0), or until when; SINEW_ETIMEDOUT, SINEW_ELAUNCH, SINEW_EABORTED: node->why.
- * stop, if not NULL, is looked at too: true ends the wait with SINEW_ELAUNCH and leaves `why` to it. */
+/* Wait for all records: 0, or SINEW_ETIMEDOUT (missing ranks are named), SINEW_ELAUNCH (one is
+ * gone), SINEW_EABORTED, with node->why. *stop ends the wait too: SINEW_ELAUNCH, and why is the
+ * caller's. */
 int node_fence(struct node *n, int64_t until, const bool *stop);
 
 /* "1, 4-7 and 9": the ranks without a record. */

@@ -2,9 +2,9 @@
 /*
  * rendezvous.c - a process that was told where its job meets, and by no launcher of ours
  *
- * Rank 0 is the hub for as long as the fence takes; then nobody listens and nothing is connected, so nobody
- * says later that a rank died: the links find that. When the hub is a sinewrun (which has rank 0) the
- * connection stays, and failed and abort work.
+ * Rank 0 is the hub for as long as the fence takes; then nobody listens and nothing is connected,
+ * so nobody says later that a rank died: the links find that. When the hub is a sinewrun (which has
+ * rank 0) the connection stays, and failed and abort work.
  */
 #include <string.h>
 
@@ -42,7 +42,8 @@ int rendezvous_open(const struct world *world, const struct rendezvous *how, int
     struct member *m = member_new(world, how->rank, how->size, why);
     if (!m) return SINEW_ENOMEM;
     int rc = secret_load(how->secret_file, m->base.secret, why);
-    if (rc == 0) rc = how->rank == 0 ? serve(m, how->address, why) : join(m, how->address, until, why);
+    if (rc == 0)
+        rc = how->rank == 0 ? serve(m, how->address, why) : join(m, how->address, until, why);
     if (rc < 0) {
         m->base.ops->abandon(&m->base);
         return rc;

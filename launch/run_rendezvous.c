@@ -2,8 +2,9 @@
 /*
  * run_rendezvous.c - several sinewruns, one job
  *
- * The one with rank 0 is the hub and lives as long as any other does; the others have it upstream. Each
- * ends its own ranks by its own rules when it hears of a failure, and each exits with the first it heard of.
+ * The one with rank 0 is the hub and lives as long as any other does; the others have it upstream.
+ * Each ends its own ranks by its own rules when it hears of a failure, and each exits with the
+ * first it heard of.
  */
 #include <stdio.h>
 #include <string.h>
@@ -89,7 +90,8 @@ static void list_absent(const struct run *run, char *text, size_t cap)
 {
     struct text t = text_into(text, cap);
     for (int rank = 0, end; rank < run->options.size; rank = end + 1) {
-        for (end = rank; end < run->options.size && !run->hub.taken[end]; end++) {}
+        for (end = rank; end < run->options.size && !run->hub.taken[end]; end++) {
+        }
         if (end == rank) continue;
         text_add(&t, t.need ? ", %d" : "%d", rank);
         if (end - 1 > rank) text_add(&t, "-%d", end - 1);

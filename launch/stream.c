@@ -119,7 +119,8 @@ static int stream_room(struct stream *s, size_t len)
     size_t need = s->out_len + len;
     if (need <= s->out_cap) return 0;
     if (need > s->out_limit) {
-        why_set(&s->why, 0, "the other end does not read: %zu bytes are waiting for it", s->out_len);
+        why_set(&s->why, 0, "the other end does not read: %zu bytes are waiting for it",
+                s->out_len);
         return stream_end(s, SINEW_ELAUNCH);
     }
     size_t cap = s->out_cap ? s->out_cap : 512;
@@ -166,7 +167,8 @@ int stream_await(struct stream *s, int64_t until, struct frame *frame, const uin
         int rc = launch_stream_receive(s, frame, payload);
         if (rc > 0) return frame->kind;
         if (rc < 0) return rc;
-        if (world_now(s->world) >= until) return why_set(&s->why, SINEW_ETIMEDOUT, "no answer in time");
+        if (world_now(s->world) >= until)
+            return why_set(&s->why, SINEW_ETIMEDOUT, "no answer in time");
         rc = stream_sleep(s->world, s->fd, EPOLLIN, until);
         if (rc < 0) return why_set(&s->why, rc, "cannot wait: %s", strerror(errno));
     }

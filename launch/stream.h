@@ -4,8 +4,8 @@
 /*
  * stream.h - frames over a connected socket, never blocking
  *
- * Frames go out in order; what the socket does not take is kept, up to a limit that ends the stream (the
- * other end does not read). A stream that ended stays so, and `why` says by what.
+ * Frames go out in order; what the socket does not take is kept, up to a limit that ends the stream
+ * (the other end does not read). A stream that ended stays so, and `why` says by what.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ enum { STREAM_IN = FRAME_HEADER + LAUNCH_PAYLOAD_MAX };
 
 struct stream {
     const struct world *world;
-    int fd; /* -1 once closed */
+    int fd;        /* -1 once closed */
     bool ended;    /* nothing more will come, `why` says by what */
     bool in_order; /* by FRAME_BYE */
     uint8_t in[STREAM_IN];
@@ -47,10 +47,13 @@ int stream_send(struct stream *s, int kind, const void *payload, size_t len);
 /* 0: all is in the kernel's hands; > 0: bytes are waiting; < 0: ended. */
 int stream_flush(struct stream *s);
 
-static inline bool stream_waits(const struct stream *s) { return s->out_len > s->out_at; }
+static inline bool stream_waits(const struct stream *s)
+{
+    return s->out_len > s->out_at;
+}
 
-/* Wait until the time `until` for the next frame (its kind is returned), or until all is flushed (0).
- * SINEW_ETIMEDOUT, or how the stream ended. */
+/* Wait until the time `until`: for the next frame, its kind is returned; or until all is flushed,
+ * 0. SINEW_ETIMEDOUT, or how the stream ended. */
 int stream_await(struct stream *s, int64_t until, struct frame *frame, const uint8_t **payload);
 int stream_drain(struct stream *s, int64_t until);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * launch_node.c - one place in the tree: news reaches everyone once, a neighbour speaks for its own ranks
- * only, and bytes that break the protocol cost the connection they came over and nothing else
+ * launch_node.c - one place in the tree: news reaches everyone once, a neighbour speaks for its own
+ * ranks only, and bytes that break the protocol cost the connection they came over and nothing else
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,7 +87,8 @@ static void scene_end(struct scene *s)
 
 static void run(struct scene *s)
 {
-    while (node_progress(&s->node, 1000) > 0) {}
+    while (node_progress(&s->node, 1000) > 0) {
+    }
 }
 
 static void say(struct scene *s, int peer, int kind, int rank, const void *more, size_t len)
@@ -162,12 +163,14 @@ static void nobody_speaks_for_others(void **state)
         int peer, kind, rank;
         size_t len;
     } bad[] = {
-        { 0, LAUNCH_RECORD, 2, 4 },  { 0, LAUNCH_RECORD, -1, 4 },   { 0, LAUNCH_RECORD, SIZE, 4 },
-        { 0, LAUNCH_RECORD, 0, 65 }, { 1, LAUNCH_LEFT, 1, 0 },      { 1, LAUNCH_LEFT, 2, 1 },
-        { 2, LAUNCH_LEFT, 5, 0 },    { 2, LAUNCH_RECORD, 5, 1 },    { 1, LAUNCH_EXIT, 5, 8 },
-        { 1, LAUNCH_EXIT, 2, 7 },    { 0, LAUNCH_EXIT, 0, 9 },      { 0, LAUNCH_JOIN, 0, 8 },
-        { 0, LAUNCH_WELCOME, 0, 12 }, { 0, LAUNCH_ABORT, 1, 600 },  { 0, FRAME_MESSAGE, 0, 0 },
-        { 0, 255, 0, 0 },
+        { 0, LAUNCH_RECORD, 2, 4 },    { 0, LAUNCH_RECORD, -1, 4 },
+        { 0, LAUNCH_RECORD, SIZE, 4 }, { 0, LAUNCH_RECORD, 0, 65 },
+        { 1, LAUNCH_LEFT, 1, 0 },      { 1, LAUNCH_LEFT, 2, 1 },
+        { 2, LAUNCH_LEFT, 5, 0 },      { 2, LAUNCH_RECORD, 5, 1 },
+        { 1, LAUNCH_EXIT, 5, 8 },      { 1, LAUNCH_EXIT, 2, 7 },
+        { 0, LAUNCH_EXIT, 0, 9 },      { 0, LAUNCH_JOIN, 0, 8 },
+        { 0, LAUNCH_WELCOME, 0, 12 },  { 0, LAUNCH_ABORT, 1, 600 },
+        { 0, FRAME_MESSAGE, 0, 0 },    { 0, 255, 0, 0 },
     };
     static const uint8_t zeros[LAUNCH_PAYLOAD_MAX];
     (void)state;
@@ -248,7 +251,8 @@ static void fence_names_the_missing(void **state)
     scene_end(&s);
 }
 
-/* Whatever bytes come, whole frames or not: the node stands, and the other neighbours keep theirs. */
+/* Whatever bytes come, whole frames or not: the node stands, and the other neighbours keep theirs.
+ */
 static void noise_costs_its_own_connection(void **state)
 {
     struct seed seed = seed_from_environment("noise_costs_its_own_connection");
@@ -273,7 +277,8 @@ static void noise_costs_its_own_connection(void **state)
         assert_int_equal(s.lost[0], 1);
         assert_int_equal(s.lost[1] + s.lost[2], 0);
         for (int r = 2; r < SIZE; r++) assert_int_equal(s.node.ranks[r].flags, 0);
-        while (heard(&s, 1, &rank) > 0) {}
+        while (heard(&s, 1, &rank) > 0) {
+        }
         assert_false(s.ends[1].ended);
         scene_end(&s);
     }

@@ -26,7 +26,7 @@
 
 static const char *sinewrun, *rank_program;
 
-/* --- jobs under test ----------------------------------------------------------------------------- */
+/* --- jobs under test -------------------------------------------------------------------------- */
 
 enum { PATIENCE_MS = 30000, ARGS_MAX = 48, LIFE_FD = 9 };
 
@@ -55,12 +55,14 @@ static void become(char **argv, const int *in, const int *out, const int *err, c
     _exit(99);
 }
 
-/* Words separated by single spaces; a word "RANK" is the rank program. Everything goes to one exec. */
+/* Words separated by single spaces; a word "RANK" is the rank program. Everything goes to one exec.
+ */
 static void split(char *command, char **argv)
 {
     int n = 0;
     argv[n++] = (char *)(uintptr_t)sinewrun;
-    for (char *save, *word = strtok_r(command, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+    for (char *save, *word = strtok_r(command, " ", &save); word;
+         word = strtok_r(NULL, " ", &save)) {
         assert_true(n < ARGS_MAX - 1);
         argv[n++] = strcmp(word, "RANK") == 0 ? (char *)(uintptr_t)rank_program : word;
     }
@@ -130,7 +132,8 @@ static bool has(const struct stream_text *s, const char *what)
 static void pump(struct job *j, const char *what)
 {
     while (j->out.fd >= 0 || j->err.fd >= 0) {
-        struct pollfd p[2] = { { .fd = j->out.fd, .events = POLLIN }, { .fd = j->err.fd, .events = POLLIN } };
+        struct pollfd p[2] = { { .fd = j->out.fd, .events = POLLIN },
+                               { .fd = j->err.fd, .events = POLLIN } };
         if (what && (has(&j->out, what) || has(&j->err, what))) return;
         if (poll(p, 2, PATIENCE_MS) == 0) fail_msg("nothing happens; stderr: %s", j->err.text);
         if (p[0].revents) take(&j->out);
@@ -176,7 +179,8 @@ static void drop(struct job *j)
 
 static void assert_status(const struct job *j, int status)
 {
-    if (j->status != status) fail_msg("status %d, not %d; stderr: %s", j->status, status, j->err.text);
+    if (j->status != status)
+        fail_msg("status %d, not %d; stderr: %s", j->status, status, j->err.text);
 }
 
 static void assert_says(const struct job *j, const char *what)
@@ -202,7 +206,7 @@ static int count(const char *text, const char *what)
     return n;
 }
 
-/* --- the command line ---------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static void mistakes_are_named(void **state)
 {
@@ -219,8 +223,10 @@ static void mistakes_are_named(void **state)
     assert_runs("-n 2 --set setup_deadline=banana true", 2, "", "banana");
     assert_runs("-n 2 --size 4 true", 2, "", "go with --rendezvous");
     assert_runs("--rendezvous 127.0.0.1:0 --size 4 true", 2, "", "missing: --ranks --secret-file");
-    assert_runs("--rendezvous 127.0.0.1:0 --size 4 --ranks 3-1 --secret-file F true", 2, "", "A <= B");
-    assert_runs("--rendezvous 127.0.0.1:0 --size 4 --ranks 2-4 --secret-file F true", 2, "", "--size is 4");
+    assert_runs("--rendezvous 127.0.0.1:0 --size 4 --ranks 3-1 --secret-file F true", 2, "",
+                "A <= B");
+    assert_runs("--rendezvous 127.0.0.1:0 --size 4 --ranks 2-4 --secret-file F true", 2, "",
+                "--size is 4");
 }
 
 static void help_and_version(void **state)
@@ -230,9 +236,11 @@ static void help_and_version(void **state)
     start(&j, "--help");
     finish(&j);
     assert_status(&j, 0);
-    static const char *const told[] = { "-n N", "--transport", "--set", "--env", "--timeout", "--prefix",
-                                        "--on-failure", "--bind", "--rendezvous", "--size", "--ranks",
-                                        "--secret-file", "umask 077", "127", "124" };
+    static const char *const told[] = { "-n N",         "--transport", "--set",
+                                        "--env",        "--timeout",   "--prefix",
+                                        "--on-failure", "--bind",      "--rendezvous",
+                                        "--size",       "--ranks",     "--secret-file",
+                                        "umask 077",    "127",         "124" };
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) assert_true(has(&j.out, told[i]));
     drop(&j);
     assert_runs("--version", 0, "sinewrun " SINEW_VERSION "\n", NULL);
@@ -259,7 +267,7 @@ static void bind_gives_each_rank_one_core(void **state)
     drop(&j);
 }
 
-/* --- how jobs end -------------------------------------------------------------------------------- */
+/* --- how jobs end ----------------------------------------------------------------------------- */
 
 static void ranks_meet(void **state)
 {
@@ -271,7 +279,8 @@ static void ranks_meet(void **state)
 static void first_failure_decides(void **state)
 {
     (void)state;
-    assert_runs("-n 4 RANK fence only 2 exit 3 sleep", 3, "", "exited with status 3; ending the job");
+    assert_runs("-n 4 RANK fence only 2 exit 3 sleep", 3, "",
+                "exited with status 3; ending the job");
     assert_runs("-n 4 RANK fence only 1 signal 9 sleep", 137, "", "died of signal 9 (Killed)");
     assert_runs("-n 2 RANK fence leave only 1 exit 4", 4, "", "rank 1 (pid ");
 }
@@ -280,7 +289,7 @@ static void leaving_without_goodbye_is_a_failure(void **state)
 {
     (void)state;
     assert_runs("-n 3 RANK fence only 1 exit 0 sleep", 1, "",
-                "ended without having left the job; ending the job");
+                "ended without having left the job (sinew_close); ending the job");
 }
 
 static void never_joining_is_none(void **state)
@@ -335,6 +344,19 @@ static void continue_tells_the_others(void **state)
     drop(&j);
 }
 
+/* A forked child that lets go neither leaves for its parent nor makes it deaf. */
+static void forked_children_are_not_the_rank(void **state)
+{
+    struct job j;
+    (void)state;
+    start(&j, "-n 3 --on-failure continue RANK fence forked only 2 signal 9 await");
+    finish(&j);
+    assert_status(&j, 137);
+    assert_int_equal(count(j.out.text, " saw 2\n"), 2);
+    assert_int_equal(count(j.err.text, "sinewrun: rank"), 1);
+    drop(&j);
+}
+
 static void abandoning_is_dying(void **state)
 {
     struct job j;
@@ -359,7 +381,8 @@ static void stubborn_ranks_are_killed(void **state)
 {
     struct job j;
     (void)state;
-    start_script(&j, "-n 2", "trap '' TERM; test $SINEW_RANK = 1 && exit 6; while :; do sleep 0.1; done");
+    start_script(&j, "-n 2",
+                 "trap '' TERM; test $SINEW_RANK = 1 && exit 6; while :; do sleep 0.1; done");
     finish(&j);
     assert_status(&j, 6);
     drop(&j);
@@ -379,7 +402,7 @@ static void one_process_per_rank(void **state)
     drop(&j);
 }
 
-/* --- lines --------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void lines_stay_whole(void **state)
 {
@@ -465,7 +488,7 @@ static void closed_output_reaches_the_ranks(void **state)
     drop(&j);
 }
 
-/* --- signals ------------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void killed_sinewrun_takes_grandchildren_along(void **state)
 {
@@ -516,7 +539,7 @@ static void terminate_ends_the_ranks(void **state)
     drop(&j);
 }
 
-/* --- several sinewruns --------------------------------------------------------------------------- */
+/* --- several sinewruns ------------------------------------------------------------------------ */
 
 static char folder[] = "/tmp/sinew-launch-XXXXXX";
 
@@ -550,19 +573,20 @@ static int remove_secrets(void **state)
 static void start_hub(struct job *j, const char *share, const char *rest, char *at, size_t cap)
 {
     char command[512], *found;
-    snprintf(command, sizeof(command), "--rendezvous 127.0.0.1:0 %s --secret-file %s/0 %s", share, folder,
-             rest);
+    snprintf(command, sizeof(command), "--rendezvous 127.0.0.1:0 %s --secret-file %s/0 %s", share,
+             folder, rest);
     start(j, command);
     pump(j, "rendezvous at 127.0.0.1:");
     while (!(found = strstr(j->err.text, "rendezvous at ")) || !strchr(found, '\n')) take(&j->err);
     snprintf(at, cap, "%.*s", (int)strcspn(found + 14, "\n"), found + 14);
 }
 
-static void start_share(struct job *j, const char *at, const char *share, int secret, const char *rest)
+static void start_share(struct job *j, const char *at, const char *share, int secret,
+                        const char *rest)
 {
     char command[512];
-    snprintf(command, sizeof(command), "--rendezvous %s %s --secret-file %s/%d %s", at, share, folder, secret,
-             rest);
+    snprintf(command, sizeof(command), "--rendezvous %s %s --secret-file %s/%d %s", at, share,
+             folder, secret, rest);
     start(j, command);
 }
 
@@ -620,8 +644,10 @@ static void lost_sinewrun_is_dead_ranks(bool hub_dies)
 {
     struct job hub, other;
     char at[64];
-    start_hub(&hub, "--size 2 --ranks 0", "--on-failure continue RANK fence say in await", at, sizeof(at));
-    start_share(&other, at, "--size 2 --ranks 1", 0, "--on-failure continue RANK fence say in await");
+    start_hub(&hub, "--size 2 --ranks 0", "--on-failure continue RANK fence say in await", at,
+              sizeof(at));
+    start_share(&other, at, "--size 2 --ranks 1", 0,
+                "--on-failure continue RANK fence say in await");
     pump(&hub, "0 in\n");
     pump(&other, "1 in\n");
     struct job *dies = hub_dies ? &hub : &other, *stays = hub_dies ? &other : &hub;
@@ -709,6 +735,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(missing_program),
         cmocka_unit_test(timeout_names_those_that_run),
         cmocka_unit_test(continue_tells_the_others),
+        cmocka_unit_test(forked_children_are_not_the_rank),
         cmocka_unit_test(abandoning_is_dying),
         cmocka_unit_test(abort_ends_everyone),
         cmocka_unit_test(stubborn_ranks_are_killed),
