@@ -15,11 +15,12 @@
  *      with a secret proof (32) ->
  *
  *  hello, little-endian
- *  byte 0       8         10        12     13        14      15  16     20     24      32
- *       | magic | min ver | max ver | role | purpose | flags | 0 | rank | size | epoch | nonce (32) |
+ *  byte 0       8        10       12     13        14      15   16     20     24      32
+ *       | magic | oldest | newest | role | purpose | flags | 0  | rank | size | epoch | nonce (32) |
  *
+ *  oldest and newest: the protocol versions the sender knows.
  *  flags bit 0: the sender has a secret. proof = HMAC(secret, label of the direction in 32 bytes,
- *  both hellos, the client's first). The version is the highest both know; as both ranges are
+ *  both hellos, the client's first). The version is the highest that both know; as both ranges are
  *  proven, nobody in between can talk the two down.
  *
  *  A server that refuses a hello still has its own to send (never a proof): with it the other end
@@ -77,8 +78,8 @@ void handshake_sent(struct handshake *h, size_t len);
 size_t handshake_wants(const struct handshake *h);
 
 /* Bytes that came. 0: done, both ends are who they say (output may still be waiting);
- * > 0: more is needed; SINEW_EAUTH, SINEW_EVERSION, SINEW_EPROTO: refuse, and so for ever; h->why says
- * why. More bytes than were wanted are SINEW_EPROTO. */
+ * > 0: more is needed; SINEW_EAUTH, SINEW_EVERSION, SINEW_EPROTO: refuse, and so for ever; h->why
+ * says why. More bytes than were wanted are SINEW_EPROTO. */
 int handshake_input(struct handshake *h, const void *bytes, size_t len);
 
 /* HMAC-SHA-256, for other parts that need one. 0 or SINEW_ENOTSUP (no libcrypto). */

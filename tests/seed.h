@@ -4,8 +4,8 @@
 /*
  * seed.h - random tests that can be run again
  *
- * The seed is TEST_SEED of the environment, which ci/test sets from the commit, or 1. It is printed,
- * so that a failure can be repeated: TEST_SEED=… build/tests/test-….
+ * The seed is TEST_SEED of the environment, which ci/test sets from the commit, or 1. It is
+ * printed, so that a failure can be repeated: TEST_SEED=… build/tests/test-….
  */
 #include <stdint.h>
 #include <stdio.h>
