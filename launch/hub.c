@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- guests -------------------------------------------------------------------------------------- */
+/* --- guests ----------------------------------------------------------------------------------- */
 
 static void guest_free(struct guest *g)
 {
@@ -21,8 +21,8 @@ static void guest_free(struct guest *g)
     }
     if (g->peer) {
         if (g->proven) {
-            node_unwatch(h->node, g->peer->stream.fd);
-            stream_close(&g->peer->stream);
+            node_unwatch(h->node, g->peer->channel.fd);
+            channel_close(&g->peer->channel);
         }
         world_release(h->world, g->peer, sizeof(*g->peer));
     }
@@ -37,7 +37,8 @@ static void guest_refuse(struct guest *g, const char *why)
     guest_free(g);
 }
 
-/* A few hundred bytes into an empty socket buffer: what does not fit at once is a peer that plays games. */
+/* A few hundred bytes into an empty socket buffer: what does not fit at once is a peer that plays
+ * games. */
 static void guest_send(struct guest *g)
 {
     const void *bytes;
@@ -64,7 +65,7 @@ static void guest_prove(struct guest *g)
         return;
     }
     g->proven = true;
-    stream_init(&g->peer->stream, g->hub->world, g->fd, LAUNCH_OUT_LIMIT);
+    channel_init(&g->peer->channel, g->hub->world, g->fd, LAUNCH_OUT_LIMIT);
     g->fd = -1;
 }
 
@@ -79,7 +80,8 @@ static int join_check(const struct guest *g, const struct join *join, struct why
                        g->handshake.peer.rank, join->first);
     for (int rank = join->first; rank < join->first + join->count; rank++)
         if (h->taken[rank])
-            return why_set(why, SINEW_EINVAL, "rank %d is taken: two shares of the job overlap", rank);
+            return why_set(why, SINEW_EINVAL, "rank %d is taken: two shares of the job overlap",
+                           rank);
     return 0;
 }
 
@@ -99,7 +101,7 @@ static void guest_accept(struct guest *g, const struct join *join)
     h->members++;
     peer->first = join->first;
     peer->count = join->count;
-    stream_send(&peer->stream, LAUNCH_WELCOME, payload, welcome_encode(&welcome, payload));
+    channel_send(&peer->channel, LAUNCH_WELCOME, payload, welcome_encode(&welcome, payload));
     g->peer = NULL;
     guest_free(g);
     node_attach(h->node, peer);
@@ -107,12 +109,12 @@ static void guest_accept(struct guest *g, const struct join *join)
 
 static void guest_join(struct guest *g)
 {
-    struct stream *s = &g->peer->stream;
+    struct channel *s = &g->peer->channel;
     struct frame frame;
     const uint8_t *payload;
     struct join join;
     struct why why = { "" };
-    int rc = launch_stream_receive(s, &frame, &payload);
+    int rc = channel_receive(s, &frame, &payload);
     if (rc == 0) return;
     if (rc < 0) {
         guest_refuse(g, "it went away without joining");
@@ -125,7 +127,7 @@ static void guest_join(struct guest *g)
         guest_accept(g, &join);
         return;
     }
-    stream_send(s, LAUNCH_REFUSE, why.text, strlen(why.text));
+    channel_send(s, LAUNCH_REFUSE, why.text, strlen(why.text));
     guest_refuse(g, why.text);
 }
 
@@ -138,7 +140,7 @@ static void guest_ready(struct watch *w)
         guest_prove(g);
 }
 
-/* --- listening ----------------------------------------------------------------------------------- */
+/* --- listening -------------------------------------------------------------------------------- */
 
 /* Guests are in the order they came. */
 static bool hub_has_place(struct hub *h)
@@ -152,8 +154,9 @@ static bool hub_has_place(struct hub *h)
 
 static struct guest *guest_new(struct hub *h, int fd)
 {
-    struct handshake_identity me = { .rank = 0, .size = h->node->size, .epoch = h->epoch,
-                                     .purpose = HANDSHAKE_LAUNCH };
+    struct handshake_identity me = {
+        .rank = 0, .size = h->node->size, .epoch = h->epoch, .purpose = HANDSHAKE_LAUNCH
+    };
     struct guest *g = world_allocate(h->world, sizeof(*g));
     struct node_peer *peer = world_allocate(h->world, sizeof(*peer));
     if (g && peer &&
@@ -182,8 +185,8 @@ static void hub_ready(struct watch *w)
         close(fd);
         return;
     }
-    address_tune(fd);
-    launch_address_text((struct sockaddr *)&from, len, g->from);
+    meeting_tune(fd);
+    meeting_text((struct sockaddr *)&from, len, g->from);
     list_append(&h->guests, &g->entry);
     h->guest_count++;
     if (node_watch(h->node, fd, EPOLLIN, &g->watch) < 0) guest_free(g);
@@ -197,12 +200,12 @@ static int hub_listen(struct hub *h, const char *address, const uint8_t *secret)
     if (!h->taken) return why_set(&h->why, SINEW_ENOMEM, "no memory for %d ranks", h->node->size);
     if (h->world->random(h->world->arg, &h->epoch, sizeof(h->epoch)) < 0)
         return why_set(&h->why, SINEW_EIO, "no random bytes for the epoch");
-    h->fd = address_listen(address, &h->why);
+    h->fd = meeting_listen(address, &h->why);
     return h->fd < 0 ? h->fd : node_watch(h->node, h->fd, EPOLLIN, &h->watch);
 }
 
-int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret, int first,
-             int count)
+int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret,
+             int first, int count)
 {
     memset(h, 0, sizeof(*h));
     h->watch.ready = hub_ready;
@@ -219,19 +222,19 @@ int hub_open(struct hub *h, struct node *node, const char *address, const uint8_
     return 0;
 }
 
-void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX])
+void hub_address(const struct hub *h, char text[MEETING_TEXT_MAX])
 {
     struct sockaddr_storage at;
     socklen_t len = sizeof(at);
     getsockname(h->fd, (struct sockaddr *)&at, &len);
-    launch_address_text((struct sockaddr *)&at, len, text);
+    meeting_text((struct sockaddr *)&at, len, text);
 }
 
-/* --- members ------------------------------------------------------------------------------------- */
+/* --- members ---------------------------------------------------------------------------------- */
 
 static void member_drop(struct hub *h, struct node_peer *peer)
 {
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
     world_release(h->world, peer, sizeof(*peer));
     h->members--;
 }
@@ -245,14 +248,18 @@ void hub_lost(struct hub *h, struct node_peer *peer)
     node_bury(h->node, first, count);
 }
 
-/* A neighbour of the node that the hub let in. The node of sinewrun has its own ranks as neighbours too. */
-static bool is_member(const struct node_peer *peer) { return !peer->owner && !peer->upstream; }
+/* A neighbour of the node that the hub let in. The node of sinewrun has its own ranks as neighbours
+ * too. */
+static bool is_member(const struct node_peer *peer)
+{
+    return !peer->owner && !peer->upstream;
+}
 
 static bool hub_flushed(struct hub *h)
 {
     for (struct list *e = h->node->peers.next; e != &h->node->peers; e = e->next) {
         struct node_peer *peer = LIST_OWNER(e, struct node_peer, entry);
-        if (is_member(peer) && stream_waits(&peer->stream)) return false;
+        if (is_member(peer) && channel_waits(&peer->channel)) return false;
     }
     return true;
 }

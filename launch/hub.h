@@ -2,13 +2,14 @@
 #ifndef LAUNCH_HUB_H
 #define LAUNCH_HUB_H
 /*
- * hub.h - where the other launchers of a job come to: listens, authenticates, takes them into the node
+ * hub.h - where the other launchers of a job come to: listens, authenticates, takes them into the
+ * node
  *
- * A guest is a connection that has not proven itself and joined yet. At most HUB_GUESTS at a time; when
- * all places are taken the oldest one that is older than HUB_PATIENCE_NS goes, or the new one.
+ * A guest is a connection that has not proven itself and joined yet. At most HUB_GUESTS at a time;
+ * when all places are taken the oldest one that is older than HUB_PATIENCE_NS goes, or the new one.
  */
 #include "base/handshake.h"
-#include "launch/address.h"
+#include "launch/meeting.h"
 #include "launch/node.h"
 #include "launch/welcome.h"
 
@@ -22,11 +23,11 @@ struct guest {
     struct list entry;
     struct hub *hub;
     int64_t since_ns;
-    int fd;      /* -1 once the stream has it */
+    int fd;      /* -1 once the channel has it */
     bool proven; /* the handshake is done, JOIN is awaited */
-    char from[ADDRESS_TEXT_MAX];
+    char from[MEETING_TEXT_MAX];
     struct handshake handshake;
-    struct node_peer *peer; /* what it will become; its stream is in use when proven */
+    struct node_peer *peer; /* what it will become; its channel is in use when proven */
 };
 
 struct hub {
@@ -48,14 +49,16 @@ struct hub {
     struct why why;
 };
 
-/* Listen at an address; the owner speaks for first to first + count - 1. secret, node outlive the hub. */
-int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret, int first,
-             int count);
+/* Listen at an address; the owner speaks for first to first + count - 1. secret, node outlive the
+ * hub. */
+int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret,
+             int first, int count);
 
 /* Where it listens, for people and for those who asked for any port. */
-void hub_address(const struct hub *h, char text[ADDRESS_TEXT_MAX]);
+void hub_address(const struct hub *h, char text[MEETING_TEXT_MAX]);
 
-/* From the owner's `lost`: a member's connection has ended. Its ranks that had not left are lost. */
+/* From the owner's `lost`: a member's connection has ended. Its ranks that had not left are lost.
+ */
 void hub_lost(struct hub *h, struct node_peer *peer);
 
 /* All that was told is in the kernel's hands, with a goodbye, or it is `until`. */

@@ -2,13 +2,14 @@
 /*
  * run_rendezvous.c - several sinewruns, one job
  *
- * The one with rank 0 is the hub and lives as long as any other does; the others have it upstream. Each
- * ends its own ranks by its own rules when it hears of a failure, and each exits with the first it heard of.
+ * The one with rank 0 is the hub and lives as long as any other does; the others have it upstream.
+ * Each ends its own ranks by its own rules when it hears of a failure, and each exits with the
+ * first it heard of.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "launch/address.h"
+#include "launch/meeting.h"
 #include "launch/run.h"
 
 static void on_refused(void *arg, const char *from, const char *why)
@@ -19,7 +20,7 @@ static void on_refused(void *arg, const char *from, const char *why)
 static int listen_here(struct run *run)
 {
     const struct run_options *o = &run->options;
-    char at[ADDRESS_TEXT_MAX];
+    char at[MEETING_TEXT_MAX];
     if (hub_open(&run->hub, &run->node, o->rendezvous, run->secret, o->first, o->ranks) < 0) {
         run_say(run, "%s", run->hub.why.text);
         return RUN_STATUS_FAILED;
@@ -41,8 +42,8 @@ static int join_there(struct run *run)
     struct welcome welcome;
     struct why why;
     int64_t until = world_now(run->world) + o->setup_ns;
-    int rc = address_join(run->world, o->rendezvous, run->secret, &me, until, &run->upstream.stream,
-                          &welcome, &why);
+    int rc = meeting_join(run->world, o->rendezvous, run->secret, &me, until,
+                          &run->upstream.channel, &welcome, &why);
     if (rc < 0) {
         run_say(run, "%s%s", why.text,
                 rc == SINEW_EAUTH ? " (are --secret-file and --size the same everywhere?)" : "");
@@ -76,10 +77,10 @@ void run_rendezvous_lost(struct run *run, struct node_peer *peer)
         return;
     }
     run->is_member = false;
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
     if (run->hub_ends && run->node.records == run->node.size) return;
-    if (!peer->stream.in_order && !run->stopping)
-        run_say(run, "the connection to the launcher of rank 0 ended: %s", peer->stream.why.text);
+    if (!peer->channel.in_order && !run->stopping)
+        run_say(run, "the connection to the launcher of rank 0 ended: %s", peer->channel.why.text);
     node_bury(&run->node, 0, run->options.first);
     int behind = run->options.first + run->options.ranks;
     node_bury(&run->node, behind, run->options.size - behind);
@@ -89,7 +90,8 @@ static void list_absent(const struct run *run, char *text, size_t cap)
 {
     struct text t = text_into(text, cap);
     for (int rank = 0, end; rank < run->options.size; rank = end + 1) {
-        for (end = rank; end < run->options.size && !run->hub.taken[end]; end++) {}
+        for (end = rank; end < run->options.size && !run->hub.taken[end]; end++) {
+        }
         if (end == rank) continue;
         text_add(&t, t.need ? ", %d" : "%d", rank);
         if (end - 1 > rank) text_add(&t, "-%d", end - 1);
@@ -124,8 +126,8 @@ void run_rendezvous_close(struct run *run)
     }
     if (run->is_member) {
         node_tell(&run->upstream, FRAME_BYE, NULL, 0);
-        stream_drain(&run->upstream.stream, until);
+        channel_drain(&run->upstream.channel, until);
         node_detach(&run->upstream);
-        stream_close(&run->upstream.stream);
+        channel_close(&run->upstream.channel);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * launch_exchange.c - the caller's own exchange, and a job of one: every rank gets every record and the same
- * secret, and an exchange that breaks its contract fails the open with a reason.
+ * launch_exchange.c - the caller's own exchange, and a job of one: every rank gets every record and
+ * the same secret, and an exchange that breaks its contract fails the open with a reason.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 
 enum { RANKS_MAX = 8 };
 
-/* --- an allgather between threads ---------------------------------------------------------------- */
+/* --- an allgather between threads ------------------------------------------------------------- */
 
 struct board {
     pthread_barrier_t all;
@@ -73,7 +73,8 @@ static bool all_records(struct launch *l)
     uint8_t expected[LAUNCH_RECORD_MAX], got[LAUNCH_RECORD_MAX];
     for (int rank = 0; rank < l->size; rank++) {
         int len = (int)record_of(rank, expected);
-        if (l->ops->get(l, rank, got) != len || memcmp(got, expected, (size_t)len) != 0) return false;
+        if (l->ops->get(l, rank, got) != len || memcmp(got, expected, (size_t)len) != 0)
+            return false;
     }
     return l->ops->get(l, l->size, got) == SINEW_EINVAL && l->ops->get(l, -1, got) == SINEW_EINVAL;
 }
@@ -119,7 +120,7 @@ static void sit(struct seat *seats, const void *secret)
     }
 }
 
-/* --- the properties ------------------------------------------------------------------------------ */
+/* --- the properties --------------------------------------------------------------------------- */
 
 static void everyone_gets_everything(void **state)
 {
@@ -148,7 +149,7 @@ static void callers_secret_is_used_and_not_shown(void **state)
     sit(seats, secret);
     for (int i = 0; i < 3; i++) seats[i].broken_call = 0; /* stop after the first exchange … */
     run(&b, seats, 3);
-    for (int i = 0; i < 3; i++)                            /* … and look at what went through it */
+    for (int i = 0; i < 3; i++) /* … and look at what went through it */
         assert_null(memmem(b.records[i], LAUNCH_RECORD_MAX, secret, 8));
     sit(seats, secret);
     run(&b, seats, 3);
@@ -188,16 +189,20 @@ static void failing_allgather_fails_the_open(void **state)
 
 static void impossible_ranks_are_named(void **state)
 {
-    struct sinew_exchange bad[] = { { 0, 0, gather, NULL, NULL }, { 2, 2, gather, NULL, NULL },
-                                    { -1, 2, gather, NULL, NULL }, { 0, 1, NULL, NULL, NULL } };
-    static const char *const says[] = { "size is 0", "rank is 2", "rank is -1", "allgather is NULL" };
+    struct sinew_exchange bad[] = { { 0, 0, gather, NULL, NULL },
+                                    { 2, 2, gather, NULL, NULL },
+                                    { -1, 2, gather, NULL, NULL },
+                                    { 0, 1, NULL, NULL, NULL } };
+    static const char *const says[] = { "size is 0", "rank is 2", "rank is -1",
+                                        "allgather is NULL" };
     (void)state;
     for (int i = 0; i < 4; i++) {
         struct sinew_options options = SINEW_OPTIONS_INIT;
         struct launch *l = NULL;
         struct why why;
         options.exchange = &bad[i];
-        assert_int_equal(launch_open(&world_real, NULL, &options, INT64_MAX, &l, &why), SINEW_EINVAL);
+        assert_int_equal(launch_open(&world_real, NULL, &options, INT64_MAX, &l, &why),
+                         SINEW_EINVAL);
         assert_non_null(strstr(why.text, says[i]));
         assert_null(l);
     }

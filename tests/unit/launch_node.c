@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * launch_node.c - one place in the tree: news reaches everyone once, a neighbour speaks for its own ranks
- * only, and bytes that break the protocol cost the connection they came over and nothing else
+ * launch_node.c - one place in the tree: news reaches everyone once, a neighbour speaks for its own
+ * ranks only, and bytes that break the protocol cost the connection they came over and nothing else
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ enum { SIZE = 6, PEERS = 3 };
 struct scene {
     struct node node;
     struct node_peer peers[PEERS];
-    struct stream ends[PEERS]; /* the neighbours' sides */
+    struct channel ends[PEERS]; /* the neighbours' sides */
     int lost[PEERS], exited, left, aborted;
 };
 
@@ -32,7 +32,7 @@ static void on_lost(void *arg, struct node_peer *peer)
 {
     struct scene *s = arg;
     s->lost[peer - s->peers]++;
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
 }
 
 static void on_exited(void *arg, const struct launch_exit *how)
@@ -64,8 +64,8 @@ static void scene_make(struct scene *s)
     for (int i = 0; i < PEERS; i++) {
         int pair[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-        stream_init(&s->peers[i].stream, &world_real, pair[0], LAUNCH_OUT_LIMIT);
-        stream_init(&s->ends[i], &world_real, pair[1], LAUNCH_OUT_LIMIT);
+        channel_init(&s->peers[i].channel, &world_real, pair[0], LAUNCH_OUT_LIMIT);
+        channel_init(&s->ends[i], &world_real, pair[1], LAUNCH_OUT_LIMIT);
         s->peers[i].first = i == 2 ? 5 : first[i];
         s->peers[i].count = i == 2 ? 1 : count[i];
         s->peers[i].upstream = i == 2;
@@ -78,16 +78,17 @@ static void scene_end(struct scene *s)
     for (int i = 0; i < PEERS; i++) {
         if (!s->lost[i]) {
             node_detach(&s->peers[i]);
-            stream_close(&s->peers[i].stream);
+            channel_close(&s->peers[i].channel);
         }
-        stream_close(&s->ends[i]);
+        channel_close(&s->ends[i]);
     }
     node_fini(&s->node);
 }
 
 static void run(struct scene *s)
 {
-    while (node_progress(&s->node, 1000) > 0) {}
+    while (node_progress(&s->node, 1000) > 0) {
+    }
 }
 
 static void say(struct scene *s, int peer, int kind, int rank, const void *more, size_t len)
@@ -95,7 +96,7 @@ static void say(struct scene *s, int peer, int kind, int rank, const void *more,
     uint8_t payload[LAUNCH_PAYLOAD_MAX];
     wire_put32(payload, (uint32_t)rank);
     if (len > 0) memcpy(payload + 4, more, len);
-    assert_int_equal(stream_send(&s->ends[peer], kind, payload, 4 + len), 0);
+    assert_int_equal(channel_send(&s->ends[peer], kind, payload, 4 + len), 0);
     run(s);
 }
 
@@ -104,7 +105,7 @@ static int heard(struct scene *s, int peer, int *rank)
 {
     struct frame frame;
     const uint8_t *payload;
-    int rc = launch_stream_receive(&s->ends[peer], &frame, &payload);
+    int rc = channel_receive(&s->ends[peer], &frame, &payload);
     if (rc <= 0) return rc;
     *rank = (int32_t)wire_get32(payload);
     return frame.kind;
@@ -140,10 +141,10 @@ static void late_neighbours_hear_what_was(void **state)
     say(&s, 2, LAUNCH_ABORT, 77, "why", 3);
     say(&s, 1, LAUNCH_EXIT, 4, how, sizeof(how));
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    stream_init(&late.stream, &world_real, pair[0], LAUNCH_OUT_LIMIT);
+    channel_init(&late.channel, &world_real, pair[0], LAUNCH_OUT_LIMIT);
     node_attach(&s.node, &late);
-    stream_close(&s.ends[0]);
-    stream_init(&s.ends[0], &world_real, pair[1], LAUNCH_OUT_LIMIT);
+    channel_close(&s.ends[0]);
+    channel_init(&s.ends[0], &world_real, pair[1], LAUNCH_OUT_LIMIT);
     static const int kinds[] = { LAUNCH_RECORD, LAUNCH_LEFT, LAUNCH_EXIT, LAUNCH_ABORT, 0 };
     static const int ranks[] = { 1, 1, 4, 77, 77 };
     for (int i = 0; i < 5; i++) {
@@ -151,7 +152,7 @@ static void late_neighbours_hear_what_was(void **state)
         assert_int_equal(rank, ranks[i]);
     }
     node_detach(&late);
-    stream_close(&late.stream);
+    channel_close(&late.channel);
     scene_end(&s);
 }
 
@@ -162,12 +163,14 @@ static void nobody_speaks_for_others(void **state)
         int peer, kind, rank;
         size_t len;
     } bad[] = {
-        { 0, LAUNCH_RECORD, 2, 4 },  { 0, LAUNCH_RECORD, -1, 4 },   { 0, LAUNCH_RECORD, SIZE, 4 },
-        { 0, LAUNCH_RECORD, 0, 65 }, { 1, LAUNCH_LEFT, 1, 0 },      { 1, LAUNCH_LEFT, 2, 1 },
-        { 2, LAUNCH_LEFT, 5, 0 },    { 2, LAUNCH_RECORD, 5, 1 },    { 1, LAUNCH_EXIT, 5, 8 },
-        { 1, LAUNCH_EXIT, 2, 7 },    { 0, LAUNCH_EXIT, 0, 9 },      { 0, LAUNCH_JOIN, 0, 8 },
-        { 0, LAUNCH_WELCOME, 0, 12 }, { 0, LAUNCH_ABORT, 1, 600 },  { 0, FRAME_MESSAGE, 0, 0 },
-        { 0, 255, 0, 0 },
+        { 0, LAUNCH_RECORD, 2, 4 },    { 0, LAUNCH_RECORD, -1, 4 },
+        { 0, LAUNCH_RECORD, SIZE, 4 }, { 0, LAUNCH_RECORD, 0, 65 },
+        { 1, LAUNCH_LEFT, 1, 0 },      { 1, LAUNCH_LEFT, 2, 1 },
+        { 2, LAUNCH_LEFT, 5, 0 },      { 2, LAUNCH_RECORD, 5, 1 },
+        { 1, LAUNCH_EXIT, 5, 8 },      { 1, LAUNCH_EXIT, 2, 7 },
+        { 0, LAUNCH_EXIT, 0, 9 },      { 0, LAUNCH_JOIN, 0, 8 },
+        { 0, LAUNCH_WELCOME, 0, 12 },  { 0, LAUNCH_ABORT, 1, 600 },
+        { 0, FRAME_MESSAGE, 0, 0 },    { 0, 255, 0, 0 },
     };
     static const uint8_t zeros[LAUNCH_PAYLOAD_MAX];
     (void)state;
@@ -248,7 +251,8 @@ static void fence_names_the_missing(void **state)
     scene_end(&s);
 }
 
-/* Whatever bytes come, whole frames or not: the node stands, and the other neighbours keep theirs. */
+/* Whatever bytes come, whole frames or not: the node stands, and the other neighbours keep theirs.
+ */
 static void noise_costs_its_own_connection(void **state)
 {
     struct seed seed = seed_from_environment("noise_costs_its_own_connection");
@@ -273,7 +277,8 @@ static void noise_costs_its_own_connection(void **state)
         assert_int_equal(s.lost[0], 1);
         assert_int_equal(s.lost[1] + s.lost[2], 0);
         for (int r = 2; r < SIZE; r++) assert_int_equal(s.node.ranks[r].flags, 0);
-        while (heard(&s, 1, &rank) > 0) {}
+        while (heard(&s, 1, &rank) > 0) {
+        }
         assert_false(s.ends[1].ended);
         scene_end(&s);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * launch_rendezvous.c - bare processes at a rendezvous (here threads), what the environment may say, and
- * what strangers may send to whoever listens
+ * launch_rendezvous.c - bare processes at a rendezvous (here threads), what the environment may
+ * say, and what strangers may send to whoever listens
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,12 +22,12 @@
 
 #include <cmocka.h>
 
-#include "launch/address.h"
+#include "launch/meeting.h"
 #include "launch/launch.h"
 #include "launch/providers.h"
 #include "tests/seed.h"
 
-#define SECONDS(n) (world_now(&world_real) + (int64_t)((n) * 1e9))
+#define SECONDS(n) (world_now(&world_real) + (int64_t)((n)*1e9))
 
 static char folder[] = "/tmp/sinew-rendezvous-XXXXXX";
 static char secrets[2][64];
@@ -60,7 +60,8 @@ static int remove_secrets(void **state)
     return rmdir(folder);
 }
 
-/* A port that is ours until fd is closed: bound, not listening, so that the hub may bind it as well. */
+/* A port that is ours until fd is closed: bound, not listening, so that the hub may bind it as
+ * well. */
 static int reserve(char *at, size_t cap)
 {
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -74,7 +75,7 @@ static int reserve(char *at, size_t cap)
     return fd;
 }
 
-/* --- ranks as threads ---------------------------------------------------------------------------- */
+/* --- ranks as threads ------------------------------------------------------------------------- */
 
 struct rank {
     struct rendezvous how;
@@ -121,7 +122,8 @@ static void bare_ranks_meet(void **state)
         int port = reserve(at, sizeof(at));
         /* Rank 0 last: the others find nobody there at first. */
         for (int i = 0; i < size; i++)
-            ranks[i] = (struct rank){ .how = { at, secrets[0], size - 1 - i, size }, .seconds = 20 };
+            ranks[i] =
+                (struct rank){ .how = { at, secrets[0], size - 1 - i, size }, .seconds = 20 };
         run(ranks, size);
         for (int i = 0; i < size; i++) {
             if (ranks[i].status) fail_msg("rank %d: %s", ranks[i].how.rank, ranks[i].why.text);
@@ -181,8 +183,15 @@ static void other_secrets_are_refused(void **state)
 
 static void bad_addresses_are_named(void **state)
 {
-    static const char *const bad[] = { "", "host", "host:", ":1", "::1:5", "[::1:5", "127.0.0.1:99999999",
-                                       "127.0.0.1:http", "127.0.0.1:0" };
+    static const char *const bad[] = { "",
+                                       "host",
+                                       "host:",
+                                       ":1",
+                                       "::1:5",
+                                       "[::1:5",
+                                       "127.0.0.1:99999999",
+                                       "127.0.0.1:http",
+                                       "127.0.0.1:0" };
     struct launch *l;
     struct why why;
     (void)state;
@@ -220,11 +229,12 @@ static void secret_files_are_looked_at(void **state)
     unlink(name);
 }
 
-/* --- strangers ----------------------------------------------------------------------------------- */
+/* --- strangers -------------------------------------------------------------------------------- */
 
 static int visit(const char *at)
 {
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    struct sockaddr_in in = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                               .sin_port = htons((uint16_t)atoi(strchr(at, ':') + 1)) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     while (connect(fd, (struct sockaddr *)&in, sizeof(in)) < 0) {
@@ -234,8 +244,8 @@ static int visit(const char *at)
     return fd;
 }
 
-/* More visitors than there are places; some say nothing, some nonsense. The job comes together as soon as
- * the quiet ones have lost their patience or their places. */
+/* More visitors than there are places; some say nothing, some nonsense. The job comes together as
+ * soon as the quiet ones have lost their patience or their places. */
 static void strangers_do_not_stop_the_job(void **state)
 {
     struct rank ranks[2] = { 0 };
@@ -251,7 +261,8 @@ static void strangers_do_not_stop_the_job(void **state)
         visitors[i] = visit(at);
         for (size_t k = 0; k < sizeof(noise); k++) noise[k] = (uint8_t)seed_next(&seed);
         size_t len = i % 2 ? seed_below(&seed, sizeof(noise)) : 0;
-        if (len > 0 && send(visitors[i], noise, len, MSG_NOSIGNAL) < 0) assert_int_equal(errno, EPIPE);
+        if (len > 0 && send(visitors[i], noise, len, MSG_NOSIGNAL) < 0)
+            assert_int_equal(errno, EPIPE);
     }
     pthread_create(&ranks[1].thread, NULL, rank_run, &ranks[1]);
     for (int i = 0; i < 2; i++) {
@@ -262,15 +273,28 @@ static void strangers_do_not_stop_the_job(void **state)
     close(port);
 }
 
-/* --- the environment ----------------------------------------------------------------------------- */
+/* --- the environment -------------------------------------------------------------------------- */
 
 static const char *const variables[] = {
-    "SINEW_RENDEZVOUS", "SINEW_RANK", "SINEW_SIZE", "SINEW_SECRET_FILE", "SINEW_LAUNCH_FD", "PMI_RANK",
-    "PMI_SIZE", "PMI_FD", "PMIX_RANK", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS",
-    "SLURM_STEP_ID", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+    "SINEW_RENDEZVOUS",
+    "SINEW_RANK",
+    "SINEW_SIZE",
+    "SINEW_SECRET_FILE",
+    "SINEW_LAUNCH_FD",
+    "PMI_RANK",
+    "PMI_SIZE",
+    "PMI_FD",
+    "PMIX_RANK",
+    "SLURM_PROCID",
+    "SLURM_STEP_NUM_TASKS",
+    "SLURM_NTASKS",
+    "SLURM_STEP_ID",
+    "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE",
 };
 
-/* "A=1 B=2" and nothing else of what launchers set; the status of an open, which is closed again. */
+/* "A=1 B=2" and nothing else of what launchers set; the status of an open, which is closed again.
+ */
 static int open_with(const char *environment, struct why *why)
 {
     struct launch *l;
@@ -316,7 +340,8 @@ static void bad_numbers_name_their_range(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char environment[256];
-        snprintf(environment, sizeof(environment), "SINEW_RENDEZVOUS=h:1 SINEW_SECRET_FILE=F %s", bad[i]);
+        snprintf(environment, sizeof(environment), "SINEW_RENDEZVOUS=h:1 SINEW_SECRET_FILE=F %s",
+                 bad[i]);
         assert_int_equal(open_with(environment, &why), SINEW_EINVAL);
         assert_non_null(strstr(why.text, "allowed are numbers from"));
     }
@@ -335,7 +360,8 @@ static void foreign_launchers_are_never_alone(void **state)
         { "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 PMIX_RANK=0", "Open MPI" },
     };
     static const char *const single[] = {
-        "PMI_RANK=0 PMI_SIZE=1", "SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1",
+        "PMI_RANK=0 PMI_SIZE=1",
+        "SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=1",
         "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 PMIX_RANK=0",
         "SLURM_PROCID=0 SLURM_NTASKS=4", /* a batch script, not one of its tasks */
         "",
