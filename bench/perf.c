@@ -79,7 +79,8 @@ static void perf_size(struct perf *p, size_t bytes, bool first)
 
 static int perf_run(struct perf *p)
 {
-    if (!perf_fits(p)) return PERF_USAGE;
+    /* A rank that fails ends the others: the one that explains is the one that fails. */
+    if (!perf_fits(p)) return p->rank == 0 ? PERF_USAGE : PERF_OK;
     for (int i = 0; i < p->opt.sizes; i++) perf_size(p, p->opt.bytes[i], i == 0);
     if (p->rank == 0) output_foot(p);
     return PERF_OK;
