@@ -156,7 +156,17 @@ static bool options_settle(struct perf_options *opt)
     return true;
 }
 
-enum options_code { TRANSPORT = 256, BYTES, ITERATIONS, WARMUP, WINDOW, VALIDATE, JSON, HELP, VERSION };
+enum options_code {
+    TRANSPORT = 256,
+    BYTES,
+    ITERATIONS,
+    WARMUP,
+    WINDOW,
+    VALIDATE,
+    JSON,
+    HELP,
+    VERSION,
+};
 
 static const struct option options_table[] = {
     { "transport", required_argument, NULL, TRANSPORT },
@@ -173,7 +183,7 @@ static const struct option options_table[] = {
 
 static bool options_take(struct perf_options *opt, int which)
 {
-    int64_t window;
+    int64_t window = 0;
     switch (which) {
     case TRANSPORT:
         opt->transport = optarg;

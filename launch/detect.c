@@ -17,8 +17,8 @@ static int number_in(const char *name, int least, int most, int *out, struct why
     errno = 0;
     long value = text ? strtol(text, &end, 10) : 0;
     if (!text || end == text || *end || errno || value < least || value > most)
-        return why_set(why, SINEW_EINVAL, "%s is \"%.64s\", allowed are numbers from %d to %d", name,
-                       text ? text : "", least, most);
+        return why_set(why, SINEW_EINVAL, "%s is \"%.64s\", allowed are numbers from %d to %d",
+                       name, text ? text : "", least, most);
     *out = (int)value;
     return 0;
 }
@@ -38,9 +38,10 @@ static int rendezvous_set(struct why *why)
     }
     if (!m.need) return 1;
     if (!s.need) return 0;
-    return why_set(why, SINEW_EINVAL,
-                   "%s set without %s: a rendezvous needs all of them (set them, or unset the first)",
-                   set, missing);
+    return why_set(
+        why, SINEW_EINVAL,
+        "%s set without %s: a rendezvous needs all of them (set them, or unset the first)", set,
+        missing);
 }
 
 static int open_rendezvous(const struct world *world, int64_t until, struct launch **out,
@@ -54,8 +55,9 @@ static int open_rendezvous(const struct world *world, int64_t until, struct laun
 }
 
 /*
- * Launchers that others wrote. rank says that one is at work, size how many ranks it started. Without a
- * known size there may be many. Slurm's batch script has a rank too; `also` is set in real steps only.
+ * Launchers that others wrote. rank says that one is at work, size how many ranks it started.
+ * Without a known size there may be many. Slurm's batch script has a rank too; `also` is set in
+ * real steps only.
  */
 struct launcher {
     const char *name, *rank, *size, *also;
@@ -90,11 +92,12 @@ static int refuse_foreign(struct why *why)
         if (!rank || (l->also && !getenv(l->also))) continue;
         if (l->size && strncmp(l->size, "SLURM", 5) == 0 && !size) continue;
         if (single(size) || (!size && known_single())) continue;
-        return why_set(why, SINEW_ENOTSUP,
-                       "%s started this process (%s=%.32s, %s=%.32s), and this build of Sinew cannot join its "
-                       "job: use sinewrun, or set SINEW_RENDEZVOUS, SINEW_RANK, SINEW_SIZE and "
-                       "SINEW_SECRET_FILE",
-                       l->name, l->rank, rank, l->size ? l->size : "size", size ? size : "unknown");
+        return why_set(
+            why, SINEW_ENOTSUP,
+            "%s started this process (%s=%.32s, %s=%.32s), and this build of Sinew cannot join its "
+            "job: use sinewrun, or set SINEW_RENDEZVOUS, SINEW_RANK, SINEW_SIZE and "
+            "SINEW_SECRET_FILE",
+            l->name, l->rank, rank, l->size ? l->size : "size", size ? size : "unknown");
     }
     return 0;
 }

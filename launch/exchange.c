@@ -6,8 +6,8 @@
  *   at open    | flags u8: 1 has the caller's secret | secret 32: rank 0's own making, or zeros |
  *   in fence   | length of my record u8 |
  *   in fence   | my record, padded to the longest |
- * Without options.secret rank 0 makes one and shows it to all through the caller's exchange: it is then as
- * secret as that exchange is. A secret of the caller's never goes through it.
+ * Without options.secret rank 0 makes one and shows it to all through the caller's exchange: it is
+ * then as secret as that exchange is. A secret of the caller's never goes through it.
  */
 #include <string.h>
 
@@ -22,11 +22,14 @@ struct exchange {
     bool put, gathered;
     uint8_t len, record[LAUNCH_RECORD_MAX];
     size_t stride;
-    uint8_t *lengths, *records; /* one piece: size lengths, size records of LAUNCH_RECORD_MAX, size flags */
-    uint8_t *died;
+    /* One piece: size lengths, size records of LAUNCH_RECORD_MAX, size flags. */
+    uint8_t *lengths, *records, *died;
 };
 
-static size_t exchange_bytes(int size) { return (size_t)size * (1 + LAUNCH_RECORD_MAX + 1); }
+static size_t exchange_bytes(int size)
+{
+    return (size_t)size * (1 + LAUNCH_RECORD_MAX + 1);
+}
 
 static int exchange_gather(struct exchange *x, const void *mine, size_t len, void *all)
 {
@@ -52,15 +55,16 @@ static int exchange_fence(struct launch *l, int64_t until)
 {
     struct exchange *x = (struct exchange *)l;
     (void)until;
-    if (!x->put) return why_set(&l->why, SINEW_ESTATE, "a fence before rank %d put its record", l->rank);
+    if (!x->put)
+        return why_set(&l->why, SINEW_ESTATE, "a fence before rank %d put its record", l->rank);
     int rc = exchange_gather(x, &x->len, 1, x->lengths);
     if (rc < 0) return rc;
     x->stride = 0;
     for (int i = 0; i < l->size; i++) {
         if (x->lengths[i] > LAUNCH_RECORD_MAX || (i == l->rank && x->lengths[i] != x->len))
             return why_set(&l->why, SINEW_ELAUNCH,
-                           "the caller's allgather mixes ranks up: rank %d's record has %u bytes", i,
-                           x->lengths[i]);
+                           "the caller's allgather mixes ranks up: rank %d's record has %u bytes",
+                           i, x->lengths[i]);
         if (x->lengths[i] > x->stride) x->stride = x->lengths[i];
     }
     if (x->stride > 0 && (rc = exchange_gather(x, x->record, x->stride, x->records)) < 0) return rc;
@@ -72,8 +76,8 @@ static int exchange_get(struct launch *l, int rank, void *record)
 {
     const struct exchange *x = (const struct exchange *)l;
     if (!x->gathered || rank < 0 || rank >= l->size)
-        return why_set(&l->why, SINEW_EINVAL, "there is no record of rank %d (of %d) before the fence",
-                       rank, l->size);
+        return why_set(&l->why, SINEW_EINVAL,
+                       "there is no record of rank %d (of %d) before the fence", rank, l->size);
     memcpy(record, x->records + (size_t)rank * x->stride, x->lengths[rank]);
     return x->lengths[rank];
 }
@@ -115,14 +119,16 @@ static const struct launch_ops exchange_ops = {
     .abandon = exchange_close,
 };
 
-/* Everyone has a secret of the caller's, or nobody: a job half of which authenticates would never meet. */
+/* Everyone has a secret of the caller's, or nobody: a job half of which authenticates would never
+ * meet. */
 static int exchange_agree(struct exchange *x, const uint8_t *all, bool given)
 {
     for (int i = 0; i < x->base.size; i++)
         if (all[(size_t)i * GREETING] != (given ? 1 : 0))
-            return why_set(&x->base.why, SINEW_EMISMATCH,
-                           "rank %d came %s options.secret, rank %d %s: give it on all ranks or on none",
-                           i, given ? "without" : "with", x->base.rank, given ? "with" : "without");
+            return why_set(
+                &x->base.why, SINEW_EMISMATCH,
+                "rank %d came %s options.secret, rank %d %s: give it on all ranks or on none", i,
+                given ? "without" : "with", x->base.rank, given ? "with" : "without");
     return 0;
 }
 
@@ -132,14 +138,15 @@ static int exchange_secret(struct exchange *x, const void *secret)
     uint8_t mine[GREETING] = { secret ? 1 : 0 };
     size_t bytes = (size_t)x->base.size * GREETING;
     uint8_t *all = world_allocate(world, bytes);
-    if (!all) return why_set(&x->base.why, SINEW_ENOMEM, "no memory for %d greetings", x->base.size);
+    if (!all)
+        return why_set(&x->base.why, SINEW_ENOMEM, "no memory for %d greetings", x->base.size);
     int rc = 0;
-    if (!secret && x->base.rank == 0 &&
-        world->random(world->arg, mine + 1, LAUNCH_SECRET_LEN) < 0)
+    if (!secret && x->base.rank == 0 && world->random(world->arg, mine + 1, LAUNCH_SECRET_LEN) < 0)
         rc = why_set(&x->base.why, SINEW_EIO, "no random bytes for the job secret");
     if (rc == 0) rc = exchange_gather(x, mine, sizeof(mine), all);
     if (rc == 0) rc = exchange_agree(x, all, secret);
-    if (rc == 0) memcpy(x->base.secret, secret ? (const uint8_t *)secret : all + 1, LAUNCH_SECRET_LEN);
+    if (rc == 0)
+        memcpy(x->base.secret, secret ? (const uint8_t *)secret : all + 1, LAUNCH_SECRET_LEN);
     explicit_bzero(mine, sizeof(mine));
     explicit_bzero(all, bytes);
     world_release(world, all, bytes);
@@ -167,8 +174,12 @@ int exchange_open(const struct world *world, const struct sinew_exchange *call, 
     struct exchange *x = world_allocate(world, sizeof(*x));
     if (!x) return why_set(why, SINEW_ENOMEM, "no memory for the caller's exchange");
     size_t size = (size_t)call->size;
-    x->base = (struct launch){ .ops = &exchange_ops, .world = world, .rank = call->rank,
-                               .size = call->size, .has_secret = true, .fd = -1 };
+    x->base = (struct launch){ .ops = &exchange_ops,
+                               .world = world,
+                               .rank = call->rank,
+                               .size = call->size,
+                               .has_secret = true,
+                               .fd = -1 };
     x->call = *call;
     x->lengths = world_allocate(world, exchange_bytes(call->size));
     if (!x->lengths) {

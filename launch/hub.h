@@ -2,14 +2,14 @@
 #ifndef LAUNCH_HUB_H
 #define LAUNCH_HUB_H
 /*
- * hub.h - where the other launchers of a job come to: listens, authenticates, takes them into the node
+ * hub.h - where the other launchers of a job come to: listens, authenticates, takes them into the
+ * node
  *
- * A guest is a connection that has not proven itself and joined yet. At most HUB_GUESTS at a time; when
- * all places are taken the oldest one that is older than HUB_PATIENCE_NS goes, or the new one.
+ * A guest is a connection that has not proven itself and joined yet. At most HUB_GUESTS at a time;
+ * when all places are taken the oldest one that is older than HUB_PATIENCE_NS goes, or the new one.
  */
-#include <netinet/in.h>
-
 #include "base/handshake.h"
+#include "launch/meeting.h"
 #include "launch/node.h"
 #include "launch/welcome.h"
 
@@ -23,32 +23,48 @@ struct guest {
     struct list entry;
     struct hub *hub;
     int64_t since_ns;
+    int fd;      /* -1 once the channel has it */
     bool proven; /* the handshake is done, JOIN is awaited */
-    bool wants_out;
-    char from[80]; /* address, for people */
+    char from[MEETING_TEXT_MAX];
     struct handshake handshake;
-    struct node_peer *peer; /* what it will become; its stream is in use from `proven` on */
+    struct node_peer *peer; /* what it will become; its channel is in use when proven */
 };
 
 struct hub {
     struct watch watch;
     const struct world *world;
     struct node *node;
-    int fd; /* listening; -1: closed */
+    int fd;      /* listening; -1: closed */
     int members; /* joined and connected */
+    int taken_count;
+    uint8_t *taken; /* one byte per rank: somebody speaks, or spoke, for it */
     struct list guests;
     int guest_count;
     const uint8_t *secret;
-    bool ends; /* what WELCOME tells: connections end after the fence */
-    int first, count; /* ranks that are the owner's own */
-    uint8_t *taken;   /* one byte per rank: somebody speaks for it */
+    uint64_t epoch;
+    bool ends; /* what WELCOME tells: connections end once all records are told */
     /* Somebody was turned away: for the owner to say. May be NULL. */
     void (*refused)(void *arg, const char *from, const char *why);
     void *arg;
     struct why why;
 };
 
+/* Listen at an address; the owner speaks for first to first + count - 1. secret, node outlive the
+ * hub. */
+int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret,
+             int first, int count);
+
+/* Where it listens, for people and for those who asked for any port. */
+void hub_address(const struct hub *h, char text[MEETING_TEXT_MAX]);
+
+/* From the owner's `lost`: a member's connection has ended. Its ranks that had not left are lost.
+ */
+void hub_lost(struct hub *h, struct node_peer *peer);
+
+/* All that was told is in the kernel's hands, with a goodbye, or it is `until`. */
+void hub_finish(struct hub *h, int64_t until);
+
+/* No more listening, no guests, no members. */
 void hub_close(struct hub *h);
-int hub_finish(struct hub *h, int64_t until);
 
 #endif

@@ -45,7 +45,7 @@ struct launch_ops {
     /* This process leaves in order; frees l. */
     void (*close)(struct launch *l);
 
-    /* Frees l and says nothing: the others will see this rank die. All that a forked child may call. */
+    /* Frees l and says nothing: the others will see this rank die. For forked children too. */
     void (*abandon)(struct launch *l);
 };
 

@@ -29,10 +29,13 @@ static void member_end(struct member *m)
     if (m->is_hub) hub_close(&m->hub);
     m->is_hub = false;
     if (m->attached) {
-        node_detach(&m->up);
-        stream_close(&m->up.stream);
+        /* A forked child shares the epoll descriptor: taking the socket out would take it out for
+         * both. */
+        if (getpid() == m->owner) node_detach(&m->up);
+        channel_close(&m->up.channel);
     }
     m->attached = false;
+    m->told = true;
     m->base.fd = -1;
 }
 
@@ -44,10 +47,9 @@ static int member_fence(struct launch *l, int64_t until)
         char missing[160];
         node_missing(&m->node, missing, sizeof(missing));
         return why_set(&l->why, rc, "the launcher's connection ended before ranks %s had come: %s",
-                       missing, m->up.stream.why.text);
+                       missing, m->up.channel.why.text);
     }
-    if (rc == 0 && m->is_hub && (rc = hub_finish(&m->hub, until)) < 0)
-        return why_set(&l->why, rc, "%s", m->hub.why.text);
+    if (rc == 0 && m->is_hub) hub_finish(&m->hub, until);
     if (rc == 0 && m->ends) member_end(m);
     return rc < 0 ? member_fail(m, rc) : 0;
 }
@@ -56,8 +58,8 @@ static int member_get(struct launch *l, int rank, void *record)
 {
     const struct member *m = (const struct member *)l;
     if (rank < 0 || rank >= l->size || !(m->node.ranks[rank].flags & NODE_RECORD))
-        return why_set(&l->why, SINEW_EINVAL, "there is no record of rank %d (of %d) before the fence",
-                       rank, l->size);
+        return why_set(&l->why, SINEW_EINVAL,
+                       "there is no record of rank %d (of %d) before the fence", rank, l->size);
     memcpy(record, m->node.ranks[rank].record, m->node.ranks[rank].len);
     return m->node.ranks[rank].len;
 }
@@ -76,7 +78,7 @@ static int member_failed(struct launch *l, int *rank)
     m->told = true;
     if (m->node.aborted)
         return why_set(&l->why, SINEW_EABORTED, "the job was aborted: %s", m->node.abort_text);
-    return why_set(&l->why, SINEW_ELAUNCH, "the launcher is gone: %s", m->up.stream.why.text);
+    return why_set(&l->why, SINEW_ELAUNCH, "the launcher is gone: %s", m->up.channel.why.text);
 }
 
 static int member_abort(struct launch *l, int status, const char *text)
@@ -85,7 +87,7 @@ static int member_abort(struct launch *l, int status, const char *text)
     if (!m->attached)
         return why_set(&l->why, SINEW_ENOTSUP, "no launcher is connected that could end the job");
     node_abort(&m->node, status, text ? text : "");
-    stream_drain(&m->up.stream, world_now(l->world) + LEAVE_NS);
+    channel_drain(&m->up.channel, world_now(l->world) + LEAVE_NS);
     return 0;
 }
 
@@ -103,13 +105,16 @@ static void member_close(struct launch *l)
     struct member *m = (struct member *)l;
     if (getpid() == m->owner && m->attached) {
         node_leave(&m->node, l->rank);
-        stream_send(&m->up.stream, FRAME_BYE, NULL, 0);
-        stream_drain(&m->up.stream, world_now(l->world) + LEAVE_NS);
+        channel_send(&m->up.channel, FRAME_BYE, NULL, 0);
+        channel_drain(&m->up.channel, world_now(l->world) + LEAVE_NS);
     }
     member_free(m);
 }
 
-static void member_abandon(struct launch *l) { member_free((struct member *)l); }
+static void member_abandon(struct launch *l)
+{
+    member_free((struct member *)l);
+}
 
 static const struct launch_ops member_ops = {
     .name = "launcher",
@@ -125,10 +130,13 @@ static const struct launch_ops member_ops = {
 static void member_lost(void *arg, struct node_peer *peer)
 {
     struct member *m = arg;
-    if (peer != &m->up) return;
+    if (peer != &m->up) {
+        hub_lost(&m->hub, peer);
+        return;
+    }
     m->lost = true;
     m->attached = false;
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
 }
 
 static const struct node_events member_events = { .lost = member_lost };
@@ -150,13 +158,14 @@ struct member *member_new(const struct world *world, int rank, int size, struct 
     m->base.rank = rank;
     m->base.size = size;
     m->base.fd = -1;
+    m->hub.fd = -1;
     m->owner = getpid();
     return m;
 }
 
-void member_attach(struct member *m, const struct stream *up)
+void member_attach(struct member *m, const struct channel *up)
 {
-    m->up.stream = *up;
+    m->up.channel = *up;
     m->up.upstream = true;
     m->up.first = m->base.rank;
     m->up.count = 1;

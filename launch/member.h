@@ -25,7 +25,7 @@ struct member {
 /* A member with nothing connected. NULL and why when there is no memory. */
 struct member *member_new(const struct world *world, int rank, int size, struct why *why);
 
-/* The connection upstream, after WELCOME: the stream moves into the member. */
-void member_attach(struct member *m, const struct stream *up);
+/* The connection upstream, after WELCOME: the channel moves into the member. */
+void member_attach(struct member *m, const struct channel *up);
 
 #endif

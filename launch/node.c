@@ -44,23 +44,26 @@ int node_watch(struct node *n, int fd, uint32_t events, struct watch *w)
     return why_set(&n->why, SINEW_EIO, "epoll_ctl: %s", strerror(errno));
 }
 
-void node_unwatch(struct node *n, int fd) { epoll_ctl(n->fd, EPOLL_CTL_DEL, fd, NULL); }
+void node_unwatch(struct node *n, int fd)
+{
+    epoll_ctl(n->fd, EPOLL_CTL_DEL, fd, NULL);
+}
 
-/* --- news out ------------------------------------------------------------------------------------ */
+/* --- news out --------------------------------------------------------------------------------- */
 
 /* Ask for EPOLLOUT exactly as long as bytes wait. */
 static void peer_adjust(struct node_peer *peer)
 {
-    bool wants_out = stream_waits(&peer->stream);
+    bool wants_out = channel_waits(&peer->channel);
     if (wants_out == peer->wants_out) return;
     peer->wants_out = wants_out;
-    node_watch(peer->node, peer->stream.fd, EPOLLIN | (wants_out ? (uint32_t)EPOLLOUT : 0),
+    node_watch(peer->node, peer->channel.fd, EPOLLIN | (wants_out ? (uint32_t)EPOLLOUT : 0),
                &peer->watch);
 }
 
 int node_tell(struct node_peer *peer, int kind, const void *payload, size_t len)
 {
-    int rc = stream_send(&peer->stream, kind, payload, len);
+    int rc = channel_send(&peer->channel, kind, payload, len);
     peer_adjust(peer);
     return rc;
 }
@@ -122,7 +125,7 @@ static void pass(struct node *n, const struct node_peer *from, const struct news
     flood(n, from, news->kind, news->payload, news->len);
 }
 
-/* --- what is known ------------------------------------------------------------------------------- */
+/* --- what is known ---------------------------------------------------------------------------- */
 
 static void note_gone(struct node *n, struct node_rank *r)
 {
@@ -197,7 +200,8 @@ void node_abort(struct node *n, int status, const char *text)
 void node_bury(struct node *n, int first, int count)
 {
     for (int rank = first; rank < first + count; rank++) {
-        struct launch_exit lost = { .rank = rank, .flags = LAUNCH_DIED | LAUNCH_FAILED | LAUNCH_LOST };
+        struct launch_exit lost = { .rank = rank,
+                                    .flags = LAUNCH_DIED | LAUNCH_FAILED | LAUNCH_LOST };
         if (n->ranks[rank].flags & (NODE_LEFT | NODE_EXITED)) continue;
         node_exit(n, &lost);
         if (n->events->exited) n->events->exited(n->arg, &lost);
@@ -210,7 +214,7 @@ void node_attach(struct node *n, struct node_peer *peer)
     peer->watch.ready = peer_ready;
     peer->wants_out = false;
     list_append(&n->peers, &peer->entry);
-    node_watch(n, peer->stream.fd, EPOLLIN, &peer->watch);
+    node_watch(n, peer->channel.fd, EPOLLIN, &peer->watch);
     for (int rank = 0; rank < n->size; rank++) {
         struct news news;
         int flags = n->ranks[rank].flags;
@@ -231,15 +235,17 @@ void node_attach(struct node *n, struct node_peer *peer)
         struct news news = news_abort(n->abort_status, n->abort_text);
         node_tell(peer, news.kind, news.payload, news.len);
     }
+    /* Frames that came with the welcome will not make the socket readable again. */
+    if (channel_buffered(&peer->channel)) peer_ready(&peer->watch);
 }
 
 void node_detach(struct node_peer *peer)
 {
     list_remove(&peer->entry);
-    if (peer->stream.fd >= 0) node_unwatch(peer->node, peer->stream.fd);
+    if (peer->channel.fd >= 0) node_unwatch(peer->node, peer->channel.fd);
 }
 
-/* --- news in ------------------------------------------------------------------------------------- */
+/* --- news in ---------------------------------------------------------------------------------- */
 
 static bool speaks_for(const struct node_peer *peer, int rank)
 {
@@ -249,8 +255,8 @@ static bool speaks_for(const struct node_peer *peer, int rank)
 
 static int bad_news(struct node_peer *peer, const char *what, int rank)
 {
-    return why_set(&peer->stream.why, SINEW_EPROTO, "a %s of rank %d that is not its to tell", what,
-                   rank);
+    return why_set(&peer->channel.why, SINEW_EPROTO, "a %s of rank %d that is not its to tell",
+                   what, rank);
 }
 
 static int hear_record(struct node_peer *peer, struct wire_reader *in)
@@ -306,7 +312,7 @@ static int hear_abort(struct node_peer *peer, struct wire_reader *in)
     char text[LAUNCH_TEXT_MAX];
     int status = (int32_t)wire_take32(in);
     if (in->bad || in->left >= sizeof(text))
-        return why_set(&peer->stream.why, SINEW_EPROTO, "a malformed abort");
+        return why_set(&peer->channel.why, SINEW_EPROTO, "a malformed abort");
     memcpy(text, in->at, in->left);
     text[in->left] = '\0';
     if (n->aborted) return 0;
@@ -321,20 +327,24 @@ static int hear(struct node_peer *peer, const struct frame *frame, const uint8_t
 {
     struct wire_reader in = wire_read(payload, frame->length);
     switch (frame->kind) {
-    case LAUNCH_RECORD: return hear_record(peer, &in);
-    case LAUNCH_LEFT: return hear_left(peer, &in);
-    case LAUNCH_EXIT: return hear_exit(peer, &in);
-    case LAUNCH_ABORT: return hear_abort(peer, &in);
+    case LAUNCH_RECORD:
+        return hear_record(peer, &in);
+    case LAUNCH_LEFT:
+        return hear_left(peer, &in);
+    case LAUNCH_EXIT:
+        return hear_exit(peer, &in);
+    case LAUNCH_ABORT:
+        return hear_abort(peer, &in);
     default:
-        return why_set(&peer->stream.why, SINEW_EPROTO, "a frame of kind %u, which has no meaning here",
-                       frame->kind);
+        return why_set(&peer->channel.why, SINEW_EPROTO,
+                       "a frame of kind %u, which has no meaning here", frame->kind);
     }
 }
 
 static void peer_lost(struct node_peer *peer)
 {
     node_detach(peer);
-    peer->stream.ended = true;
+    peer->channel.ended = true;
     if (peer->node->events->lost) peer->node->events->lost(peer->node->arg, peer);
 }
 
@@ -347,10 +357,10 @@ static void peer_ready(struct watch *w)
     struct frame frame;
     const uint8_t *payload;
     int rc = 1;
-    stream_flush(&peer->stream);
+    channel_flush(&peer->channel);
     peer_adjust(peer);
-    for (int i = 0; rc > 0 && (i < FRAMES_PER_TURN || stream_buffered(&peer->stream)); i++) {
-        rc = launch_stream_receive(&peer->stream, &frame, &payload);
+    for (int i = 0; rc > 0 && (i < FRAMES_PER_TURN || channel_buffered(&peer->channel)); i++) {
+        rc = channel_receive(&peer->channel, &frame, &payload);
         if (rc > 0 && hear(peer, &frame, payload) < 0) rc = SINEW_EPROTO;
     }
     if (rc < 0) peer_lost(peer);
@@ -368,7 +378,7 @@ int node_progress(struct node *n, int most)
     return done;
 }
 
-/* --- the fence ----------------------------------------------------------------------------------- */
+/* --- the fence -------------------------------------------------------------------------------- */
 
 static int fence_gone(struct node *n)
 {
@@ -381,8 +391,9 @@ static int fence_gone(struct node *n)
             return why_set(&n->why, SINEW_ELAUNCH, "%s before it had joined", text);
         }
         if (r->flags & NODE_LEFT)
-            return why_set(&n->why, SINEW_ELAUNCH, "rank %d gave up before it had joined: its own "
-                                                   "output says why",
+            return why_set(&n->why, SINEW_ELAUNCH,
+                           "rank %d gave up before it had joined: its own "
+                           "output says why",
                            rank);
     }
     return 0;
@@ -391,7 +402,8 @@ static int fence_gone(struct node *n)
 static int fence_state(struct node *n, int64_t until)
 {
     char missing[160];
-    if (n->aborted) return why_set(&n->why, SINEW_EABORTED, "the job was aborted: %s", n->abort_text);
+    if (n->aborted)
+        return why_set(&n->why, SINEW_EABORTED, "the job was aborted: %s", n->abort_text);
     if (n->records == n->size) return 0;
     if (n->gone_early > 0) return fence_gone(n);
     if (world_now(n->world) < until) return SINEW_PENDING;
@@ -416,7 +428,8 @@ void node_missing(const struct node *n, char *text, size_t cap)
     struct text t = text_into(text, cap);
     int listed = 0, end;
     for (int rank = 0; rank < n->size; rank = end + 1) {
-        for (end = rank; end < n->size && !(n->ranks[end].flags & NODE_RECORD); end++) {}
+        for (end = rank; end < n->size && !(n->ranks[end].flags & NODE_RECORD); end++) {
+        }
         if (end == rank) continue;
         if (listed++ == 8) {
             text_add(&t, " …");
@@ -439,7 +452,7 @@ void launch_exit_text(const struct launch_exit *how, char *text, size_t cap)
     else if (how->code || !(how->flags & LAUNCH_FAILED))
         text_add(&t, " exited with status %d", how->code);
     else
-        text_add(&t, " ended without having left the job");
+        text_add(&t, " ended without having left the job (sinew_close)");
 }
 
 int node_died(struct node *n)

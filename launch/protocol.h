@@ -4,32 +4,40 @@
 /*
  * protocol.h - what launchers and ranks tell each other
  *
- * A job is a tree: the hub (the sinewrun, or the bare process, that has rank 0), below it the other
- * sinewruns and bare processes, below every sinewrun its ranks. News travels through the whole tree: each
- * node notes it and passes it on to everyone but the one it came from. So a node knows by itself whose
- * record is missing, who left and who died.
+ * A job is a tree: the hub (the sinewrun, or the bare process, that has rank 0), below it the
+ * other sinewruns and bare processes, below every sinewrun its ranks. News travels through the
+ * whole tree: each node notes it and passes it on to everyone but the one it came from. So every
+ * node knows by itself whose record is missing, who left and who died.
  *
  * Between hosts: TCP, the handshake of base/handshake.h (purpose HANDSHAKE_LAUNCH), then frames of
- * base/frame.h with head, flags, epoch, sequence and acknowledged 0. Between sinewrun and its rank: the
- * same frames over a private pair of UNIX sockets, without a handshake. Payloads, little-endian:
+ * base/frame.h with head, flags, epoch, sequence and acknowledged 0. Between sinewrun and its rank:
+ * the same frames over a private pair of UNIX sockets, no handshake. Payloads, little-endian:
  *
- *  JOIN     member to hub, first        | first u32 | count u32 | size u32  |
- *           "I speak for the ranks first to first + count - 1"
- *  WELCOME  the answer, and the first   | rank u32 | size u32 | here u32 | flags u32 | secret 32 if flag |
- *           frame sinewrun gives a rank here: ranks on this host, 0 unknown. flags: 1 a secret follows (UNIX
- *                                       only), 2 the connection ends once all records are told
- *  REFUSE   instead of WELCOME          | why, text to the end |
- *  RECORD   news, once per rank         | rank u32 | record, 0 to 64 bytes |
- *  LEFT     news: it left in order      | rank u32 |
- *  EXIT     news: its process ended     | rank u32 | flags u8 | code u8 | 0 u16 | pid u32 |
- *                                       flags: 1 without having left (it died), 2 the job fails by it,
- *                                       4 code is a signal, 8 only its connection is known to be gone
- *  ABORT    news: end the job           | status i32 | text to the end |
- *  FRAME_BYE ends a connection in order; one that ends otherwise takes the ranks behind it along.
+ *  JOIN     | first u32 | count u32 | size u32 |
+ *           to the hub, once: "I speak for `count` ranks from `first`, of a job of `size`"
+ *  WELCOME  | rank u32 | size u32 | here u32 | flags u32 | secret, 32 bytes, if flag 1 |
+ *           the answer, and what sinewrun says first to its rank. here: ranks on this host, 0 not
+ *           known; flags: 1 the job secret follows (UNIX only), 2 the connection ends once all
+ *           records are told
+ *  REFUSE   | why: text to the end |
+ *           instead of WELCOME
+ *  RECORD   | rank u32 | record, 0 to 64 bytes |
+ *           news, once per rank
+ *  LEFT     | rank u32 |
+ *           news: it left in order
+ *  EXIT     | rank u32 | flags u8 | code u8 | 0 u16 | pid u32 |
+ *           news: its process ended. flags: 1 without having left (it died), 2 the job fails by it,
+ *           4 code is a signal, not an exit status, 8 only its connection is known to be gone
+ *  ABORT    | status i32 | text to the end |
+ *           news: end the job
  *
- * The door. sinewrun leaves its rank one end of a SOCK_SEQPACKET pair, named by SINEW_LAUNCH_FD=fd:inode.
- * Who wants to be the rank makes a stream pair and passes one end through the door with these 8 bytes:
- *                                       | 'S' 'N' 'W' 'J' | version u32 |
+ * FRAME_BYE ends a connection in order. One that ends otherwise takes the ranks behind it along.
+ *
+ * The door: sinewrun leaves its rank one end of a SOCK_SEQPACKET pair, SINEW_LAUNCH_FD=fd:inode.
+ * Who wants to be the rank makes a pair of streams and passes one end through the door, with 8 bytes:
+ *
+ *           | 'S' 'N' 'W' 'J' | version u32 |
+ *
  * The other end is private to that process. Whoever knocks second is refused, over its own pair.
  */
 #include "base/frame.h"
@@ -63,7 +71,7 @@ enum {
     LAUNCH_EXIT_LEN = 12,
     LAUNCH_DOOR_LEN = 8,
     LAUNCH_DOOR_VERSION = 1,
-    LAUNCH_OUT_LIMIT = LAUNCH_SIZE_MAX * 256, /* bytes waiting for one who does not read: all news twice */
+    LAUNCH_OUT_LIMIT = LAUNCH_SIZE_MAX * 256, /* bytes waiting for who does not read: all news */
 };
 
 static const uint8_t launch_door_magic[4] = { 'S', 'N', 'W', 'J' };

@@ -8,8 +8,8 @@
 
 int alone_open(const struct world *world, struct launch **out, struct why *why);
 
-int exchange_open(const struct world *world, const struct sinew_exchange *exchange, const void *secret,
-                  struct launch **out, struct why *why);
+int exchange_open(const struct world *world, const struct sinew_exchange *exchange,
+                  const void *secret, struct launch **out, struct why *why);
 
 /* door: the value of SINEW_LAUNCH_FD. */
 int sinewrun_open(const struct world *world, const char *door, int64_t until, struct launch **out,

@@ -8,8 +8,8 @@
  *   run_options.c     the command line
  *   run_children.c    the ranks: started, let in through their doors, signalled, reaped
  *   run_output.c      their lines out, the terminal's input in
- *   run_keeper.c      a small process that outlives sinewrun just long enough to kill what it started
- *   run_rendezvous.c  the other sinewruns of the job
+ *   run_keeper.c      a small process that outlives sinewrun just long enough to kill what it
+ * started run_rendezvous.c  the other sinewruns of the job
  *
  * One process, one thread, one poll(). Every part says before each poll what it waits for.
  */
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "launch/hub.h"
@@ -29,7 +30,7 @@ enum { RUN_STATUS_USAGE = 2, RUN_STATUS_FAILED = 1 };
 
 #define RUN_SECOND 1000000000LL
 
-/* --- the command line ---------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 struct run_options {
     int first, ranks, size; /* this sinewrun's share of the job */
@@ -44,7 +45,7 @@ struct run_options {
 /* >= 0: the exit status, everything has been said. -1: go on. */
 int run_options_parse(struct run_options *o, int argc, char **argv);
 
-/* --- lines out ----------------------------------------------------------------------------------- */
+/* --- lines out -------------------------------------------------------------------------------- */
 
 /* Where lines go: standard output or error. */
 struct sink {
@@ -75,7 +76,10 @@ struct feeder {
 void sink_add(struct sink *s, const void *who, const char *bytes, size_t len);
 void sink_flush(struct sink *s);
 bool sink_full(const struct sink *s);
-static inline bool sink_waits(const struct sink *s) { return s->len > s->at && !s->broken; }
+static inline bool sink_waits(const struct sink *s)
+{
+    return s->len > s->at && !s->broken;
+}
 
 void source_read(struct source *s);
 void source_end(struct source *s);
@@ -83,12 +87,12 @@ void source_end(struct source *s);
 void feeder_read(struct feeder *f);
 void feeder_write(struct feeder *f);
 
-/* --- ranks --------------------------------------------------------------------------------------- */
+/* --- ranks ------------------------------------------------------------------------------------ */
 
 struct child {
     int rank;
-    pid_t pid;   /* and process group; 0: not started */
-    bool ended;  /* reaped */
+    pid_t pid;               /* and process group; 0: not started */
+    bool ending, ended;      /* ending: has ended but is not reaped yet */
     bool joined, left, told; /* told: the others know that it died */
     pid_t joined_pid;
     int64_t orphaned_ns; /* when its connection ended without a goodbye; 0: no */
@@ -106,7 +110,7 @@ void children_signal(struct run *run, int signal);
 /* "0, 2-3": those that run. */
 void children_running(const struct run *run, char *text, size_t cap);
 
-/* --- the keeper ---------------------------------------------------------------------------------- */
+/* --- the keeper ------------------------------------------------------------------------------- */
 
 struct keeper {
     int fd;
@@ -119,15 +123,16 @@ void keeper_add(const struct keeper *k, pid_t group);
 void keeper_drop(const struct keeper *k, pid_t group);
 void keeper_end(struct keeper *k);
 
-/* --- the whole ----------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct run {
     struct run_options options;
     const struct world *world;
     struct node node;
-    struct hub hub;           /* in the sinewrun with rank 0 */
+    struct hub hub;            /* in the sinewrun with rank 0 */
     struct node_peer upstream; /* in the others */
-    bool is_hub, is_member;
+    bool is_hub, is_member;    /* connected so */
+    bool hub_ends;             /* the hub is a bare process: it goes when all records are told */
     uint8_t secret[LAUNCH_SECRET_LEN];
     struct child *children;
     int running; /* ranks that have not ended */
@@ -135,8 +140,9 @@ struct run {
     struct sink *err_sink; /* &out when both are the same file */
     struct feeder feeder;
     struct keeper keeper;
-    int signals; /* signalfd */
-    int status;  /* of sinewrun, once `decided` */
+    int signals;         /* signalfd */
+    struct rlimit files; /* as we were started with, and as the ranks get it */
+    int status;          /* of sinewrun, once `decided` */
     bool decided, stopping, interrupted, killed;
     int64_t kill_ns, timeout_ns, setup_ns; /* when to; INT64_MAX: not */
 };

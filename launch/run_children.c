@@ -2,8 +2,9 @@
 /*
  * run_children.c - the ranks' processes
  *
- * Every rank leads a process group, so that a signal reaches what a shell in it started, and dies with
- * sinewrun twice over: by the keeper, and by the parent-death signal should the keeper be killed first.
+ * Every rank leads a process group, so that a signal reaches what a shell in it started, and dies
+ * with sinewrun twice over: by the keeper, and by the parent-death signal should the keeper be
+ * killed first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,7 +29,7 @@ struct ends {
     int in, out, err, door, report;
 };
 
-/* --- in the child -------------------------------------------------------------------------------- */
+/* --- in the child ----------------------------------------------------------------------------- */
 
 static void bind_core(int rank)
 {
@@ -65,16 +67,18 @@ static void set_environment(const struct run *run, const struct child *c, int do
     for (int i = 0; i < o->environment_len; i++) putenv(o->environment[i]);
 }
 
-static void restore_signals(void)
+static void restore_process(const struct run *run)
 {
     sigset_t none;
+    setrlimit(RLIMIT_NOFILE, &run->files);
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Never returns: the command runs, or errno goes through the report pipe. */
-static void child_become(const struct run *run, const struct child *c, const struct ends *e, pid_t parent)
+static void child_become(const struct run *run, const struct child *c, const struct ends *e,
+                         pid_t parent)
 {
     char *const *command = run->options.command;
     setpgid(0, 0);
@@ -87,14 +91,14 @@ static void child_become(const struct run *run, const struct child *c, const str
     dup2(e->in, STDIN_FILENO);
     dup2(e->out, STDOUT_FILENO);
     dup2(e->err, STDERR_FILENO);
-    restore_signals();
+    restore_process(run);
     execvp(command[0], command);
     int reason = errno;
     if (write(e->report, &reason, sizeof(reason)) < 0) _exit(RUN_STATUS_MISSING);
     _exit(RUN_STATUS_MISSING);
 }
 
-/* --- starting ------------------------------------------------------------------------------------ */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void close_all(int *fds, int count)
 {
@@ -102,8 +106,9 @@ static void close_all(int *fds, int count)
         if (fds[i] > STDERR_FILENO) close(fds[i]);
 }
 
-/* Rank 0 gets standard input itself, so that it reads no more of it than it wants; only a terminal's goes
- * through a pipe, because the rank's process group is not the terminal's foreground. */
+/* Rank 0 gets standard input itself, so that it reads no more of it than it wants; only a
+ * terminal's goes through a pipe, because the rank's process group is not the terminal's
+ * foreground. */
 static int open_input(struct run *run, const struct child *c, int *end)
 {
     int ends[2];
@@ -149,7 +154,8 @@ static int await_report(int report)
 {
     int reason = 0;
     ssize_t n;
-    while ((n = read(report, &reason, sizeof(reason))) < 0 && errno == EINTR) {}
+    while ((n = read(report, &reason, sizeof(reason))) < 0 && errno == EINTR) {
+    }
     close(report);
     return n == (ssize_t)sizeof(reason) ? reason : 0;
 }
@@ -157,12 +163,14 @@ static int await_report(int report)
 static int cannot_run(struct run *run, struct child *c, int reason)
 {
     const char *name = run->options.command[0];
-    while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {}
+    while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
     keeper_drop(&run->keeper, c->pid);
     c->pid = 0;
     run_say(run, "cannot run \"%s\": %s%s", name, strerror(reason),
-            reason == ENOENT && !strchr(name, '/') ? " (looked for in PATH; a program here is ./NAME)"
-                                                   : "");
+            reason == ENOENT && !strchr(name, '/')
+                ? " (looked for in PATH; a program here is ./NAME)"
+                : "");
     return reason == ENOENT ? RUN_STATUS_MISSING : RUN_STATUS_CANNOT_RUN;
 }
 
@@ -187,7 +195,7 @@ int child_start(struct run *run, struct child *c)
     return 0;
 }
 
-/* --- the door ------------------------------------------------------------------------------------ */
+/* --- the door --------------------------------------------------------------------------------- */
 
 /* The stream that came with a knock, or -1. */
 static int door_receive(int door, bool *closed)
@@ -198,7 +206,9 @@ static int door_receive(int door, bool *closed)
         char space[CMSG_SPACE(sizeof(int))];
     } control = { 0 };
     struct iovec iov = { knock, sizeof(knock) };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+    struct msghdr message = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = control.space,
                               .msg_controllen = sizeof(control.space) };
     int fd = -1;
     ssize_t n = recvmsg(door, &message, MSG_CMSG_CLOEXEC);
@@ -226,24 +236,25 @@ static bool is_stream(int fd)
     return domain == AF_UNIX && type == SOCK_STREAM;
 }
 
-static void refuse(struct run *run, const struct child *c, struct stream *s)
+static void refuse(struct run *run, const struct child *c, struct channel *s)
 {
     char text[160];
     int len = snprintf(text, sizeof(text),
-                       "rank %d has been taken by pid %d, which %s: one process per rank, once", c->rank,
-                       (int)c->joined_pid, c->left ? "has left again" : "is in the job");
+                       "rank %d has been taken by pid %d, which %s: one process per rank, once",
+                       c->rank, (int)c->joined_pid, c->left ? "has left again" : "is in the job");
     (void)run;
-    stream_send(s, LAUNCH_REFUSE, text, (size_t)len);
-    stream_close(s);
+    channel_send(s, LAUNCH_REFUSE, text, (size_t)len);
+    channel_close(s);
 }
 
 static void welcome(struct run *run, struct child *c)
 {
-    struct welcome w = { .rank = c->rank, .size = run->options.size, .here = run->options.ranks,
-                         .has_secret = true };
+    struct welcome w = {
+        .rank = c->rank, .size = run->options.size, .here = run->options.ranks, .has_secret = true
+    };
     uint8_t payload[LAUNCH_PAYLOAD_MAX];
     memcpy(w.secret, run->secret, sizeof(w.secret));
-    stream_send(&c->peer.stream, LAUNCH_WELCOME, payload, welcome_encode(&w, payload));
+    channel_send(&c->peer.channel, LAUNCH_WELCOME, payload, welcome_encode(&w, payload));
     explicit_bzero(payload, sizeof(payload));
     explicit_bzero(&w, sizeof(w));
 }
@@ -264,14 +275,14 @@ void child_knocked(struct run *run, struct child *c)
         return;
     }
     if (c->joined) {
-        struct stream s;
-        stream_init(&s, run->world, fd, LAUNCH_OUT_LIMIT);
+        struct channel s;
+        channel_init(&s, run->world, fd, LAUNCH_OUT_LIMIT);
         refuse(run, c, &s);
         return;
     }
     c->joined = true;
     c->joined_pid = who.pid;
-    stream_init(&c->peer.stream, run->world, fd, LAUNCH_OUT_LIMIT);
+    channel_init(&c->peer.channel, run->world, fd, LAUNCH_OUT_LIMIT);
     c->peer.first = c->rank;
     c->peer.count = 1;
     c->peer.owner = c;
@@ -279,7 +290,7 @@ void child_knocked(struct run *run, struct child *c)
     node_attach(&run->node, &c->peer);
 }
 
-/* --- signals and ends ---------------------------------------------------------------------------- */
+/* --- signals and ends ------------------------------------------------------------------------- */
 
 void children_signal(struct run *run, int signal)
 {
@@ -292,10 +303,12 @@ void children_signal(struct run *run, int signal)
 void child_reap(struct run *run, struct child *c, struct launch_exit *how)
 {
     int status = 0;
-    /* What it left behind in its group goes with it. Until it is reaped the group is certainly its own. */
+    /* What it left behind in its group goes with it. Until it is reaped the group is certainly its
+     * own. */
     kill(-c->pid, SIGKILL);
     keeper_drop(&run->keeper, c->pid);
-    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) {
+    }
     c->ended = true;
     run->running--;
     bool signalled = WIFSIGNALED(status);
@@ -313,7 +326,8 @@ void children_running(const struct run *run, char *text, size_t cap)
     struct text t = text_into(text, cap);
     int n = run->options.ranks, end;
     for (int i = 0; i < n; i = end + 1) {
-        for (end = i; end < n && run->children[end].pid > 0 && !run->children[end].ended; end++) {}
+        for (end = i; end < n && run->children[end].pid > 0 && !run->children[end].ended; end++) {
+        }
         if (end == i) continue;
         text_add(&t, t.need ? ", %d" : "%d", run->children[i].rank);
         if (end - 1 > i) text_add(&t, "-%d", run->children[end - 1].rank);

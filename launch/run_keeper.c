@@ -2,9 +2,9 @@
 /*
  * run_keeper.c - kills the ranks' process groups when sinewrun is gone, however it went
  *
- * The keeper is a fork that holds the reading end of a pipe of which sinewrun has the only lasting writing
- * end. Its end of file means that sinewrun is gone. (A parent-death signal would reach only the
- * ranks themselves, not what a shell among them started.)
+ * The keeper is a fork that holds the reading end of a pipe of which sinewrun has the only lasting
+ * writing end. Its end of file means that sinewrun is gone. (A parent-death signal would reach only
+ * the ranks themselves, not what a shell among them started.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,14 +72,22 @@ int keeper_start(struct keeper *k)
 static void keeper_tell(const struct keeper *k, int32_t change)
 {
     /* Four bytes go whole or not at all; a keeper that was killed is no reason to stop the job. */
-    while (write(k->fd, &change, sizeof(change)) < 0 && errno == EINTR) {}
+    while (write(k->fd, &change, sizeof(change)) < 0 && errno == EINTR) {
+    }
 }
 
-void keeper_add(const struct keeper *k, pid_t group) { keeper_tell(k, group); }
-void keeper_drop(const struct keeper *k, pid_t group) { keeper_tell(k, -group); }
+void keeper_add(const struct keeper *k, pid_t group)
+{
+    keeper_tell(k, group);
+}
+void keeper_drop(const struct keeper *k, pid_t group)
+{
+    keeper_tell(k, -group);
+}
 
 void keeper_end(struct keeper *k)
 {
     close(k->fd);
-    while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR) {}
+    while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
 }

@@ -2,9 +2,10 @@
 /*
  * run_main.c - sinewrun: starts the ranks of a job, and ends with them
  *
- * How a job ends. The first failure decides sinewrun's exit status and is named. Then, unless told to
- * go on, the others are asked to end (SIGTERM) and killed a second later; the same after a time-out, an abort,
- * SIGTERM or SIGHUP. Ctrl-C is passed on and given all the time; a second one kills at once.
+ * How a job ends. The first failure decides sinewrun's exit status and is named. Then, unless told
+ * to go on, the others are asked to end (SIGTERM) and killed a second later; the same after a
+ * time-out, an abort, SIGTERM or SIGHUP. Ctrl-C is passed on and given all the time; a second one
+ * kills at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +63,7 @@ void run_stop(struct run *run)
     children_signal(run, SIGCONT);
 }
 
-/* --- what happened to ranks ---------------------------------------------------------------------- */
+/* --- what happened to ranks ------------------------------------------------------------------- */
 
 static int exit_status(const struct launch_exit *how)
 {
@@ -76,8 +77,7 @@ static void run_failure(struct run *run, const struct launch_exit *how, const ch
     char text[160];
     if (run->stopping || run->interrupted) return;
     launch_exit_text(how, text, sizeof(text));
-    run_say(run, "%s%s%s", text, where,
-            run->options.go_on ? "" : "; ending the job");
+    run_say(run, "%s%s%s", text, where, run->options.go_on ? "" : "; ending the job");
     run_decide(run, exit_status(how));
     if (!run->options.go_on) run_stop(run);
 }
@@ -116,7 +116,7 @@ static void on_lost(void *arg, struct node_peer *peer)
         run_rendezvous_lost(run, peer);
         return;
     }
-    stream_close(&peer->stream);
+    channel_close(&peer->channel);
     if (!c->left && !c->ended) c->orphaned_ns = world_now(run->world);
 }
 
@@ -129,8 +129,10 @@ static void look_at_orphans(struct run *run, int64_t now)
 {
     for (int i = 0; i < run->options.ranks; i++) {
         struct child *c = &run->children[i];
-        if (c->orphaned_ns == 0 || c->ended || c->told || now - c->orphaned_ns < ORPHAN_NS) continue;
-        struct launch_exit how = { .rank = c->rank, .flags = LAUNCH_DIED | LAUNCH_FAILED,
+        if (c->orphaned_ns == 0 || c->ended || c->told || now - c->orphaned_ns < ORPHAN_NS)
+            continue;
+        struct launch_exit how = { .rank = c->rank,
+                                   .flags = LAUNCH_DIED | LAUNCH_FAILED,
                                    .pid = (uint32_t)c->joined_pid };
         c->told = true;
         node_exit(&run->node, &how);
@@ -146,20 +148,26 @@ static void rank_ended(struct run *run, struct child *c)
     if ((how.flags & LAUNCH_FAILED) && !c->told) run_failure(run, &how, "");
 }
 
-static void reap(struct run *run)
+static bool has_ended(const struct child *c)
 {
-    /* What a rank said before it ended comes before its end. */
-    while (node_progress(&run->node, 1024) > 0) {}
-    for (int i = 0; i < run->options.ranks; i++) {
-        siginfo_t info = { 0 };
-        struct child *c = &run->children[i];
-        if (c->pid <= 0 || c->ended) continue;
-        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == c->pid)
-            rank_ended(run, c);
-    }
+    siginfo_t info = { 0 };
+    if (c->pid <= 0 || c->ended) return false;
+    return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == c->pid;
 }
 
-/* --- signals to sinewrun ------------------------------------------------------------------------- */
+/* What a rank said before it ended comes before its end: so first see who has, then listen to all,
+ * then reap those, and no others that may have ended meanwhile. */
+static void reap(struct run *run)
+{
+    for (int i = 0; i < run->options.ranks; i++)
+        run->children[i].ending = has_ended(&run->children[i]);
+    for (int i = 0; i < 64 && node_progress(&run->node, 1024) > 0; i++) continue;
+    for (int i = 0; i < run->options.ranks; i++)
+        if (run->children[i].ending) rank_ended(run, &run->children[i]);
+}
+
+/* --- signals to sinewrun ---------------------------------------------------------------------- */
 
 static void on_interrupt(struct run *run, int signal)
 {
@@ -187,10 +195,16 @@ static void on_signal(struct run *run)
     while (read(run->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         int signal = (int)info.ssi_signo;
         switch (signal) {
-        case SIGCHLD: reap(run); break;
+        case SIGCHLD:
+            reap(run);
+            break;
         case SIGINT:
-        case SIGQUIT: on_interrupt(run, signal); break;
-        case SIGTSTP: on_stop_request(run); break;
+        case SIGQUIT:
+            on_interrupt(run, signal);
+            break;
+        case SIGTSTP:
+            on_stop_request(run);
+            break;
         default:
             run_decide(run, 128 + signal);
             run_stop(run);
@@ -210,9 +224,10 @@ static int catch_signals(struct run *run)
     return run->signals < 0 ? -1 : 0;
 }
 
-/* --- the loop ------------------------------------------------------------------------------------ */
+/* --- the loop --------------------------------------------------------------------------------- */
 
-/* What poll() is asked, and who is told. Made anew before each poll from what everyone wants then. */
+/* What poll() is asked, and who is told. Made anew before each poll from what everyone wants then.
+ */
 enum asker { ASK_SIGNALS, ASK_NODE, ASK_SINK, ASK_SOURCE, ASK_DOOR, ASK_INPUT, ASK_FEED };
 
 struct questions {
@@ -237,8 +252,8 @@ static void ask_source(struct questions *q, struct source *s)
     if (s->fd >= 0 && !sink_full(s->sink)) ask(q, s->fd, POLLIN, ASK_SOURCE, s);
 }
 
-/* The terminal's input is read only while we are its foreground: a job in the background is not stopped
- * for input that nobody asked for. */
+/* The terminal's input is read only while we are its foreground: a job in the background is not
+ * stopped for input that nobody asked for. */
 static void ask_input(struct run *run, struct questions *q)
 {
     struct feeder *f = &run->feeder;
@@ -268,15 +283,27 @@ static void ask_all(struct run *run, struct questions *q)
 static void answer(struct run *run, enum asker asker, void *who)
 {
     switch (asker) {
-    case ASK_SIGNALS: on_signal(run); break;
-    case ASK_NODE: node_progress(&run->node, 1024); break;
-    case ASK_SINK: sink_flush(who); break;
+    case ASK_SIGNALS:
+        on_signal(run);
+        break;
+    case ASK_NODE:
+        node_progress(&run->node, 1024);
+        break;
+    case ASK_SINK:
+        sink_flush(who);
+        break;
     case ASK_SOURCE:
         if (((struct source *)who)->fd >= 0) source_read(who);
         break;
-    case ASK_DOOR: child_knocked(run, who); break;
-    case ASK_INPUT: feeder_read(who); break;
-    case ASK_FEED: feeder_write(who); break;
+    case ASK_DOOR:
+        child_knocked(run, who);
+        break;
+    case ASK_INPUT:
+        feeder_read(who);
+        break;
+    case ASK_FEED:
+        feeder_write(who);
+        break;
     }
 }
 
@@ -301,14 +328,18 @@ static void on_time(struct run *run)
     if (now >= run->kill_ns) run_kill(run);
 }
 
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static int milliseconds_left(const struct run *run)
 {
     int64_t next = earlier(run->kill_ns, earlier(run->timeout_ns, run->setup_ns));
     for (int i = 0; i < run->options.ranks; i++) {
         const struct child *c = &run->children[i];
-        if (c->orphaned_ns && !c->ended && !c->told) next = earlier(next, c->orphaned_ns + ORPHAN_NS);
+        if (c->orphaned_ns && !c->ended && !c->told)
+            next = earlier(next, c->orphaned_ns + ORPHAN_NS);
     }
     if (next == INT64_MAX) return -1;
     int64_t left = next - world_now(run->world);
@@ -353,7 +384,7 @@ static void run_loop(struct run *run, struct questions *q)
     }
 }
 
-/* --- from start to end --------------------------------------------------------------------------- */
+/* --- from start to end ------------------------------------------------------------------------ */
 
 static bool same_file(int a, int b)
 {
@@ -361,10 +392,19 @@ static bool same_file(int a, int b)
     return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* A rank costs four descriptors. */
+static void raise_limits(struct run *run)
+{
+    getrlimit(RLIMIT_NOFILE, &run->files);
+    struct rlimit most = { run->files.rlim_max, run->files.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &most);
+}
+
 static int run_init(struct run *run, struct questions *q)
 {
     size_t ranks = (size_t)run->options.ranks, questions = 8 + 3 * ranks;
     run->world = &world_real;
+    raise_limits(run);
     run->out.fd = STDOUT_FILENO;
     run->err.fd = STDERR_FILENO;
     run->err_sink = same_file(STDOUT_FILENO, STDERR_FILENO) ? &run->out : &run->err;
@@ -380,8 +420,7 @@ static int run_init(struct run *run, struct questions *q)
         c->door = c->out.fd = c->err.fd = -1;
     }
     if (world_real.random(NULL, run->secret, sizeof(run->secret)) < 0) return -1;
-    if (node_init(&run->node, run->world, run->options.size, &run_events, run) < 0) return -1;
-    return catch_signals(run) < 0 || keeper_start(&run->keeper) < 0 ? -1 : 0;
+    return node_init(&run->node, run->world, run->options.size, &run_events, run) < 0 ? -1 : 0;
 }
 
 static void start_children(struct run *run)
@@ -394,8 +433,7 @@ static void start_children(struct run *run)
         run_decide(run, status);
         run_stop(run);
     }
-    if (run->options.timeout_ns)
-        run->timeout_ns = world_now(run->world) + run->options.timeout_ns;
+    if (run->options.timeout_ns) run->timeout_ns = world_now(run->world) + run->options.timeout_ns;
 }
 
 static void run_end(struct run *run, struct questions *q)
@@ -403,9 +441,9 @@ static void run_end(struct run *run, struct questions *q)
     run_rendezvous_close(run);
     for (int i = 0; i < run->options.ranks; i++) {
         struct child *c = &run->children[i];
-        if (c->peer.node && c->peer.stream.fd >= 0) {
+        if (c->peer.node && c->peer.channel.fd >= 0) {
             node_detach(&c->peer);
-            stream_close(&c->peer.stream);
+            channel_close(&c->peer.channel);
         }
         if (c->door >= 0) close(c->door);
     }
@@ -425,8 +463,15 @@ static void run_end(struct run *run, struct questions *q)
 static void open_standard(void)
 {
     int fd;
-    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {}
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
+    }
     if (fd > STDERR_FILENO) close(fd);
+}
+
+static int cannot_start(void)
+{
+    fprintf(stderr, "sinewrun: cannot start: %s\n", strerror(errno));
+    return RUN_STATUS_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -436,15 +481,16 @@ int main(int argc, char **argv)
     open_standard();
     int status = run_options_parse(&run.options, argc, argv);
     if (status >= 0) return status;
-    if (run_init(&run, &q) < 0) {
-        fprintf(stderr, "sinewrun: cannot start: %s\n", strerror(errno));
-        return RUN_STATUS_FAILED;
-    }
+    if (run_init(&run, &q) < 0) return cannot_start();
+    /* Signals still end us here: there are no ranks yet to be asked first. */
     status = run_rendezvous_open(&run);
-    if (status == 0)
+    if (catch_signals(&run) < 0 || keeper_start(&run.keeper) < 0) return cannot_start();
+    if (status == 0) {
         start_children(&run);
-    else
+    } else {
         run_decide(&run, status);
+        run_stop(&run);
+    }
     run_loop(&run, &q);
     run_end(&run, &q);
     return run.status;

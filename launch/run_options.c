@@ -14,9 +14,9 @@
 #include "base/config.h"
 #include "launch/run.h"
 
-static const char usage[] =
-    "usage: sinewrun -n N [options] CMD [ARG...]\n"
-    "       sinewrun --rendezvous HOST:PORT --size N --ranks A-B --secret-file F [options] CMD [ARG...]\n";
+static const char usage[] = "usage: sinewrun -n N [options] CMD [ARG...]\n"
+                            "       sinewrun --rendezvous HOST:PORT --size N --ranks A-B "
+                            "--secret-file F [options] CMD [ARG...]\n";
 
 static const char help[] =
     "\n"
@@ -39,13 +39,17 @@ static const char help[] =
     "                         connect (IPv6 in brackets; port 0: any free one, it is printed)\n"
     "  --size N               ranks in the whole job\n"
     "  --ranks A-B            those that run here (or A)\n"
-    "  --secret-file F        the job secret, 32 to 4096 bytes, readable by nobody else. To make one:\n"
+    "  --secret-file F        the job secret, 32 to 4096 bytes, readable by nobody else. To make "
+    "one:\n"
     "                           (umask 077; head -c 32 /dev/urandom > F)\n"
     "                         and copy it to every host over a safe way (scp -p).\n"
     "\n"
-    "Ranks see SINEW_RANK and SINEW_SIZE. Lines of output stay whole. Standard input goes to rank 0.\n"
-    "Ctrl-C is passed on, a second one kills. The exit status is that of the first rank that failed:\n"
-    "its own, or 128 and the signal's number; 124 time-out, 126 CMD cannot be run, 127 CMD is not there.\n";
+    "Ranks see SINEW_RANK and SINEW_SIZE. Lines of output stay whole. Standard input goes to rank "
+    "0.\n"
+    "Ctrl-C is passed on, a second one kills. The exit status is that of the first rank that "
+    "failed:\n"
+    "its own, or 128 and the signal's number; 124 time-out, 126 CMD cannot be run, 127 CMD is not "
+    "there.\n";
 
 static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -86,7 +90,8 @@ static int parse_ranks(const char *text, struct run_options *o)
     int last;
     if (read_number(text, &end, 0, LAUNCH_SIZE_MAX - 1, &o->first) == 0) {
         last = o->first;
-        if ((*end != '-' || read_number(end + 1, &end, o->first, LAUNCH_SIZE_MAX - 1, &last) == 0) &&
+        if ((*end != '-' ||
+             read_number(end + 1, &end, o->first, LAUNCH_SIZE_MAX - 1, &last) == 0) &&
             !*end) {
             o->ranks = last - o->first + 1;
             return 0;
@@ -105,14 +110,15 @@ static int parse_timeout(const char *text, int64_t *out)
     return 0;
 }
 
-static int parse_word(const char *name, const char *text, const char *no, const char *yes, bool *out)
+static int parse_word(const char *name, const char *text, const char *no, const char *yes,
+                      bool *out)
 {
     *out = strcmp(text, yes) == 0;
     if (*out || strcmp(text, no) == 0) return 0;
     return complain("%s is \"%s\", allowed are %s and %s", name, text, no, yes);
 }
 
-/* --- settings ------------------------------------------------------------------------------------ */
+/* --- settings --------------------------------------------------------------------------------- */
 
 static int add_environment(struct run_options *o, char *pair)
 {
@@ -156,10 +162,23 @@ static int parse_set(struct run_options *o, const char *text)
     return set_value(o, name, equals + 1);
 }
 
-/* --- the whole ----------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
-enum { OPT_TRANSPORT = 256, OPT_SET, OPT_ENV, OPT_TIMEOUT, OPT_PREFIX, OPT_ON_FAILURE, OPT_BIND,
-       OPT_RENDEZVOUS, OPT_SIZE, OPT_RANKS, OPT_SECRET_FILE, OPT_HELP, OPT_VERSION };
+enum {
+    OPT_TRANSPORT = 256,
+    OPT_SET,
+    OPT_ENV,
+    OPT_TIMEOUT,
+    OPT_PREFIX,
+    OPT_ON_FAILURE,
+    OPT_BIND,
+    OPT_RENDEZVOUS,
+    OPT_SIZE,
+    OPT_RANKS,
+    OPT_SECRET_FILE,
+    OPT_HELP,
+    OPT_VERSION
+};
 
 static const struct option options[] = {
     { "transport", required_argument, NULL, OPT_TRANSPORT },
@@ -187,21 +206,46 @@ struct given {
 static int parse_one(struct run_options *o, struct given *g, int option)
 {
     switch (option) {
-    case 'n': return parse_count("-n", optarg, &g->n);
-    case OPT_TRANSPORT: return set_value(o, "transports", optarg);
-    case OPT_SET: return parse_set(o, optarg);
-    case OPT_ENV: return parse_env(o, optarg);
-    case OPT_TIMEOUT: return parse_timeout(optarg, &o->timeout_ns);
-    case OPT_PREFIX: o->prefix = true; return 0;
-    case OPT_ON_FAILURE: return parse_word("--on-failure", optarg, "stop", "continue", &o->go_on);
-    case OPT_BIND: return parse_word("--bind", optarg, "none", "core", &o->bind);
-    case OPT_RENDEZVOUS: o->rendezvous = optarg; return 0;
-    case OPT_SIZE: return parse_count("--size", optarg, &g->size);
-    case OPT_RANKS: g->ranks = true; return parse_ranks(optarg, o);
-    case OPT_SECRET_FILE: o->secret_file = optarg; return 0;
-    case OPT_HELP: fputs(usage, stdout); fputs(help, stdout); g->print = true; return 0;
-    case OPT_VERSION: printf("sinewrun %s\n", SINEW_VERSION); g->print = true; return 0;
-    default: fputs(usage, stderr); return RUN_STATUS_USAGE;
+    case 'n':
+        return parse_count("-n", optarg, &g->n);
+    case OPT_TRANSPORT:
+        return set_value(o, "transports", optarg);
+    case OPT_SET:
+        return parse_set(o, optarg);
+    case OPT_ENV:
+        return parse_env(o, optarg);
+    case OPT_TIMEOUT:
+        return parse_timeout(optarg, &o->timeout_ns);
+    case OPT_PREFIX:
+        o->prefix = true;
+        return 0;
+    case OPT_ON_FAILURE:
+        return parse_word("--on-failure", optarg, "stop", "continue", &o->go_on);
+    case OPT_BIND:
+        return parse_word("--bind", optarg, "none", "core", &o->bind);
+    case OPT_RENDEZVOUS:
+        o->rendezvous = optarg;
+        return 0;
+    case OPT_SIZE:
+        return parse_count("--size", optarg, &g->size);
+    case OPT_RANKS:
+        g->ranks = true;
+        return parse_ranks(optarg, o);
+    case OPT_SECRET_FILE:
+        o->secret_file = optarg;
+        return 0;
+    case OPT_HELP:
+        fputs(usage, stdout);
+        fputs(help, stdout);
+        g->print = true;
+        return 0;
+    case OPT_VERSION:
+        printf("sinewrun %s\n", SINEW_VERSION);
+        g->print = true;
+        return 0;
+    default:
+        fputs(usage, stderr);
+        return RUN_STATUS_USAGE;
     }
 }
 

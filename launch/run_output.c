@@ -2,10 +2,11 @@
 /*
  * run_output.c - whole lines from many ranks to one terminal
  *
- * A source keeps what a rank wrote until the line is whole, then adds it to the sink in one piece. A line
- * longer than LINE_LIMIT goes out in pieces of that size. A sink that is not read fills, and the sources
- * before it are no longer read: the ranks wait, as they would on a slow terminal, and memory stays bounded.
- * An unfinished last line is written as it is; the newline it lacks is added only if another rank goes on.
+ * A source keeps what a rank wrote until the line is whole, then adds it to the sink in one piece.
+ * A line longer than LINE_LIMIT goes out in pieces of that size. A sink that is not read fills, and
+ * the sources before it are no longer read: the ranks wait, as they would on a slow terminal, and
+ * memory stays bounded. An unfinished last line is written as it is; the newline it lacks is added
+ * only if another rank goes on.
  */
 #include <errno.h>
 #include <poll.h>
@@ -35,9 +36,12 @@ static char *grown(char *bytes, size_t *cap, size_t need)
     return bytes;
 }
 
-/* --- sinks --------------------------------------------------------------------------------------- */
+/* --- sinks ------------------------------------------------------------------------------------ */
 
-bool sink_full(const struct sink *s) { return !s->broken && s->len - s->at > SINK_LIMIT; }
+bool sink_full(const struct sink *s)
+{
+    return !s->broken && s->len - s->at > SINK_LIMIT;
+}
 
 static void sink_put(struct sink *s, const char *bytes, size_t len)
 {
@@ -74,7 +78,7 @@ void sink_flush(struct sink *s)
     }
 }
 
-/* --- sources ------------------------------------------------------------------------------------- */
+/* --- sources ---------------------------------------------------------------------------------- */
 
 static void source_emit(struct source *s, size_t len)
 {
@@ -89,7 +93,8 @@ static void source_emit(struct source *s, size_t len)
 /* The prefix goes before each line, so lines go one by one; without it all whole ones together. */
 static size_t source_whole(const struct source *s)
 {
-    const char *end = s->prefix[0] ? memchr(s->bytes, '\n', s->len) : memrchr(s->bytes, '\n', s->len);
+    const char *end =
+        s->prefix[0] ? memchr(s->bytes, '\n', s->len) : memrchr(s->bytes, '\n', s->len);
     if (end) return (size_t)(end - s->bytes) + 1;
     if (!s->whole) return s->len;
     return s->len >= LINE_LIMIT ? s->len : 0;
@@ -131,7 +136,7 @@ void source_read(struct source *s)
     source_forward(s);
 }
 
-/* --- input --------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static void feeder_end(struct feeder *f)
 {

@@ -4,7 +4,8 @@
  *
  * One process per rank takes part. The door stays open for `sh -c 'prepare && program'`, becomes
  * close-on-exec in the process that joins, and the job secret comes over the private pair: so a
- * grandchild that inherits the environment can neither join in its parent's place nor read the secret.
+ * grandchild that inherits the environment can neither join in its parent's place nor read the
+ * secret.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,14 +28,16 @@ static int door_find(const char *text, int *fd, struct why *why)
     int number, used = 0;
     struct stat is;
     if (sscanf(text, "%d:%llu%n", &number, &inode, &used) != 2 || text[used] != '\0' || number < 0)
-        return why_set(why, SINEW_EINVAL, "SINEW_LAUNCH_FD is \"%.64s\": only sinewrun sets it, as fd:inode",
-                       text);
+        return why_set(why, SINEW_EINVAL,
+                       "SINEW_LAUNCH_FD is \"%.64s\": only sinewrun sets it, as fd:inode", text);
     if (fstat(number, &is) < 0 || !S_ISSOCK(is.st_mode) || is.st_ino != inode)
-        return why_set(why, SINEW_ELAUNCH,
-                       "sinewrun's door (SINEW_LAUNCH_FD=%s) is not open in this process: its parent, or "
-                       "what started it, has joined the job in its place or closes descriptors. Only one process "
-                       "per rank takes part; start others with sinewrun, or with SINEW_LAUNCH_FD unset",
-                       text);
+        return why_set(
+            why, SINEW_ELAUNCH,
+            "sinewrun's door (SINEW_LAUNCH_FD=%s) is not open in this process: its parent, or "
+            "what started it, has joined the job in its place or closes descriptors. Only one "
+            "process "
+            "per rank takes part; start others with sinewrun, or with SINEW_LAUNCH_FD unset",
+            text);
     *fd = number;
     return 0;
 }
@@ -47,7 +50,9 @@ static int door_knock(int door, int mine, struct why *why)
         char space[CMSG_SPACE(sizeof(int))];
     } control = { 0 };
     struct iovec iov = { knock, sizeof(knock) };
-    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+    struct msghdr message = { .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = control.space,
                               .msg_controllen = sizeof(control.space) };
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
     memcpy(knock, launch_door_magic, sizeof(launch_door_magic));
@@ -57,11 +62,12 @@ static int door_knock(int door, int mine, struct why *why)
     c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &mine, sizeof(int));
     if (sendmsg(door, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(knock)) return 0;
-    return why_set(why, SINEW_ELAUNCH, "sinewrun does not answer (%s): it has ended", strerror(errno));
+    return why_set(why, SINEW_ELAUNCH, "sinewrun does not answer (%s): it has ended",
+                   strerror(errno));
 }
 
-/* Through the door to a stream of our own. */
-static int door_enter(const struct world *world, int door, struct stream *s, struct why *why)
+/* Through the door to a channel of our own. */
+static int door_enter(const struct world *world, int door, struct channel *s, struct why *why)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -72,29 +78,29 @@ static int door_enter(const struct world *world, int door, struct stream *s, str
         close(pair[0]);
         return rc;
     }
-    stream_init(s, world, pair[0], LAUNCH_OUT_LIMIT);
+    channel_init(s, world, pair[0], LAUNCH_OUT_LIMIT);
     return 0;
 }
 
-int sinewrun_open(const struct world *world, const char *door_text, int64_t until, struct launch **out,
-                  struct why *why)
+int sinewrun_open(const struct world *world, const char *door_text, int64_t until,
+                  struct launch **out, struct why *why)
 {
-    struct stream s;
+    struct channel s;
     struct welcome welcome;
-    int door;
+    int door = -1;
     int rc = door_find(door_text, &door, why);
     if (rc < 0) return rc;
     rc = door_enter(world, door, &s, why);
     if (rc < 0) return rc;
     rc = welcome_await(&s, until, &welcome, why);
     if (rc < 0) {
-        stream_close(&s);
+        channel_close(&s);
         return why_wrap(why, rc, "joining sinewrun's job");
     }
     fcntl(door, F_SETFD, FD_CLOEXEC);
     struct member *m = member_new(world, welcome.rank, welcome.size, why);
     if (!m) {
-        stream_close(&s);
+        channel_close(&s);
         return SINEW_ENOMEM;
     }
     m->base.ranks_here = welcome.here;

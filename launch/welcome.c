@@ -20,8 +20,8 @@ int join_decode(struct join *join, const uint8_t *in, size_t len, struct why *wh
     int size = (int32_t)wire_take32(&r);
     if (r.bad || r.left || size < 1 || size > LAUNCH_SIZE_MAX || first < 0 || count < 1 ||
         count > size || first > size - count)
-        return why_set(why, SINEW_EPROTO, "ranks %d to %d of %d cannot be", first, first + count - 1,
-                       size);
+        return why_set(why, SINEW_EPROTO, "ranks %d to %d of %d cannot be", first,
+                       first + count - 1, size);
     *join = (struct join){ first, count, size };
     return 0;
 }
@@ -57,16 +57,18 @@ int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struc
     return 0;
 }
 
-int welcome_await(struct stream *s, int64_t until, struct welcome *welcome, struct why *why)
+int welcome_await(struct channel *s, int64_t until, struct welcome *welcome, struct why *why)
 {
     struct frame frame;
     const uint8_t *payload;
-    int rc = stream_await(s, until, &frame, &payload);
+    int rc = channel_await(s, until, &frame, &payload);
     if (rc < 0) return why_set(why, rc, "%s", s->why.text);
     switch (frame.kind) {
-    case LAUNCH_WELCOME: return welcome_decode(welcome, payload, frame.length, why);
+    case LAUNCH_WELCOME:
+        return welcome_decode(welcome, payload, frame.length, why);
     case LAUNCH_REFUSE:
         return why_set(why, SINEW_ELAUNCH, "%.*s", (int)frame.length, (const char *)payload);
-    default: return why_set(why, SINEW_EPROTO, "the answer is a frame of kind %u", frame.kind);
+    default:
+        return why_set(why, SINEW_EPROTO, "the answer is a frame of kind %u", frame.kind);
     }
 }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "launch/protocol.h"
-#include "launch/stream.h"
+#include "launch/channel.h"
 
 struct join {
     int first, count, size;
@@ -28,7 +28,8 @@ int join_decode(struct join *join, const uint8_t *in, size_t len, struct why *wh
 size_t welcome_encode(const struct welcome *welcome, uint8_t out[LAUNCH_PAYLOAD_MAX]);
 int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struct why *why);
 
-/* Wait for the answer to a JOIN, or to a knock at the door. A refusal is SINEW_ELAUNCH with its text. */
-int welcome_await(struct stream *s, int64_t until, struct welcome *welcome, struct why *why);
+/* Wait for the answer to a JOIN, or to a knock at the door. A refusal is SINEW_ELAUNCH with its
+ * text. */
+int welcome_await(struct channel *s, int64_t until, struct welcome *welcome, struct why *why);
 
 #endif

@@ -55,7 +55,7 @@ struct match {
 /* ---- control messages ------------------------------------------------------------------------ */
 
 /* Whose request a NACK ends. Only an announcement had cost a request's credit. */
-enum nack_whose { NACK_RECEIVER, NACK_SYNC, NACK_ANNOUNCEMENT };
+enum nack_whose { NACK_RECEIVER, NACK_SYNC, NACK_ANNOUNCEMENT, NACK_JUMP };
 
 /* A message of messaging's own that waits for its turn; lives in the object it speaks of. */
 struct control {
@@ -124,13 +124,14 @@ struct sinew_request {
     struct completion *completion; /* a collective's message: nobody waits for it */
     struct sinew_status *status_out;
     uint8_t kind, state, space;
-    bool sync, persistent, wild, inside; /* inside: start() runs; it may end there */
+    bool sync, jumped, persistent, wild, inside; /* inside: start() runs; it may end there */
     int status;
     uint32_t index, generation;
     int64_t deadline, since;
 
     struct match_key key;
-    uint64_t order; /* among posted receives */
+    uint64_t order; /* among posted receives, or the sends to a peer */
+    uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
     uint32_t digest;
     void *buf;
     size_t len; /* to send; or the room for receiving */
@@ -180,6 +181,9 @@ struct peer {
     bool stuck;                        /* out said AGAIN                             */
     bool want_connect, want_disconnect; /* at the end of progress                    */
     enum disconnect_how disconnect_how;
+    bool told_stuck, jumping;          /* see wanted.c                               */
+    bool they_are_stuck;               /* likewise, as the receiver                  */
+    uint64_t queued;                   /* sends queued so far                        */
     int gone_status;                   /* what operations with it end with           */
     uint16_t seq_out, seq_in;
     struct credit mine;                /* what I may send                            */
@@ -236,6 +240,7 @@ struct sinew_team {
     X(bytes_received)                                                                              \
     X(rendezvous_sent)                                                                             \
     X(unexpected_messages)                                                                         \
+    X(messages_jumped)                                                                             \
     X(unexpected_full)                                                                             \
     X(messages_dropped)                                                                            \
     X(controls_sent)                                                                               \
@@ -288,6 +293,8 @@ struct sinew {
     int epoll_fd;
     int64_t spins, yields;
     uint32_t polls;
+    uint32_t stuck_round; /* of STUCK messages that came */
+    int stuck_peers;
     bool launch_gone;
     int exchange_polls;
 
@@ -396,6 +403,14 @@ void rendezvous_cleanup(struct sinew_request *r);
 /* A receive under way ends with `status` as soon as nothing can land in its buffer any more. */
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
 bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */
+
+/* wanted.c */
+void wanted_stuck(struct peer *p);
+int wanted_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void wanted_refused(struct sinew_request *r);
+void wanted_take_stuck(struct peer *p, const struct envelope *e);
+int wanted_take_jump(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void wanted_ask(struct sinew *s);
 
 /* self.c */
 int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */

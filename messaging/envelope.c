@@ -28,7 +28,7 @@ size_t envelope_decode(const uint8_t *in, size_t len, struct envelope *e)
         .team = wire_get32(in + 8),
         .tag = wire_get32(in + 12),
     };
-    if (e->kind < KIND_EAGER || e->kind > KIND_COLL_RTS) return 0;
+    if (e->kind < KIND_EAGER || e->kind > KIND_LAST) return 0;
     if (envelope_size(e->kind) == ENVELOPE_SMALL) return ENVELOPE_SMALL;
     if (len < ENVELOPE_COLLECTIVE) return 0;
     e->step = wire_get32(in + 16);

@@ -16,10 +16,12 @@
  *   SYNC               u64 sender's request
  *   RTS, COLL_RTS      u64 sender's request, u64 length (the word's length is 0)
  *   CTS      (in body) u64 sender's request, u64 receiver's request, u64 accepted, u8 transport,
- *                      u8 key length, key; tag: the space
+ *                      u8 key length, key; tag: the space, or 2 after JUMP
  *   ACK                u64 sender's request
  *   FIN                u64 receiver's request
  *   NACK               u64 request, u8 whose (enum nack_whose), i32 status; tag: the space
+ *   WANT               u64 receiver's request, u8 any tag
+ *   JUMP               u64 sender's request, u64 length, u64 receiver's request
  *   CREDIT             team: collective blocks, tag: user requests | collective requests << 16
  *
  * A request's number is its index in the low 32 bits and its generation in the high ones; both are checked.
@@ -45,6 +47,10 @@ enum envelope_kind {
     KIND_COLL_WHY,  /* reserved                                                   */
     KIND_PING,      /* reserved                                                   */
     KIND_COLL_RTS,  /* RTS of a collective                                        */
+    KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0) */
+    KIND_WANT,      /* I wait for this; let it jump the queue                     */
+    KIND_JUMP,      /* here it is: an RTS for that receive only                   */
+    KIND_LAST = KIND_JUMP,
 };
 
 enum {

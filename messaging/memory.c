@@ -48,6 +48,21 @@ void *sinew_memory_address(const struct sinew_memory *memory) { return memory ? 
 
 size_t sinew_memory_size(const struct sinew_memory *memory) { return memory ? memory->size : 0; }
 
+/* Whether a message under way reads or writes this memory. */
+static bool memory_in_use(const struct sinew *s, const struct sinew_memory *m)
+{
+    uintptr_t from = (uintptr_t)m->address, to = from + m->size;
+    for (uint32_t i = 0; i < s->requests.chunks; i++)
+        for (int j = 0; j < REQUEST_CHUNK; j++) {
+            const struct sinew_request *r = &s->requests.chunk[i][j];
+            uintptr_t buf = (uintptr_t)r->buf;
+            bool moves = r->kind == REQUEST_SEND || r->kind == REQUEST_RECV;
+            if (r->state == STATE_FREE || r->state == STATE_DONE || !moves) continue;
+            if (buf < to && buf + r->len > from) return true;
+        }
+    return false;
+}
+
 int sinew_memory_free(struct sinew_memory **memory)
 {
     if (!memory || !*memory) return 0;
@@ -55,6 +70,9 @@ int sinew_memory_free(struct sinew_memory **memory)
     struct sinew *s = m->team->core->context;
     int rc = context_check(s, true);
     if (rc) return rc;
+    if (memory_in_use(s, m))
+        return context_fail(s, SINEW_EBUSY, "sinew_memory_free: a live request uses this memory; wait "
+                                            "for it first");
     context_release(s, m->address, m->mapped);
     m->team->live--;
     s->requests.live--;

@@ -47,7 +47,7 @@ static int receive_nothing(struct sinew_status *status)
 struct persistent_receive {
     struct completion completion;
     struct sinew_team *team;
-    struct sinew_request *request;
+    struct sinew_request *request, *inner;
     void *buf;
     size_t cap;
     struct match_key key;
@@ -62,10 +62,9 @@ static void persistent_receive_ended(struct completion *c, int status)
 static int persistent_receive_start(void *state, struct sinew_request *request)
 {
     struct persistent_receive *p = state;
-    struct sinew_request *r;
     p->request = request;
     if (p->key.source == SINEW_NO_RANK) return receive_nothing(p->status);
-    return receive_start(p->team, p->buf, p->cap, &p->key, 0, p->status, &p->completion, &r);
+    return receive_start(p->team, p->buf, p->cap, &p->key, 0, p->status, &p->completion, &p->inner);
 }
 
 static void persistent_receive_cancel(void *state, int status)
@@ -83,7 +82,7 @@ static void persistent_receive_release(void *state)
 static void persistent_receive_describe(const void *state, struct text *t)
 {
     const struct persistent_receive *p = state;
-    text_add(t, "persistent receive of %zu bytes from rank %d", p->cap, p->key.source);
+    text_add(t, "persistent recv of %zu bytes from rank %d", p->cap, p->key.source);
 }
 
 static const struct operation_ops persistent_receive_ops = {
@@ -141,6 +140,8 @@ int sinew_cancel(struct sinew_request *req)
     struct sinew *s = req->context;
     int rc = context_check(s, false);
     if (rc) return rc;
+    if (req->ops == &persistent_receive_ops && req->state == STATE_RUNNING)
+        req = ((struct persistent_receive *)req->state_of)->inner;
     if (req->kind != REQUEST_RECV)
         return context_fail(s, SINEW_ENOTSUP, "sinew_cancel: only receives can be cancelled");
     if (req->state != STATE_POSTED)

@@ -107,6 +107,12 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
+static void leave_out(struct sinew *s, const char *name)
+{
+    s->refused_name[s->refusals] = name;
+    why_set(&s->refused[s->refusals++], 0, "left out: transports is \"%s\"", s->config.transports);
+}
+
 static int open_transport(struct sinew *s, const struct transport_ops *ops)
 {
     struct transport *t = world_allocate_aligned(s->world, 64, ops->transport_size);
@@ -152,7 +158,10 @@ static int open_transports(struct sinew *s, const struct transport_ops *const *a
     const char *list = s->config.transports;
     if (s->size == 1) return 0;
     for (int i = 0; all[i] && i < TRANSPORTS_MAX; i++) {
-        if (!listed(list, all[i]->name)) continue;
+        if (!listed(list, all[i]->name)) {
+            leave_out(s, all[i]->name);
+            continue;
+        }
         int rc = open_transport(s, all[i]);
         if (rc < 0 && (*list || rc == SINEW_ENOMEM))
             return context_fail(s, rc, "transport %s was asked for and cannot work here: %s",
@@ -183,11 +192,9 @@ static void order_transports(struct sinew *s)
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
-static int join(struct sinew *s, const struct origin *origin, const struct sinew_options *options,
-                int64_t until)
+static int join(struct sinew *s, const struct sinew_options *options, int64_t until)
 {
     int rc = 0;
-    s->launch = origin->launch;
     if (!s->launch)
         rc = launch_open(s->world, &s->config, options, until, &s->launch, &s->why);
     if (rc) return rc;
@@ -222,6 +229,7 @@ static int context_start(struct sinew *s, const struct origin *origin,
                          const struct sinew_options *options)
 {
     struct config *c = &s->config;
+    s->launch = origin->launch;
     s->log = (struct log){ .level = LOG_WARNING, .prefix = "sinew: " };
     if (options && options->size >= sizeof(*options)) {
         s->log.write = options->log;
@@ -232,7 +240,7 @@ static int context_start(struct sinew *s, const struct origin *origin,
     s->log.level = (int)c->log_level;
     rc = own_process(s);
     int64_t until = world_now(s->world) + c->setup_deadline;
-    if (rc == 0) rc = join(s, origin, options, until);
+    if (rc == 0) rc = join(s, options, until);
     if (rc == 0) rc = open_transports(s, origin->transports ? origin->transports : built_in);
     if (rc) return rc;
     order_transports(s);

@@ -63,7 +63,7 @@ static int send_cts(struct peer *p, struct sinew_request *r)
     body[25] = (uint8_t)r->mine.key_len;
     memcpy(body + CTS_FIXED, r->mine.key, r->mine.key_len);
     return outgoing_send(p, &(struct outgoing){ .kind = KIND_CTS,
-                                                .tag = r->space,
+                                                .tag = r->jumped ? SPACES : r->space,
                                                 .body = body,
                                                 .body_len = CTS_FIXED + r->mine.key_len });
 }
@@ -212,5 +212,7 @@ void outgoing_room(struct peer *p)
     send_queue(p, SPACE_COLLECTIVE);
     if (p->stuck) return;
     send_puts(p);
-    if (!p->stuck) send_queue(p, SPACE_USER);
+    if (p->stuck || p->jumping) return;
+    send_queue(p, SPACE_USER);
+    if (!p->stuck && !list_empty(&p->queue[SPACE_USER])) wanted_stuck(p);
 }

@@ -406,6 +406,9 @@ static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader
     case KIND_FIN: return rendezvous_fin(p, more);
     case KIND_NACK: return rendezvous_nack(p, e, more);
     case KIND_CREDIT: return 0;
+    case KIND_STUCK: wanted_take_stuck(p, e); return 0;
+    case KIND_WANT: return wanted_take_want(p, e, more);
+    case KIND_JUMP: return wanted_take_jump(p, e, more);
     default: return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message of kind %u, which is not built",
                             p->rank, e->kind);
     }
@@ -427,7 +430,8 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     p->bytes_in += blen;
     int rc = take_credit(p, &e);
     if (rc == 0) rc = dispatch(p, &e, &more, body, blen);
-    if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS))
+    if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS ||
+                                e.kind == KIND_NACK))
         outgoing_room(p);
     return rc;
 }

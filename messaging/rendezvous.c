@@ -32,7 +32,8 @@ int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, 
     if (r->mine.len > 0 && r->transport) {
         int rc = r->transport->ops->reg(r->transport, NULL, &r->mine);
         if (rc < 0) {
-            outgoing_answer(p, KIND_NACK, theirs, NACK_ANNOUNCEMENT, rc, r->space);
+            outgoing_answer(p, KIND_NACK, theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, rc,
+                            r->space);
             request_end(r, rc);
             return rc;
         }
@@ -75,7 +76,8 @@ void rendezvous_abandon(struct sinew_request *r, int status, bool tell)
         list_remove(&r->control.entry);
         r->control.kind = 0;
         if (tell)
-            outgoing_answer(r->peer, KIND_NACK, r->theirs, NACK_ANNOUNCEMENT, status, r->space);
+            outgoing_answer(r->peer, KIND_NACK, r->theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT,
+                            status, r->space);
     }
     list_append(&s->revoking, &r->entry);
     rendezvous_revoked(r);
@@ -105,12 +107,14 @@ static bool read_clearance(const uint8_t *body, size_t len, struct clearance *c)
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len)
 {
     struct clearance c;
-    if (!read_clearance(body, len, &c) || e->tag >= SPACES) return SINEW_EPROTO;
-    p->mine.requests[e->tag]++;
+    if (!read_clearance(body, len, &c) || e->tag > SPACES) return SINEW_EPROTO;
     struct sinew_request *r = request_find(p->context, c.mine);
+    if (e->tag == SPACES)
+        p->jumping = false; /* it had cost no credit */
+    else
+        p->mine.requests[e->tag]++;
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p)
-        return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED,
-                               (enum space)e->tag);
+        return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
     if (c.accepted > r->len) return SINEW_EPROTO;
     list_remove(&r->timed); /* from here on it ends by itself */
     r->theirs = c.theirs;
@@ -180,8 +184,11 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     if (more->bad || e->tag >= SPACES || status >= 0) return SINEW_EPROTO;
     struct sinew_request *r = request_find(p->context, number);
     if (whose == NACK_ANNOUNCEMENT) p->mine.requests[e->tag]++;
+    if (whose == NACK_JUMP) p->jumping = false;
     if (!r || r->peer != p) return 0;
-    if (whose != NACK_RECEIVER && r->kind == REQUEST_SEND && r->state == STATE_ASKING)
+    if (whose == NACK_JUMP && status == SINEW_EBUSY && r->state == STATE_ASKING)
+        wanted_refused(r);
+    else if (whose != NACK_RECEIVER && r->kind == REQUEST_SEND && r->state == STATE_ASKING)
         request_end(r, status);
     else if (whose == NACK_RECEIVER && r->kind == REQUEST_RECV && r->state == STATE_FILLING)
         rendezvous_abandon(r, status, false);

@@ -136,9 +136,9 @@ static void request_explain(struct sinew_request *r)
         context_fail(s, r->status, "%s: no member of the team is left that could send", what);
     else if (r->status == SINEW_ETRUNCATED)
         context_fail(s, r->status,
-                     "%s: the message has %llu bytes, the buffer %zu; the rest is gone, the next "
+                     "%s: the message is longer than the buffer, %llu bytes; the rest is gone, the next "
                      "message is intact; probe first, or post a larger buffer",
-                     what, (unsigned long long)r->sent, r->len);
+                     what, (unsigned long long)r->sent);
     else if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
         context_fail(s, r->status, "%.200s: %.300s", what, s->cause.text);
     else

@@ -99,7 +99,7 @@ int send_try(struct sinew_request *r)
 
 static bool may_go_at_once(const struct peer *p, enum space space)
 {
-    return p->out && !p->stuck && list_empty(&p->queue[space]);
+    return p->out && !p->stuck && list_empty(&p->queue[space]) && !(p->jumping && space == SPACE_USER);
 }
 
 /* The general way: a request that is tried now, or waits in the peer's queue. */
@@ -110,7 +110,9 @@ static int send_request(struct sinew_request *r)
     r->state = STATE_QUEUED;
     int rc = at_once ? send_try(r) : TRANSPORT_AGAIN;
     if (rc == TRANSPORT_AGAIN) {
+        r->order = p->queued++;
         list_append(&p->queue[r->space], &r->entry);
+        if (r->space == SPACE_USER && p->out && !p->stuck) wanted_stuck(p);
         return SINEW_PENDING;
     }
     return rc;

@@ -20,7 +20,8 @@ enum { BUILT = sizeof(built) / sizeof(built[0]) };
 /* What was found out about one. */
 struct probed {
     const char *name;
-    bool works, allowed, local, reaches_here;
+    bool works, local, reaches_here;
+    int place; /* among the transports allowed; -1: not one of them */
     struct why why;
 };
 
@@ -33,16 +34,17 @@ static struct link *nobody(struct transport *t, int rank, uint64_t epoch)
 
 static const struct transport_up no_upcalls = { .link = nobody };
 
-/* Whether `name` is in a comma separated list; an empty list has all. */
-static bool allowed(const char *list, const char *name)
+/* Where `name` stands in a comma separated list, -1: not there. An empty list has all, at 0. */
+static int place_of(const char *list, const char *name)
 {
     size_t len = strlen(name);
-    if (!list[0]) return true;
-    for (const char *at = list; (at = strstr(at, name)) != NULL; at += len)
-        if ((at == list || at[-1] == ',' || at[-1] == ' ') &&
-            (at[len] == ',' || at[len] == '\0' || at[len] == ' '))
-            return true;
-    return false;
+    int place = 0;
+    if (!list[0]) return 0;
+    for (const char *at = list; at; at = strchr(at, ','), place++) {
+        if (*at == ',') at++;
+        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0')) return place;
+    }
+    return -1;
 }
 
 static void transport_item(struct info *info, const struct transport *t)
@@ -61,7 +63,8 @@ static void transport_probe(struct info *info, const struct transport_ops *ops, 
 {
     static const uint8_t secret[32] = { 1 };
     const struct world *world = &world_real;
-    *p = (struct probed){ .name = ops->name, .allowed = allowed(info->config.transports, ops->name) };
+    *p = (struct probed){ .name = ops->name,
+                          .place = place_of(info->config.transports, ops->name) };
     struct transport *t = world_allocate_aligned(world, 64, ops->transport_size);
     if (!t) {
         why_set(&p->why, SINEW_ENOMEM, "no memory for it");
@@ -69,6 +72,7 @@ static void transport_probe(struct info *info, const struct transport_ops *ops, 
     }
     t->ops = ops;
     t->up = &no_upcalls;
+    t->fd = -1;
     t->opt = (struct transport_options){
         .world = world,
         .config = &info->config,
@@ -93,7 +97,7 @@ static void transport_probe(struct info *info, const struct transport_ops *ops, 
 static const char *objection(const struct probed *p, bool remote)
 {
     if (!p->works) return "does not work here";
-    if (!p->allowed) return "is not among the transports allowed";
+    if (p->place < 0) return "is not among the transports allowed";
     if (remote && p->local) return "reaches this host only";
     if (!remote && !p->reaches_here) return p->why.text;
     return NULL;
@@ -111,10 +115,21 @@ static void choice_item(struct info *info, const struct probed *probed, bool rem
             continue;
         }
         used += (size_t)snprintf(others + used, sizeof(others) - used, "\nnot %s: %s",
-                                 probed[i].name, why_not ? why_not : "works too, but is slower");
+                                 probed[i].name, why_not ? why_not : "works too, but comes later");
     }
     if (chosen) snprintf(text, sizeof(text), "%s", chosen);
     info_item(info, "chosen", remote ? "other host" : "this host", "%s%s", text, others);
+}
+
+/* In the order of the list of those allowed, if there is one. */
+static void order(struct probed *probed)
+{
+    for (int i = 1; i < BUILT; i++)
+        for (int k = i; k > 0 && probed[k].place < probed[k - 1].place; k--) {
+            struct probed later = probed[k - 1];
+            probed[k - 1] = probed[k];
+            probed[k] = later;
+        }
 }
 
 void info_transports(struct info *info)
@@ -123,6 +138,7 @@ void info_transports(struct info *info)
     for (int i = 0; i < BUILT; i++) transport_probe(info, built[i], &probed[i]);
     for (size_t i = 0; i < sizeof(not_built) / sizeof(not_built[0]); i++)
         info_item(info, "transports", not_built[i], "not built yet");
+    order(probed);
     choice_item(info, probed, false);
     choice_item(info, probed, true);
 }

@@ -231,7 +231,7 @@ static void truncation_tells_and_spares_the_next(struct job_rank *me)
                 got = sinew_wait(&req);
             }
             CHECK_IS(me, got, SINEW_ETRUNCATED);
-            check_why(me, "longer");
+            check_why(me, "buffer");
             check_status(me, &status, SINEW_ETRUNCATED, 0, 1, c[i].cap, c[i].len);
             CHECK_CONTENT(me, buf, c[i].cap, 0, 1, i);
             CHECK_EQ(me, buf[c[i].cap], 0x33);

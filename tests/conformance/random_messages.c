@@ -12,11 +12,13 @@
  * Why it cannot deadlock, whatever is bounded in between:
  *
  *  - Nobody blocks in a send: each rank has a window of nonblocking ones, and goes on receiving.
- *  - A receive that has been posted will match. Messages come in classes (source, tag), whose numbers
+ *  - A receive that has been posted can match. Messages come in classes (source, tag), whose numbers
  *    still to come are known. A receive is posted only while, for each posted one, the messages left in
  *    the classes it matches are at least as many as the posted receives that match any of these: each of those
  *    takes one message at most, so one is left for it.
- *  - So all ranks always offer to receive what comes next: with nothing posted, any rank and any tag.
+ *  - But its message may be far behind others that nobody has asked for and that fill the budget. So who
+ *    has received nothing for a while cancels what has not matched, and goes on with probes, which take
+ *    whatever has come. That a cancelled receive never eats a message is so tested as well.
  *
  * Order: receives that match the same class are matched in the order they were posted, so completions are
  * looked at in that order, and the messages of a class must then come in the order they were sent.
@@ -38,6 +40,7 @@ enum {
     SEND_WINDOW = 48,
     BURST = 400,
     RING = 12,
+    IDLE_MOST = 300, /* rounds in vain until receives are taken back */
     PHASE = 24, /* messages received in one manner before the next is drawn */
     LENGTH_MAX = 1 << 20,
     WORD_BURST = 0,
@@ -88,9 +91,9 @@ struct player {
     uint64_t to_receive;
     struct posted ring[RING]; /* first is the oldest */
     int first, count;
-    bool ahead;
-    int phase_left;
-    uint64_t probed;
+    bool ahead, takes_back;
+    int phase_left, idle;
+    uint64_t probed, cancelled;
 };
 
 static uint64_t hash(uint64_t x)
@@ -266,21 +269,40 @@ static void received(struct player *p, const struct sinew_status *status, const 
     p->left[s][t]--;
     p->to_receive--;
     p->phase_left--;
+    p->idle = 0;
+}
+
+/* What has not matched is given up; what has will complete. */
+static void take_back(struct player *p)
+{
+    p->takes_back = true;
+    for (int i = 0; i < p->count; i++) {
+        struct posted *slot = &p->ring[(p->first + i) % RING];
+        if (slot->outcome <= 0 || sinew_cancel(slot->req) < 0) continue;
+        slot->outcome = sinew_wait(&slot->req);
+        CHECK_IS(p->me, slot->outcome, SINEW_ECANCELED);
+        CHECK_EQ(p->me, slot->status.code, SINEW_ECANCELED);
+        p->cancelled++;
+    }
 }
 
 static void receive_ahead(struct player *p)
 {
-    while (p->phase_left > p->count && post_one(p)) {}
+    while (!p->takes_back && p->phase_left > p->count && post_one(p)) {}
+    if (!p->takes_back && ++p->idle > IDLE_MOST) take_back(p);
     while (p->count > 0) {
         struct posted *oldest = &p->ring[p->first];
         if (oldest->outcome > 0) oldest->outcome = sinew_test(&oldest->req);
         if (oldest->outcome > 0) return;
+        p->first = (p->first + 1) % RING;
+        p->count--;
+        if (oldest->outcome == SINEW_ECANCELED) continue;
         CHECK_OK(p->me, oldest->outcome);
         CHECK(p->me, matches(oldest->from, oldest->tag, oldest->status.rank, (int)oldest->status.tag));
         received(p, &oldest->status, oldest->buf);
-        p->first = (p->first + 1) % RING;
-        p->count--;
     }
+    if (!p->takes_back) return;
+    p->takes_back = p->ahead = false;
 }
 
 /* Wait for a receive of a message that is here already; its sender may need this rank's sends to move. */
@@ -323,6 +345,7 @@ static void receives_move(struct player *p)
 {
     if (p->to_receive == 0) return;
     if (p->phase_left == 0) {
+        p->takes_back = false;
         p->ahead = job_below(p->me, 2) == 0;
         p->phase_left = p->to_receive < PHASE ? (int)p->to_receive : PHASE;
     }
@@ -383,7 +406,7 @@ static void play(struct job_rank *me)
         CHECK(me, made >= 0);
         sends_move(p);
         receives_move(p);
-        if (made == 0 && me->kind != JOB_SIM) job_yield(me);
+        if (made == 0) job_yield(me);
     }
     player_close(p);
     free(p);

@@ -346,7 +346,7 @@ static void close_with_live_requests_is_busy(struct job_rank *me)
     char buf[8];
     CHECK(me, sinew_recv(world, buf, 8, me->rank, 3, NULL, &req) > 0);
     CHECK_IS(me, sinew_close(me->s), SINEW_EBUSY);
-    check_why(me, "recv");
+    check_why(me, "receive of 8 bytes");
     CHECK_OK(me, sinew_send(world, "seventh", 8, me->rank, 3, NULL));
     CHECK_OK(me, sinew_wait(&req));
     CHECK(me, memcmp(buf, "seventh", 8) == 0);

@@ -63,6 +63,9 @@ struct fake {
     bool dead[FAKE_MEMBERS];
     struct sinew_team team[FAKE_MEMBERS];
     char why[512];
+    struct world world;
+    int allocations;
+    size_t allocated; /* bytes not given back */
 };
 
 uint64_t fake_random(uint64_t *state)
@@ -78,12 +81,32 @@ static bool fake_chance(struct fake *f, unsigned percent)
     return fake_random(&f->random) % 100 < percent;
 }
 
+static void *fake_allocate(void *arg, size_t align, size_t size)
+{
+    struct fake *f = arg;
+    if (++f->allocations == f->options.fail_allocation) return NULL;
+    f->allocated += size;
+    return world_real.allocate(world_real.arg, align, size);
+}
+
+static void fake_release(void *arg, void *memory, size_t size)
+{
+    struct fake *f = arg;
+    assert_true(size <= f->allocated);
+    f->allocated -= size;
+    world_real.release(world_real.arg, memory, size);
+}
+
 struct fake *fake_new(const struct fake_options *options)
 {
     struct fake *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     f->options = *options;
     f->random = options->seed;
+    f->world = world_real;
+    f->world.arg = f;
+    f->world.allocate = fake_allocate;
+    f->world.release = fake_release;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->moved, NULL);
     list_init(&f->ends);
@@ -108,6 +131,7 @@ void fake_free(struct fake *f)
 {
     for (int r = 0; r < f->options.size; r++) team_end(&f->team[r]);
     assert_int_equal(f->event_count, 0);
+    assert_int_equal(f->allocated, 0);
     assert_true(list_empty(&f->ends));
     pthread_cond_destroy(&f->moved);
     pthread_mutex_destroy(&f->lock);
@@ -115,11 +139,34 @@ void fake_free(struct fake *f)
     free(f);
 }
 
-struct sinew_team *fake_team(struct fake *f, int rank) { return &f->team[rank]; }
-void fake_lock(struct fake *f) { pthread_mutex_lock(&f->lock); }
-void fake_unlock(struct fake *f) { pthread_mutex_unlock(&f->lock); }
-const char *fake_why(struct fake *f) { return f->why; }
-uint64_t fake_messages(const struct fake *f) { return f->messages; }
+struct sinew_team *fake_team(struct fake *f, int rank)
+{
+    return &f->team[rank];
+}
+void fake_lock(struct fake *f)
+{
+    pthread_mutex_lock(&f->lock);
+}
+void fake_unlock(struct fake *f)
+{
+    pthread_mutex_unlock(&f->lock);
+}
+const char *fake_why(struct fake *f)
+{
+    return f->why;
+}
+size_t fake_allocated(const struct fake *f)
+{
+    return f->allocated;
+}
+int fake_allocations(const struct fake *f)
+{
+    return f->allocations;
+}
+uint64_t fake_messages(const struct fake *f)
+{
+    return f->messages;
+}
 
 void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm)
 {
@@ -127,7 +174,7 @@ void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm)
     f->team[rank].algorithm = algorithm;
 }
 
-/* ---------------------------------------------------------------------------------------- messages */
+/* ------------------------------------------------------------------------------------- messages */
 
 static void event_add(struct fake *f, struct event e)
 {
@@ -181,7 +228,8 @@ static int end_meet(const struct end *send, const struct end *receive)
     return send->len > receive->len ? SINEW_ETRUNCATED : 0;
 }
 
-/* A new end: it waits, or fake_progress() will bring it together with the one that waited for it. */
+/* A new end: it waits, or fake_progress() will bring it together with the one that waited for it.
+ */
 static void end_add(struct fake *f, struct end end, struct end *other)
 {
     struct end *e = calloc(1, sizeof(*e));
@@ -193,8 +241,8 @@ static void end_add(struct fake *f, struct end end, struct end *other)
         return;
     }
     list_remove(&other->entry);
-    event_add(f, (struct event){ .send = e->receives ? other : e,
-                                 .receive = e->receives ? e : other });
+    event_add(
+        f, (struct event){ .send = e->receives ? other : e, .receive = e->receives ? e : other });
 }
 
 static int message(struct sinew_team *team, struct end end)
@@ -228,15 +276,17 @@ static int message(struct sinew_team *team, struct end end)
 int collective_send(struct sinew_team *team, const void *buf, size_t len, int to,
                     const struct collective_key *key, struct completion *c)
 {
-    return message(team, (struct end){ .peer = to, .key = *key, .buffer = (void *)(uintptr_t)buf,
-                                       .len = len, .c = c });
+    return message(
+        team, (struct end){
+                  .peer = to, .key = *key, .buffer = (void *)(uintptr_t)buf, .len = len, .c = c });
 }
 
 int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
                     const struct collective_key *key, struct completion *c)
 {
-    return message(team, (struct end){ .receives = true, .peer = from, .key = *key, .buffer = buf,
-                                       .len = cap, .c = c });
+    return message(
+        team, (struct end){
+                  .receives = true, .peer = from, .key = *key, .buffer = buf, .len = cap, .c = c });
 }
 
 void collective_cancel(struct sinew_team *team, uint32_t sequence)
@@ -244,13 +294,21 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence)
     struct fake *f = team->fake;
     f->dead[team->rank] = true;
     f->dead_sequence[team->rank] = sequence;
-    struct list *next;
+    struct list *next, cancelled;
+    list_init(&cancelled);
     for (struct list *l = f->ends.next; l != &f->ends; l = next) {
         struct end *e = LIST_OWNER(l, struct end, entry);
         next = l->next;
         if (e->rank != team->rank || e->key.sequence != sequence || !e->c) continue;
-        completion_add(f, e->rank, e->c, SINEW_ECANCELED);
+        list_remove(&e->entry);
+        list_append(&cancelled, &e->entry);
+    }
+    while ((next = list_take(&cancelled))) { /* ends now, inside this call */
+        struct end *e = LIST_OWNER(next, struct end, entry);
+        struct completion *c = e->c;
         end_free(e);
+        team->outstanding--;
+        c->ended(c, SINEW_ECANCELED);
     }
 }
 
@@ -289,7 +347,18 @@ bool fake_progress(struct fake *f)
     return true;
 }
 
-/* -------------------------------------------------------------------------------------- operations */
+void fake_fail_waiting(struct fake *f)
+{
+    while (!list_empty(&f->ends)) {
+        struct end *e = LIST_OWNER(f->ends.next, struct end, entry);
+        completion_add(f, e->rank, e->c, SINEW_EPEER);
+        end_free(e);
+        while (fake_progress(f)) {
+        }
+    }
+}
+
+/* ----------------------------------------------------------------------------------- operations */
 
 static int request_begin(struct sinew_request *r)
 {
@@ -302,6 +371,7 @@ static int request_begin(struct sinew_request *r)
 void operation_end(struct sinew_request *request, int status)
 {
     assert_true(request->active);
+    if (request->team->fake->options.one_at_a_time) assert_int_equal(request->team->outstanding, 0);
     request->active = false;
     request->status = status;
 }
@@ -312,9 +382,13 @@ static void request_delete(struct sinew_request *r)
     free(r);
 }
 
-static bool request_idle(struct sinew_request *r) { return !r->active; }
+static bool request_idle(struct sinew_request *r)
+{
+    return !r->active;
+}
 
-/* Waits until the request is no longer active: other ranks are other threads, or fake_progress() does it all. */
+/* Waits until the request is no longer active: other ranks are other threads, or fake_progress()
+ * does it all. */
 static void request_wait(struct sinew_request *r)
 {
     struct fake *f = r->team->fake;
@@ -379,26 +453,63 @@ int sinew_request_free(struct sinew_request **req)
     return 0;
 }
 
+void fake_deadline(struct sinew_request *request)
+{
+    request->ops->cancel(request->state, SINEW_ETIMEDOUT);
+}
+
+bool fake_is_active(const struct sinew_request *request)
+{
+    return request && request->active;
+}
+
 void fake_describe(struct sinew_request *request, struct text *text)
 {
     request->ops->describe(request->state, text);
 }
 
-/* -------------------------------------------------------------------------------------------- teams */
+/* --------------------------------------------------------------------------------------------
+ * teams */
 
-int sinew_rank(const struct sinew_team *team) { return team->rank; }
-int sinew_size(const struct sinew_team *team) { return team->size; }
-uint32_t team_next_collective(struct sinew_team *team) { return ++team->sequence; }
-int team_level(const struct sinew_team *team) { (void)team; return SINEW_LEVEL_IDENTICAL; }
-const char *team_algorithm(const struct sinew_team *team) { return team->algorithm; }
-struct team_cache **team_cache(struct sinew_team *team) { return &team->cache; }
-uint32_t team_next_id(struct sinew_team *parent) { return parent->next_id; }
-int team_enter(struct sinew_team *team, int blocking) { (void)team; (void)blocking; return 0; }
+int sinew_rank(const struct sinew_team *team)
+{
+    return team->rank;
+}
+int sinew_size(const struct sinew_team *team)
+{
+    return team->size;
+}
+uint32_t team_next_collective(struct sinew_team *team)
+{
+    return ++team->sequence;
+}
+int team_level(const struct sinew_team *team)
+{
+    (void)team;
+    return SINEW_LEVEL_IDENTICAL;
+}
+const char *team_algorithm(const struct sinew_team *team)
+{
+    return team->algorithm;
+}
+struct team_cache **team_cache(struct sinew_team *team)
+{
+    return &team->cache;
+}
+uint32_t team_next_id(struct sinew_team *parent)
+{
+    return parent->next_id;
+}
+int team_enter(struct sinew_team *team, int blocking)
+{
+    (void)team;
+    (void)blocking;
+    return 0;
+}
 
 const struct world *team_world(const struct sinew_team *team)
 {
-    (void)team;
-    return &world_real;
+    return &team->fake->world;
 }
 
 void team_reserve_id(struct sinew_team *parent, uint32_t id)

@@ -74,6 +74,16 @@ static void transports_not_allowed_are_not_chosen(void **state)
     expect_item("chosen", "this host", "tcp\nnot shm: is not among the transports allowed");
 }
 
+static void the_order_asked_for_is_followed(void **state)
+{
+    (void)state;
+    setenv("SINEW_TRANSPORTS", "tcp,shm", 1);
+    run_line(&r, "sinew-info --json");
+    unsetenv("SINEW_TRANSPORTS");
+    run_expect(&r, 0);
+    expect_item("chosen", "this host", "tcp\nnot shm: works too, but comes later");
+}
+
 static void text_and_json_tell_the_same(void **state)
 {
     (void)state;
@@ -158,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_host_transports_and_choices),
         cmocka_unit_test(transports_not_allowed_are_not_chosen),
+        cmocka_unit_test(the_order_asked_for_is_followed),
         cmocka_unit_test(text_and_json_tell_the_same),
         cmocka_unit_test(the_route_to_this_host_is_the_loopback),
         cmocka_unit_test(a_host_that_does_not_resolve_is_an_error),

@@ -41,10 +41,14 @@ static bool string_char(const char **at, char *out)
         *at += 2;
         return true;
     }
+    char digits[5] = "";
     if (escape != 'u') return false;
-    for (int i = 2; i < 6; i++)
-        if (!isxdigit((unsigned char)(*at)[i])) return false;
-    *out = '?';
+    for (int i = 0; i < 4; i++) {
+        digits[i] = (*at)[2 + i];
+        if (!isxdigit((unsigned char)digits[i])) return false;
+    }
+    long code = strtol(digits, NULL, 16);
+    *out = code > 0 && code < 128 ? (char)code : '?';
     *at += 6;
     return true;
 }

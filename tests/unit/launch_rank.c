@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * launch_rank.c - a rank for the tests of launchers: joins the job, then does what its arguments say, in order
+ * launch_rank.c - a rank for the tests of launchers: joins the job, then does what its arguments
+ * say, in order
  *
  *   fence            put, fence, and check the record of every rank
  *   say TEXT         "rank TEXT" and a newline, to standard output
@@ -11,10 +12,13 @@
  *   abort STATUS     end the job
  *   abandon          let go without a goodbye, and wait to be killed
  *   leave            close
+ *   secret           prints it, and how many ranks are on this host
+ *   spawn            runs this program again, as a grandchild of sinewrun that wants to join
+ *   forked           a forked child closes its copy, which must not be noticed
  *   exit STATUS      at once, without leaving
  *   signal NUMBER    to itself
  *   sleep            until a signal
- *   ready FILE       makes the file: a test may go on
+ *   ready FIFO       a line into the pipe: a test may go on
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -50,7 +55,8 @@ static int do_fence(struct launch *l, int64_t until)
         int len = l->ops->get(l, rank, got);
         size_t expected = record_of(rank, mine);
         if (len != (int)expected || memcmp(mine, got, expected) != 0) {
-            fprintf(stderr, "launch_rank: the record of rank %d has %d bytes or others\n", rank, len);
+            fprintf(stderr, "launch_rank: the record of rank %d has %d bytes or others\n", rank,
+                    len);
             return 1;
         }
     }
@@ -65,8 +71,9 @@ static void do_lines(int rank, int count, int len)
     /* Written in pieces that end anywhere: the launcher has to put the lines together. */
     for (int i = 0; i < count; i++)
         for (int at = 0; at <= len;) {
-            int piece = at + 1 + (i * 37 + at * 11) % 4096 > len + 1 ? len + 1 - at
-                                                                   : 1 + (i * 37 + at * 11) % 4096;
+            int piece = at + 1 + (i * 37 + at * 11) % 4096 > len + 1
+                            ? len + 1 - at
+                            : 1 + (i * 37 + at * 11) % 4096;
             ssize_t n = write(STDOUT_FILENO, line + at, (size_t)piece);
             if (n < 0) _exit(3);
             at += (int)n;
@@ -96,10 +103,40 @@ static int do_await(struct launch *l)
     return 0;
 }
 
-static int do_ready(const char *name)
+static void do_secret(const struct launch *l)
 {
-    int fd = open(name, O_CREAT | O_WRONLY, 0600);
-    return fd < 0 || close(fd) < 0;
+    for (int i = 0; i < LAUNCH_SECRET_LEN; i++) printf("%02x", l->secret[i]);
+    printf(" %d %d\n", l->has_secret, l->ranks_here);
+    fflush(stdout);
+}
+
+/* 0 when the other process could not join. */
+static int do_spawn(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "launch-rank", "fence", (char *)NULL);
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) != child || status == 0;
+}
+
+static int do_forked(struct launch *l)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        l->ops->close(l);
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) != child || status != 0;
+}
+
+static int do_ready(const char *fifo)
+{
+    int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+    return fd < 0 || write(fd, "ready\n", 6) != 6 || close(fd) < 0;
 }
 
 static int words_of(const char *verb)
@@ -116,8 +153,12 @@ static int do_verb(struct launch **l, int64_t until, char **argv)
     const char *verb = argv[0];
     if (strcmp(verb, "fence") == 0) return do_fence(*l, until);
     if (strcmp(verb, "await") == 0) return do_await(*l);
+    if (strcmp(verb, "secret") == 0) do_secret(*l);
+    if (strcmp(verb, "spawn") == 0) return do_spawn();
+    if (strcmp(verb, "forked") == 0) return do_forked(*l);
     if (strcmp(verb, "ready") == 0) return do_ready(argv[1]);
-    if (strcmp(verb, "say") == 0) return printf("%d %s\n", (*l)->rank, argv[1]) < 0 || fflush(stdout);
+    if (strcmp(verb, "say") == 0)
+        return printf("%d %s\n", (*l)->rank, argv[1]) < 0 || fflush(stdout);
     if (strcmp(verb, "lines") == 0) do_lines((*l)->rank, atoi(argv[1]), atoi(argv[2]));
     if (strcmp(verb, "cat") == 0) do_cat();
     if (strcmp(verb, "exit") == 0) _exit(atoi(argv[1]));
@@ -148,7 +189,8 @@ int main(int argc, char **argv)
             mine = atoi(argv[i + 1]) == me;
             i += 2;
         }
-        if (i + words_of(argv[i]) >= argc) return fail(argv[i], &(struct why){ "argument missing" });
+        if (i + words_of(argv[i]) >= argc)
+            return fail(argv[i], &(struct why){ "argument missing" });
         if (mine && do_verb(&l, until, argv + i)) return 1;
         i += 1 + words_of(argv[i]);
     }

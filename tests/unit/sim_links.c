@@ -12,8 +12,6 @@
 
 #include "tests/unit/sim_node.h"
 
-
-
 static void (*running)(struct node *n); /* one run at a time */
 
 static void body(struct sim_rank *me, void *arg)
@@ -70,12 +68,17 @@ static void giving_up_while_crossing(struct node *n)
     int other = 1 - n->rank;
     sim_compute(n->me, (int64_t)(sim_random(n->me) % 3000));
     if (!n->peer[other].link) CHECK(node_connect(n, other) == 0);
-    if (n->rank == 0) transport_sim.disconnect(n->peer[other].link, DISCONNECT_NOW);
+    if (n->rank == 0) { /* before or after it has dropped the other's attempt */
+        sim_compute(n->me, (int64_t)(sim_random(n->me) % 2000));
+        transport_sim.progress(n->t, NULL);
+        transport_sim.disconnect(n->peer[other].link, DISCONNECT_NOW);
+    }
     compute_until(n, 100000);
     while (transport_sim.progress(n->t, NULL) > 0) continue;
     compute_until(n, 200000);
     while (transport_sim.progress(n->t, NULL) > 0) continue;
-    /* Whatever came of it, it came to the same on both sides, and nobody hangs until the deadline. */
+    /* Whatever came of it, it came to the same on both sides, and nobody hangs until the deadline.
+     */
     if (n->peer[other].link) CHECK(n->peer[other].ups > n->peer[other].downs - 1);
     if (n->peer[other].link) CHECK(node_send(n, other, "x", 1) == 0);
 }
@@ -157,7 +160,8 @@ static void test_set_up_deadline(void **state)
 
 /* ---- leaving ---- */
 
-/* Rank 0 leaves behind 1,000 messages; rank 1 computes for long, reads them all, then hears goodbye. */
+/* Rank 0 leaves behind 1,000 messages; rank 1 computes for long, reads them all, then hears
+ * goodbye. */
 static void draining(struct node *n)
 {
     node_join(n, 1 - n->rank);
@@ -247,12 +251,16 @@ static void healing(struct node *n)
         sim_compute(n->me, 10 * CONFIG_SECOND);
         sim_heal(n->me, 0, 1);
         for (int i = 0; i < 100; i++) node_send_numbered(n, 1, 10);
+        compute_until(n, 20 * CONFIG_SECOND); /* beyond what was the repair deadline */
+        CHECK(transport_sim.progress(n->t, NULL) == 0 || n->peer[1].downs == 0);
         return;
     }
     while (n->peer[0].received == 0) node_progress(n);
     CHECK(sim_now(n->me) >= 10 * CONFIG_SECOND);
     while (n->peer[0].received < 200) node_progress(n);
-    CHECK(n->peer[0].downs == 0 || n->peer[0].gone == GONE_LEFT);
+    CHECK(sim_now(n->me) < 11 * CONFIG_SECOND);
+    node_until_down(n, 0);
+    CHECK(n->peer[0].gone == GONE_LEFT && sim_now(n->me) >= 20 * CONFIG_SECOND);
 }
 
 static void test_what_a_cut_held_arrives_in_order_when_healed(void **state)
@@ -334,7 +342,8 @@ static void survive(struct node *n)
     while (n->peer[1].link) node_progress(n);
     if (n->rank == 0) CHECK(n->peer[1].received == 20);
     CHECK(n->peer[1].down_status == SINEW_EPEER && n->peer[1].gone == GONE_DIED);
-    while (n->launch->ops->failed(n->launch, &rank) == 0) n->world->sleep(n->world->arg, -1, INT64_MAX);
+    while (n->launch->ops->failed(n->launch, &rank) == 0)
+        n->world->sleep(n->world->arg, -1, INT64_MAX);
     CHECK(rank == 1 && n->launch->ops->failed(n->launch, &rank) == 0);
     CHECK(sim_now(n->me) < CONFIG_SECOND);
     CHECK(node_connect(n, 1) == 0);
@@ -345,8 +354,10 @@ static void mortal(struct node *n)
 {
     for (int i = 0; i < n->size; i++)
         if (i != n->rank) node_join(n, i);
-    if (n->rank == 1) die(n);
-    else survive(n);
+    if (n->rank == 1)
+        die(n);
+    else
+        survive(n);
 }
 
 static void test_deaths_are_known_after_the_last_message(void **state)

@@ -16,7 +16,7 @@
 /* ---- everyone to everyone ---- */
 
 struct storm {
-    uint64_t each;    /* messages from each rank to each other */
+    uint64_t each; /* messages from each rank to each other */
     size_t len_max;
     uint64_t received; /* in all */
     uint64_t order;    /* a digest of who came when */

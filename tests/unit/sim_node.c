@@ -105,8 +105,13 @@ static void on_down(struct link *l, int status, enum gone gone)
 }
 
 static const struct transport_up up = {
-    .link = on_link, .up = on_up, .tell = on_tell, .recv = on_recv,
-    .done = on_done, .room = on_room, .down = on_down,
+    .link = on_link,
+    .up = on_up,
+    .tell = on_tell,
+    .recv = on_recv,
+    .done = on_done,
+    .room = on_room,
+    .down = on_down,
 };
 
 void node_open(struct node *n, struct sim_rank *me)

@@ -2,8 +2,8 @@
 #ifndef TESTS_UNIT_SIM_NODE_H
 #define TESTS_UNIT_SIM_NODE_H
 /*
- * sim_node.h - the least that stands in for messaging: one transport of a rank, its links, and what its
- * upcalls said
+ * sim_node.h - the least that stands in for messaging: one transport of a rank, its links, and what
+ * its upcalls said
  */
 #include "base/config.h"
 #include "transport/sim/sim.h"
@@ -53,7 +53,7 @@ struct node *node_new(struct sim_rank *me); /* in the rank's arena */
 void node_free(struct node *n);
 void node_open(struct node *n, struct sim_rank *me);
 void node_close(struct node *n); /* every link that is left is drained */
-void node_meet(struct node *n, struct sim_rank *me); /* node_open, and everyone's address by the launcher */
+void node_meet(struct node *n, struct sim_rank *me); /* node_open, and everyone's address */
 void node_part(struct node *n);                      /* node_close, and leave the launcher */
 int node_connect(struct node *n, int rank);
 void node_join(struct node *n, int rank); /* connect from the lower rank, wait on both until up */
@@ -67,9 +67,9 @@ void node_send_numbered(struct node *n, int rank, size_t len);
 void node_fill(void *body, size_t len, int from, int to, uint64_t number);
 
 /* Ends the program with a message: an assertion that works in any thread. */
-#define CHECK(condition)                                                                            \
-    do {                                                                                            \
-        if (!(condition)) node_check_failed(__FILE__, __LINE__, #condition);                        \
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) node_check_failed(__FILE__, __LINE__, #condition); \
     } while (0)
 void node_check_failed(const char *file, int line, const char *condition);
 

@@ -97,7 +97,8 @@ static void put_then_send(struct node *n)
     CHECK(transport_sim.rma(n->peer[1].link, &put) == TRANSPORT_PENDING);
     wait_done(n, 1);
     CHECK(n->done_cookie[0] == 5 && n->done_status[0] == 0);
-    if (!n->t->caps.put_ordered && sim_random(n->me) % 2) { /* half of the time as messaging does it */
+    if (!n->t->caps.put_ordered &&
+        sim_random(n->me) % 2) { /* half of the time as messaging does it */
         int status = transport_sim.flush(n->peer[1].link, 6);
         if (status == TRANSPORT_PENDING) wait_done(n, 2);
         CHECK(memcmp(target, source, BIG) == 0);
@@ -109,7 +110,8 @@ static void test_a_send_after_a_put_is_seen_after_it(void **state)
 {
     (void)state;
     overtaken = 0;
-    for (uint64_t seed = 1; seed <= 20; seed++) run(put_then_send, (struct sim_options){ .seed = seed });
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        run(put_then_send, (struct sim_options){ .seed = seed });
     assert_int_equal(overtaken, 0);
 }
 
@@ -129,7 +131,8 @@ static void put_small(struct node *n)
     if (n->rank == 1) {
         offer(n);
         while (n->peer[0].received == 0) node_progress(n);
-        for (size_t i = 0; i < BIG; i++) CHECK(target[i] == (i >= 100 && i < 164 ? source[i - 100] : 0));
+        for (size_t i = 0; i < BIG; i++)
+            CHECK(target[i] == (i >= 100 && i < 164 ? source[i - 100] : 0));
         withdraw(n);
         return;
     }
@@ -230,6 +233,33 @@ static void test_a_crash_leaves_a_half_written_region(void **state)
     run(die_in_a_put, (struct sim_options){ .seed = 1 });
 }
 
+static void many_puts(struct node *n)
+{
+    int taken = 0, status;
+    if (n->rank == 1) {
+        offer(n);
+        while (n->peer[0].received == 0) node_progress(n);
+        withdraw(n);
+        return;
+    }
+    struct region r = accept(n);
+    struct rma put = { .kind = RMA_PUT, .local = source, .len = BIG, .peers = &r };
+    while ((status = transport_sim.rma(n->peer[1].link, &put)) == TRANSPORT_PENDING) taken++;
+    CHECK(status == TRANSPORT_AGAIN && taken > 1);
+    CHECK(transport_sim.dereg(n->t, &r) == TRANSPORT_AGAIN);
+    while (n->peer[1].rooms == 0) node_progress(n);
+    CHECK(transport_sim.rma(n->peer[1].link, &put) == TRANSPORT_PENDING);
+    wait_done(n, taken + 1);
+    CHECK(transport_sim.dereg(n->t, &r) == 0);
+    node_send_numbered(n, 1, 2);
+}
+
+static void test_too_many_puts_wait_for_room(void **state)
+{
+    (void)state;
+    run(many_puts, (struct sim_options){ .seed = 1 });
+}
+
 /* ---- lent bodies, leases, windows ---- */
 
 static void check_lent(struct node *n, int from, const void *b, size_t len)
@@ -277,7 +307,8 @@ static void leasing(struct node *n)
     for (int i = 9; i >= 0; i--) {
         node_fill(expected, 200, 0, 1, (uint64_t)i);
         CHECK(memcmp(expected, n->kept_body[i], 200) == 0);
-        if (i > 0) n->kept[i]->release(n->kept[i]); /* one is never given back: no leak, the run owns it */
+        if (i > 0)
+            n->kept[i]->release(n->kept[i]); /* one is never given back: no leak, the run owns it */
     }
 }
 
@@ -323,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_a_withdrawn_key_gives_no_access),
         cmocka_unit_test(test_dereg_waits_for_what_is_in_flight),
         cmocka_unit_test(test_a_crash_leaves_a_half_written_region),
+        cmocka_unit_test(test_too_many_puts_wait_for_room),
         cmocka_unit_test(test_lent_bodies_come_back),
         cmocka_unit_test(test_leases_keep_bodies),
         cmocka_unit_test(test_a_full_window_waits_for_the_receiver),

@@ -47,9 +47,12 @@ static void one_message(struct sim_rank *me, void *arg)
 static void test_a_message_takes_what_the_model_says(void **state)
 {
     (void)state;
-    struct sim_options o = {
-        .ranks = 2, .seed = 1, .latency_ns = 5000, .jitter_ns = -1, .gap_ns_per_byte = 0.5, .overhead_ns = 300
-    };
+    struct sim_options o = { .ranks = 2,
+                             .seed = 1,
+                             .latency_ns = 5000,
+                             .jitter_ns = -1,
+                             .gap_ns_per_byte = 0.5,
+                             .overhead_ns = 300 };
     assert_int_equal(sim_run(&o, one_message, NULL, NULL), 0);
     assert_int_equal(arrived_at - sent_at, 300 + 500 + 5000 + 300);
 }
@@ -73,6 +76,36 @@ static void test_time_passes_as_told(void **state)
 {
     (void)state;
     run(pass_time, 3);
+}
+
+/* A rank whose own clock has run ahead while it sent sees all that others did until then. */
+static void run_ahead(struct sim_rank *me, void *arg)
+{
+    struct node *n = node_new(me);
+    (void)arg;
+    node_meet(n, me);
+    node_join(n, 1 - n->rank);
+    sim_compute(me, 100000 - sim_now(me));
+    if (n->rank == 0) {
+        for (int i = 0; i < 100; i++) node_send_numbered(n, 1, 1);
+        CHECK(sim_now(me) == 110000);
+        CHECK(transport_sim.progress(n->t, NULL) == 1 && n->peer[1].received == 1);
+    } else {
+        node_send_numbered(n, 0, 1);
+        while (n->peer[0].received < 100) node_progress(n);
+    }
+    sim_compute(me, 1000000);
+    node_part(n);
+    node_free(n);
+}
+
+static void test_who_runs_ahead_misses_nothing(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct sim_options o = { .ranks = 2, .seed = seed };
+        assert_int_equal(sim_run(&o, run_ahead, NULL, NULL), 0);
+    }
 }
 
 /* Polling through an hour of another's computing ends at its end, and not after hours. */
@@ -302,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_message_takes_what_the_model_says),
         cmocka_unit_test(test_time_passes_as_told),
+        cmocka_unit_test(test_who_runs_ahead_misses_nothing),
         cmocka_unit_test(test_polling_for_long_is_cheap_and_exact),
         cmocka_unit_test(test_a_deadlock_is_found_and_described),
         cmocka_unit_test(test_polling_for_ever_is_found_too),

@@ -74,7 +74,8 @@ const char *arena_release(struct arena *a, void *memory, size_t size)
     struct block *b = (struct block *)(void *)((uint8_t *)memory - sizeof(struct block));
     if (b->arena != a) return "memory that is not this rank's";
     if (b->size != size) return "memory with another size than it was allocated with";
-    if (memcmp((uint8_t *)memory + size, mark, ARENA_MARK_LEN)) return "memory written past its end";
+    if (memcmp((uint8_t *)memory + size, mark, ARENA_MARK_LEN))
+        return "memory written past its end";
     block_free(b);
     return NULL;
 }

@@ -61,6 +61,8 @@ void heap_remove(struct heap *h, struct event *e)
     e->at = 0;
     struct event *last = h->at[--h->count];
     if (last == e) return;
-    if (i > 0 && event_before(last, h->at[(i - 1) / 2])) heap_rise(h, i, last);
-    else heap_sink(h, i, last);
+    if (i > 0 && event_before(last, h->at[(i - 1) / 2]))
+        heap_rise(h, i, last);
+    else
+        heap_sink(h, i, last);
 }

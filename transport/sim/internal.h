@@ -12,10 +12,11 @@
  *   transport.c  the operations of transport.h
  *   launch.c     the launch provider
  *
- * Only the thread that holds the baton touches any of this, so nothing here is atomic or locked. What is
- * on the wire belongs to the simulation, never to a rank's arena: it survives its sender.
+ * Only the thread that holds the baton touches any of this, so nothing here is atomic or locked.
+ * What is on the wire belongs to the simulation, never to a rank's arena: it survives its sender.
  *
- * Two clocks. sim->now is the time of the last event taken from the heap; a running rank is at rank->now
+ * Two clocks. sim->now is the time of the last event taken from the heap; a running rank is at
+ * rank->now
  * >= sim->now, ahead by what its sends and receives cost. Before a rank looks at the world it waits
  * until sim->now has caught up, so that it can never miss what others did earlier.
  */
@@ -27,17 +28,18 @@
 #include "transport/sim/sim.h"
 
 enum {
-    SIM_POLL_NS = 100,          /* an empty progress, a yield                                      */
-    SIM_QUIET_NS = 100000,      /* of nothing but vain polls, until polls begin to take longer      */
-    SIM_FRAGMENT_MAX = 4096,    /* bytes of a put that land at once                                */
-    SIM_FRAME_BYTES = 32,       /* what a message costs of the window beside its bytes              */
-    SIM_AT_ONCE_MAX = 64,       /* a put this short is copied by the call                          */
+    SIM_POLL_NS = 100,       /* an empty progress, a yield                                      */
+    SIM_QUIET_NS = 100000,   /* of nothing but vain polls, until polls begin to take longer      */
+    SIM_FRAGMENT_MAX = 4096, /* bytes of a put that land at once                                */
+    SIM_FRAME_BYTES = 32,    /* what a message costs of the window beside its bytes              */
+    SIM_AT_ONCE_MAX = 64,    /* a put this short is copied by the call                          */
+    SIM_PUTS_MAX = 16,       /* not landed on one link; then AGAIN                              */
 };
 
 struct put;
 struct sim;
 
-/* heap.c ------------------------------------------------------------------------------------------ */
+/* heap.c --------------------------------------------------------------------------------------- */
 
 /* Something that will happen. fire NULL: a rank runs again. */
 struct event {
@@ -56,9 +58,12 @@ struct heap {
 
 bool heap_insert(struct heap *h, struct event *e); /* false: no memory */
 void heap_remove(struct heap *h, struct event *e); /* allowed when not in it */
-static inline struct event *heap_first(const struct heap *h) { return h->count ? h->at[0] : NULL; }
+static inline struct event *heap_first(const struct heap *h)
+{
+    return h->count ? h->at[0] : NULL;
+}
 
-/* arena.c ----------------------------------------------------------------------------------------- */
+/* arena.c -------------------------------------------------------------------------------------- */
 
 struct arena {
     struct list blocks;
@@ -71,7 +76,7 @@ void *arena_allocate(struct arena *a, size_t align, size_t size);
 const char *arena_release(struct arena *a, void *memory, size_t size); /* NULL, or what is wrong */
 void arena_free(struct arena *a);
 
-/* sim.c ------------------------------------------------------------------------------------------- */
+/* sim.c ---------------------------------------------------------------------------------------- */
 
 enum activity { STARTING, RUNNING, POLLING, YIELDING, SLEEPING, COMPUTING, FENCING, ENDED };
 
@@ -138,19 +143,19 @@ void rank_catch_up(struct sim_rank *me);
 void rank_rouse(struct sim_rank *r);
 struct sim_rank *rank_of_world(const struct world *w); /* NULL: not a simulated world */
 
-/* wire.c ------------------------------------------------------------------------------------------ */
+/* wire.c --------------------------------------------------------------------------------------- */
 
 enum parcel_kind {
-    PARCEL_REQUEST,     /* a link is wanted; hlen 0; cookie: the port           */
-    PARCEL_ACCEPT,      /* it is there                                          */
+    PARCEL_REQUEST, /* a link is wanted; hlen 0; cookie: the port           */
+    PARCEL_ACCEPT,  /* it is there                                          */
     PARCEL_MESSAGE,
-    PARCEL_FRAGMENT,    /* of a put                                             */
-    PARCEL_CREDIT,      /* window given back: cost                              */
-    PARCEL_FLUSHED,     /* puts have landed: cookie                             */
+    PARCEL_FRAGMENT, /* of a put                                             */
+    PARCEL_CREDIT,   /* window given back: cost                              */
+    PARCEL_FLUSHED,  /* puts have landed: cookie                             */
     PARCEL_GOODBYE,
     PARCEL_GOODBYE_ACK,
-    PARCEL_RESET,       /* the link is over: status, gone, text                 */
-    NOTE_DONE,          /* never on the wire: an upcall to be made              */
+    PARCEL_RESET, /* the link is over: status, gone, text                 */
+    NOTE_DONE,    /* never on the wire: an upcall to be made              */
     NOTE_DOWN,
 };
 
@@ -188,6 +193,7 @@ struct end {
     struct list puts;  /* from here, not all landed                            */
     struct list flushes;
     uint64_t puts_started;
+    size_t puts_waiting; /* their number */
 
     size_t in_flight, owed;
     bool refused, room, repairing, said_goodbye;
@@ -224,7 +230,8 @@ bool end_is_open(const struct end *e); /* up or draining */
 void end_attach(struct end *e, struct port *port, struct link *l, enum end_state state);
 void end_detach(struct end *e);
 void end_ready(struct end *e);
-void end_watch(struct end *e); /* start the repair deadline when cut */
+void end_give_room(struct end *e); /* if it had refused something */
+void end_watch(struct end *e);     /* start the repair deadline when cut */
 void end_note(struct end *e, enum parcel_kind kind, uint64_t cookie, int status, enum gone gone);
 void end_down(struct end *e, int status, enum gone gone, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -244,7 +251,7 @@ void port_close(struct port *port, enum gone gone, int64_t detected, const char 
 void rank_vanish(struct sim_rank *r, int64_t now, bool launcher_knows);
 void wire_free(struct sim *s);
 
-/* put.c ------------------------------------------------------------------------------------------- */
+/* put.c ---------------------------------------------------------------------------------------- */
 
 struct registration {
     uint8_t *base;
@@ -257,15 +264,15 @@ struct registration {
 int put_start(struct end *e, struct rma *op, int64_t now);
 int put_flush(struct end *e, uint64_t cookie);
 void put_flushed(struct end *e, uint64_t upto);
-void sim_put_land(struct parcel *fragment);       /* arrived, at an open end */
-void put_lose(struct parcel *fragment);       /* will never land          */
+void sim_put_land(struct parcel *fragment);     /* arrived, at an open end */
+void put_lose(struct parcel *fragment);         /* will never land          */
 void put_cancel_all(struct end *e, int status); /* what has not left e will not */
 void put_free(struct end *e);
 int region_register(struct port *port, struct region *r);
 int region_check(struct end *e, struct region *r);
 int port_region_remove(struct port *port, struct region *r);
 
-/* launch.c ---------------------------------------------------------------------------------------- */
+/* launch.c ------------------------------------------------------------------------------------- */
 void launch_tell_death(struct sim *s, int rank, int64_t time);
 
 #endif

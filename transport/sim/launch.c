@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * launch.c - the launcher of the simulated world: records change hands without a wire, and every death is
- * told to every other rank once
+ * launch.c - the launcher of the simulated world: records change hands without a wire, and every
+ * death is told to every other rank once
  */
 #include <string.h>
 
@@ -24,8 +24,10 @@ static int launch_put(struct launch *l, const void *record, size_t len)
     struct sim_rank *me = launch_me(l);
     struct sim *s = me->sim;
     if (len > LAUNCH_RECORD_MAX)
-        return why_set(&l->why, SINEW_EINVAL, "a record has at most %d bytes, not %zu", LAUNCH_RECORD_MAX, len);
-    if (me->has_put) return why_set(&l->why, SINEW_ESTATE, "rank %d has put its record already", me->rank);
+        return why_set(&l->why, SINEW_EINVAL, "a record has at most %d bytes, not %zu",
+                       LAUNCH_RECORD_MAX, len);
+    if (me->has_put)
+        return why_set(&l->why, SINEW_ESTATE, "rank %d has put its record already", me->rank);
     rank_catch_up(me);
     memcpy(me->record, record, len);
     me->record_len = len;
@@ -58,7 +60,8 @@ static int launch_fence(struct launch *l, int64_t until)
     rank_catch_up(me);
     while (launch_missing(s, 0) >= 0) {
         for (int i = launch_missing(s, 0); i >= 0; i = launch_missing(s, i + 1))
-            if (me->death[i]) return launch_name_missing(l, s, SINEW_EPEER, "a rank died before the fence");
+            if (me->death[i])
+                return launch_name_missing(l, s, SINEW_EPEER, "a rank died before the fence");
         if (me->now >= until)
             return launch_name_missing(l, s, SINEW_ETIMEDOUT, "not all ranks came in time");
         rank_wait(me, FENCING, until);
@@ -95,8 +98,8 @@ static int launch_failed(struct launch *l, int *rank)
 static int launch_abort(struct launch *l, int status, const char *text)
 {
     struct sim_rank *me = launch_me(l);
-    sim_fail(me->sim, SINEW_EABORTED, "rank %d aborted the job with status %d: %s", me->rank, status,
-             text ? text : "no reason given");
+    sim_fail(me->sim, SINEW_EABORTED, "rank %d aborted the job with status %d: %s", me->rank,
+             status, text ? text : "no reason given");
     return 0;
 }
 
@@ -138,7 +141,7 @@ int sim_launch(struct sim_rank *me, struct launch **out)
     return 0;
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static void obituary_arrive(struct sim *s, struct event *event)
 {

@@ -2,9 +2,10 @@
 /*
  * put.c - regions, and puts that land in them piece by piece
  *
- * A put leaves in fragments: each is copied out of the source when it leaves and into the region when it
- * arrives, so a source touched too early or a crash in between shows. The put is done at the source when
- * the last fragment has left, and counts for flush and dereg until the last has landed.
+ * A put leaves in fragments: each is copied out of the source when it leaves and into the region
+ * when it arrives, so a source touched too early or a crash in between shows. The put is done at
+ * the source when the last fragment has left, and counts for flush and dereg until the last has
+ * landed.
  *
  * A key, little-endian:   | "sIm1" (4) | port (4) | slot (4) | generation (4) | len (8) |
  */
@@ -34,7 +35,7 @@ struct flush {
     size_t waiting;
 };
 
-/* ---- regions ------------------------------------------------------------------------------------ */
+/* ---- regions --------------------------------------------------------------------------------- */
 
 static struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation)
 {
@@ -68,7 +69,9 @@ int region_register(struct port *port, struct region *r)
     if (status < 0) return status;
     struct registration *to = &port->slots[slot];
     uint32_t generation = to->generation + 1;
-    *to = (struct registration){ .base = r->base, .len = r->len, .generation = generation, .live = true };
+    *to = (struct registration){
+        .base = r->base, .len = r->len, .generation = generation, .live = true
+    };
     wire_put32(r->key, KEY_MAGIC);
     wire_put32(r->key + 4, port->id);
     wire_put32(r->key + 8, slot);
@@ -87,7 +90,8 @@ int region_check(struct end *e, struct region *r)
     wire_take32(&key);
     uint32_t slot = wire_take32(&key), generation = wire_take32(&key);
     uint64_t len = wire_take64(&key);
-    if (key.bad || r->key_len != KEY_LEN || magic != KEY_MAGIC || len != r->len) return SINEW_EINVAL;
+    if (key.bad || r->key_len != KEY_LEN || magic != KEY_MAGIC || len != r->len)
+        return SINEW_EINVAL;
     (void)e;
     r->base = NULL;
     r->id = (uint64_t)generation << 32 | slot;
@@ -95,9 +99,24 @@ int region_check(struct end *e, struct region *r)
     return 0;
 }
 
+/* Whether a put from here to the peer's region still has bytes to send. */
+static bool region_is_target(const struct port *port, const struct region *r)
+{
+    uint32_t owner = wire_get32(r->key + 4);
+    for (struct list *i = port->ends.next; i != &port->ends; i = i->next) {
+        const struct end *e = LIST_OWNER(i, struct end, entry);
+        for (struct list *j = e->puts.next; j != &e->puts; j = j->next) {
+            const struct put *p = LIST_OWNER(j, struct put, entry);
+            uint64_t id = (uint64_t)p->generation << 32 | p->slot;
+            if (p->leaving && p->port == owner && id == r->id) return true;
+        }
+    }
+    return false;
+}
+
 int port_region_remove(struct port *port, struct region *r)
 {
-    if (r->private != port) return 0;
+    if (r->private != port) return region_is_target(port, r) ? TRANSPORT_AGAIN : 0;
     struct registration *mine = registration_find(port, (uint32_t)r->id, (uint32_t)(r->id >> 32));
     if (!mine) return SINEW_EINVAL;
     mine->revoked = true;
@@ -106,7 +125,7 @@ int port_region_remove(struct port *port, struct region *r)
     return 0;
 }
 
-/* ---- puts --------------------------------------------------------------------------------------- */
+/* ---- puts ------------------------------------------------------------------------------------ */
 
 static struct registration *put_target(const struct put *p)
 {
@@ -136,12 +155,15 @@ static void put_end(struct put *p)
 {
     struct end *from = p->from;
     struct registration *target = p->counted ? put_target(p) : NULL;
-    if (target && --target->users == 0 && target->revoked) /* somebody may be waiting for just that */
+    if (target && --target->users == 0 &&
+        target->revoked) /* somebody may be waiting for just that */
         rank_rouse(&from->channel->sim->ranks[end_peer(from)->rank]);
     uint64_t number = p->number;
     list_remove(&p->entry);
+    from->puts_waiting--;
     free(p);
     flush_progress(from, number);
+    end_give_room(from);
     end_goodbye_when_empty(from);
 }
 
@@ -192,6 +214,10 @@ int put_start(struct end *e, struct rma *op, int64_t now)
     const struct region *to = op->peers;
     if (op->offset > to->len || op->len > to->len - op->offset) return SINEW_EINVAL;
     if (op->len == 0) return 0;
+    if (e->puts_waiting == SIM_PUTS_MAX) {
+        e->refused = true;
+        return TRANSPORT_AGAIN;
+    }
     struct put *p = sim_allocate(e->channel->sim, sizeof(*p));
     if (!p) return SINEW_ENOMEM;
     *p = (struct put){ .event = { .fire = put_leave, .wire = true },
@@ -206,6 +232,7 @@ int put_start(struct end *e, struct rma *op, int64_t now)
                        .generation = (uint32_t)(to->id >> 32),
                        .leaving = true };
     list_append(&e->puts, &p->entry);
+    e->puts_waiting++;
     struct registration *target = put_target(p);
     if (target && !target->revoked) {
         p->counted = true;
@@ -221,8 +248,9 @@ void sim_put_land(struct parcel *fragment)
 {
     struct put *p = fragment->put;
     struct end *to = &fragment->channel->end[fragment->to];
-    struct registration *r =
-        to->port && to->port->id == p->port ? registration_find(to->port, p->slot, p->generation) : NULL;
+    struct registration *r = to->port && to->port->id == p->port
+                                 ? registration_find(to->port, p->slot, p->generation)
+                                 : NULL;
     uint64_t offset = p->offset + fragment->offset;
     if (p->counted && r && offset <= r->len && fragment->blen <= r->len - offset) {
         memcpy(r->base + offset, fragment->bytes, fragment->blen);
@@ -230,12 +258,16 @@ void sim_put_land(struct parcel *fragment)
         end_reset_peer(to, to->channel->sim->now + to->channel->sim->opt.latency_ns, SINEW_EACCESS,
                        GONE_BROKEN, "the peer refused a put: its region is not registered");
         end_drop_inbox(to);
-        end_down(to, SINEW_EPROTO, GONE_BROKEN, "rank %d put where nothing is registered", p->from->rank);
+        end_down(to, SINEW_EPROTO, GONE_BROKEN, "rank %d put where nothing is registered",
+                 p->from->rank);
     }
     put_settle(p);
 }
 
-void put_lose(struct parcel *fragment) { put_settle(fragment->put); }
+void put_lose(struct parcel *fragment)
+{
+    put_settle(fragment->put);
+}
 
 static void put_cancel(struct put *p, int status)
 {
@@ -267,16 +299,14 @@ void put_free(struct end *e)
     while ((i = list_take(&e->flushes))) free(LIST_OWNER(i, struct flush, entry));
 }
 
-/* ---- flush -------------------------------------------------------------------------------------- */
+/* ---- flush ----------------------------------------------------------------------------------- */
 
 int put_flush(struct end *e, uint64_t cookie)
 {
-    size_t waiting = 0;
-    for (struct list *i = e->puts.next; i != &e->puts; i = i->next) waiting++;
-    if (waiting == 0) return 0;
+    if (e->puts_waiting == 0) return 0;
     struct flush *f = sim_allocate(e->channel->sim, sizeof(*f));
     if (!f) return SINEW_ENOMEM;
-    *f = (struct flush){ .cookie = cookie, .upto = e->puts_started, .waiting = waiting };
+    *f = (struct flush){ .cookie = cookie, .upto = e->puts_started, .waiting = e->puts_waiting };
     list_append(&e->flushes, &f->entry);
     return TRANSPORT_PENDING;
 }

@@ -2,10 +2,10 @@
 /*
  * sim.c - ranks, the baton and virtual time
  *
- * A rank that waits becomes the scheduler: it takes events from the heap, lets those of the wire happen,
- * and at the first that wakes a rank hands that rank the baton (or keeps it, if it is itself). So there is
- * no scheduler thread, and a rank that is next anyway pays nothing. All threads are pinned to one
- * core, where handing over costs a tenth of what it costs across two.
+ * A rank that waits becomes the scheduler: it takes events from the heap, lets those of the wire
+ * happen, and at the first that wakes a rank hands that rank the baton (or keeps it, if it is
+ * itself). So there is no scheduler thread, and a rank that is next anyway pays nothing. All
+ * threads are pinned to one core, where handing over costs a tenth of what it costs across two.
  *
  * A rank ends by returning from its body, by a crash or with a failed run. The latter two happen
  * inside rank_wait(): longjmp to the bottom of its stack, so that no more library code runs.
@@ -19,7 +19,7 @@
 
 enum { RANK_STACK_BYTES = 4 << 20 };
 
-/* ---- random and time ---------------------------------------------------------------------------- */
+/* ---- random and time ------------------------------------------------------------------------- */
 
 uint64_t sim_draw(uint64_t *state)
 {
@@ -55,25 +55,34 @@ void *sim_allocate(struct sim *s, size_t size)
     return NULL;
 }
 
-/* ---- a failed run ------------------------------------------------------------------------------- */
+/* ---- a failed run ---------------------------------------------------------------------------- */
 
 static const char *activity_name(enum activity a)
 {
-    static const char *const names[] = { "has not started",     "runs",     "polls in vain",
-                                         "yields in vain",      "sleeps",   "computes",
-                                         "waits in the fence of the launcher", "has ended" };
+    static const char *const names[] = { "has not started",
+                                         "runs",
+                                         "polls in vain",
+                                         "yields in vain",
+                                         "sleeps",
+                                         "computes",
+                                         "waits in the fence of the launcher",
+                                         "has ended" };
     return names[a];
 }
 
-static size_t rank_unread(const struct sim_rank *r)
+/* What lies at its links: unread, or refused by a full window. */
+static void rank_describe_links(const struct sim_rank *r, struct text *t)
 {
-    size_t n = 0;
     for (struct list *i = r->ports.next; i != &r->ports; i = i->next) {
         struct port *p = LIST_OWNER(i, struct port, entry);
-        for (struct list *j = p->ends.next; j != &p->ends; j = j->next)
-            n += !list_empty(&LIST_OWNER(j, struct end, entry)->inbox);
+        for (struct list *j = p->ends.next; j != &p->ends; j = j->next) {
+            struct end *e = LIST_OWNER(j, struct end, entry);
+            int peer = end_peer(e)->rank;
+            if (!list_empty(&e->inbox)) text_add(t, ", has not read from rank %d", peer);
+            if (e->refused) text_add(t, ", was refused by the window to rank %d", peer);
+            if (e->state == END_CONNECTING) text_add(t, ", connects to rank %d", peer);
+        }
     }
-    return n;
 }
 
 static void sim_describe(struct sim *s, struct text *t)
@@ -84,8 +93,7 @@ static void sim_describe(struct sim *s, struct text *t)
         if (r->activity == ENDED) continue;
         text_add(t, "; rank %d %s, nothing achieved since %s", i, activity_name(r->activity),
                  text_duration(r->idle_since, duration));
-        size_t unread = rank_unread(r);
-        if (unread) text_add(t, ", %zu links unread", unread);
+        rank_describe_links(r, t);
     }
 }
 
@@ -127,7 +135,7 @@ static void sim_fail_by_time(struct sim *s)
              s->result->deadlock ? " with nothing in flight" : "");
 }
 
-/* ---- the baton ---------------------------------------------------------------------------------- */
+/* ---- the baton ------------------------------------------------------------------------------- */
 
 static struct sim_rank *sim_any_live(struct sim *s)
 {
@@ -232,9 +240,10 @@ static int64_t sim_horizon(const struct sim *s)
 }
 
 /*
- * A vain poll takes SIM_POLL_NS. Only when nothing has been in flight for SIM_QUIET_NS does it take a
- * sixteenth of the silence, but not beyond the next thing that will happen: a rank that polls through
- * a minute of another's computing, or for a message that never comes, costs hundreds of polls, not 10^9.
+ * A vain poll takes SIM_POLL_NS. Only when nothing has been in flight for SIM_QUIET_NS does it take
+ * a sixteenth of the silence, but not beyond the next thing that will happen: a rank that polls
+ * through a minute of another's computing, or for a message that never comes, costs hundreds of
+ * polls, not 10^9.
  */
 void rank_poll(struct sim_rank *me, enum activity activity)
 {
@@ -248,7 +257,7 @@ void rank_poll(struct sim_rank *me, enum activity activity)
     rank_wait(me, activity, me->now + cost);
 }
 
-/* ---- the world of a rank ------------------------------------------------------------------------ */
+/* ---- the world of a rank --------------------------------------------------------------------- */
 
 static int64_t world_sim_now(void *arg)
 {
@@ -278,7 +287,8 @@ static void world_sim_release(void *arg, void *memory, size_t size)
 {
     struct sim_rank *me = arg;
     const char *wrong = arena_release(&me->arena, memory, size);
-    if (wrong) sim_fail(me->sim, SINEW_ESTATE, "rank %d released %s (%zu bytes)", me->rank, wrong, size);
+    if (wrong)
+        sim_fail(me->sim, SINEW_ESTATE, "rank %d released %s (%zu bytes)", me->rank, wrong, size);
 }
 
 static void world_sim_yield(void *arg)
@@ -286,14 +296,15 @@ static void world_sim_yield(void *arg)
     rank_poll(arg, YIELDING);
 }
 
-/* Whether an event has come that this rank has not looked at: then a real epoll would not sleep either. */
+/* Whether an event has come that this rank has not looked at: then a real epoll would not sleep
+ * either. */
 static bool rank_has_work(const struct sim_rank *r)
 {
     for (struct list *i = r->ports.next; i != &r->ports; i = i->next) {
         const struct port *p = LIST_OWNER(i, struct port, entry);
         if (!list_empty(&p->ready) || !list_empty(&p->requests)) return true;
     }
-    return r->deaths_known > 0;
+    return r->launched && r->deaths_known > 0;
 }
 
 static void world_sim_sleep(void *arg, int epoll_fd, int64_t until)
@@ -301,8 +312,10 @@ static void world_sim_sleep(void *arg, int epoll_fd, int64_t until)
     struct sim_rank *me = arg;
     (void)epoll_fd;
     rank_catch_up(me);
-    if (until <= me->now || rank_has_work(me)) rank_poll(me, YIELDING);
-    else rank_wait(me, SLEEPING, until);
+    if (until <= me->now || rank_has_work(me))
+        rank_poll(me, YIELDING);
+    else
+        rank_wait(me, SLEEPING, until);
 }
 
 struct sim_rank *rank_of_world(const struct world *w)
@@ -323,16 +336,40 @@ static struct world rank_world(struct sim_rank *r)
     };
 }
 
-/* ---- what a body may call ----------------------------------------------------------------------- */
+/* ---- what a body may call -------------------------------------------------------------------- */
 
-int sim_rank(const struct sim_rank *me) { return me->rank; }
-int sim_size(const struct sim_rank *me) { return me->sim->opt.ranks; }
-int64_t sim_now(struct sim_rank *me) { return me->now; }
-uint64_t sim_random(struct sim_rank *me) { return sim_draw(&me->random); }
-const struct world *sim_world(struct sim_rank *me) { return &me->world; }
-size_t sim_live_bytes(const struct sim_rank *me) { return me->arena.live_bytes; }
-size_t sim_peak_bytes(const struct sim_rank *me) { return me->arena.peak_bytes; }
-void sim_fail_allocation(struct sim_rank *me, uint64_t nth) { me->arena.until_failure = nth; }
+int sim_rank(const struct sim_rank *me)
+{
+    return me->rank;
+}
+int sim_size(const struct sim_rank *me)
+{
+    return me->sim->opt.ranks;
+}
+int64_t sim_now(struct sim_rank *me)
+{
+    return me->now;
+}
+uint64_t sim_random(struct sim_rank *me)
+{
+    return sim_draw(&me->random);
+}
+const struct world *sim_world(struct sim_rank *me)
+{
+    return &me->world;
+}
+size_t sim_live_bytes(const struct sim_rank *me)
+{
+    return me->arena.live_bytes;
+}
+size_t sim_peak_bytes(const struct sim_rank *me)
+{
+    return me->arena.peak_bytes;
+}
+void sim_fail_allocation(struct sim_rank *me, uint64_t nth)
+{
+    me->arena.until_failure = nth;
+}
 
 void sim_compute(struct sim_rank *me, int64_t ns)
 {
@@ -355,9 +392,10 @@ void sim_crash(struct sim_rank *me, int rank)
     sim_schedule(s, &r->wake, s->now);
 }
 
-/* ---- the threads -------------------------------------------------------------------------------- */
+/* ---- the threads ----------------------------------------------------------------------------- */
 
-/* The end of a rank, whatever ended it. Whoever left a transport or its launcher open was not in order. */
+/* The end of a rank, whatever ended it. Whoever left a transport or its launcher open was not in
+ * order. */
 static void rank_end(struct sim_rank *me)
 {
     struct sim *s = me->sim;
@@ -488,14 +526,16 @@ static void sim_close(struct sim *s)
     free(s->ranks);
 }
 
-int sim_run(const struct sim_options *options, void (*body)(struct sim_rank *me, void *arg), void *arg,
-            struct sim_result *result)
+int sim_run(const struct sim_options *options, void (*body)(struct sim_rank *me, void *arg),
+            void *arg, struct sim_result *result)
 {
     struct sim_result unwanted;
     if (options->ranks < 1) return SINEW_EINVAL;
     if (!result) result = &unwanted;
     memset(result, 0, sizeof(*result));
-    struct sim s = { .opt = options_with_defaults(options), .body = body, .arg = arg, .result = result };
+    struct sim s = {
+        .opt = options_with_defaults(options), .body = body, .arg = arg, .result = result
+    };
     int status = sim_init(&s);
     if (status < 0) return status;
     sim_go(&s);

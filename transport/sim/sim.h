@@ -4,16 +4,17 @@
 /*
  * sim.h - N ranks in one process, under virtual time
  *
- * Each rank is a thread; a baton makes exactly one of them run, and the order depends on the seed alone. A
- * rank hands the baton on when it polls in vain (an empty progress costs 100 virtual ns), sleeps, yields or computes.
- * Virtual time moves to the next event when every rank waits. (When nothing has been in flight for 100 us,
- * vain polls take a sixteenth of that silence, up to the next event: polling through an hour is cheap.) When all wait and nothing is in
- * flight, nobody computes and no deadline is due, the run has failed: deadlock, and the result says
- * who was waiting.
+ * Each rank is a thread; a baton makes exactly one of them run, and the order depends on the seed
+ * alone. A rank hands the baton on when it polls in vain (an empty progress costs 100 virtual ns),
+ * sleeps, yields or computes. Virtual time moves to the next event when every rank waits. (When
+ * nothing has been in flight for 100 us, vain polls take a sixteenth of that silence, up to the
+ * next event: polling through an hour is cheap.) When all wait, nothing is in flight, nobody
+ * computes and no deadline is due, the run has failed: deadlock; the result says who was waiting.
  *
  * The wire between a pair: latency + bytes x per-byte gap + seeded jitter; FIFO per link, links are
- * reordered against each other freely. sim_cut() loses connectivity (nothing arrives, nothing is lost: it waits
- * for sim_heal(), or for the repair deadline, which ends the links as GONE_BROKEN); sim_crash() kills a rank.
+ * reordered against each other freely. sim_cut() loses connectivity (nothing arrives, nothing is
+ * lost: it waits for sim_heal(), or for the repair deadline, which ends the links as GONE_BROKEN);
+ * sim_crash() kills a rank.
  *
  * A static library for tests and sinew-plan; not part of the shared one.
  */
@@ -44,7 +45,7 @@ struct sim_options {
 };
 
 struct sim_result {
-    bool deadlock, out_of_time; /* both: ranks polled, or slept to deadlines, with nothing in flight */
+    bool deadlock, out_of_time; /* both: polled, or slept to deadlines, with nothing in flight */
     int64_t now_ns;        /* virtual time at the end  */
     uint64_t messages, bytes, events;
     uint64_t trace_hash;   /* of everything that happened: the same for the same seed          */
@@ -53,18 +54,19 @@ struct sim_result {
 };
 
 /* Run body(rank, arg) on every rank; returns when all have returned, crashed or deadlocked. 0, or
- * SINEW_ESTATE after a deadlock, when out of time or after a misuse the text names, SINEW_EABORTED after
- * an abort through the launcher, SINEW_ENOMEM. A rank that returns with a transport or its launcher
- * still open has died, for the others. result may be NULL. */
-int sim_run(const struct sim_options *options, void (*body)(struct sim_rank *me, void *arg), void *arg,
-            struct sim_result *result);
+ * SINEW_ESTATE after a deadlock, when out of time or after a misuse the text names, SINEW_EABORTED
+ * after an abort through the launcher, SINEW_ENOMEM. A rank that returns with a transport or its
+ * launcher still open has died, for the others. result may be NULL. */
+int sim_run(const struct sim_options *options, void (*body)(struct sim_rank *me, void *arg),
+            void *arg, struct sim_result *result);
 
 int sim_rank(const struct sim_rank *me);
 int sim_size(const struct sim_rank *me);
 int64_t sim_now(struct sim_rank *me);
 uint64_t sim_random(struct sim_rank *me); /* seeded, of this rank */
 
-/* The injected world of this rank; its allocator is one arena, freed whole when the rank ends or crashes. */
+/* The injected world of this rank; its allocator is one arena, freed whole when the rank ends or
+ * crashes. Memory released wrongly fails the run. */
 const struct world *sim_world(struct sim_rank *me);
 size_t sim_live_bytes(const struct sim_rank *me);
 size_t sim_peak_bytes(const struct sim_rank *me);
@@ -78,7 +80,8 @@ extern const struct transport_ops transport_sim;
 /* Compute for ns of virtual time: nothing of this rank's progresses. */
 void sim_compute(struct sim_rank *me, int64_t ns);
 
-/* Kill a rank (another than me, or me: then it does not return): what it had put on the wire arrives, nothing else. */
+/* Kill a rank (another than me, or me: then it does not return): what it had put on the wire
+ * arrives, nothing else. */
 void sim_crash(struct sim_rank *me, int rank);
 void sim_cut(struct sim_rank *me, int a, int b);
 void sim_heal(struct sim_rank *me, int a, int b);

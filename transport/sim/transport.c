@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * transport.c - the operations of transport.h over the simulated wire: the reference the others are held to
+ * transport.c - the operations of transport.h over the simulated wire: the reference the others are
+ * held to
  *
  * An address, little-endian:   | "sIm0" (4) | rank (4) | port (4) | epoch (8) |
  *
@@ -34,12 +35,30 @@ struct sim_link {
     struct end *end;
 };
 
-static struct port *port_of(struct transport *t) { return ((struct sim_transport *)(void *)t)->port; }
-static struct end *end_of(struct link *l) { return ((struct sim_link *)(void *)l)->end; }
+static struct port *port_of(struct transport *t)
+{
+    return ((struct sim_transport *)(void *)t)->port;
+}
+static struct end *end_of(struct link *l)
+{
+    return ((struct sim_link *)(void *)l)->end;
+}
 
-static void link_set_end(struct link *l, struct end *e) { ((struct sim_link *)(void *)l)->end = e; }
+static void link_set_end(struct link *l, struct end *e)
+{
+    ((struct sim_link *)(void *)l)->end = e;
+}
 
-/* ---- open, close, reach ------------------------------------------------------------------------- */
+/* What messaging must queue to the end of progress fails the run when it does not. */
+static bool port_misused(struct port *port, const char *what)
+{
+    if (port->in_upcall)
+        sim_fail(port->rank->sim, SINEW_ESTATE, "rank %d called %s inside an upcall",
+                 port->rank->rank, what);
+    return port->in_upcall;
+}
+
+/* ---- open, close, reach ---------------------------------------------------------------------- */
 
 static void caps_fill(struct transport *t, const struct sim_options *o)
 {
@@ -54,10 +73,12 @@ static int sim_transport_open(struct transport *t)
 {
     struct sim_rank *me = rank_of_world(t->opt.world);
     if (!me)
-        return why_set(&t->why, SINEW_ENOTSUP, "sim works in a simulated world only: use sim_run()");
+        return why_set(&t->why, SINEW_ENOTSUP,
+                       "sim works in a simulated world only: use sim_run()");
     if (t->opt.rank != me->rank || t->opt.size != me->sim->opt.ranks)
-        return why_set(&t->why, SINEW_EINVAL, "rank %d of %d is rank %d of %d in the simulated world",
-                       t->opt.rank, t->opt.size, me->rank, me->sim->opt.ranks);
+        return why_set(&t->why, SINEW_EINVAL,
+                       "rank %d of %d is rank %d of %d in the simulated world", t->opt.rank,
+                       t->opt.size, me->rank, me->sim->opt.ranks);
     struct port *port = sim_allocate(me->sim, sizeof(*port));
     if (!port) return why_set(&t->why, SINEW_ENOMEM, "no memory");
     port->rank = me;
@@ -84,11 +105,14 @@ static void sim_transport_close(struct transport *t)
     struct port *port = port_of(t);
     struct sim_rank *me = port->rank;
     char text[64];
+    port_misused(port, "close");
     if (!list_empty(&port->ends))
-        sim_fail(me->sim, SINEW_ESTATE, "rank %d closed its transport with links that are not down", me->rank);
+        sim_fail(me->sim, SINEW_ESTATE, "rank %d closed its transport with links that are not down",
+                 me->rank);
     for (uint32_t i = 0; i < port->slot_count; i++)
         if (port->slots[i].live)
-            sim_fail(me->sim, SINEW_ESTATE, "rank %d closed its transport with memory registered", me->rank);
+            sim_fail(me->sim, SINEW_ESTATE, "rank %d closed its transport with memory registered",
+                     me->rank);
     rank_catch_up(me);
     snprintf(text, sizeof(text), "rank %d has left", me->rank);
     port_close(port, GONE_LEFT, me->now + me->sim->opt.latency_ns, text);
@@ -110,21 +134,23 @@ static int address_read(struct transport *t, const void *bytes, size_t len, stru
     if (r.bad || r.left || magic != ADDRESS_MAGIC)
         return why_set(why, SINEW_EINVAL, "%zu bytes that are no address of sim", len);
     if (rank >= (uint32_t)t->opt.size)
-        return why_set(why, SINEW_EINVAL, "an address of rank %u in a world of %d", rank, t->opt.size);
+        return why_set(why, SINEW_EINVAL, "an address of rank %u in a world of %d", rank,
+                       t->opt.size);
     a->rank = (int)rank;
     if (a->rank == t->opt.rank)
         return why_set(why, SINEW_EUNREACHABLE, "sim does not connect a rank to itself");
     return 0;
 }
 
-static int sim_transport_reach(struct transport *t, const void *address, size_t len, struct why *why)
+static int sim_transport_reach(struct transport *t, const void *address, size_t len,
+                               struct why *why)
 {
     struct address a = { 0 };
     int status = address_read(t, address, len, &a, why);
     return status < 0 ? SINEW_EUNREACHABLE : 1;
 }
 
-/* ---- connect, disconnect ------------------------------------------------------------------------ */
+/* ---- connect, disconnect --------------------------------------------------------------------- */
 
 static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
 {
@@ -132,6 +158,7 @@ static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
     struct sim_rank *me = port->rank;
     struct sim *s = me->sim;
     struct address a = { 0 };
+    if (port_misused(port, "connect")) return SINEW_ESTATE;
     int status = address_read(l->transport, bytes, len, &a, &l->why);
     if (status < 0) return status;
     if (end_of(l) || port_end_to(port, a.rank))
@@ -168,7 +195,8 @@ static void disconnect_dead(struct end *e)
     char text[64];
     snprintf(text, sizeof(text), "rank %d is dead", peer->rank);
     if (e->state == END_DYING) return;
-    end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, "taken for dead");
+    end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN,
+                   "taken for dead");
     if (e->state == END_CONNECTING || end_is_cut(e))
         end_down(e, SINEW_EPEER, GONE_DIED, "%s", text);
     else
@@ -178,7 +206,7 @@ static void disconnect_dead(struct end *e)
 static void sim_transport_disconnect(struct link *l, enum disconnect_how how)
 {
     struct end *e = end_of(l);
-    if (!e) return;
+    if (!e || port_misused(e->port, "disconnect")) return;
     rank_catch_up(e->port->rank);
     if (how == DISCONNECT_NOW) {
         disconnect_now(e, GONE_BROKEN);
@@ -192,7 +220,7 @@ static void sim_transport_disconnect(struct link *l, enum disconnect_how how)
     }
 }
 
-/* ---- send, rma, flush, regions ------------------------------------------------------------------ */
+/* ---- send, rma, flush, regions --------------------------------------------------------------- */
 
 /* 0, AGAIN while the link is not up, or why it will take nothing any more. */
 static int end_accepts(struct end *e)
@@ -208,11 +236,14 @@ static int send_check(struct link *l, size_t hlen, size_t blen, const struct reg
 {
     const struct transport_caps *caps = &l->transport->caps;
     if (hlen > TRANSPORT_HEAD_MAX)
-        return why_set(&l->why, SINEW_EINVAL, "a head of %zu bytes: at most %d", hlen, TRANSPORT_HEAD_MAX);
+        return why_set(&l->why, SINEW_EINVAL, "a head of %zu bytes: at most %d", hlen,
+                       TRANSPORT_HEAD_MAX);
     if (blen > caps->eager_max)
-        return why_set(&l->why, SINEW_EINVAL, "a body of %zu bytes: at most %u", blen, caps->eager_max);
+        return why_set(&l->why, SINEW_EINVAL, "a body of %zu bytes: at most %u", blen,
+                       caps->eager_max);
     if (blen > caps->copy_max && !region)
-        return why_set(&l->why, SINEW_EINVAL, "a body of %zu bytes to be lent comes with its region", blen);
+        return why_set(&l->why, SINEW_EINVAL,
+                       "a body of %zu bytes to be lent comes with its region", blen);
     return 0;
 }
 
@@ -279,7 +310,7 @@ static int sim_transport_dereg(struct transport *t, struct region *region)
     return port_region_remove(port, region);
 }
 
-/* ---- progress ----------------------------------------------------------------------------------- */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 static void lease_release(struct lease *lease)
 {
@@ -308,7 +339,8 @@ static void message_hand_up(struct end *e, struct parcel *p)
     e->owed += p->cost;
     p->lease.release = lease_release;
     list_append(&s->leases, &p->entry);
-    int status = e->port->transport->up->recv(e->link, p->bytes, p->hlen, p->bytes + p->hlen, p->blen, lease);
+    int status = e->port->transport->up->recv(e->link, p->bytes, p->hlen, p->bytes + p->hlen,
+                                              p->blen, lease);
     if (status == TRANSPORT_PENDING && lease) return;
     parcel_free(p);
     if (status != 0) end_protocol_error(e, status);
@@ -319,7 +351,9 @@ static void end_hand_up(struct end *e, struct parcel *p)
     const struct transport_up *up = e->port->transport->up;
     struct link *l = e->link;
     switch (p->kind) {
-    case PARCEL_MESSAGE: message_hand_up(e, p); return;
+    case PARCEL_MESSAGE:
+        message_hand_up(e, p);
+        return;
     case PARCEL_ACCEPT:
         if (e->state == END_CONNECTING) e->state = END_UP;
         l->epoch = p->cookie;
@@ -327,14 +361,17 @@ static void end_hand_up(struct end *e, struct parcel *p)
         e->refused = false;
         up->up(l);
         break;
-    case NOTE_DONE: up->done(l, p->cookie, p->status); break;
+    case NOTE_DONE:
+        up->done(l, p->cookie, p->status);
+        break;
     case NOTE_DOWN:
         l->why = e->why;
         link_set_end(l, NULL);
         end_detach(e);
         up->down(l, p->status, p->gone);
         break;
-    default: break;
+    default:
+        break;
     }
     parcel_free(p);
 }
@@ -378,7 +415,6 @@ static void end_adopt(struct end *mine, struct end *to)
     struct port *port = mine->port;
     struct link *l = mine->link;
     bool refused = mine->refused;
-    mine->channel->abandoned = true;
     sim_unschedule(port->rank->sim, &mine->timer);
     end_detach(mine);
     end_attach(to, port, l, END_UP);
@@ -436,14 +472,17 @@ static int port_take_request(struct port *port, bool *again)
     *again = false;
     if (!p->channel->abandoned && theirs->port && mine && mine->state != END_CONNECTING) {
         bool other = mine->link->epoch != theirs->port->epoch;
-        end_down(mine, SINEW_EPEER, other ? GONE_DIED : GONE_BROKEN, "rank %d connects anew", theirs->rank);
+        end_down(mine, SINEW_EPEER, other ? GONE_DIED : GONE_BROKEN, "rank %d connects anew",
+                 theirs->rank);
         *again = true;
         return 0;
     }
     int made = 0;
     bool lost = mine && mine->channel != e->channel && port->rank->rank < theirs->rank;
-    if (!p->channel->abandoned && theirs->port && lost) p->channel->abandoned = true;
-    else if (!p->channel->abandoned && theirs->port) made = request_take(port, e, theirs->port->epoch);
+    if (!p->channel->abandoned && theirs->port && lost)
+        p->channel->abandoned = true;
+    else if (!p->channel->abandoned && theirs->port)
+        made = request_take(port, e, theirs->port->epoch);
     parcel_free(p);
     return made;
 }
@@ -470,7 +509,8 @@ static int port_pump(struct port *port, struct link *wanted)
     bool again = false;
     while (made < TRANSPORT_UPCALLS_MAX && !list_empty(&port->ready))
         made += port_pump_ready(port, TRANSPORT_UPCALLS_MAX - made);
-    while (!again && made <= TRANSPORT_UPCALLS_MAX - REQUEST_UPCALLS && !list_empty(&port->requests))
+    while (!again && made <= TRANSPORT_UPCALLS_MAX - REQUEST_UPCALLS &&
+           !list_empty(&port->requests))
         made += port_take_request(port, &again);
     return made;
 }
@@ -479,22 +519,22 @@ static int sim_transport_progress(struct transport *t, struct link *l)
 {
     struct port *port = port_of(t);
     struct sim_rank *me = port->rank;
-    if (port->in_upcall) {
-        sim_fail(me->sim, SINEW_ESTATE, "rank %d called progress inside an upcall", me->rank);
-        return 0;
-    }
+    if (port_misused(port, "progress")) return 0;
     rank_catch_up(me);
     port->in_upcall = true;
     int made = port_pump(port, l);
     port->in_upcall = false;
-    if (made > 0) me->idle_since = me->now;
-    else rank_poll(me, POLLING);
+    if (made > 0)
+        me->idle_since = me->now;
+    else
+        rank_poll(me, POLLING);
     return made;
 }
 
 static int sim_transport_arm(struct transport *t)
 {
-    const struct port *port = port_of(t);
+    struct port *port = port_of(t);
+    port_misused(port, "arm");
     return !list_empty(&port->ready) || !list_empty(&port->requests);
 }
 

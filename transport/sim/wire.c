@@ -2,14 +2,15 @@
 /*
  * wire.c - channels between two ranks, and the parcels on them
  *
- * A parcel leaves when the way out of its end is free, occupies it for its bytes, and arrives a latency and
- * some jitter later, never before its predecessor on the same way: so a channel is FIFO and channels
- * are not ordered among each other. Arriving means lying in the inbox of the end; the rank's progress
- * makes upcalls of it. A parcel that arrives while the pair is cut is held until it is healed.
+ * A parcel leaves when the way out of its end is free, occupies it for its bytes, and arrives a
+ * latency and some jitter later, never before its predecessor on the same way: so a channel is FIFO
+ * and channels are not ordered among each other. Arriving means lying in the inbox of the end; the
+ * rank's progress makes upcalls of it. A parcel that arrives while the pair is cut is held until it
+ * is healed.
  *
- * An end goes down once: it is DYING from the moment the cause is known, what arrived before and every
- * cookie are still handed up, then NOTE_DOWN, then it is GONE. Channels stay until the run is over,
- * so that parcels under way never point at nothing.
+ * An end goes down once: it is DYING from the moment the cause is known, what arrived before and
+ * every cookie are still handed up, then NOTE_DOWN, then it is GONE. Channels stay until the run is
+ * over, so that parcels under way never point at nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include "base/config.h"
 #include "transport/sim/internal.h"
 
-/* ---- parcels ------------------------------------------------------------------------------------ */
+/* ---- parcels --------------------------------------------------------------------------------- */
 
 static void parcel_arrive(struct sim *s, struct event *event);
 static void parcel_depart(struct sim *s, struct event *event);
@@ -99,7 +100,7 @@ static void control_send(struct end *from, enum parcel_kind kind, uint64_t cooki
     wire_send(from, p, now);
 }
 
-/* ---- ends --------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void end_expire(struct sim *s, struct event *event);
 
@@ -110,7 +111,8 @@ static void end_init(struct channel *c, int side, int rank)
     e->side = side;
     e->rank = rank;
     e->timer.fire = end_expire;
-    struct list *lists[] = { &e->entry, &e->ready, &e->inbox, &e->held, &e->lent, &e->puts, &e->flushes };
+    struct list *lists[] = { &e->entry, &e->ready, &e->inbox,  &e->held,
+                             &e->lent,  &e->puts,  &e->flushes };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) list_init(lists[i]);
 }
 
@@ -125,7 +127,10 @@ struct channel *channel_new(struct sim *s, int from, int to)
     return c;
 }
 
-struct end *end_peer(struct end *e) { return &e->channel->end[!e->side]; }
+struct end *end_peer(struct end *e)
+{
+    return &e->channel->end[!e->side];
+}
 
 bool end_is_cut(const struct end *e)
 {
@@ -133,9 +138,15 @@ bool end_is_cut(const struct end *e)
     return s->cut[e->rank * s->opt.ranks + e->channel->end[!e->side].rank];
 }
 
-bool end_is_open(const struct end *e) { return e->state == END_UP || e->state == END_DRAINING; }
+bool end_is_open(const struct end *e)
+{
+    return e->state == END_UP || e->state == END_DRAINING;
+}
 
-static bool end_takes(const struct end *e) { return e->state == END_CONNECTING || end_is_open(e); }
+static bool end_takes(const struct end *e)
+{
+    return e->state == END_CONNECTING || end_is_open(e);
+}
 
 void end_attach(struct end *e, struct port *port, struct link *l, enum end_state state)
 {
@@ -159,6 +170,14 @@ void end_ready(struct end *e)
     if (!e->port) return;
     if (list_empty(&e->ready)) list_append(&e->port->ready, &e->ready);
     rank_rouse(e->port->rank);
+}
+
+void end_give_room(struct end *e)
+{
+    if (!e->refused || !end_is_open(e)) return;
+    e->refused = false;
+    e->room = true;
+    end_ready(e);
 }
 
 void end_note(struct end *e, enum parcel_kind kind, uint64_t cookie, int status, enum gone gone)
@@ -226,13 +245,15 @@ void end_drop_inbox(struct end *e)
     list_init(&kept);
     while ((i = list_take(&e->inbox))) {
         struct parcel *p = LIST_OWNER(i, struct parcel, entry);
-        if (p->kind == NOTE_DONE || p->kind == NOTE_DOWN) list_append(&kept, i);
-        else parcel_free(p);
+        if (p->kind == NOTE_DONE || p->kind == NOTE_DOWN)
+            list_append(&kept, i);
+        else
+            parcel_free(p);
     }
     list_splice(&e->inbox, &kept);
 }
 
-/* ---- arrival ------------------------------------------------------------------------------------ */
+/* ---- arrival --------------------------------------------------------------------------------- */
 
 static struct port *port_find(struct sim *s, int rank, uint64_t id)
 {
@@ -289,10 +310,7 @@ static void goodbye_arrive(struct sim *s, struct end *e)
 static void credit_arrive(struct end *e, size_t cost)
 {
     e->in_flight -= cost;
-    if (!e->refused || !end_is_open(e)) return;
-    e->refused = false;
-    e->room = true;
-    end_ready(e);
+    end_give_room(e);
 }
 
 /* Whether the parcel was kept. */
@@ -300,7 +318,9 @@ static bool parcel_deliver(struct sim *s, struct parcel *p)
 {
     struct end *e = &p->channel->end[p->to];
     switch (p->kind) {
-    case PARCEL_REQUEST: request_arrive(s, p); return true;
+    case PARCEL_REQUEST:
+        request_arrive(s, p);
+        return true;
     case PARCEL_ACCEPT:
     case PARCEL_MESSAGE:
         if (!end_takes(e)) return false;
@@ -308,18 +328,29 @@ static bool parcel_deliver(struct sim *s, struct parcel *p)
         end_ready(e);
         return true;
     case PARCEL_FRAGMENT:
-        if (end_takes(e)) sim_put_land(p);
-        else put_lose(p);
+        if (end_takes(e))
+            sim_put_land(p);
+        else
+            put_lose(p);
         return false;
-    case PARCEL_CREDIT: credit_arrive(e, p->cost); return false;
-    case PARCEL_FLUSHED: put_flushed(e, p->cookie); return false;
-    case PARCEL_GOODBYE: goodbye_arrive(s, e); return false;
-    case PARCEL_GOODBYE_ACK: end_down(e, 0, GONE_LEFT, "closed"); return false;
+    case PARCEL_CREDIT:
+        credit_arrive(e, p->cost);
+        return false;
+    case PARCEL_FLUSHED:
+        put_flushed(e, p->cookie);
+        return false;
+    case PARCEL_GOODBYE:
+        goodbye_arrive(s, e);
+        return false;
+    case PARCEL_GOODBYE_ACK:
+        end_down(e, 0, GONE_LEFT, "closed");
+        return false;
     case PARCEL_RESET:
         if (e->state == END_NONE) reset_crossing(s, e, p);
         end_down(e, p->status, p->gone, "%s", (const char *)p->bytes);
         return false;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -327,13 +358,16 @@ static void parcel_arrive(struct sim *s, struct event *event)
 {
     struct parcel *p = LIST_OWNER(event, struct parcel, event);
     struct end *e = &p->channel->end[p->to];
-    s->hash = (s->hash ^ ((uint64_t)p->kind << 56 | (uint64_t)e->rank << 40 | (p->hlen + p->blen))) *
-              0x100000001b3u;
-    if (end_is_cut(e)) list_append(&e->held, &p->entry);
-    else if (!parcel_deliver(s, p)) parcel_free(p);
+    s->hash =
+        (s->hash ^ ((uint64_t)p->kind << 56 | (uint64_t)e->rank << 40 | (p->hlen + p->blen))) *
+        0x100000001b3u;
+    if (end_is_cut(e))
+        list_append(&e->held, &p->entry);
+    else if (!parcel_deliver(s, p))
+        parcel_free(p);
 }
 
-/* ---- cut, heal, deadlines ----------------------------------------------------------------------- */
+/* ---- cut, heal, deadlines -------------------------------------------------------------------- */
 
 /* The deadline of an end: to be set up, or to be repaired. */
 static void end_expire(struct sim *s, struct event *event)
@@ -342,9 +376,11 @@ static void end_expire(struct sim *s, struct event *event)
     int peer = end_peer(e)->rank;
     char text[96];
     if (e->repairing) {
-        end_down(e, SINEW_EPEER, GONE_BROKEN, "rank %d has not answered within repair_deadline", peer);
+        end_down(e, SINEW_EPEER, GONE_BROKEN, "rank %d has not answered within repair_deadline",
+                 peer);
     } else {
-        end_down(e, SINEW_ETIMEDOUT, GONE_BROKEN, "rank %d has not answered within setup_deadline", peer);
+        end_down(e, SINEW_ETIMEDOUT, GONE_BROKEN, "rank %d has not answered within setup_deadline",
+                 peer);
     }
     snprintf(text, sizeof(text), "rank %d gave the link up: a deadline passed", e->rank);
     end_reset_peer(e, s->now + s->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, text);
@@ -382,7 +418,8 @@ static bool pair_set(struct sim_rank *me, int a, int b, uint8_t cut)
 
 static bool channel_joins(const struct channel *c, int a, int b)
 {
-    return (c->end[0].rank == a && c->end[1].rank == b) || (c->end[0].rank == b && c->end[1].rank == a);
+    return (c->end[0].rank == a && c->end[1].rank == b) ||
+           (c->end[0].rank == b && c->end[1].rank == a);
 }
 
 void sim_cut(struct sim_rank *me, int a, int b)
@@ -409,7 +446,7 @@ void sim_heal(struct sim_rank *me, int a, int b)
     }
 }
 
-/* ---- the end of a port, of a rank, of all ------------------------------------------------------- */
+/* ---- the end of a port, of a rank, of all ---------------------------------------------------- */
 
 static void end_abandon(struct end *e, int64_t time, enum gone gone, const char *text)
 {

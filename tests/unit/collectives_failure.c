@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What goes wrong in a collective: it ends on every rank, with a reason, nothing under way and no
+ * memory kept. Arguments that cannot be are refused with a text that names them, and cost nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectives/cache.h"
+#include "tests/support/coll_case.h"
+
+static const uint64_t seed_base = 20260712;
+
+/* Starts the case on all ranks; what each one's outcome was is in ranks[].status afterwards. */
+static void run_to_the_end(struct kase *k, struct fake *f, struct rank_state *ranks)
+{
+    for (int r = 0; r < k->size; r++) {
+        rank_make(&ranks[r], k, f, r);
+        rank_fill(&ranks[r]);
+        fake_view(f, r, false, k->algorithm);
+    }
+    for (int r = 0; r < k->size; r++) ranks[r].status = rank_call(&ranks[r], &ranks[r].req);
+    while (fake_progress(f)) {
+    }
+    for (int r = 0; r < k->size; r++) {
+        if (ranks[r].status > 0) ranks[r].status = sinew_test(&ranks[r].req);
+        assert_true(ranks[r].status <= 0);
+        assert_null(ranks[r].req);
+        rank_free(&ranks[r]);
+    }
+}
+
+/* The Nth message call fails, at once or later, for every N there is: everyone ends. */
+static void a_failing_message_ends_it_everywhere(void **state)
+{
+    (void)state;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int later = 0; later < 2; later++)
+            for (uint64_t n = 1, more = 1; more; n++) {
+                static struct rank_state ranks[RANKS_MAX];
+                struct kase k = { .collective = algorithms[a].collective,
+                                  .size = 6,
+                                  .count = 30,
+                                  .algorithm = algorithms[a].name,
+                                  .type = SINEW_I32,
+                                  .op = SINEW_SUM,
+                                  .seed = seed_base + n };
+                uint64_t none = 0;
+                if (!case_has_arithmetic(&k)) case_pick(&k, &none);
+                struct fake_options options = { .seed = k.seed,
+                                                .size = k.size,
+                                                .eager_bytes = n % 2 ? 64 : 0,
+                                                .at_once = 50,
+                                                .fail_after = n,
+                                                .fail_later = later,
+                                                .one_at_a_time = true };
+                struct fake *f = fake_new(&options);
+                int failed = 0;
+                run_to_the_end(&k, f, ranks);
+                for (int r = 0; r < k.size; r++) failed += ranks[r].status == SINEW_EPEER;
+                more = fake_messages(f) >= n;
+                assert_true((failed > 0) == (more != 0));
+                fake_free(f);
+            }
+}
+
+/* A deadline passes on one rank, after any number of events: it ends there, and with it everywhere.
+ */
+static void a_deadline_ends_it(void **state)
+{
+    (void)state;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int events = 0, passed = 1; passed; events++) {
+            static struct rank_state ranks[RANKS_MAX];
+            struct kase k = { .collective = algorithms[a].collective,
+                              .size = 5,
+                              .count = 30,
+                              .algorithm = algorithms[a].name,
+                              .seed = seed_base };
+            uint64_t random = 3;
+            case_pick(&k, &random);
+            struct fake_options options = {
+                .seed = 7, .size = k.size, .at_once = 30, .one_at_a_time = true
+            };
+            struct fake *f = fake_new(&options);
+            for (int r = 0; r < k.size; r++) {
+                rank_make(&ranks[r], &k, f, r);
+                rank_fill(&ranks[r]);
+                fake_view(f, r, false, k.algorithm);
+                ranks[r].status = rank_call(&ranks[r], &ranks[r].req);
+                assert_true(ranks[r].status >= 0);
+            }
+            for (int i = 0; i < events; i++) fake_progress(f);
+            passed = fake_is_active(ranks[2].req);
+            if (passed) fake_deadline(ranks[2].req);
+            while (fake_progress(f)) {
+            }
+            for (int r = 0; r < k.size; r++) {
+                int status = sinew_test(&ranks[r].req);
+                assert_true(status <= 0);
+                if (r == 2) assert_int_equal(status, passed ? SINEW_ETIMEDOUT : 0);
+                rank_free(&ranks[r]);
+            }
+            fake_free(f);
+        }
+}
+
+/* One rank calls with another count, type, operator or root: told, not waited for. */
+static void different_arguments_are_a_mismatch(void **state)
+{
+    (void)state;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int what = 0; what < 4; what++) {
+            static struct rank_state ranks[RANKS_MAX];
+            struct kase k[2] = { { .collective = algorithms[a].collective,
+                                   .size = 5,
+                                   .count = 30,
+                                   .algorithm = algorithms[a].name,
+                                   .seed = seed_base } };
+            uint64_t random = 1;
+            case_pick(&k[0], &random);
+            k[1] = k[0];
+            if (what == 0 && k[0].collective != COLLECTIVE_BARRIER) k[1].count++;
+            if (what == 1 && case_has_arithmetic(&k[0])) k[1].type = k[0].type % 10 + 1;
+            if (what == 2 && case_has_arithmetic(&k[0])) k[1].op = k[0].op % 4 + 1;
+            if (what == 3 && case_has_root(&k[0])) k[1].root = 2;
+            if (memcmp(&k[0], &k[1], sizeof(k[0])) == 0) continue;
+            struct fake_options options = {
+                .seed = 5, .size = 5, .eager_bytes = 0, .at_once = 50, .one_at_a_time = true
+            };
+            struct fake *f = fake_new(&options);
+            int mismatches = 0, pending = 0;
+            for (int r = 0; r < 5; r++) {
+                rank_make(&ranks[r], &k[r == 3], f, r);
+                rank_fill(&ranks[r]);
+                fake_view(f, r, false, k[0].algorithm);
+            }
+            for (int r = 0; r < 5; r++) ranks[r].status = rank_call(&ranks[r], &ranks[r].req);
+            while (fake_progress(f)) {
+            }
+            for (int r = 0; r < 5; r++) {
+                if (ranks[r].status > 0) ranks[r].status = sinew_test(&ranks[r].req);
+                pending += ranks[r].status > 0;
+                mismatches += ranks[r].status == SINEW_EMISMATCH;
+            }
+            /* Another root may leave ranks that wait for each other and exchange nothing: that is
+             * for the stall report. Anything else is told. */
+            if (what != 3) {
+                assert_true(mismatches > 0);
+                assert_int_equal(pending, 0);
+            }
+            fake_fail_waiting(f);
+            for (int r = 0; r < 5; r++) {
+                assert_true(sinew_test(&ranks[r].req) <= 0);
+                rank_free(&ranks[r]);
+            }
+            fake_free(f);
+        }
+}
+
+/* Every allocation fails once: refused with ENOMEM and text, and the next call works. */
+static void no_memory_is_refused_and_forgotten(void **state)
+{
+    (void)state;
+    for (int n = 1, more = 1; more; n++) {
+        struct fake_options options = { .size = 1, .fail_allocation = n };
+        struct fake *f = fake_new(&options);
+        struct sinew_team *team = fake_team(f, 0), *out = NULL;
+        double in[40] = { 1 }, to[40];
+        int failures = 0;
+        for (int round = 0; round < 2; round++) {
+            int status[] = {
+                sinew_barrier(team, NULL),
+                sinew_allreduce(team, in, to, 40, SINEW_F64, SINEW_SUM, NULL),
+                sinew_allgather(team, in, sizeof(in), to, NULL),
+                sinew_team_split(team, 1, 0, &out),
+            };
+            if (out) sinew_team_free(&out);
+            for (int i = 0; i < 4; i++) {
+                if (status[i] == 0) continue;
+                assert_int_equal(status[i], SINEW_ENOMEM);
+                assert_non_null(strstr(fake_why(f), "no memory"));
+                failures++;
+            }
+        }
+        more = fake_allocations(f) >= n;
+        assert_int_equal(failures, more);
+        fake_free(f);
+    }
+}
+
+/* Long vectors, every root, many at once: what is kept afterwards is the cache's documented sum. */
+static void kept_memory_is_bounded(void **state)
+{
+    (void)state;
+    enum { RANKS = 32, COUNT = 20000, AT_ONCE = 12 };
+    struct fake_options options = { .size = RANKS, .at_once = 50, .eager_bytes = 1000 };
+    struct fake *f = fake_new(&options);
+    struct sinew_request *req[RANKS][AT_ONCE];
+    double *in = calloc(COUNT, sizeof(double));
+    double *out = calloc((size_t)RANKS * AT_ONCE * COUNT, sizeof(double));
+    for (int round = 0; round < RANKS; round += AT_ONCE) {
+        for (int r = 0; r < RANKS; r++)
+            for (int i = 0; i < AT_ONCE; i++)
+                assert_true(sinew_reduce(fake_team(f, r), in,
+                                         out + (size_t)(r * AT_ONCE + i) * COUNT, i % 2 ? COUNT : 3,
+                                         SINEW_F64, SINEW_MAX, (round + i) % RANKS,
+                                         &req[r][i]) >= 0);
+        while (fake_progress(f)) {
+        }
+        for (int r = 0; r < RANKS; r++)
+            for (int i = 0; i < AT_ONCE; i++) assert_int_equal(sinew_test(&req[r][i]), 0);
+    }
+    size_t schedule = 4096, execution = 8192;
+    assert_in_range(fake_allocated(f) / RANKS, 1,
+                    CACHE_SCHEDULES * schedule + CACHE_EXECUTIONS * (CACHE_SCRATCH + execution));
+    free(in);
+    free(out);
+    fake_free(f);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * refusals */
+
+static void assert_refused(struct fake *f, int status, int wanted, const char *text)
+{
+    assert_int_equal(status, wanted);
+    if (!strstr(fake_why(f), text)) fail_msg("'%s' does not say '%s'", fake_why(f), text);
+}
+
+static void impossible_arguments_are_refused(void **state)
+{
+    (void)state;
+    struct fake_options options = { .size = 3 };
+    struct fake *f = fake_new(&options);
+    struct sinew_team *t = fake_team(f, 1), *out = NULL;
+    struct sinew_request *req = NULL;
+    char in[64] = { 0 }, to[64];
+    const char *inside = "must be a rank from 0 to 2";
+    int twice[] = { 0, 2, 0 }, beyond[] = { 0, 3 };
+
+    assert_int_equal(sinew_barrier(NULL, &req), SINEW_EINVAL);
+    assert_refused(f, sinew_bcast(t, to, 8, 3, &req), SINEW_EINVAL, inside);
+    assert_refused(f, sinew_bcast(t, to, 8, -1, &req), SINEW_EINVAL, "root is -1");
+    assert_refused(f, sinew_bcast(t, NULL, 8, 0, &req), SINEW_EINVAL, "buf is NULL");
+    assert_refused(f, sinew_bcast(t, to, SIZE_MAX, 0, &req), SINEW_EINVAL, "len is");
+    assert_refused(f, sinew_bcast(t, (void *)(uintptr_t)SINEW_IN_PLACE, 8, 0, &req), SINEW_EINVAL,
+                   "SINEW_IN_PLACE");
+    assert_refused(f, sinew_reduce(t, in, to, 2, SINEW_I32, SINEW_SUM, 7, &req), SINEW_EINVAL,
+                   inside);
+    assert_refused(f, sinew_reduce(t, SINEW_IN_PLACE, to, 2, SINEW_I32, SINEW_SUM, 0, &req),
+                   SINEW_EINVAL, "in must not be SINEW_IN_PLACE here");
+    assert_refused(f, sinew_reduce(t, in, NULL, 2, SINEW_I32, SINEW_SUM, 1, &req), SINEW_EINVAL,
+                   "out is NULL");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, 0, SINEW_SUM, &req), SINEW_EINVAL, "type is 0");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, 99, SINEW_SUM, &req), SINEW_EINVAL,
+                   "type is 99");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_I8, 0, &req), SINEW_EINVAL, "op is 0");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_I8, 99, &req), SINEW_EINVAL, "op is 99");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_C64, SINEW_SUM, &req), SINEW_ENOTSUP,
+                   "not built");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_I8, SINEW_BXOR, &req), SINEW_ENOTSUP,
+                   "not built");
+    assert_refused(f, sinew_allreduce(t, in, to, SIZE_MAX / 4, SINEW_I64, SINEW_SUM, &req),
+                   SINEW_EINVAL, "count is");
+    assert_refused(f, sinew_allreduce(t, to, to + 4, 2, SINEW_I32, SINEW_SUM, &req), SINEW_EINVAL,
+                   "overlap");
+    assert_refused(f, sinew_allgather(t, in, SIZE_MAX / 3, to, &req), SINEW_EINVAL, "len is");
+    assert_refused(f, sinew_allgather(t, to + 8, 8, to, &req), SINEW_EINVAL, "overlap");
+    assert_refused(f, sinew_allgather(t, NULL, 8, to, &req), SINEW_EINVAL, "in is NULL");
+    assert_refused(f, sinew_gather(t, in, 8, to, 5, &req), SINEW_EINVAL, inside);
+    assert_refused(f, sinew_gather(t, SINEW_IN_PLACE, 8, to, 0, &req), SINEW_EINVAL,
+                   "SINEW_IN_PLACE");
+    assert_refused(f, sinew_team_split(t, 0, 0, NULL), SINEW_EINVAL, "out is NULL");
+    assert_refused(f, sinew_team_subset(t, NULL, 1, &out), SINEW_EINVAL, "ranks is NULL");
+    assert_refused(f, sinew_team_subset(t, twice, 0, &out), SINEW_EINVAL, "from 1 to 3");
+    assert_refused(f, sinew_team_subset(t, twice, 4, &out), SINEW_EINVAL, "from 1 to 3");
+    assert_refused(f, sinew_team_subset(t, twice, 3, &out), SINEW_EINVAL, "twice");
+    assert_refused(f, sinew_team_subset(t, beyond, 2, &out), SINEW_EINVAL, "ranks[1] is 3");
+    fake_view(f, 1, false, "no-such");
+    assert_refused(f, sinew_bcast(t, to, 8, 0, &req), SINEW_EINVAL, "binomial, scatter-ring");
+    assert_null(req);
+    assert_null(out);
+    assert_int_equal(fake_messages(f), 0);
+    fake_free(f);
+}
+
+/* An operation says whom it waits for. */
+static void an_operation_describes_itself(void **state)
+{
+    (void)state;
+    struct fake_options options = { .size = 4 };
+    struct fake *f = fake_new(&options);
+    struct sinew_request *req[4];
+    double in[4] = { 1, 2, 3, 4 }, out[4];
+    char line[200];
+    assert_int_equal(sinew_allreduce(fake_team(f, 1), in, out, 1, SINEW_F64, SINEW_SUM, &req[1]),
+                     1);
+    struct text text = text_into(line, sizeof(line));
+    fake_describe(req[1], &text);
+    assert_string_equal(line,
+                        "allreduce of 1 x 8 bytes by recursive-doubling, step 1: sends to rank 0 "
+                        "(and for 2 more messages)");
+    for (int r = 0; r < 4; r++)
+        if (r != 1)
+            assert_true(sinew_allreduce(fake_team(f, r), &in[r], &out[r], 1, SINEW_F64, SINEW_SUM,
+                                        &req[r]) > 0);
+    while (fake_progress(f)) {
+    }
+    for (int r = 0; r < 4; r++) assert_int_equal(sinew_test(&req[r]), 0);
+    fake_free(f);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * teams */
+
+struct splitter {
+    struct fake *f;
+    int rank, status;
+    struct sinew_team *split, *subset;
+    bool differ; /* rank 1 gives another list */
+};
+
+enum { SPLIT_RANKS = 11 };
+
+static void *split_thread(void *arg)
+{
+    struct splitter *s = arg;
+    int list[] = { 7, 0, 3, s->differ && s->rank == 1 ? 5 : 4 };
+    struct sinew_team *team = fake_team(s->f, s->rank);
+    fake_lock(s->f);
+    s->status =
+        sinew_team_split(team, s->rank % 3 - (s->rank == 6 ? 7 : 0), -s->rank / 4, &s->split);
+    if (s->status == 0) s->status = sinew_team_subset(team, list, 4, &s->subset);
+    fake_unlock(s->f);
+    return NULL;
+}
+
+static void run_split(struct splitter *s, struct fake *f, bool differ)
+{
+    pthread_t thread[SPLIT_RANKS];
+    for (int r = 0; r < SPLIT_RANKS; r++) {
+        s[r] = (struct splitter){ .f = f, .rank = r, .differ = differ };
+        assert_int_equal(pthread_create(&thread[r], NULL, split_thread, &s[r]), 0);
+    }
+    for (int r = 0; r < SPLIT_RANKS; r++) pthread_join(thread[r], NULL);
+}
+
+static void assert_members(const struct sinew_team *team, const int *members, int n, int me)
+{
+    assert_int_equal(sinew_size(team), n);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(sinew_team_translate(team, i, NULL), members[i]);
+        if (members[i] == me) assert_int_equal(sinew_rank(team), i);
+    }
+}
+
+/* Members by colour, ordered by key, then rank; one id, never seen by any of the parent. */
+static void splits_and_subsets(void **state)
+{
+    (void)state;
+    static const int colour0[] = { 9, 0, 3 }, colour1[] = { 10, 4, 7, 1 }, colour2[] = { 8, 5, 2 };
+    static const int subset[] = { 7, 0, 3, 4 };
+    struct fake_options options = {
+        .seed = seed_base, .size = SPLIT_RANKS, .eager_bytes = 64, .at_once = 50
+    };
+    struct fake *f = fake_new(&options);
+    struct splitter s[SPLIT_RANKS];
+    uint32_t least = 0;
+    for (int r = 0; r < SPLIT_RANKS; r++)
+        if (team_next_id(fake_team(f, r)) > least) least = team_next_id(fake_team(f, r));
+    run_split(s, f, false);
+    for (int r = 0; r < SPLIT_RANKS; r++) {
+        assert_int_equal(s[r].status, 0);
+        assert_int_equal(team_next_id(fake_team(f, r)), least + 2);
+        if (r == 6) {
+            assert_null(s[r].split);
+        } else if (r % 3 == 0) {
+            assert_members(s[r].split, colour0, 3, r);
+        } else {
+            assert_members(s[r].split, r % 3 == 1 ? colour1 : colour2, r % 3 == 1 ? 4 : 3, r);
+        }
+        bool in = r == 7 || r == 0 || r == 3 || r == 4;
+        assert_int_equal(s[r].subset != NULL, in);
+        if (in) assert_members(s[r].subset, subset, 4, r);
+        sinew_team_free(&s[r].split);
+        sinew_team_free(&s[r].subset);
+    }
+    run_split(s, f, true);
+    for (int r = 0; r < SPLIT_RANKS; r++) {
+        assert_int_equal(s[r].status, SINEW_EMISMATCH);
+        assert_null(s[r].subset);
+        sinew_team_free(&s[r].split);
+    }
+    fake_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failing_message_ends_it_everywhere),
+        cmocka_unit_test(a_deadline_ends_it),
+        cmocka_unit_test(different_arguments_are_a_mismatch),
+        cmocka_unit_test(no_memory_is_refused_and_forgotten),
+        cmocka_unit_test(kept_memory_is_bounded),
+        cmocka_unit_test(impossible_arguments_are_refused),
+        cmocka_unit_test(an_operation_describes_itself),
+        cmocka_unit_test(splits_and_subsets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

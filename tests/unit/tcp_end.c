@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/unit/tcp_end.h"
+
+#include <string.h>
+
+#include "base/wire.h"
+
+const uint8_t end_secret[32] = "a secret of thirty-two bytes...";
+
+static int64_t clock_ahead;
+
+void clock_advance(int64_t ns)
+{
+    clock_ahead += ns;
+}
+
+static int64_t end_now(void *arg)
+{
+    (void)arg;
+    return world_real.now(NULL) + clock_ahead;
+}
+
+static struct end *end_of(struct transport *t)
+{
+    return t->owner;
+}
+
+static struct view *view_of(struct link *l)
+{
+    return &end_of(l->transport)->view[l->rank];
+}
+
+void fill(uint8_t *to, size_t len, uint64_t key)
+{
+    struct seed s = { key };
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t v = seed_next(&s);
+        memcpy(to + i, &v, len - i < 8 ? len - i : 8);
+    }
+}
+
+bool filled(const uint8_t *at, size_t len, uint64_t key)
+{
+    struct seed s = { key };
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t v = seed_next(&s);
+        if (memcmp(at + i, &v, len - i < 8 ? len - i : 8)) return false;
+    }
+    return true;
+}
+
+static uint64_t content_key(int from, int to, uint64_t number)
+{
+    return (uint64_t)from << 40 | (uint64_t)to << 32 | number;
+}
+
+static struct link *up_link(struct transport *t, int rank, uint64_t epoch)
+{
+    struct end *e = end_of(t);
+    struct view *v = &e->view[rank];
+    e->upcalls++;
+    assert_true(rank >= 0 && rank < ENDS_MAX && rank != e->rank);
+    if (e->refuses) return NULL;
+    assert_null(v->link);
+    v->links++;
+    v->epoch = epoch;
+    v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
+    v->link->base = (struct link){ &transport_tcp, t, e, epoch, rank, { "" } };
+    return &v->link->base;
+}
+
+static void up_up(struct link *l)
+{
+    end_of(l->transport)->upcalls++;
+    view_of(l)->ups++;
+    assert_int_equal(view_of(l)->ups, view_of(l)->downs + 1);
+    assert_true(l->epoch != 0);
+}
+
+static void up_tell(struct link *l, const void *bytes, size_t len)
+{
+    (void)l;
+    (void)bytes;
+    (void)len;
+    fail_msg("tcp needs no tell");
+}
+
+static int up_recv(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                   struct lease *lease)
+{
+    struct end *e = end_of(l->transport);
+    struct view *v = view_of(l);
+    struct wire_reader r = wire_read(head, hlen);
+    e->upcalls++;
+    assert_null(lease);
+    assert_int_equal(v->ups, v->downs + 1);
+    if (e->breaks) return SINEW_EPROTO;
+    assert_int_equal(wire_take64(&r), v->received);
+    assert_int_equal(wire_take32(&r), blen);
+    assert_false(r.bad);
+    assert_true(filled(body, blen, content_key(l->rank, e->rank, v->received)));
+    v->received++;
+    return 0;
+}
+
+static void up_done(struct link *l, uint64_t cookie, int status)
+{
+    struct end *e = end_of(l->transport);
+    e->upcalls++;
+    assert_true(cookie < COOKIES_MAX);
+    e->done[cookie]++;
+    e->done_status[cookie] = status;
+}
+
+static void up_room(struct link *l)
+{
+    end_of(l->transport)->upcalls++;
+    view_of(l)->rooms++;
+}
+
+static void up_down(struct link *l, int status, enum gone gone)
+{
+    struct view *v = view_of(l);
+    end_of(l->transport)->upcalls++;
+    assert_ptr_equal(v->link, l);
+    v->downs++;
+    v->status = status;
+    v->gone = gone;
+    v->to_free = true;
+    memcpy(v->why, l->why.text, sizeof(v->why));
+    if (status < 0) assert_true(v->why[0]);
+}
+
+static void end_log(void *arg, int level, const char *line)
+{
+    struct end *e = arg;
+    if (level > LOG_WARNING) return;
+    e->log_lines++;
+    snprintf(e->last_log, sizeof(e->last_log), "%s", line);
+}
+
+struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret)
+{
+    struct end *e = world_allocate(&world_real, sizeof(*e));
+    e->rank = rank;
+    e->world = world_real;
+    e->world.now = end_now;
+    e->config.setup_deadline = 30 * CONFIG_SECOND;
+    e->config.repair_deadline = 15 * CONFIG_SECOND;
+    snprintf(e->config.tcp_interface, sizeof(e->config.tcp_interface), "127.0.0.1");
+    e->log = (struct log){ .level = LOG_DETAIL, .write = end_log, .arg = e };
+    e->up = (struct transport_up){ up_link, up_up, up_tell, up_recv, up_done, up_room, up_down };
+    e->t = world_allocate_aligned(&world_real, 64, transport_tcp.transport_size);
+    e->t->base = (struct transport){ .ops = &transport_tcp, .up = &e->up, .owner = e };
+    e->t->base.opt = (struct transport_options){ &e->world, &e->config, rank, ENDS_MAX, epoch, secret,
+                                                 &e->log };
+    int rc = transport_tcp.open(&e->t->base);
+    if (rc < 0) fail_msg("open: %s", e->t->base.why.text);
+    return e;
+}
+
+int end_progress(struct end *e, struct link *l)
+{
+    e->upcalls = 0;
+    int n = transport_tcp.progress(&e->t->base, l);
+    assert_int_equal(n, e->upcalls);
+    assert_true(n <= TRANSPORT_UPCALLS_MAX);
+    for (int i = 0; i < ENDS_MAX; i++) {
+        struct view *v = &e->view[i];
+        if (!v->to_free) continue;
+        world_release(&world_real, v->link, transport_tcp.link_size);
+        v->link = NULL;
+        v->to_free = false;
+    }
+    return n;
+}
+
+void end_close(struct end *e)
+{
+    for (int i = 0; i < ENDS_MAX; i++) {
+        if (!e->view[i].link) continue;
+        transport_tcp.disconnect(&e->view[i].link->base, DISCONNECT_NOW);
+        ENDS_UNTIL(!e->view[i].link, e);
+    }
+    transport_tcp.close(&e->t->base);
+    world_release(&world_real, e->t, transport_tcp.transport_size);
+    world_release(&world_real, e, sizeof(*e));
+}
+
+int end_connect(struct end *from, const struct end *to)
+{
+    struct view *v = &from->view[to->rank];
+    assert_null(v->link);
+    v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
+    v->link->base = (struct link){ &transport_tcp, &from->t->base, from, 0, to->rank, { "" } };
+    return transport_tcp.connect(&v->link->base, to->t->base.address, to->t->base.address_len);
+}
+
+void ends_join(struct end *a, struct end *b)
+{
+    int ups = a->view[b->rank].ups;
+    assert_int_equal(end_connect(a, b), 0);
+    ENDS_UNTIL(a->view[b->rank].ups > ups && b->view[a->rank].ups > 0, a, b);
+}
+
+int end_send(struct end *from, int to, size_t blen)
+{
+    static uint8_t body[TCP_EAGER_MAX];
+    struct view *v = &from->view[to];
+    uint8_t head[12];
+    wire_put64(head, v->sent);
+    wire_put32(head + 8, (uint32_t)blen);
+    fill(body, blen, content_key(from->rank, to, v->sent));
+    int rc = transport_tcp.send(&v->link->base, head, sizeof(head), body, blen, NULL, 0);
+    memset(body, 0xee, blen); /* it was copied */
+    if (rc == 0) v->sent++;
+    return rc;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TESTS_UNIT_TCP_END_H
+#define TESTS_UNIT_TCP_END_H
+/*
+ * tcp_end.h - ends of tcp in one process and one thread, with a clock that can be moved
+ *
+ * A message carries its number and its length is in its head; every received one is checked against
+ * the number that is due and a content made from sender, receiver and number.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/config.h"
+#include "tests/seed.h"
+#include "transport/tcp/internal.h"
+
+enum { ENDS_MAX = 4, COOKIES_MAX = 1024 };
+
+struct end;
+
+/* One end's view of another. */
+struct view {
+    struct tcp_link *link; /* NULL before and after */
+    uint64_t epoch;        /* given to link() */
+    int links, ups, downs, rooms, status;
+    enum gone gone;
+    uint64_t sent, received;
+    bool to_free;
+    char why[WHY_MAX];
+};
+
+struct end {
+    struct tcp *t;
+    struct config config;
+    struct log log;
+    struct world world;
+    struct transport_up up;
+    int rank;
+    bool refuses, breaks;
+    struct view view[ENDS_MAX];
+    int done[COOKIES_MAX], done_status[COOKIES_MAX];
+    int upcalls, log_lines;
+    char last_log[1024];
+};
+
+extern const uint8_t end_secret[32];
+
+/* Moves every end's clock. */
+void clock_advance(int64_t ns);
+
+struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret);
+/* Links that are left are cut first. */
+void end_close(struct end *e);
+int end_connect(struct end *from, const struct end *to); /* what connect() said */
+int end_progress(struct end *e, struct link *l);         /* checks the upcall count */
+
+/* Progress all of the ends in turn until expr holds; fails the test when nothing comes of it. */
+#define ENDS_UNTIL(expr, ...)                                                                      \
+    do {                                                                                           \
+        struct end *ends_[] = { __VA_ARGS__ };                                                     \
+        int64_t until_ = world_real.now(NULL) + 20 * INT64_C(1000000000);                          \
+        while (!(expr)) {                                                                          \
+            if (world_real.now(NULL) > until_) fail_msg("in vain waited for: %s", #expr);          \
+            for (size_t i_ = 0; i_ < sizeof(ends_) / sizeof(ends_[0]); i_++)                       \
+                end_progress(ends_[i_], NULL);                                                     \
+        }                                                                                          \
+    } while (0)
+
+/* Connect and wait until both are up. */
+void ends_join(struct end *a, struct end *b);
+
+/* The next message to rank, of blen bytes: what send() said. */
+int end_send(struct end *from, int to, size_t blen);
+
+void fill(uint8_t *to, size_t len, uint64_t key);
+bool filled(const uint8_t *at, size_t len, uint64_t key);
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What goes through a tcp link arrives whole, once and in order, however the kernel cuts it; a put lands
+ * where its key says and nowhere else, and a flush means that it has landed.
+ */
+#include "tests/unit/tcp_end.h"
+
+#include <string.h>
+
+enum { PUT_MAX = 8 * 1024 * 1024 };
+
+struct put {
+    struct region mine, theirs;
+    uint8_t *source, *target;
+    struct rma op;
+};
+
+static struct put *put_new(struct end *a, struct end *b, int to, size_t len)
+{
+    struct put *p = world_allocate(&world_real, sizeof(*p));
+    p->source = world_allocate(&world_real, len + 1);
+    p->target = world_allocate(&world_real, len + 1);
+    p->mine = (struct region){ .base = p->target, .len = len };
+    assert_int_equal(transport_tcp.reg(&b->t->base, NULL, &p->mine), 0);
+    p->theirs = (struct region){ .len = len, .key_len = p->mine.key_len };
+    memcpy(p->theirs.key, p->mine.key, p->mine.key_len);
+    assert_int_equal(transport_tcp.reg(&a->t->base, &a->view[to].link->base, &p->theirs), 0);
+    return p;
+}
+
+static void put_free(struct put *p, struct end *a, struct end *b)
+{
+    size_t len = p->mine.len;
+    assert_int_equal(transport_tcp.dereg(&a->t->base, &p->theirs), 0);
+    assert_int_equal(transport_tcp.dereg(&b->t->base, &p->mine), 0);
+    world_release(&world_real, p->source, len + 1);
+    world_release(&world_real, p->target, len + 1);
+    world_release(&world_real, p, sizeof(*p));
+}
+
+static int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len,
+                     uint64_t cookie)
+{
+    p->op = (struct rma){ .kind = RMA_PUT, .local = p->source, .len = len, .peers = &p->theirs,
+                          .offset = offset, .cookie = cookie };
+    a->done[cookie] = 0;
+    int rc = transport_tcp.rma(&a->view[to].link->base, &p->op);
+    if (rc == 0) a->done[cookie] = 1;
+    return rc;
+}
+
+static struct end *ends[2];
+
+static int join(void **state)
+{
+    (void)state;
+    ends[0] = end_open(0, 100, end_secret);
+    ends[1] = end_open(1, 101, end_secret);
+    ends_join(ends[0], ends[1]);
+    return 0;
+}
+
+static int part(void **state)
+{
+    (void)state;
+    end_close(ends[0]);
+    end_close(ends[1]);
+    return 0;
+}
+
+static void every_size_arrives(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 7, 8, 63, 64, 255, 256, 4095, 4096, 4097, 16384,
+                                    TCP_EAGER_MAX - 1, TCP_EAGER_MAX };
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    for (size_t i = 0; i < 20 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int rc;
+        while ((rc = end_send(a, 1, sizes[i * 5 % (sizeof(sizes) / sizeof(sizes[0]))])) ==
+               TRANSPORT_AGAIN) {
+            end_progress(b, NULL);
+            end_progress(a, &a->view[1].link->base);
+        }
+        assert_int_equal(rc, 0);
+    }
+    ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
+    assert_int_equal(transport_tcp.send(&a->view[1].link->base, "", 0, a, TCP_EAGER_MAX + 1, NULL, 0),
+                     SINEW_EINVAL);
+}
+
+/* Nobody reads: at some time nothing more is taken; when it is read, `room` comes and all arrives. */
+static void a_full_link_says_so_and_tells_when_it_is_not(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    int rc;
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        while ((rc = end_send(a, 1, (size_t)(round * 3000 + 5))) == 0)
+            assert_true(a->view[1].sent < 1000000);
+        assert_int_equal(rc, TRANSPORT_AGAIN);
+        int rooms = a->view[1].rooms;
+        for (int i = 0; i < 10; i++) end_progress(a, NULL);
+        if (a->view[1].rooms == rooms) assert_int_equal(end_send(a, 1, 9000), TRANSPORT_AGAIN);
+        ENDS_UNTIL(a->view[1].rooms > rooms, a, b);
+        assert_int_equal(end_send(a, 1, 5), 0);
+        ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
+    }
+}
+
+static void puts_of_every_size_land(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 15, 4096, 65535, 262143, 262144, 262145, 1000000, PUT_MAX };
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t len = sizes[i];
+        struct put *p = put_new(a, b, 1, len);
+        fill(p->source, len, i);
+        p->target[len] = 0x5a;
+        int rc = put_start(p, a, 1, 0, len, i);
+        assert_true(rc == 0 || rc == TRANSPORT_PENDING);
+        ENDS_UNTIL(a->done[i] == 1, a, b);
+        assert_int_equal(a->done_status[i], 0);
+        memset(p->source, 0xee, len); /* ours again */
+        end_send(a, 1, 3);            /* put_ordered: it is seen after the put */
+        ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
+        assert_true(filled(p->target, len, i));
+        assert_int_equal(p->target[len], 0x5a);
+        put_free(p, a, b);
+    }
+}
+
+static void a_part_lands_at_its_offset(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, 1000);
+    (void)state;
+    fill(p->source, 100, 7);
+    put_start(p, a, 1, 900, 100, 1);
+    end_send(a, 1, 3);
+    ENDS_UNTIL(b->view[0].received == 1, a, b);
+    assert_true(filled(p->target + 900, 100, 7));
+    for (int i = 0; i < 900; i++) assert_int_equal(p->target[i], 0);
+    assert_int_equal(put_start(p, a, 1, 901, 100, 2), SINEW_EINVAL);
+    assert_int_equal(put_start(p, a, 1, UINT64_MAX, 2, 2), SINEW_EINVAL);
+    put_free(p, a, b);
+}
+
+/* Messages get in between the fragments of a long put, both ways at once. */
+static void messages_pass_between_fragments(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *there = put_new(a, b, 1, PUT_MAX), *back = put_new(b, a, 0, PUT_MAX);
+    uint64_t early = 0;
+    (void)state;
+    fill(there->source, PUT_MAX, 1);
+    fill(back->source, PUT_MAX, 2);
+    put_start(there, a, 1, 0, PUT_MAX, 1);
+    put_start(back, b, 0, 0, PUT_MAX, 1);
+    while (!a->done[1] || !b->done[1]) {
+        if (a->view[1].sent < 100000) end_send(a, 1, 100);
+        end_send(b, 0, 1000);
+        end_progress(a, NULL);
+        end_progress(b, NULL);
+        if (!a->done[1]) early = b->view[0].received;
+    }
+    end_send(a, 1, 1);
+    ENDS_UNTIL(b->view[0].received == a->view[1].sent && a->view[1].received == b->view[0].sent, a, b);
+    assert_true(early > 0);
+    assert_true(filled(there->target, PUT_MAX, 1));
+    assert_true(filled(back->target, PUT_MAX, 2));
+    put_free(there, a, b);
+    put_free(back, b, a);
+}
+
+static void a_flush_means_it_has_landed(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, 1000);
+    (void)state;
+    assert_int_equal(transport_tcp.flush(&a->view[1].link->base, 8), 0); /* nothing to wait for */
+    fill(p->source, 1000, 9);
+    assert_int_equal(put_start(p, a, 1, 0, 1000, 1), 0);
+    assert_int_equal(transport_tcp.flush(&a->view[1].link->base, 9), TRANSPORT_PENDING);
+    for (int i = 0; i < 100; i++) end_progress(a, NULL);
+    assert_int_equal(a->done[9], 0); /* b has not looked */
+    ENDS_UNTIL(a->done[9], a, b);
+    assert_int_equal(a->done_status[9], 0);
+    assert_true(filled(p->target, 1000, 9));
+    assert_int_equal(transport_tcp.flush(&a->view[1].link->base, 10), 0);
+    put_free(p, a, b);
+}
+
+static void more_flushes_than_places_are_told_to_wait(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, 1000);
+    uint64_t cookie = 10;
+    int rc;
+    (void)state;
+    for (;;) {
+        put_start(p, a, 1, 0, 10, 1);
+        if ((rc = transport_tcp.flush(&a->view[1].link->base, cookie)) != TRANSPORT_PENDING) break;
+        cookie++;
+    }
+    assert_int_equal(rc, TRANSPORT_AGAIN);
+    assert_int_equal(cookie, 10 + TCP_FLUSHES);
+    ENDS_UNTIL(a->done[cookie - 1] && a->view[1].rooms, a, b);
+    assert_int_equal(transport_tcp.flush(&a->view[1].link->base, cookie), TRANSPORT_PENDING);
+    ENDS_UNTIL(a->done[cookie], a, b);
+    for (uint64_t i = 10; i <= cookie; i++) assert_int_equal(a->done[i], 1);
+    put_free(p, a, b);
+}
+
+static void a_key_never_granted_costs_the_link_only(void **state)
+{
+    struct end *a = ends[0], *b = ends[1], *c = end_open(2, 102, end_secret);
+    struct put *p = put_new(a, b, 1, 1000);
+    (void)state;
+    ends_join(c, b);
+    p->theirs.id ^= UINT64_C(1) << 50;
+    put_start(p, a, 1, 0, 100, 1);
+    ENDS_UNTIL(b->view[0].downs && a->view[1].downs, a, b, c);
+    assert_int_equal(b->view[0].status, SINEW_EPROTO);
+    assert_non_null(strstr(b->view[0].why, "never granted"));
+    for (int i = 0; i < 1000; i++) assert_int_equal(p->target[i], 0);
+    end_send(c, 1, 10);
+    ENDS_UNTIL(b->view[2].received == 1, b, c);
+    put_free(p, a, b);
+    end_close(c);
+}
+
+static void a_put_past_its_region_is_refused(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, 1000);
+    (void)state;
+    p->theirs.len = 2000; /* the peer lies to itself */
+    put_start(p, a, 1, 950, 51, 1);
+    ENDS_UNTIL(b->view[0].downs && a->view[1].downs, a, b);
+    assert_int_equal(b->view[0].status, SINEW_EPROTO);
+    for (int i = 0; i < 1000; i++) assert_int_equal(p->target[i], 0);
+    put_free(p, a, b);
+}
+
+static void a_key_that_cannot_be_right_is_refused_here(void **state)
+{
+    struct end *a = ends[0];
+    struct region r = { .len = 100, .key_len = 16 };
+    (void)state;
+    assert_int_equal(transport_tcp.reg(&a->t->base, &a->view[1].link->base, &r), SINEW_EINVAL);
+    r.key_len = 15;
+    assert_int_equal(transport_tcp.reg(&a->t->base, &a->view[1].link->base, &r), SINEW_EINVAL);
+}
+
+/* Half of it has landed when the region goes: the rest goes nowhere, and the link lives. */
+static void after_dereg_nothing_lands(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, PUT_MAX);
+    (void)state;
+    memset(p->source, 0x77, PUT_MAX);
+    assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
+    assert_int_equal(transport_tcp.dereg(&a->t->base, &p->theirs), TRANSPORT_AGAIN); /* under way */
+    while (p->target[PUT_MAX / 4] == 0) {
+        end_progress(a, NULL);
+        end_progress(b, NULL);
+    }
+    assert_int_equal(transport_tcp.dereg(&b->t->base, &p->mine), 0);
+    memset(p->target, 0, PUT_MAX);
+    struct region next = { .base = p->target, .len = PUT_MAX }; /* takes the same place in the table */
+    assert_int_equal(transport_tcp.reg(&b->t->base, NULL, &next), 0);
+    end_send(a, 1, 10);
+    ENDS_UNTIL(a->done[1], a, b);
+    end_send(a, 1, 10);
+    ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
+    for (size_t i = 0; i < PUT_MAX; i++)
+        if (p->target[i]) fail_msg("byte %zu landed after dereg", i);
+    assert_int_equal(b->view[0].downs, 0);
+    assert_int_equal(transport_tcp.dereg(&b->t->base, &next), 0);
+    put_free(p, a, b);
+}
+
+static void what_is_under_way_when_a_link_dies_is_given_back(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, PUT_MAX);
+    (void)state;
+    assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
+    assert_int_equal(transport_tcp.flush(&a->view[1].link->base, 2), TRANSPORT_PENDING);
+    transport_tcp.disconnect(&b->view[0].link->base, DISCONNECT_NOW);
+    ENDS_UNTIL(a->view[1].downs && b->view[0].downs, a, b);
+    assert_int_equal(a->done[1], 1);
+    assert_int_equal(a->done_status[1], SINEW_EPEER);
+    assert_int_equal(a->done[2], 1);
+    assert_int_equal(a->done_status[2], SINEW_EPEER);
+    put_free(p, a, b);
+}
+
+static void drain_delivers_puts_too(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, PUT_MAX);
+    (void)state;
+    fill(p->source, PUT_MAX, 3);
+    assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
+    transport_tcp.disconnect(&a->view[1].link->base, DISCONNECT_DRAIN);
+    ENDS_UNTIL(a->view[1].downs && b->view[0].downs, a, b);
+    assert_int_equal(a->done_status[1], 0);
+    assert_int_equal(a->view[1].status, 0);
+    assert_int_equal(b->view[0].gone, GONE_LEFT);
+    assert_true(filled(p->target, PUT_MAX, 3));
+    put_free(p, a, b);
+}
+
+static void bytes_messaging_cannot_read_cost_the_link(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    b->breaks = true;
+    end_send(a, 1, 10);
+    ENDS_UNTIL(b->view[0].downs && a->view[1].downs, a, b);
+    assert_int_equal(b->view[0].status, SINEW_EPROTO);
+}
+
+/* Everything at once, drawn. */
+static void random_traffic(void **state)
+{
+    struct seed seed = seed_from_environment("tcp stream");
+    struct put *puts[2][8];
+    uint64_t key[2][8] = { 0 };
+    (void)state;
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < 8; i++) {
+            puts[s][i] = put_new(ends[s], ends[!s], !s, 600000);
+            ends[s]->done[i] = 1;
+        }
+    for (int step = 0; step < 60000; step++) {
+        int s = (int)seed_below(&seed, 2);
+        struct end *e = ends[s];
+        uint64_t what = seed_below(&seed, 100);
+        if (what < 40) {
+            size_t len = seed_below(&seed, 10) ? seed_below(&seed, 300) : seed_below(&seed, TCP_EAGER_MAX + 1);
+            int rc = end_send(e, !s, len);
+            assert_true(rc == 0 || rc == TRANSPORT_AGAIN);
+        } else if (what < 43) {
+            uint64_t i = seed_below(&seed, 8);
+            struct put *p = puts[s][i];
+            if (!e->done[i]) continue;
+            size_t len = (size_t)1 << seed_below(&seed, 20);
+            if (len > 600000) len = 600000;
+            key[s][i] = seed_next(&seed);
+            fill(p->source, len, key[s][i]);
+            put_start(p, e, !s, 0, len, i);
+        } else if (what < 45) {
+            transport_tcp.flush(&e->view[!s].link->base, 100);
+        } else {
+            end_progress(e, what < 70 ? &e->view[!s].link->base : NULL);
+        }
+    }
+    ENDS_UNTIL(ends[0]->view[1].received == ends[1]->view[0].sent &&
+                   ends[1]->view[0].received == ends[0]->view[1].sent, ends[0], ends[1]);
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < 8; i++) {
+            struct put *p = puts[s][i];
+            ENDS_UNTIL(ends[s]->done[i], ends[0], ends[1]);
+            ends[s]->done[200 + i] = 0;
+            if (transport_tcp.flush(&ends[s]->view[!s].link->base, (uint64_t)(200 + i)) != 0)
+                ENDS_UNTIL(ends[s]->done[200 + i], ends[0], ends[1]);
+            if (p->op.len) assert_true(filled(p->target, p->op.len, key[s][i]));
+            put_free(p, ends[s], ends[!s]);
+        }
+    assert_true(ends[0]->view[1].received > 1000);
+}
+
+#define LINKED(test) cmocka_unit_test_setup_teardown(test, join, part)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LINKED(every_size_arrives),
+        LINKED(a_full_link_says_so_and_tells_when_it_is_not),
+        LINKED(puts_of_every_size_land),
+        LINKED(a_part_lands_at_its_offset),
+        LINKED(messages_pass_between_fragments),
+        LINKED(a_flush_means_it_has_landed),
+        LINKED(more_flushes_than_places_are_told_to_wait),
+        LINKED(a_key_never_granted_costs_the_link_only),
+        LINKED(a_put_past_its_region_is_refused),
+        LINKED(a_key_that_cannot_be_right_is_refused_here),
+        LINKED(after_dereg_nothing_lands),
+        LINKED(what_is_under_way_when_a_link_dies_is_given_back),
+        LINKED(drain_delivers_puts_too),
+        LINKED(bytes_messaging_cannot_read_cost_the_link),
+        LINKED(random_traffic),
+    };
+    return cmocka_run_group_tests_name("tcp streams", tests, NULL, NULL);
+}
