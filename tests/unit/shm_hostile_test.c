@@ -23,20 +23,6 @@
 static const uint8_t secret[32] = "a secret of thirty-two bytes...";
 static const uint8_t other_secret[32] = "another one of thirty-two bytes";
 
-static int no_residue(void **state)
-{
-    if (!*state) {
-        *state = malloc(sizeof(int));
-        *(int *)*state = count_descriptors();
-        return 0;
-    }
-    int before = *(int *)*state, after = count_descriptors();
-    free(*state);
-    *state = NULL;
-    if (before != after) fail_msg("%d descriptors before, %d after", before, after);
-    return 0;
-}
-
 static uint64_t seeded(uint64_t *state)
 {
     *state ^= *state << 13;
@@ -546,7 +532,7 @@ static void test_a_fuzzed_segment_harms_its_own_link_only(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, no_residue, no_residue)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, end_no_residue, end_no_residue)
     const struct CMUnitTest tests[] = {
         TEST(test_an_honest_forgery_is_accepted),
         TEST(test_bad_segments_are_refused),

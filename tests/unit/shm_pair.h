@@ -67,6 +67,12 @@ void pair_up(struct end *a, struct end *b, const uint8_t *secret);
 /* Both links ended in order, both transports closed. */
 void pair_down(struct end *a, struct end *b);
 
+int send_to(struct end *e, int rank, const void *head, size_t hlen, const void *body, size_t blen);
+/* As a recv: sends back what came. */
+int peer_echo(struct peer *p, const uint8_t *head, size_t hlen, const uint8_t *body, size_t blen);
+
+/* Set-up and tear-down of a test: as many descriptors after it as before. */
+int end_no_residue(void **state);
 int count_descriptors(void);
 uint8_t pattern(uint64_t n, size_t i);
 
