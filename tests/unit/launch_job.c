@@ -36,6 +36,7 @@ static void become(char **argv, const int *in, const int *out, const int *err, c
     dup2(out[1], 1);
     dup2(err[1], 2);
     dup2(life[1], LIFE_FD);
+    fcntl(LIFE_FD, F_SETFD, 0);
     close_range(LIFE_FD + 1, ~0u, 0);
     for (int fd = 3; fd < LIFE_FD; fd++) close(fd);
     execv(argv[0], argv);
