@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bandwidth.c - a window of nonblocking messages from rank 0 to rank 1, each with a buffer of its own
+ * bandwidth.c - a window of nonblocking messages from rank 0 to rank 1, each with its own buffer
  *
  * A round is one window: all sends or receives are started, then all are waited for, then rank 1
  * answers with 4 bytes. Bandwidth and rate are the same work in two units.

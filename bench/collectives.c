@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * collectives.c - collectives of all ranks, rank 0 as root, with the sizes that OSU's benchmarks mean
+ * collectives.c - collectives of all ranks, rank 0 as root, with OSU's sizes
  *
- * bytes is what one rank contributes: the vector of a reduction (of f32, summed), the buffer of a broadcast,
- * the block of a gather.
+ * bytes is what one rank contributes: the vector of a reduction (of f32, summed), the buffer of a
+ * broadcast, the block of a gather.
  */
 #include "perf.h"
 

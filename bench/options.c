@@ -156,7 +156,17 @@ static bool options_settle(struct perf_options *opt)
     return true;
 }
 
-enum options_code { TRANSPORT = 256, BYTES, ITERATIONS, WARMUP, WINDOW, VALIDATE, JSON, HELP, VERSION };
+enum options_code {
+    TRANSPORT = 256,
+    BYTES,
+    ITERATIONS,
+    WARMUP,
+    WINDOW,
+    VALIDATE,
+    JSON,
+    HELP,
+    VERSION,
+};
 
 static const struct option options_table[] = {
     { "transport", required_argument, NULL, TRANSPORT },

@@ -4,8 +4,8 @@
 /*
  * perf.h - what the parts of sinew-perf share
  *
- * A test is a workload: rounds of communication that every rank runs alike. measure.c does to each of
- * them the same:
+ * A test is a workload: rounds of communication that every rank runs alike. measure.c does the
+ * same to each of them:
  *
  *   warm      rounds until things are warm; how many are measured is decided here, by rank 0
  *   validate  rounds one by one, each with new contents that are checked (only when asked)
@@ -42,8 +42,8 @@ struct work;
 struct workload {
     const char *name, *text;
     bool pair;            /* between exactly 2 ranks; else a collective of any number            */
-    const char *unit;     /* "us": times; else a value: "MB/s", "Mmsg/s" …                        */
-    double (*amount)(const struct work *w); /* … which is this much a round, per microsecond      */
+    const char *unit;     /* "us": times; else a value: "MB/s", "Mmsg/s" …               */
+    double (*amount)(const struct work *w); /* … which is this much a round, per us  */
     size_t element;       /* sizes are multiples of this                                         */
     size_t least, most;   /* default sizes, powers of two; most 0: moves no data                 */
     /* Buffers for w->bytes, zero-filled: how many bytes this rank sends from and receives into. */
@@ -125,7 +125,7 @@ int64_t statistics_now(void);
 void pattern_fill(uint8_t *at, size_t len, int rank, uint64_t seed);
 bool pattern_check(const uint8_t *at, size_t len, int rank, uint64_t seed);
 
-/* used.c: the data transports from this rank to the others, as the library tells: "shm", "shm+tcp". */
+/* used.c: the transports from this rank to the others, as the library tells: "shm", "shm+tcp". */
 void used_transports(const struct perf *p, size_t bytes, char out[PERF_TRANSPORT_MAX]);
 
 /* output.c */

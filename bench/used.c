@@ -2,8 +2,8 @@
 /*
  * used.c - which transports carried the data: what sinew_explain() says, not what was asked for
  *
- * Its text has a line "  NAME: in use" for a peer that was met. Peers that this rank never met carried
- * nothing of it and are left out.
+ * Its text has a line "  NAME: in use" for a peer that was met. Peers that this rank never met
+ * carried nothing of it and are left out.
  */
 #include "perf.h"
 

@@ -41,11 +41,12 @@ static int check_bytes(const struct caller *who, const char *what, size_t count,
         *bytes <= PTRDIFF_MAX)
         return 0;
     return team_refuse(who->team, SINEW_EINVAL,
-                       "%s: %s is %zu, but %zu times %zu bytes of it must not exceed %td", who->name,
-                       what, count, times, each, (ptrdiff_t)PTRDIFF_MAX);
+                       "%s: %s is %zu, but %zu times %zu bytes of it must not exceed %td",
+                       who->name, what, count, times, each, (ptrdiff_t)PTRDIFF_MAX);
 }
 
-static int check_buffer(const struct caller *who, const char *what, const void *buffer, size_t bytes)
+static int check_buffer(const struct caller *who, const char *what, const void *buffer,
+                        size_t bytes)
 {
     if (buffer == SINEW_IN_PLACE)
         return team_refuse(who->team, SINEW_EINVAL, "%s: %s must not be SINEW_IN_PLACE here",
@@ -114,7 +115,8 @@ int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
     return caller_run(&who, &call, req);
 }
 
-int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root, struct sinew_request **req)
+int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root,
+                struct sinew_request **req)
 {
     struct caller who;
     size_t bytes = 0;
@@ -124,8 +126,12 @@ int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root, struct
     if (status == 0) status = check_buffer(&who, "buf", buf, len);
     if (status < 0) return status;
     struct call call = {
-        .collective = COLLECTIVE_BCAST, .root = root, .element_bytes = 1,
-        .in_count = len, .out_count = len, .out = buf,
+        .collective = COLLECTIVE_BCAST,
+        .root = root,
+        .element_bytes = 1,
+        .in_count = len,
+        .out_count = len,
+        .out = buf,
     };
     return caller_run(&who, &call, req);
 }
@@ -141,12 +147,19 @@ int sinew_reduce(struct sinew_team *team, const void *in, void *out, size_t coun
     if (status == 0) status = check_bytes(&who, "count", count, sinew_type_size(type), 1, &bytes);
     if (status < 0) return status;
     bool at_root = sinew_rank(team) == root;
-    status = at_root ? check_pair(&who, in, bytes, out, bytes) : check_buffer(&who, "in", in, bytes);
+    status =
+        at_root ? check_pair(&who, in, bytes, out, bytes) : check_buffer(&who, "in", in, bytes);
     if (status < 0) return status;
     struct call call = {
-        .collective = COLLECTIVE_REDUCE, .root = root, .type = type, .op = op,
-        .element_bytes = sinew_type_size(type), .in_count = count, .out_count = count,
-        .in = in, .out = at_root ? out : NULL,
+        .collective = COLLECTIVE_REDUCE,
+        .root = root,
+        .type = type,
+        .op = op,
+        .element_bytes = sinew_type_size(type),
+        .in_count = count,
+        .out_count = count,
+        .in = in,
+        .out = at_root ? out : NULL,
     };
     return caller_run(&who, &call, req);
 }
@@ -162,9 +175,14 @@ int sinew_allreduce(struct sinew_team *team, const void *in, void *out, size_t c
     if (status == 0) status = check_pair(&who, in, bytes, out, bytes);
     if (status < 0) return status;
     struct call call = {
-        .collective = COLLECTIVE_ALLREDUCE, .type = type, .op = op,
-        .element_bytes = sinew_type_size(type), .in_count = count, .out_count = count,
-        .in = in, .out = out,
+        .collective = COLLECTIVE_ALLREDUCE,
+        .type = type,
+        .op = op,
+        .element_bytes = sinew_type_size(type),
+        .in_count = count,
+        .out_count = count,
+        .in = in,
+        .out = out,
     };
     return caller_run(&who, &call, req);
 }
@@ -182,8 +200,13 @@ int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out,
     status = at_root ? check_pair(&who, in, len, out, bytes) : check_buffer(&who, "in", in, len);
     if (status < 0) return status;
     struct call call = {
-        .collective = COLLECTIVE_GATHER, .root = root, .element_bytes = 1,
-        .in_count = len, .out_count = at_root ? bytes : 0, .in = in, .out = at_root ? out : NULL,
+        .collective = COLLECTIVE_GATHER,
+        .root = root,
+        .element_bytes = 1,
+        .in_count = len,
+        .out_count = at_root ? bytes : 0,
+        .in = in,
+        .out = at_root ? out : NULL,
     };
     return caller_run(&who, &call, req);
 }
@@ -198,8 +221,12 @@ int sinew_allgather(struct sinew_team *team, const void *in, size_t len, void *o
     if (status == 0) status = check_pair(&who, in, len, out, bytes);
     if (status < 0) return status;
     struct call call = {
-        .collective = COLLECTIVE_ALLGATHER, .element_bytes = 1,
-        .in_count = len, .out_count = bytes, .in = in, .out = out,
+        .collective = COLLECTIVE_ALLGATHER,
+        .element_bytes = 1,
+        .in_count = len,
+        .out_count = bytes,
+        .in = in,
+        .out = out,
     };
     return caller_run(&who, &call, req);
 }

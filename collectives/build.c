@@ -3,9 +3,9 @@
  * build.c - from a program to a schedule
  *
  * The program falls into sections: straight runs and loops. Within a section two instances conflict
- * when they touch the same block and one of them writes it: the later one then depends on the earlier
- * one. Between sections a conflict becomes a fence. Dependencies that follow from others are left
- * out; where more than two remain, NOPs join them.
+ * when they touch the same block and one of them writes it: the later one then depends on the
+ * earlier one. Between sections a conflict becomes a fence. Dependencies that follow from others
+ * are left out; where more than two remain, NOPs join them.
  */
 #include "collectives/build.h"
 
@@ -30,9 +30,8 @@ static struct op *build_add(struct build *b, enum op_kind kind, uint32_t flags, 
 
 static void op_move(struct op *op, enum op_field field, int move)
 {
-    uint32_t code = move < 0 ? 2 : (uint32_t)move;
-    op->word = (op->word & ~(3u << (24 + 2 * (unsigned)field))) |
-               code << (24 + 2 * (unsigned)field);
+    uint32_t code = move < 0 ? 2 : (uint32_t)move, shift = 24 + 2 * (uint32_t)field;
+    op->word = (op->word & ~(3u << shift)) | (code << shift);
 }
 
 static void op_place(struct op *op, enum op_field field, struct place place)
@@ -52,7 +51,8 @@ void build_recv(struct build *b, uint32_t peer, struct place d, uint32_t n)
     op_place(build_add(b, OP_RECV, 0, peer, n), FIELD_D, d);
 }
 
-void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct place d, uint32_t n)
+void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct place d,
+                       uint32_t n)
 {
     struct op *op = build_add(b, OP_RECV_REDUCE, peer < b->rank ? OP_A_LEFT : 0, peer, n);
     op_place(op, FIELD_B, from);
@@ -81,9 +81,12 @@ void build_loop_end(struct build *b)
     b->loop = 0;
 }
 
-void build_move_peer(struct build *b, int move) { op_move(&b->op[b->ops - 1], FIELD_PEER, move); }
+void build_move_peer(struct build *b, int move)
+{
+    op_move(&b->op[b->ops - 1], FIELD_PEER, move);
+}
 
-/* --------------------------------------------------------------------------- sections and overlaps */
+/* ------------------------------------------------------------------------ sections and overlaps */
 
 static bool section_next(const struct build *b, uint32_t at, struct section *s)
 {
@@ -105,8 +108,8 @@ static bool op_writes(const struct op *op, enum op_field field)
 /* Whether fields of two operations touch one buffer, and one of them writes it. */
 static bool fields_meet(const struct op *x, enum op_field fx, const struct op *y, enum op_field fy)
 {
-    return op_buffer(x, fx) != BUFFER_NONE && op_buffer(x, fx) == op_buffer(y, fy) && x->n && y->n &&
-           (op_writes(x, fx) || op_writes(y, fy));
+    return op_buffer(x, fx) != BUFFER_NONE && op_buffer(x, fx) == op_buffer(y, fy) && x->n &&
+           y->n && (op_writes(x, fx) || op_writes(y, fy));
 }
 
 static bool ranges_overlap(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny)
@@ -128,9 +131,9 @@ static bool ops_may_conflict(const struct op *x, const struct op *y)
 }
 
 /*
- * The least distance in repetitions, from `least` on, at which y touches what x touched, both moving by
- * `move`; UINT32_MAX: never. At distance t the start of y lies at (y - x + move t) mod K in
- * x's coordinates, and touches it from K - ny + 1 round to nx - 1.
+ * The least distance in repetitions, from `least` on, at which y touches what x touched, both
+ * moving by `move`; UINT32_MAX: never. At distance t the start of y lies at (y - x + move t) mod K
+ * in x's coordinates, and touches it from K - ny + 1 round to nx - 1.
  */
 static uint32_t overlap_distance(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny, int move,
                                  uint32_t blocks, uint32_t least)
@@ -144,7 +147,8 @@ static uint32_t overlap_distance(uint32_t x, uint32_t nx, uint32_t y, uint32_t n
 }
 
 /* The distance in repetitions at which y first conflicts with x; both are in one loop. */
-static uint32_t loop_conflict(struct build *b, const struct op *x, const struct op *y, uint32_t least)
+static uint32_t loop_conflict(struct build *b, const struct op *x, const struct op *y,
+                              uint32_t least)
 {
     uint32_t nearest = UINT32_MAX;
     for (int fx = FIELD_A; fx <= FIELD_D; fx++)
@@ -153,14 +157,15 @@ static uint32_t loop_conflict(struct build *b, const struct op *x, const struct 
             if (!fields_meet(x, f, y, g)) continue;
             if (op_multiplier(x, f) != op_multiplier(y, g))
                 b->failure = "places that move apart in a loop conflict";
-            uint32_t distance = overlap_distance(x->at[f], x->n, y->at[g], y->n, op_multiplier(x, f),
-                                                 b->blocks[op_buffer(x, f)], least);
+            uint32_t distance =
+                overlap_distance(x->at[f], x->n, y->at[g], y->n, op_multiplier(x, f),
+                                 b->blocks[op_buffer(x, f)], least);
             if (distance < nearest) nearest = distance;
         }
     return nearest;
 }
 
-/* ------------------------------------------------------------------------------------ dependencies */
+/* --------------------------------------------------------------------------------- dependencies */
 
 static void loop_depend(struct build *b, struct section s)
 {
@@ -196,9 +201,15 @@ struct set {
     uint64_t bits[(BUILD_MAX + 63) / 64];
 };
 
-static void set_add(struct set *s, uint32_t i) { s->bits[i / 64] |= (uint64_t)1 << (i % 64); }
+static void set_add(struct set *s, uint32_t i)
+{
+    s->bits[i / 64] |= (uint64_t)1 << (i % 64);
+}
 
-static bool set_has(const struct set *s, uint32_t i) { return s->bits[i / 64] >> (i % 64) & 1; }
+static bool set_has(const struct set *s, uint32_t i)
+{
+    return s->bits[i / 64] >> (i % 64) & 1;
+}
 
 static void set_join(struct set *s, const struct set *with)
 {
@@ -216,13 +227,13 @@ static bool set_within(const struct set *s, const struct set *whole)
 /* What a straight run has put out so far: its operations, and the NOPs that join some of them. */
 struct run {
     uint32_t n;
-    uint32_t op[BUILD_MAX];    /* in the section; BUILD_MAX for a NOP                        */
+    uint32_t op[BUILD_MAX];     /* in the section; BUILD_MAX for a NOP                        */
     struct set done[BUILD_MAX]; /* what is done once this is: itself and what it follows      */
 };
 
 /* The operations before y that it conflicts with, and all that is done once they are. */
-static void run_conflicts(const struct build *b, struct section s, const struct run *run, uint32_t y,
-                          struct set *conflicts, struct set *before)
+static void run_conflicts(const struct build *b, struct section s, const struct run *run,
+                          uint32_t y, struct set *conflicts, struct set *before)
 {
     memset(conflicts, 0, sizeof(*conflicts));
     memset(before, 0, sizeof(*before));
@@ -249,8 +260,8 @@ static bool run_put(struct build *b, struct run *run, uint32_t x, struct op op, 
 
 static const struct op op_nop = { .word = OP_NOP };
 
-/* Put out operation y after what it conflicts with: at most two dependencies, NOPs join the others. An
- * earlier NOP serves again when it joins nothing that y need not wait for. */
+/* Put out operation y after what it conflicts with: at most two dependencies, NOPs join the others.
+ * An earlier NOP serves again when it joins nothing that y need not wait for. */
 static bool run_add(struct build *b, struct section s, struct run *run, uint32_t y, struct op *out,
                     uint32_t *n)
 {
@@ -259,7 +270,8 @@ static bool run_add(struct build *b, struct section s, struct run *run, uint32_t
     run_conflicts(b, s, run, y, &conflicts, &before);
     for (uint32_t i = run->n; i-- > 0;) {
         uint32_t x = run->op[i];
-        if (x != BUILD_MAX ? !set_has(&conflicts, x) : !set_within(&run->done[i], &before)) continue;
+        if (x != BUILD_MAX ? !set_has(&conflicts, x) : !set_within(&run->done[i], &before))
+            continue;
         if (set_within(&run->done[i], &met)) continue;
         set_join(&met, &run->done[i]);
         if (deps == 2) {
@@ -280,11 +292,12 @@ static bool fence_needed(const struct build *b, uint32_t from, struct section s)
 {
     for (uint32_t x = from; x < s.first; x++)
         for (uint32_t y = s.first; y < s.first + s.n; y++)
-            if (op_kind(&b->op[x]) != OP_LOOP && ops_may_conflict(&b->op[x], &b->op[y])) return true;
+            if (op_kind(&b->op[x]) != OP_LOOP && ops_may_conflict(&b->op[x], &b->op[y]))
+                return true;
     return false;
 }
 
-/* ---------------------------------------------------------------------------------------- ordinals */
+/* ------------------------------------------------------------------------------------- ordinals */
 
 /* How many messages operation j, of `repetitions`, exchanges with `peer`. */
 static uint32_t messages_with(const struct build *b, const struct op *j, uint32_t repetitions,
@@ -307,8 +320,8 @@ static bool meets_again(const struct build *b, const struct op *i, uint32_t repe
 }
 
 /*
- * The ordinal of operation i's first message with its peer; in a loop with a fixed peer it grows by one
- * in each repetition.
+ * The ordinal of operation i's first message with its peer; in a loop with a fixed peer it grows by
+ * one in each repetition.
  */
 static void build_number(struct build *b, uint32_t i, struct section s)
 {

@@ -41,7 +41,8 @@ static inline struct place place_moving(enum op_buffer buffer, uint32_t at, int 
 void build_send(struct build *b, uint32_t peer, struct place a, uint32_t n);
 void build_recv(struct build *b, uint32_t peer, struct place d, uint32_t n);
 /* d = what arrives (+) b, or b (+) what arrives: the lower rank's stands left. */
-void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct place d, uint32_t n);
+void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct place d,
+                       uint32_t n);
 void build_copy(struct build *b, struct place a, struct place d, uint32_t n);
 
 /* What is added until build_loop_end() happens n times, moving by one block; 0 times is allowed. */
@@ -50,8 +51,8 @@ void build_loop_end(struct build *b);
 /* The peer of the operation added last moves by `move` a repetition. */
 void build_move_peer(struct build *b, int move);
 
-/* The finished operations into out[BUILD_MAX]: their number, or 0 with b->failure set. An empty program
- * becomes one NOP. */
+/* The finished operations into out[BUILD_MAX]: their number, or 0 with b->failure set. An empty
+ * program becomes one NOP. */
 uint32_t build_finish(struct build *b, struct op out[BUILD_MAX]);
 
 #endif

@@ -61,8 +61,10 @@ static int schedule_make(struct cache *cache, struct sinew_team *team, const str
                          bool in_place, struct cached_schedule **made)
 {
     struct build build = {
-        .size = (uint32_t)sinew_size(team), .rank = (uint32_t)sinew_rank(team),
-        .root = (uint32_t)call->root, .in_place = in_place,
+        .size = (uint32_t)sinew_size(team),
+        .rank = (uint32_t)sinew_rank(team),
+        .root = (uint32_t)call->root,
+        .in_place = in_place,
     };
     struct op op[BUILD_MAX];
     algorithms[call->algorithm].generate(&build);
@@ -81,8 +83,11 @@ static int schedule_make(struct cache *cache, struct sinew_team *team, const str
     s->bytes = bytes;
     s->in_place = in_place;
     s->schedule = (struct schedule *)(s + 1);
-    *s->schedule = (struct schedule){ .collective = call->collective, .algorithm = call->algorithm,
-                                      .size = build.size, .rank = build.rank, .root = build.root,
+    *s->schedule = (struct schedule){ .collective = call->collective,
+                                      .algorithm = call->algorithm,
+                                      .size = build.size,
+                                      .rank = build.rank,
+                                      .root = build.root,
                                       .ops = n };
     memcpy(s->schedule->blocks, build.blocks, sizeof(build.blocks));
     memcpy(s->schedule->op, op, n * sizeof(op[0]));

@@ -5,7 +5,8 @@
  * cache.h - what a team keeps between its collectives: schedules, and executions to use again
  *
  * Bounded: 16 schedules that nobody uses at the moment, 4 idle executions with at most 64 KiB of
- * scratch memory each. It goes with the team, or, should something still use it, with the last user.
+ * scratch memory each. It goes with the team, or, should something still use it, with the last
+ * user.
  */
 #include "base/list.h"
 #include "base/world.h"
@@ -35,8 +36,8 @@ struct cached_schedule {
 /* The team's cache, made at first use; NULL: no memory. */
 struct cache *cache_of(struct sinew_team *team);
 
-/* The schedule for the call on this rank, made if it is not there; cache_put() gives it back. 0, SINEW_ENOMEM,
- * or SINEW_ENOTSUP with text. */
+/* The schedule for the call on this rank, made if it is not there; cache_put() gives it back. 0,
+ * SINEW_ENOMEM, or SINEW_ENOTSUP with text. */
 int cache_get(struct cache *cache, struct sinew_team *team, const struct call *call,
               struct cached_schedule **found);
 void cache_put(struct cache *cache, struct cached_schedule *schedule);

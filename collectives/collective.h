@@ -48,11 +48,11 @@ struct call {
     enum collective collective;
     uint32_t algorithm;
     int root;
-    int type, op;           /* 0 where there is no arithmetic                                */
-    size_t element_bytes;   /* 1 where there is no arithmetic                                */
-    size_t in_count;        /* elements of this rank's input                                 */
-    size_t out_count;       /* elements of the whole output, where this rank has one         */
-    const void *in;         /* SINEW_IN_PLACE: the input is at its place in `out`            */
+    int type, op;         /* 0 where there is no arithmetic                                */
+    size_t element_bytes; /* 1 where there is no arithmetic                                */
+    size_t in_count;      /* elements of this rank's input                                 */
+    size_t out_count;     /* elements of the whole output, where this rank has one         */
+    const void *in;       /* SINEW_IN_PLACE: the input is at its place in `out`            */
     void *out;
 };
 

@@ -6,7 +6,8 @@
  */
 #include "collectives/collective.h"
 
-/* A bijective mixer (the finaliser of MurmurHash3), so that every input bit reaches every output bit. */
+/* A bijective mixer (the finaliser of MurmurHash3), so that every input bit reaches every output
+ * bit. */
 static uint64_t digest_mix(uint64_t h)
 {
     h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);

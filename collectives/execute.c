@@ -2,20 +2,20 @@
 /*
  * execute.c - one loop that carries out any schedule
  *
- * The unrolled schedule passes through a window of 64 instances. What is in it starts as soon as its
- * dependencies are done, in whatever order completions come; `base` is the first instance that is not
- * done, and nothing behind it is remembered:
+ * The unrolled schedule passes through a window of 64 instances. What is in it starts as soon as
+ * its dependencies are done, in whatever order completions come; `base` is the first instance that
+ * is not done, and nothing behind it is remembered:
  *
  *        done          base                    tail        not yet looked at
  *     ------------+-------------------------------+--------------------------
  *                 | each: issued? arrived? done?  |
  *                 +-------------------------------+
  *
- * RECV_REDUCE receives into one of a few stages as soon as one is free, in order, and reduces once its
- * dependencies are done; so a sender never waits for what guards the operands.
+ * RECV_REDUCE receives into one of a few stages as soon as one is free, in order, and reduces once
+ * its dependencies are done; so a sender never waits for what guards the operands.
  *
- * After a failure nothing more is started, what is under way is cancelled, and the operation ends when
- * the last completion has come: not before are the buffers the user's again.
+ * After a failure nothing more is started, what is under way is cancelled, and the operation ends
+ * when the last completion has come: not before are the buffers the user's again.
  */
 #include "collectives/execute.h"
 
@@ -26,8 +26,8 @@
 
 enum { WINDOW = 64, STAGES = 32, STAGE_BYTES = 256 * 1024, SCRATCH_ALIGN = 64 };
 
-/* A buffer of `count` elements in `blocks` blocks: block i starts at element floor(count i / blocks), which is
- * whole i + floor(rest i / blocks) and never overflows. */
+/* A buffer of `count` elements in `blocks` blocks: block i starts at element floor(count i /
+ * blocks), which is whole i + floor(rest i / blocks) and never overflows. */
 struct buffer {
     unsigned char *base;
     size_t whole, rest;
@@ -61,8 +61,8 @@ struct execution {
     uint32_t sequence, digest;
     int status;
     bool cancelled, exhausted;
-    bool advancing; /* inside execution_advance(): completions only leave word */
-    bool again;     /* something became done since the pass began              */
+    bool advancing;       /* inside execution_advance(): completions only leave word */
+    bool again;           /* something became done since the pass began              */
     uint32_t stages_used; /* bits */
     uint32_t outstanding; /* messages under way */
     struct cursor cursor;
@@ -71,7 +71,7 @@ struct execution {
     struct instance window[WINDOW];
 };
 
-/* ------------------------------------------------------------------------------------------ memory */
+/* --------------------------------------------------------------------------------------- memory */
 
 static void buffer_set(struct buffer *b, const void *base, size_t count, uint32_t blocks)
 {
@@ -159,9 +159,13 @@ static int execution_bind(struct execution *e)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------- one instance */
+/* ------------------------------------------------------------------------------------- one
+ * instance */
 
-static uint64_t window_bit(uint64_t instance) { return (uint64_t)1 << (instance % WINDOW); }
+static uint64_t window_bit(uint64_t instance)
+{
+    return (uint64_t)1 << (instance % WINDOW);
+}
 
 static bool instance_ready(const struct execution *e, uint64_t i)
 {
@@ -284,7 +288,8 @@ static void instance_start(struct execution *e, uint64_t i)
     }
 }
 
-/* --------------------------------------------------------------------------------------- the window */
+/* --------------------------------------------------------------------------------------- the
+ * window */
 
 static bool window_full(const struct execution *e)
 {
@@ -357,7 +362,8 @@ static void execution_ended(struct completion *c, int status)
     if (execution_over(e)) operation_end(e->request, e->status);
 }
 
-/* -------------------------------------------------------------------------------------- the operation */
+/* -------------------------------------------------------------------------------------- the
+ * operation */
 
 static int execution_start(void *state, struct sinew_request *request)
 {

@@ -9,8 +9,8 @@ static struct place own_block(const struct build *b)
 }
 
 /*
- * ceil(log2 p) rounds for any p: block j of TMP is that of rank + j; what is there doubles in every round,
- * and is turned round at the end. For short ones.
+ * ceil(log2 p) rounds for any p: block j of TMP is that of rank + j; what is there doubles in every
+ * round, and is turned round at the end. For short ones.
  */
 void generate_allgather_bruck(struct build *b)
 {

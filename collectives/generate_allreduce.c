@@ -5,8 +5,8 @@
 #include "collectives/pattern/ring.h"
 
 /*
- * floor(log2 p) rounds, two more when p is no power of two, each with the whole vector. Both sides of
- * a pair compute "lower (+) upper", so all ranks bracket alike.
+ * floor(log2 p) rounds, two more when p is no power of two, each with the whole vector. Both sides
+ * of a pair compute "lower (+) upper", so all ranks bracket alike.
  */
 void generate_allreduce_doubling(struct build *b)
 {

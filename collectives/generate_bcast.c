@@ -13,14 +13,14 @@ void generate_bcast_binomial(struct build *b)
         if (subtree_below(b, level, &t)) build_send(b, t.child, all, 1);
 }
 
-/* ceil(log2 p) + p - 1 rounds, 2 N bytes a rank: the parts go down the tree, then round the ring. */
+/* ceil(log2 p) + p - 1 rounds, 2 N bytes a rank: the parts go down the tree, then round the ring.
+ */
 void generate_bcast_scatter_ring(struct build *b)
 {
     struct subtree t = subtree_own(b);
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size;
     if (b->rank != b->root) build_recv(b, t.child, place_at(BUFFER_OUT, t.first), t.n);
     for (uint32_t level = subtree_levels(b); level-- > 0;)
-        if (subtree_below(b, level, &t))
-            build_send(b, t.child, place_at(BUFFER_OUT, t.first), t.n);
+        if (subtree_below(b, level, &t)) build_send(b, t.child, place_at(BUFFER_OUT, t.first), t.n);
     ring_allgather(b, BUFFER_OUT, b->rank);
 }

@@ -6,8 +6,8 @@
  */
 #include "collectives/build.h"
 
-/* All blocks of `buffer` round the ring, b->size of them; this rank begins with block `own`, the one
- * on the left with own - 1, and so on. */
+/* All blocks of `buffer` round the ring, b->size of them; this rank begins with block `own`, the
+ * one on the left with own - 1, and so on. */
 void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own);
 
 /* acc[rank + 1] = all ranks' in[rank + 1]; the rest of acc is written with parts of it. */

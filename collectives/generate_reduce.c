@@ -3,7 +3,8 @@
 #include "collectives/generate_parts.h"
 #include "collectives/pattern/ring.h"
 
-/* ceil(log2 p) rounds, each with the whole vector, bracketed by the aligned tree: for short ones. */
+/* ceil(log2 p) rounds, each with the whole vector, bracketed by the aligned tree: for short ones.
+ */
 void generate_reduce_binomial(struct build *b)
 {
     enum op_buffer current = b->in_place ? BUFFER_OUT : BUFFER_IN;
@@ -22,7 +23,8 @@ void generate_reduce_binomial(struct build *b)
         build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, 0), 1);
 }
 
-/* p rounds, 2 N bytes at the root and N elsewhere: each rank reduces one block, the root gathers. */
+/* p rounds, 2 N bytes at the root and N elsewhere: each rank reduces one block, the root gathers.
+ */
 void generate_reduce_ring(struct build *b)
 {
     enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;

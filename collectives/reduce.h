@@ -4,9 +4,9 @@
 /*
  * reduce.h - the arithmetic of collectives: d[i] = left[i] op right[i]
  *
- * Integers wrap. Floating-point results that are NaN are the one canonical quiet NaN; min and max give
- * NaN for a NaN operand and order -0 below +0. So sum, prod, min and max give the same bits with their
- * operands exchanged. Places need not be aligned; d may be left or right exactly.
+ * Integers wrap. Floating-point results that are NaN are the one canonical quiet NaN; min and max
+ * give NaN for a NaN operand and order -0 below +0. So sum, prod, min and max give the same bits
+ * with their operands exchanged. Places need not be aligned; d may be left or right exactly.
  */
 #include <stddef.h>
 

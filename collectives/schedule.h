@@ -31,17 +31,17 @@
  * this pair in this direction". It stands where the block would: in d of SEND, in a of RECV and
  * RECV_REDUCE (their buffer is BUFFER_NONE).
  *
- * Loops: in repetition i a field is  base + multiplier * stride * i,  multiplier 0, +1 or -1, modulo
- * what it counts (the team's size, the buffer's blocks; ordinals: none). Loops do not nest. A schedule
- * means its unrolling, and a reader walks it with a cursor.
+ * Loops: in repetition i a field is  base + multiplier * stride * i,  multiplier 0, +1 or -1,
+ * modulo what it counts (the team's size, the buffer's blocks; ordinals: none). Loops do not nest.
+ * A schedule means its unrolling, and a reader walks it with a cursor.
  *
  * Dependencies count instances of the unrolled schedule and stay within their straight run or
  * loop; one that would reach before it is met. Across, a NOP with OP_FENCE holds back
- * everything after it until everything before it is done. Dependencies guard an instance's places. The
- * receive of a RECV_REDUCE may be posted before they are met, in order with the others.
+ * everything after it until everything before it is done. Dependencies guard an instance's places.
+ * The receive of a RECV_REDUCE may be posted before they are met, in order with the others.
  *
- * Blocks: a buffer of N elements has K blocks; block i starts at element floor(N i / K). So a range of
- * blocks is a range of elements, and one schedule serves every count and type.
+ * Blocks: a buffer of N elements has K blocks; block i starts at element floor(N i / K). So a range
+ * of blocks is a range of elements, and one schedule serves every count and type.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,9 +73,15 @@ struct op {
 };
 _Static_assert(sizeof(struct op) == 32, "an operation is 32 bytes");
 
-static inline enum op_kind op_kind(const struct op *op) { return (enum op_kind)(op->word & 15); }
+static inline enum op_kind op_kind(const struct op *op)
+{
+    return (enum op_kind)(op->word & 15);
+}
 
-static inline uint32_t op_flags(const struct op *op) { return op->word >> 4 & 255; }
+static inline uint32_t op_flags(const struct op *op)
+{
+    return op->word >> 4 & 255;
+}
 
 /* The buffer of FIELD_A, FIELD_B or FIELD_D. */
 static inline enum op_buffer op_buffer(const struct op *op, enum op_field field)

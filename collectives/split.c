@@ -21,7 +21,8 @@ static int split_run(struct sinew_team *parent, struct call *call)
     return execution_run(parent, call, NULL);
 }
 
-/* What every rank tells about itself: 12 bytes, all in the byte order of the hosts, which is one. */
+/* What every rank tells about itself: 12 bytes, all in the byte order of the hosts, which is one.
+ */
 struct split_record {
     int32_t colour, key;
     uint32_t id;
@@ -86,11 +87,16 @@ int sinew_team_split(struct sinew_team *parent, int colour, int key, struct sine
     size_t bytes = size * (sizeof(struct split_record) + sizeof(int));
     struct split_record *all = world_allocate(world, bytes);
     if (!all)
-        return team_refuse(parent, SINEW_ENOMEM, "sinew_team_split: no memory for %zu bytes", bytes);
+        return team_refuse(parent, SINEW_ENOMEM, "sinew_team_split: no memory for %zu bytes",
+                           bytes);
     struct split_record mine = { colour, key, team_next_id(parent) };
     struct call call = {
-        .collective = COLLECTIVE_ALLGATHER, .element_bytes = 1, .in = &mine, .out = all,
-        .in_count = sizeof(mine), .out_count = size * sizeof(mine),
+        .collective = COLLECTIVE_ALLGATHER,
+        .element_bytes = 1,
+        .in = &mine,
+        .out = all,
+        .in_count = sizeof(mine),
+        .out_count = size * sizeof(mine),
     };
     status = split_run(parent, &call);
     if (status == 0) status = split_make(parent, all, (int *)(all + size), out);
@@ -115,8 +121,10 @@ static int subset_check(struct sinew_team *parent, const int *ranks, int n, unsi
                                "sinew_team_subset: ranks[%d] is %d, it must be from 0 to %d", i,
                                ranks[i], size - 1);
         if (seen[ranks[i]]++)
-            return team_refuse(parent, SINEW_EINVAL, "sinew_team_subset: ranks[%d] is %d, which is "
-                               "there twice", i, ranks[i]);
+            return team_refuse(parent, SINEW_EINVAL,
+                               "sinew_team_subset: ranks[%d] is %d, which is "
+                               "there twice",
+                               i, ranks[i]);
     }
     return 0;
 }
@@ -128,8 +136,14 @@ static int subset_make(struct sinew_team *parent, const int *ranks, int n, bool 
     uint32_t digest = subset_digest(ranks, n);
     uint32_t mine[3] = { team_next_id(parent), digest, ~digest }, max[3];
     struct call call = {
-        .collective = COLLECTIVE_ALLREDUCE, .type = SINEW_U32, .op = SINEW_MAX,
-        .element_bytes = sizeof(mine[0]), .in_count = 3, .out_count = 3, .in = mine, .out = max,
+        .collective = COLLECTIVE_ALLREDUCE,
+        .type = SINEW_U32,
+        .op = SINEW_MAX,
+        .element_bytes = sizeof(mine[0]),
+        .in_count = 3,
+        .out_count = 3,
+        .in = mine,
+        .out = max,
     };
     int status = split_run(parent, &call);
     if (status < 0) return status;

@@ -4,8 +4,9 @@
 /*
  * heat2d.h - heat in a cold plate with a glowing word in it, computed by a grid of ranks
  *
- * Every step replaces each cell by the mean of its four neighbours (Jacobi; the explicit scheme of the
- * heat equation at its largest stable step). Cells of the word stay at 1, the rim outside the plate at 0.
+ * Every step replaces each cell by the mean of its four neighbours (Jacobi; the explicit scheme of
+ * the heat equation at its largest stable step). Cells of the word stay at 1, the rim outside the
+ * plate at 0.
  *
  * The plate is cut into px x py blocks, one per rank, each kept with a border one cell wide, the
  * halo, that holds the neighbours' edges:
@@ -15,8 +16,8 @@
  *        w c c c c e      c:    this rank's own cells
  *        . s s s s .      .:    never used
  *
- * A cell is ((north + south) + (west + east)) * 0.25, wherever it is computed: no sum depends on how
- * the plate is cut and no product is added to, so every decomposition gives the same bits.
+ * A cell is ((north + south) + (west + east)) * 0.25, wherever it is computed: no sum depends on
+ * how the plate is cut and no product is added to, so every decomposition gives the same bits.
  */
 #include <stdbool.h>
 #include <stddef.h>

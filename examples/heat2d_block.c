@@ -22,7 +22,7 @@ static const char *const word[WORD_HEIGHT] = {
 /* The place of the word on the plate, in cells. */
 struct word_place {
     int x, y, spot_width, spot_height;
-    int cold_x, cold_y; /* cells of a spot that are not hot, at its left and right, top and bottom */
+    int cold_x, cold_y; /* cells of a spot that are not hot: at either side, top and bottom */
 };
 
 static struct word_place word_place(const struct heat_grid *grid)

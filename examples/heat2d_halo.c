@@ -2,8 +2,8 @@
 /*
  * heat2d_halo.c - the edges travel while the inner cells are computed
  *
- * Rows lie together in memory and are sent from where they are; columns are packed first. At the rim
- * the neighbour is SINEW_NO_RANK: such an operation completes at once and the halo stays 0.
+ * Rows lie together in memory and are sent from where they are; columns are packed first. At the
+ * rim the neighbour is SINEW_NO_RANK: such an operation completes at once and the halo stays 0.
  */
 #include "heat2d.h"
 

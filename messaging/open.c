@@ -107,6 +107,12 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
+static void leave_out(struct sinew *s, const char *name)
+{
+    s->refused_name[s->refusals] = name;
+    why_set(&s->refused[s->refusals++], 0, "left out: transports is \"%s\"", s->config.transports);
+}
+
 static int open_transport(struct sinew *s, const struct transport_ops *ops)
 {
     struct transport *t = world_allocate_aligned(s->world, 64, ops->transport_size);
@@ -152,7 +158,10 @@ static int open_transports(struct sinew *s, const struct transport_ops *const *a
     const char *list = s->config.transports;
     if (s->size == 1) return 0;
     for (int i = 0; all[i] && i < TRANSPORTS_MAX; i++) {
-        if (!listed(list, all[i]->name)) continue;
+        if (!listed(list, all[i]->name)) {
+            leave_out(s, all[i]->name);
+            continue;
+        }
         int rc = open_transport(s, all[i]);
         if (rc < 0 && (*list || rc == SINEW_ENOMEM))
             return context_fail(s, rc, "transport %s was asked for and cannot work here: %s",

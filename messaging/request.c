@@ -194,7 +194,7 @@ void request_describe(const struct sinew_request *r, struct text *t)
         r->ops->describe(r->state_of, t);
         return;
     }
-    text_add(t, "%s of %zu bytes %s ", r->kind == REQUEST_SEND ? "send" : "recv", r->len,
+    text_add(t, "%s of %zu bytes %s ", r->kind == REQUEST_SEND ? "send" : "receive", r->len,
              r->kind == REQUEST_SEND ? "to" : "from");
     describe_peer(r, t);
     if (r->space == SPACE_COLLECTIVE)

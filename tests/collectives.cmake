@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME collectives-pattern SOURCES unit/collectives_pattern.c LABELS unit)
-sinew_test(NAME collectives-property LABELS unit
+sinew_test(NAME collectives-property LABELS unit TIMEOUT 120
   SOURCES unit/collectives_property.c support/coll_case.c support/coll_fake.c)
 sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What sinew.h promises, the same cases on every transport; and the soak of random messages.
 include(support/job.cmake)
-sinew_job_program(conformance conformance/main.c conformance/messages.c conformance/probes.c
+sinew_job_program(conformance conformance/main.c conformance/messages.c conformance/stuck.c conformance/probes.c
   conformance/requests.c conformance/self.c conformance/teams.c conformance/collectives.c
   conformance/arguments.c conformance/context.c)
 sinew_job_test(NAME conformance PROGRAM conformance TIMEOUT 300)

@@ -19,15 +19,15 @@ static void info_help(void)
 {
     printf("usage: sinew-info [option ...]\n"
            "\n"
-           "Says which transports work here or why not, what would be chosen for a rank on this host\n"
-           "and on another, and how many cores and how much of the limits this process has.\n"
+           "Says which transports work here or why not, what would be chosen for a rank on this\n"
+           "host and on another, and how many cores and how much of the limits this process has.\n"
            "\n"
            "  --to HOST   also: how TCP would go to HOST; nothing is sent\n"
-           "  --config    instead: every setting with value, default, range and where it came from\n"
+           "  --config    instead: every setting with value, default, range and its source\n"
            "  --json      one object per line and nothing else\n"
            "  --help, --version\n"
            "\n"
-           "exit status: 0 told, 1 HOST cannot be reached or a setting is wrong, 2 the command line\n");
+           "exit status: 0 told, 1 HOST is out of reach or a setting wrong, 2 the command line\n");
 }
 
 enum { TO = 256, CONFIG, JSON, HELP, VERSION };

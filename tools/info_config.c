@@ -67,6 +67,6 @@ void info_config(const struct info *info)
                    w.initial, row.initial, w.range, row.range, sources[row.source], row.text);
     }
     if (!info->json)
-        printf("\nTo change one: SINEW_NAME=value in the environment, sinewrun --set name=value, or\n"
-               "sinew_options.settings. The environment wins over options.\n");
+        printf("\nTo change one: SINEW_NAME=value in the environment, sinewrun --set name=value,\n"
+               "or sinew_options.settings. The environment wins over options.\n");
 }

@@ -63,7 +63,8 @@ static void transport_probe(struct info *info, const struct transport_ops *ops, 
 {
     static const uint8_t secret[32] = { 1 };
     const struct world *world = &world_real;
-    *p = (struct probed){ .name = ops->name, .place = place_of(info->config.transports, ops->name) };
+    *p = (struct probed){ .name = ops->name,
+                          .place = place_of(info->config.transports, ops->name) };
     struct transport *t = world_allocate_aligned(world, 64, ops->transport_size);
     if (!t) {
         why_set(&p->why, SINEW_ENOMEM, "no memory for it");

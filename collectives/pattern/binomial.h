@@ -4,9 +4,9 @@
 /*
  * binomial.h - the tree of aligned power-of-two blocks of ranks, for any root and any size
  *
- * At level k the ranks stand in blocks [j 2^k, (j + 1) 2^k), cut off at `size`. A block is led by the
- * root if it holds it, else by its lowest rank. Two sibling blocks make one of the next level, and
- * the leader that does not lead that one is a child of the one that does:
+ * At level k the ranks stand in blocks [j 2^k, (j + 1) 2^k), cut off at `size`. A block is led by
+ * the root if it holds it, else by its lowest rank. Two sibling blocks make one of the next level,
+ * and the leader that does not lead that one is a child of the one that does:
  *
  *     size 6, root 2       level 3  |           2           |
  *                          level 2  |     2     |     4     |     4 is a child of 2
@@ -34,8 +34,8 @@ static inline uint32_t binomial_leader(uint32_t rank, uint32_t level, uint32_t r
     return (uint64_t)root >> level == block ? root : (uint32_t)(block << level);
 }
 
-/* The level of the largest block that `rank` leads: it has a child for every existing sibling below,
- * and, unless it is the root, a parent: the leader one level up. */
+/* The level of the largest block that `rank` leads: it has a child for every existing sibling
+ * below, and, unless it is the root, a parent: the leader one level up. */
 static inline uint32_t binomial_height(uint32_t rank, uint32_t root, uint32_t size)
 {
     uint32_t level = 0, levels = binomial_levels(size);
@@ -43,7 +43,8 @@ static inline uint32_t binomial_height(uint32_t rank, uint32_t root, uint32_t si
     return level;
 }
 
-/* The ranks [*first, *first + *n) of the block of `level` that holds `rank`; false: there are none. */
+/* The ranks [*first, *first + *n) of the block of `level` that holds `rank`; false: there are none.
+ */
 static inline bool binomial_block(uint64_t rank, uint32_t level, uint32_t size, uint32_t *first,
                                   uint32_t *n)
 {

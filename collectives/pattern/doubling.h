@@ -4,10 +4,10 @@
 /*
  * doubling.h - recursive doubling among any number of ranks
  *
- * With 2^m the largest power of two in `size` and `extra` = size - 2^m, the first 2 extra ranks pair
- * up: the odd one hands its part to the even one below and gets the result at the end. The 2^m that
- * remain are numbered in rank order by `place`; in round k place j meets j xor 2^k. The ranks a
- * place stands for are contiguous, so are those of every aligned group of places: order is kept.
+ * With 2^m the largest power of two in `size` and `extra` = size - 2^m, the first 2 extra ranks
+ * pair up: the odd one hands its part to the even one below and gets the result at the end. The 2^m
+ * that remain are numbered in rank order by `place`; in round k place j meets j xor 2^k. The ranks
+ * a place stands for are contiguous, so are those of every aligned group of places: order is kept.
  *
  *     size 6, extra 2    rank   0 1  2 3  4  5
  *                        place  0 -  1 -  2  3
@@ -27,7 +27,8 @@ static inline uint32_t doubling_extra(uint32_t size)
     return size - ((uint32_t)1 << doubling_rounds(size));
 }
 
-/* Whether `rank` has a partner that folds: *other is it, and *folded says that rank is the one without a place. */
+/* Whether `rank` has a partner that folds: *other is it, and *folded says that rank is the one
+ * without a place. */
 static inline bool doubling_fold(uint32_t rank, uint32_t size, uint32_t *other, bool *folded)
 {
     if (rank / 2 >= doubling_extra(size)) return false;

@@ -9,7 +9,7 @@
  */
 #include "tests/support/suite.h"
 
-extern const struct suite_case conformance_messages[], conformance_probes[],
+extern const struct suite_case conformance_messages[], conformance_stuck[], conformance_probes[],
     conformance_requests[], conformance_self[], conformance_teams[], conformance_collectives[],
     conformance_arguments[], conformance_context[];
 

@@ -11,9 +11,12 @@
 
 enum { GUARD = 32, GUARD_BYTE = 0xa5 };
 
-/* -------------------------------------------------------------------------------------- reference */
+/* ------------------------------------------------------------------------------------ reference */
 
-static size_t element_bytes(const struct kase *k) { return k->type ? sinew_type_size(k->type) : 1; }
+static size_t element_bytes(const struct kase *k)
+{
+    return k->type ? sinew_type_size(k->type) : 1;
+}
 
 bool case_has_root(const struct kase *k)
 {
@@ -26,7 +29,8 @@ static bool gathers(const struct kase *k)
     return k->collective == COLLECTIVE_GATHER || k->collective == COLLECTIVE_ALLGATHER;
 }
 
-/* Values for which any bracketing gives the same result: small integers, powers of two for products. */
+/* Values for which any bracketing gives the same result: small integers, powers of two for
+ * products. */
 static double tame_value(const struct kase *k, uint64_t random)
 {
     static const double factors[] = { 1, -1, 2, 0.5, 1, 1 };
@@ -65,20 +69,28 @@ static uint64_t combine_integer(const struct kase *k, uint64_t a, uint64_t b)
     size_t each = element_bytes(k);
     bool less = k->type <= SINEW_I64 ? extend(a, each) < extend(b, each) : a < b;
     switch (k->op) {
-    case SINEW_SUM: return a + b;
-    case SINEW_PROD: return a * b;
-    case SINEW_MIN: return less ? a : b;
-    default: return less ? b : a;
+    case SINEW_SUM:
+        return a + b;
+    case SINEW_PROD:
+        return a * b;
+    case SINEW_MIN:
+        return less ? a : b;
+    default:
+        return less ? b : a;
     }
 }
 
 static double combine_float(const struct kase *k, double a, double b)
 {
     switch (k->op) {
-    case SINEW_SUM: return a + b;
-    case SINEW_PROD: return a * b;
-    case SINEW_MIN: return a < b ? a : b;
-    default: return a < b ? b : a;
+    case SINEW_SUM:
+        return a + b;
+    case SINEW_PROD:
+        return a * b;
+    case SINEW_MIN:
+        return a < b ? a : b;
+    default:
+        return a < b ? b : a;
     }
 }
 
@@ -119,20 +131,22 @@ static void expect(const struct kase *k, struct rank_state *ranks, unsigned char
     }
 }
 
-/* ------------------------------------------------------------------------------------------- a case */
+/* ------------------------------------------------------------------------------------------- a
+ * case */
 
 static void describe_case(const struct kase *k, const char *what, int rank)
 {
-    fail_msg("%s by %s: %s at rank %d of %d, root %d, type %d, op %d, count %zu, in place %d, mode %d, "
-             "seed %llu",
-             collective_name(k->collective), k->algorithm ? k->algorithm : "choice", what, rank,
-             k->size, k->root, k->type, k->op, k->count, k->in_place, (int)k->mode,
-             (unsigned long long)k->seed);
+    fail_msg(
+        "%s by %s: %s at rank %d of %d, root %d, type %d, op %d, count %zu, in place %d, mode %d, "
+        "seed %llu",
+        collective_name(k->collective), k->algorithm ? k->algorithm : "choice", what, rank, k->size,
+        k->root, k->type, k->op, k->count, k->in_place, (int)k->mode, (unsigned long long)k->seed);
 }
 
 static bool placed(const struct kase *k, int rank)
 {
-    return k->in_place && k->collective != COLLECTIVE_BCAST && (!case_has_root(k) || rank == k->root);
+    return k->in_place && k->collective != COLLECTIVE_BCAST &&
+           (!case_has_root(k) || rank == k->root);
 }
 
 static unsigned char *guarded(size_t bytes)
@@ -160,8 +174,8 @@ void rank_free(struct rank_state *r)
 
 void rank_make(struct rank_state *r, struct kase *k, struct fake *f, int rank)
 {
-    bool output = k->collective != COLLECTIVE_BARRIER && (!case_has_root(k) || rank == k->root ||
-                                                          k->collective == COLLECTIVE_BCAST);
+    bool output = k->collective != COLLECTIVE_BARRIER &&
+                  (!case_has_root(k) || rank == k->root || k->collective == COLLECTIVE_BCAST);
     *r = (struct rank_state){ .k = k, .f = f, .rank = rank };
     r->in_bytes = k->count * element_bytes(k);
     r->out_bytes = output ? r->in_bytes * (gathers(k) ? (size_t)k->size : 1) : 0;
@@ -188,14 +202,18 @@ int rank_call(struct rank_state *r, struct sinew_request **req)
     struct sinew_team *team = fake_team(r->f, r->rank);
     const void *in = placed(k, r->rank) ? SINEW_IN_PLACE : r->in;
     switch (k->collective) {
-    case COLLECTIVE_BARRIER: return sinew_barrier(team, req);
-    case COLLECTIVE_BCAST: return sinew_bcast(team, r->out, k->count, k->root, req);
+    case COLLECTIVE_BARRIER:
+        return sinew_barrier(team, req);
+    case COLLECTIVE_BCAST:
+        return sinew_bcast(team, r->out, k->count, k->root, req);
     case COLLECTIVE_REDUCE:
         return sinew_reduce(team, in, r->out, k->count, k->type, k->op, k->root, req);
     case COLLECTIVE_ALLREDUCE:
         return sinew_allreduce(team, in, r->out, k->count, k->type, k->op, req);
-    case COLLECTIVE_GATHER: return sinew_gather(team, in, k->count, r->out, k->root, req);
-    default: return sinew_allgather(team, in, k->count, r->out, req);
+    case COLLECTIVE_GATHER:
+        return sinew_gather(team, in, k->count, r->out, k->root, req);
+    default:
+        return sinew_allgather(team, in, k->count, r->out, req);
     }
 }
 
@@ -279,8 +297,10 @@ void case_run(struct kase *k)
     static struct rank_state ranks[RANKS_MAX];
     uint64_t random = k->seed;
     struct fake_options options = {
-        .seed = k->seed, .size = k->size,
-        .eager_bytes = eager[fake_random(&random) % 3], .at_once = at_once[fake_random(&random) % 3],
+        .seed = k->seed,
+        .size = k->size,
+        .eager_bytes = eager[fake_random(&random) % 3],
+        .at_once = at_once[fake_random(&random) % 3],
     };
     struct fake *f = fake_new(&options);
     for (int r = 0; r < k->size; r++) {

@@ -36,7 +36,6 @@ struct rank_state {
     int status;
 };
 
-
 bool case_has_root(const struct kase *k);
 bool case_has_arithmetic(const struct kase *k);
 /* A random type and operator, if the collective has them; a barrier gets count 0. */

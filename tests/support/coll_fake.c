@@ -139,12 +139,34 @@ void fake_free(struct fake *f)
     free(f);
 }
 
-struct sinew_team *fake_team(struct fake *f, int rank) { return &f->team[rank]; }
-void fake_lock(struct fake *f) { pthread_mutex_lock(&f->lock); }
-void fake_unlock(struct fake *f) { pthread_mutex_unlock(&f->lock); }
-const char *fake_why(struct fake *f) { return f->why; }
-int fake_allocations(const struct fake *f) { return f->allocations; }
-uint64_t fake_messages(const struct fake *f) { return f->messages; }
+struct sinew_team *fake_team(struct fake *f, int rank)
+{
+    return &f->team[rank];
+}
+void fake_lock(struct fake *f)
+{
+    pthread_mutex_lock(&f->lock);
+}
+void fake_unlock(struct fake *f)
+{
+    pthread_mutex_unlock(&f->lock);
+}
+const char *fake_why(struct fake *f)
+{
+    return f->why;
+}
+size_t fake_allocated(const struct fake *f)
+{
+    return f->allocated;
+}
+int fake_allocations(const struct fake *f)
+{
+    return f->allocations;
+}
+uint64_t fake_messages(const struct fake *f)
+{
+    return f->messages;
+}
 
 void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm)
 {
@@ -152,7 +174,7 @@ void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm)
     f->team[rank].algorithm = algorithm;
 }
 
-/* ---------------------------------------------------------------------------------------- messages */
+/* ------------------------------------------------------------------------------------- messages */
 
 static void event_add(struct fake *f, struct event e)
 {
@@ -206,7 +228,8 @@ static int end_meet(const struct end *send, const struct end *receive)
     return send->len > receive->len ? SINEW_ETRUNCATED : 0;
 }
 
-/* A new end: it waits, or fake_progress() will bring it together with the one that waited for it. */
+/* A new end: it waits, or fake_progress() will bring it together with the one that waited for it.
+ */
 static void end_add(struct fake *f, struct end end, struct end *other)
 {
     struct end *e = calloc(1, sizeof(*e));
@@ -218,8 +241,8 @@ static void end_add(struct fake *f, struct end end, struct end *other)
         return;
     }
     list_remove(&other->entry);
-    event_add(f, (struct event){ .send = e->receives ? other : e,
-                                 .receive = e->receives ? e : other });
+    event_add(
+        f, (struct event){ .send = e->receives ? other : e, .receive = e->receives ? e : other });
 }
 
 static int message(struct sinew_team *team, struct end end)
@@ -253,15 +276,17 @@ static int message(struct sinew_team *team, struct end end)
 int collective_send(struct sinew_team *team, const void *buf, size_t len, int to,
                     const struct collective_key *key, struct completion *c)
 {
-    return message(team, (struct end){ .peer = to, .key = *key, .buffer = (void *)(uintptr_t)buf,
-                                       .len = len, .c = c });
+    return message(
+        team, (struct end){
+                  .peer = to, .key = *key, .buffer = (void *)(uintptr_t)buf, .len = len, .c = c });
 }
 
 int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
                     const struct collective_key *key, struct completion *c)
 {
-    return message(team, (struct end){ .receives = true, .peer = from, .key = *key, .buffer = buf,
-                                       .len = cap, .c = c });
+    return message(
+        team, (struct end){
+                  .receives = true, .peer = from, .key = *key, .buffer = buf, .len = cap, .c = c });
 }
 
 void collective_cancel(struct sinew_team *team, uint32_t sequence)
@@ -269,13 +294,21 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence)
     struct fake *f = team->fake;
     f->dead[team->rank] = true;
     f->dead_sequence[team->rank] = sequence;
-    struct list *next;
+    struct list *next, cancelled;
+    list_init(&cancelled);
     for (struct list *l = f->ends.next; l != &f->ends; l = next) {
         struct end *e = LIST_OWNER(l, struct end, entry);
         next = l->next;
         if (e->rank != team->rank || e->key.sequence != sequence || !e->c) continue;
-        completion_add(f, e->rank, e->c, SINEW_ECANCELED);
+        list_remove(&e->entry);
+        list_append(&cancelled, &e->entry);
+    }
+    while ((next = list_take(&cancelled))) { /* ends now, inside this call */
+        struct end *e = LIST_OWNER(next, struct end, entry);
+        struct completion *c = e->c;
         end_free(e);
+        team->outstanding--;
+        c->ended(c, SINEW_ECANCELED);
     }
 }
 
@@ -325,7 +358,7 @@ void fake_fail_waiting(struct fake *f)
     }
 }
 
-/* -------------------------------------------------------------------------------------- operations */
+/* ----------------------------------------------------------------------------------- operations */
 
 static int request_begin(struct sinew_request *r)
 {
@@ -338,8 +371,7 @@ static int request_begin(struct sinew_request *r)
 void operation_end(struct sinew_request *request, int status)
 {
     assert_true(request->active);
-    if (request->team->fake->options.one_at_a_time)
-        assert_int_equal(request->team->outstanding, 0);
+    if (request->team->fake->options.one_at_a_time) assert_int_equal(request->team->outstanding, 0);
     request->active = false;
     request->status = status;
 }
@@ -350,9 +382,13 @@ static void request_delete(struct sinew_request *r)
     free(r);
 }
 
-static bool request_idle(struct sinew_request *r) { return !r->active; }
+static bool request_idle(struct sinew_request *r)
+{
+    return !r->active;
+}
 
-/* Waits until the request is no longer active: other ranks are other threads, or fake_progress() does it all. */
+/* Waits until the request is no longer active: other ranks are other threads, or fake_progress()
+ * does it all. */
 static void request_wait(struct sinew_request *r)
 {
     struct fake *f = r->team->fake;
@@ -417,21 +453,59 @@ int sinew_request_free(struct sinew_request **req)
     return 0;
 }
 
+void fake_deadline(struct sinew_request *request)
+{
+    request->ops->cancel(request->state, SINEW_ETIMEDOUT);
+}
+
+bool fake_is_active(const struct sinew_request *request)
+{
+    return request && request->active;
+}
+
 void fake_describe(struct sinew_request *request, struct text *text)
 {
     request->ops->describe(request->state, text);
 }
 
-/* -------------------------------------------------------------------------------------------- teams */
+/* --------------------------------------------------------------------------------------------
+ * teams */
 
-int sinew_rank(const struct sinew_team *team) { return team->rank; }
-int sinew_size(const struct sinew_team *team) { return team->size; }
-uint32_t team_next_collective(struct sinew_team *team) { return ++team->sequence; }
-int team_level(const struct sinew_team *team) { (void)team; return SINEW_LEVEL_IDENTICAL; }
-const char *team_algorithm(const struct sinew_team *team) { return team->algorithm; }
-struct team_cache **team_cache(struct sinew_team *team) { return &team->cache; }
-uint32_t team_next_id(struct sinew_team *parent) { return parent->next_id; }
-int team_enter(struct sinew_team *team, int blocking) { (void)team; (void)blocking; return 0; }
+int sinew_rank(const struct sinew_team *team)
+{
+    return team->rank;
+}
+int sinew_size(const struct sinew_team *team)
+{
+    return team->size;
+}
+uint32_t team_next_collective(struct sinew_team *team)
+{
+    return ++team->sequence;
+}
+int team_level(const struct sinew_team *team)
+{
+    (void)team;
+    return SINEW_LEVEL_IDENTICAL;
+}
+const char *team_algorithm(const struct sinew_team *team)
+{
+    return team->algorithm;
+}
+struct team_cache **team_cache(struct sinew_team *team)
+{
+    return &team->cache;
+}
+uint32_t team_next_id(struct sinew_team *parent)
+{
+    return parent->next_id;
+}
+int team_enter(struct sinew_team *team, int blocking)
+{
+    (void)team;
+    (void)blocking;
+    return 0;
+}
 
 const struct world *team_world(const struct sinew_team *team)
 {

@@ -4,9 +4,9 @@
 /*
  * coll_fake.h - messaging as collectives see it, for all ranks in one process
  *
- * Implements messaging/operation.h and the few calls of sinew.h that go with it. What may happen in any
- * order happens in a seeded random order: whether a call finishes at once or later, which message
- * arrives next, whether a send ends when it is copied or when it is received.
+ * Implements messaging/operation.h and the few calls of sinew.h that go with it. What may happen in
+ * any order happens in a seeded random order: whether a call finishes at once or later, which
+ * message arrives next, whether a send ends when it is copied or when it is received.
  *
  * Ranks may be driven by one thread (nonblocking calls, then fake_progress()) or be a thread each
  * (blocking calls): one lock is held except while a rank waits.
@@ -22,12 +22,12 @@ struct fake;
 struct fake_options {
     uint64_t seed;
     int size;
-    size_t eager_bytes;   /* longer sends end when they are received           */
-    unsigned at_once;     /* percent of calls that may end inside the call     */
-    uint64_t fail_after;  /* the message call of this number fails; 0: none    */
-    bool fail_later;      /* ... in its completion, not in the call            */
-    int fail_allocation;  /* the allocation of this number fails; 0: none      */
-    bool one_at_a_time;   /* an operation that ends must leave nothing behind  */
+    size_t eager_bytes;  /* longer sends end when they are received           */
+    unsigned at_once;    /* percent of calls that may end inside the call     */
+    uint64_t fail_after; /* the message call of this number fails; 0: none    */
+    bool fail_later;     /* ... in its completion, not in the call            */
+    int fail_allocation; /* the allocation of this number fails; 0: none      */
+    bool one_at_a_time;  /* an operation that ends must leave nothing behind  */
 };
 
 struct fake *fake_new(const struct fake_options *options);
@@ -53,7 +53,12 @@ uint64_t fake_random(uint64_t *state);
 const char *fake_why(struct fake *f);
 /* Messages and allocations asked for so far. */
 int fake_allocations(const struct fake *f);
+size_t fake_allocated(const struct fake *f); /* bytes held now, by all ranks */
 uint64_t fake_messages(const struct fake *f);
+/* The operation's deadline has passed. */
+void fake_deadline(struct sinew_request *request);
+/* Under way; NULL is not. */
+bool fake_is_active(const struct sinew_request *request);
 /* What the operation says of itself. */
 void fake_describe(struct sinew_request *request, struct text *text);
 

@@ -38,6 +38,7 @@ struct job_options {
     int timeout_s;                 /* of the watchdog; 0: 50                             */
     const struct sim_options *sim; /* for JOB_SIM; NULL: the defaults; ranks, seed are set */
     const void *arg;               /* the body's                                         */
+    int round;                     /* for the body: how often this case was run before */
     bool tells_failures;           /* the exchange's `failed` reports dead processes     */
 };
 
@@ -46,6 +47,7 @@ struct job_rank {
     enum job_kind kind;
     const char *transport;
     const void *arg;
+    int round;
     struct sinew *s;      /* the last one opened by job_open(): its text is printed on failure */
     const char *(*why)(struct sinew *s);
     struct sim_rank *sim; /* JOB_SIM only                                                      */

@@ -63,6 +63,7 @@ static void rank_run(struct job *job, int r)
     me->kind = o->kind;
     me->transport = o->transport;
     me->arg = o->arg;
+    me->round = o->round;
     me->board = job->board;
     me->words = job->board->words;
     me->random = o->seed * 1000003 + (uint64_t)r;

@@ -39,6 +39,7 @@ static void suite_run(void **state)
     int rounds = c->repeat ? c->repeat : 1;
     for (int i = 0; i < rounds; i++) {
         o.seed = test->args->seed + (uint64_t)i;
+        o.round = i;
         if (!job_run(&o, c->body)) fail_msg("%s", test->name);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * examples.c - the examples work: ring adds up; heat2d computes the same bits however it is cut, its
- * check notices a missing exchange, and its image is a PNG
+ * examples.c - the examples work: ring adds up; heat2d computes the same bits however it is cut,
+ * its check notices a missing exchange, and its image is a PNG
  */
 #include <setjmp.h>
 #include <stdarg.h>

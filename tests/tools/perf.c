@@ -85,7 +85,8 @@ static void iterations_are_what_was_asked(void **state)
 
 static void bandwidth_and_rate_print_one_value(void **state)
 {
-    static const char *const tests[] = { "bandwidth", "rate" }, *const units[] = { "MB/s", "Mmsg/s" };
+    static const char *const tests[] = { "bandwidth", "rate" };
+    static const char *const units[] = { "MB/s", "Mmsg/s" };
     double value[2];
     (void)state;
     for (int t = 0; t < TRANSPORTS; t++) {

@@ -13,13 +13,14 @@ struct run {
     char out[RUN_OUTPUT_MAX], err[RUN_OUTPUT_MAX];
 };
 
-/* argv[0] is a program of ours, by name. What does not end in two minutes is killed with all it started. */
+/* argv[0] is a program of ours, by name. What does not end in two minutes is killed, with all it
+ * started. */
 void run_argv(struct run *r, const char *const argv[]);
 
 /* The same, "sinew-perf latency --json", cut at blanks. */
 void run_line(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Under sinewrun with n ranks, over a transport ("": chosen). Programs among the words get their path. */
+/* Under sinewrun with n ranks, over a transport ("": chosen). The program gets its path. */
 void run_ranks(struct run *r, int n, const char *transport, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

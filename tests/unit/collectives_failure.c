@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What goes wrong in a collective: it ends on every rank, with a reason, nothing under way and no memory
- * kept. Arguments that cannot be are refused with a text that names them, and cost nothing.
+ * What goes wrong in a collective: it ends on every rank, with a reason, nothing under way and no
+ * memory kept. Arguments that cannot be are refused with a text that names them, and cost nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collectives/cache.h"
 #include "tests/support/coll_case.h"
 
 static const uint64_t seed_base = 20260712;
@@ -45,14 +46,21 @@ static void a_failing_message_ends_it_everywhere(void **state)
         for (int later = 0; later < 2; later++)
             for (uint64_t n = 1, more = 1; more; n++) {
                 static struct rank_state ranks[RANKS_MAX];
-                struct kase k = { .collective = algorithms[a].collective, .size = 6, .count = 30,
-                                  .algorithm = algorithms[a].name, .type = SINEW_I32,
-                                  .op = SINEW_SUM, .seed = seed_base + n };
+                struct kase k = { .collective = algorithms[a].collective,
+                                  .size = 6,
+                                  .count = 30,
+                                  .algorithm = algorithms[a].name,
+                                  .type = SINEW_I32,
+                                  .op = SINEW_SUM,
+                                  .seed = seed_base + n };
                 uint64_t none = 0;
                 if (!case_has_arithmetic(&k)) case_pick(&k, &none);
-                struct fake_options options = { .seed = k.seed, .size = k.size,
-                                                .eager_bytes = n % 2 ? 64 : 0, .at_once = 50,
-                                                .fail_after = n, .fail_later = later,
+                struct fake_options options = { .seed = k.seed,
+                                                .size = k.size,
+                                                .eager_bytes = n % 2 ? 64 : 0,
+                                                .at_once = 50,
+                                                .fail_after = n,
+                                                .fail_later = later,
                                                 .one_at_a_time = true };
                 struct fake *f = fake_new(&options);
                 int failed = 0;
@@ -64,6 +72,47 @@ static void a_failing_message_ends_it_everywhere(void **state)
             }
 }
 
+/* A deadline passes on one rank, after any number of events: it ends there, and with it everywhere.
+ */
+static void a_deadline_ends_it(void **state)
+{
+    (void)state;
+    for (uint32_t a = 0; a < algorithm_count; a++)
+        for (int events = 0, passed = 1; passed; events++) {
+            static struct rank_state ranks[RANKS_MAX];
+            struct kase k = { .collective = algorithms[a].collective,
+                              .size = 5,
+                              .count = 30,
+                              .algorithm = algorithms[a].name,
+                              .seed = seed_base };
+            uint64_t random = 3;
+            case_pick(&k, &random);
+            struct fake_options options = {
+                .seed = 7, .size = k.size, .at_once = 30, .one_at_a_time = true
+            };
+            struct fake *f = fake_new(&options);
+            for (int r = 0; r < k.size; r++) {
+                rank_make(&ranks[r], &k, f, r);
+                rank_fill(&ranks[r]);
+                fake_view(f, r, false, k.algorithm);
+                ranks[r].status = rank_call(&ranks[r], &ranks[r].req);
+                assert_true(ranks[r].status >= 0);
+            }
+            for (int i = 0; i < events; i++) fake_progress(f);
+            passed = fake_is_active(ranks[2].req);
+            if (passed) fake_deadline(ranks[2].req);
+            while (fake_progress(f)) {
+            }
+            for (int r = 0; r < k.size; r++) {
+                int status = sinew_test(&ranks[r].req);
+                assert_true(status <= 0);
+                if (r == 2) assert_int_equal(status, passed ? SINEW_ETIMEDOUT : 0);
+                rank_free(&ranks[r]);
+            }
+            fake_free(f);
+        }
+}
+
 /* One rank calls with another count, type, operator or root: told, not waited for. */
 static void different_arguments_are_a_mismatch(void **state)
 {
@@ -71,8 +120,11 @@ static void different_arguments_are_a_mismatch(void **state)
     for (uint32_t a = 0; a < algorithm_count; a++)
         for (int what = 0; what < 4; what++) {
             static struct rank_state ranks[RANKS_MAX];
-            struct kase k[2] = { { .collective = algorithms[a].collective, .size = 5, .count = 30,
-                                   .algorithm = algorithms[a].name, .seed = seed_base } };
+            struct kase k[2] = { { .collective = algorithms[a].collective,
+                                   .size = 5,
+                                   .count = 30,
+                                   .algorithm = algorithms[a].name,
+                                   .seed = seed_base } };
             uint64_t random = 1;
             case_pick(&k[0], &random);
             k[1] = k[0];
@@ -81,8 +133,9 @@ static void different_arguments_are_a_mismatch(void **state)
             if (what == 2 && case_has_arithmetic(&k[0])) k[1].op = k[0].op % 4 + 1;
             if (what == 3 && case_has_root(&k[0])) k[1].root = 2;
             if (memcmp(&k[0], &k[1], sizeof(k[0])) == 0) continue;
-            struct fake_options options = { .seed = 5, .size = 5, .eager_bytes = 0, .at_once = 50,
-                                            .one_at_a_time = true };
+            struct fake_options options = {
+                .seed = 5, .size = 5, .eager_bytes = 0, .at_once = 50, .one_at_a_time = true
+            };
             struct fake *f = fake_new(&options);
             int mismatches = 0, pending = 0;
             for (int r = 0; r < 5; r++) {
@@ -98,8 +151,8 @@ static void different_arguments_are_a_mismatch(void **state)
                 pending += ranks[r].status > 0;
                 mismatches += ranks[r].status == SINEW_EMISMATCH;
             }
-            /* Another root may leave ranks that wait for each other and exchange nothing: that is for the
-             * stall report. Anything else is told. */
+            /* Another root may leave ranks that wait for each other and exchange nothing: that is
+             * for the stall report. Anything else is told. */
             if (what != 3) {
                 assert_true(mismatches > 0);
                 assert_int_equal(pending, 0);
@@ -144,7 +197,38 @@ static void no_memory_is_refused_and_forgotten(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------ refusals */
+/* Long vectors, every root, many at once: what is kept afterwards is the cache's documented sum. */
+static void kept_memory_is_bounded(void **state)
+{
+    (void)state;
+    enum { RANKS = 32, COUNT = 20000, AT_ONCE = 12 };
+    struct fake_options options = { .size = RANKS, .at_once = 50, .eager_bytes = 1000 };
+    struct fake *f = fake_new(&options);
+    struct sinew_request *req[RANKS][AT_ONCE];
+    double *in = calloc(COUNT, sizeof(double));
+    double *out = calloc((size_t)RANKS * AT_ONCE * COUNT, sizeof(double));
+    for (int round = 0; round < RANKS; round += AT_ONCE) {
+        for (int r = 0; r < RANKS; r++)
+            for (int i = 0; i < AT_ONCE; i++)
+                assert_true(sinew_reduce(fake_team(f, r), in,
+                                         out + (size_t)(r * AT_ONCE + i) * COUNT, i % 2 ? COUNT : 3,
+                                         SINEW_F64, SINEW_MAX, (round + i) % RANKS,
+                                         &req[r][i]) >= 0);
+        while (fake_progress(f)) {
+        }
+        for (int r = 0; r < RANKS; r++)
+            for (int i = 0; i < AT_ONCE; i++) assert_int_equal(sinew_test(&req[r][i]), 0);
+    }
+    size_t schedule = 4096, execution = 8192;
+    assert_in_range(fake_allocated(f) / RANKS, 1,
+                    CACHE_SCHEDULES * schedule + CACHE_EXECUTIONS * (CACHE_SCRATCH + execution));
+    free(in);
+    free(out);
+    fake_free(f);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * refusals */
 
 static void assert_refused(struct fake *f, int status, int wanted, const char *text)
 {
@@ -170,13 +254,15 @@ static void impossible_arguments_are_refused(void **state)
     assert_refused(f, sinew_bcast(t, to, SIZE_MAX, 0, &req), SINEW_EINVAL, "len is");
     assert_refused(f, sinew_bcast(t, (void *)(uintptr_t)SINEW_IN_PLACE, 8, 0, &req), SINEW_EINVAL,
                    "SINEW_IN_PLACE");
-    assert_refused(f, sinew_reduce(t, in, to, 2, SINEW_I32, SINEW_SUM, 7, &req), SINEW_EINVAL, inside);
+    assert_refused(f, sinew_reduce(t, in, to, 2, SINEW_I32, SINEW_SUM, 7, &req), SINEW_EINVAL,
+                   inside);
     assert_refused(f, sinew_reduce(t, SINEW_IN_PLACE, to, 2, SINEW_I32, SINEW_SUM, 0, &req),
                    SINEW_EINVAL, "in must not be SINEW_IN_PLACE here");
     assert_refused(f, sinew_reduce(t, in, NULL, 2, SINEW_I32, SINEW_SUM, 1, &req), SINEW_EINVAL,
                    "out is NULL");
     assert_refused(f, sinew_allreduce(t, in, to, 2, 0, SINEW_SUM, &req), SINEW_EINVAL, "type is 0");
-    assert_refused(f, sinew_allreduce(t, in, to, 2, 99, SINEW_SUM, &req), SINEW_EINVAL, "type is 99");
+    assert_refused(f, sinew_allreduce(t, in, to, 2, 99, SINEW_SUM, &req), SINEW_EINVAL,
+                   "type is 99");
     assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_I8, 0, &req), SINEW_EINVAL, "op is 0");
     assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_I8, 99, &req), SINEW_EINVAL, "op is 99");
     assert_refused(f, sinew_allreduce(t, in, to, 2, SINEW_C64, SINEW_SUM, &req), SINEW_ENOTSUP,
@@ -191,7 +277,8 @@ static void impossible_arguments_are_refused(void **state)
     assert_refused(f, sinew_allgather(t, to + 8, 8, to, &req), SINEW_EINVAL, "overlap");
     assert_refused(f, sinew_allgather(t, NULL, 8, to, &req), SINEW_EINVAL, "in is NULL");
     assert_refused(f, sinew_gather(t, in, 8, to, 5, &req), SINEW_EINVAL, inside);
-    assert_refused(f, sinew_gather(t, SINEW_IN_PLACE, 8, to, 0, &req), SINEW_EINVAL, "SINEW_IN_PLACE");
+    assert_refused(f, sinew_gather(t, SINEW_IN_PLACE, 8, to, 0, &req), SINEW_EINVAL,
+                   "SINEW_IN_PLACE");
     assert_refused(f, sinew_team_split(t, 0, 0, NULL), SINEW_EINVAL, "out is NULL");
     assert_refused(f, sinew_team_subset(t, NULL, 1, &out), SINEW_EINVAL, "ranks is NULL");
     assert_refused(f, sinew_team_subset(t, twice, 0, &out), SINEW_EINVAL, "from 1 to 3");
@@ -215,11 +302,13 @@ static void an_operation_describes_itself(void **state)
     struct sinew_request *req[4];
     double in[4] = { 1, 2, 3, 4 }, out[4];
     char line[200];
-    assert_int_equal(sinew_allreduce(fake_team(f, 1), in, out, 1, SINEW_F64, SINEW_SUM, &req[1]), 1);
+    assert_int_equal(sinew_allreduce(fake_team(f, 1), in, out, 1, SINEW_F64, SINEW_SUM, &req[1]),
+                     1);
     struct text text = text_into(line, sizeof(line));
     fake_describe(req[1], &text);
-    assert_string_equal(line, "allreduce of 1 x 8 bytes by recursive-doubling, step 1: sends to rank 0 "
-                              "(and for 2 more messages)");
+    assert_string_equal(line,
+                        "allreduce of 1 x 8 bytes by recursive-doubling, step 1: sends to rank 0 "
+                        "(and for 2 more messages)");
     for (int r = 0; r < 4; r++)
         if (r != 1)
             assert_true(sinew_allreduce(fake_team(f, r), &in[r], &out[r], 1, SINEW_F64, SINEW_SUM,
@@ -230,7 +319,8 @@ static void an_operation_describes_itself(void **state)
     fake_free(f);
 }
 
-/* --------------------------------------------------------------------------------------------- teams */
+/* ---------------------------------------------------------------------------------------------
+ * teams */
 
 struct splitter {
     struct fake *f;
@@ -247,7 +337,8 @@ static void *split_thread(void *arg)
     int list[] = { 7, 0, 3, s->differ && s->rank == 1 ? 5 : 4 };
     struct sinew_team *team = fake_team(s->f, s->rank);
     fake_lock(s->f);
-    s->status = sinew_team_split(team, s->rank % 3 - (s->rank == 6 ? 7 : 0), -s->rank / 4, &s->split);
+    s->status =
+        sinew_team_split(team, s->rank % 3 - (s->rank == 6 ? 7 : 0), -s->rank / 4, &s->split);
     if (s->status == 0) s->status = sinew_team_subset(team, list, 4, &s->subset);
     fake_unlock(s->f);
     return NULL;
@@ -278,8 +369,9 @@ static void splits_and_subsets(void **state)
     (void)state;
     static const int colour0[] = { 9, 0, 3 }, colour1[] = { 10, 4, 7, 1 }, colour2[] = { 8, 5, 2 };
     static const int subset[] = { 7, 0, 3, 4 };
-    struct fake_options options = { .seed = seed_base, .size = SPLIT_RANKS, .eager_bytes = 64,
-                                    .at_once = 50 };
+    struct fake_options options = {
+        .seed = seed_base, .size = SPLIT_RANKS, .eager_bytes = 64, .at_once = 50
+    };
     struct fake *f = fake_new(&options);
     struct splitter s[SPLIT_RANKS];
     uint32_t least = 0;
@@ -315,8 +407,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failing_message_ends_it_everywhere),
+        cmocka_unit_test(a_deadline_ends_it),
         cmocka_unit_test(different_arguments_are_a_mismatch),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
+        cmocka_unit_test(kept_memory_is_bounded),
         cmocka_unit_test(impossible_arguments_are_refused),
         cmocka_unit_test(an_operation_describes_itself),
         cmocka_unit_test(splits_and_subsets),

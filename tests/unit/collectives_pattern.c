@@ -64,8 +64,7 @@ static void dissemination_reaches_all(void **state)
                 heard[r] |= before[from];
             }
         }
-        for (uint32_t r = 0; r < size; r++)
-            assert_true(heard[r] == UINT64_MAX >> (64 - size));
+        for (uint32_t r = 0; r < size; r++) assert_true(heard[r] == UINT64_MAX >> (64 - size));
     }
 }
 
@@ -94,7 +93,8 @@ static void doubling_pairs_up_contiguous_ranges(void **state)
                 assert_int_equal(doubling_place(r, size), place);
                 assert_int_equal(doubling_partner(p, round, size), r);
                 assert_true(high[r] + 1 == low[p] || high[p] + 1 == low[r]);
-                assert_int_equal(high[r] < low[p], r < p); /* "the lower rank's is left" keeps order */
+                assert_int_equal(high[r] < low[p],
+                                 r < p); /* "the lower rank's is left" keeps order */
                 l[r] = low[r] < low[p] ? low[r] : low[p];
                 h[r] = high[r] > high[p] ? high[r] : high[p];
             }
@@ -118,7 +118,7 @@ static void ring_sides_are_inverse(void **state)
             }
 }
 
-/* ------------------------------------------------------------------------------------- schedules */
+/* ------------------------------------------------------------------------------------ schedules */
 
 static struct schedule *schedule_for(const struct algorithm *a, uint32_t size, uint32_t rank,
                                      uint32_t root, bool in_place)
@@ -142,9 +142,13 @@ struct end {
     uint32_t from, to, ordinal, n;
 };
 
-static int end_compare(const void *x, const void *y) { return memcmp(x, y, sizeof(struct end)); }
+static int end_compare(const void *x, const void *y)
+{
+    return memcmp(x, y, sizeof(struct end));
+}
 
-/* All message ends of all ranks, sends and receives apart; blocks, fields and dependencies are in bounds. */
+/* All message ends of all ranks, sends and receives apart; blocks, fields and dependencies are in
+ * bounds. */
 static void schedule_ends(const struct schedule *s, struct end *sends, size_t *ns,
                           struct end *receives, size_t *nr)
 {
@@ -185,8 +189,8 @@ static void messages_match(const struct algorithm *a, uint32_t size, uint32_t ro
     qsort(sends, ns, sizeof(sends[0]), end_compare);
     qsort(receives, nr, sizeof(receives[0]), end_compare);
     if (memcmp(sends, receives, ns * sizeof(sends[0])) != 0)
-        fail_msg("%s %s, %u ranks, root %u: messages do not match",
-                 collective_name(a->collective), a->name, size, root);
+        fail_msg("%s %s, %u ranks, root %u: messages do not match", collective_name(a->collective),
+                 a->name, size, root);
     for (size_t i = 1; i < ns; i++) /* and no two are alike */
         assert_true(memcmp(&sends[i], &sends[i - 1], offsetof(struct end, n)) != 0);
 }
@@ -207,6 +211,97 @@ static void every_message_has_two_ends(void **state)
         }
 }
 
+/* --------------------------------------------------------------------------------------- rank
+ * order */
+
+/* A value is the range of ranks that went into it; only neighbours combine, the left one left. */
+struct range {
+    uint32_t low, high;
+};
+
+struct order_rank {
+    struct schedule *s;
+    struct cursor cursor;
+    struct step step;
+    bool waits, ended;
+    struct range in, out, tmp;
+};
+
+static struct range *range_of(struct order_rank *r, enum op_field field)
+{
+    enum op_buffer buffer = op_buffer(r->step.op, field);
+    return buffer == BUFFER_IN ? &r->in : buffer == BUFFER_OUT ? &r->out : &r->tmp;
+}
+
+/* What each rank has sent to each other, by ordinal (a pair exchanges two at most, one each way in
+ * each). */
+static struct range order_sent[RANKS][RANKS][2];
+static bool order_is_sent[RANKS][RANKS][2];
+
+static bool order_step(struct order_rank *r)
+{
+    if (!r->waits && !cursor_next(r->s, &r->cursor, &r->step)) return !(r->ended = true);
+    const struct op *op = r->step.op;
+    uint32_t me = r->s->rank, peer = r->step.at[FIELD_PEER];
+    if (op_kind(op) == OP_COPY) *range_of(r, FIELD_D) = *range_of(r, FIELD_A);
+    if (op_kind(op) == OP_SEND) {
+        assert_in_range(r->step.at[FIELD_D], 0, 1);
+        order_sent[me][peer][r->step.at[FIELD_D]] = *range_of(r, FIELD_A);
+        order_is_sent[me][peer][r->step.at[FIELD_D]] = true;
+    }
+    if (!op_receives(op)) return true;
+    assert_in_range(r->step.at[FIELD_A], 0, 1);
+    r->waits = !order_is_sent[peer][me][r->step.at[FIELD_A]];
+    if (r->waits) return false;
+    struct range arrived = order_sent[peer][me][r->step.at[FIELD_A]], *d = range_of(r, FIELD_D);
+    if (op_kind(op) == OP_RECV) {
+        *d = arrived;
+        return true;
+    }
+    struct range mine = *range_of(r, FIELD_B);
+    bool arrived_left = op_flags(op) & OP_A_LEFT;
+    struct range left = arrived_left ? arrived : mine, right = arrived_left ? mine : arrived;
+    assert_int_equal(left.high + 1, right.low);
+    *d = (struct range){ left.low, right.high };
+    return true;
+}
+
+static void order_run(const struct algorithm *a, uint32_t size, uint32_t root)
+{
+    static struct order_rank ranks[RANKS];
+    memset(order_is_sent, 0, sizeof(order_is_sent));
+    for (uint32_t r = 0; r < size; r++)
+        ranks[r] =
+            (struct order_rank){ .s = schedule_for(a, size, r, root, false), .in = { r, r } };
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (uint32_t r = 0; r < size; r++)
+            while (order_step(&ranks[r])) moved = true;
+    }
+    for (uint32_t r = 0; r < size; r++) {
+        assert_true(ranks[r].ended);
+        if (r == root || a->collective == COLLECTIVE_ALLREDUCE) {
+            assert_int_equal(ranks[r].out.low, 0);
+            assert_int_equal(ranks[r].out.high, size - 1);
+        }
+        free(ranks[r].s);
+    }
+}
+
+/* Where the vector is not cut into blocks, operands combine in rank order whatever the root and
+ * size: it would do for operators that do not commute. */
+static void reductions_keep_rank_order(void **state)
+{
+    (void)state;
+    const struct algorithm *reduce = &algorithms[algorithm_find(COLLECTIVE_REDUCE, "binomial")];
+    const struct algorithm *allreduce =
+        &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling")];
+    for (uint32_t size = 1; size <= RANKS; size++) {
+        order_run(allreduce, size, 0);
+        for (uint32_t root = 0; root < size; root++) order_run(reduce, size, root);
+    }
+}
+
 /* A schedule of 131,072 ranks, or of 2^31 - 1, is a page, whoever asks. */
 static void schedules_are_small(void **state)
 {
@@ -225,21 +320,22 @@ static void schedules_are_small(void **state)
         }
 }
 
-/* The builder's word on a program whose dependencies are known: a chain, a join, a fence, a loop. */
+/* The builder's word on a program whose dependencies are known: a chain, a join, a fence, a loop.
+ */
 static void dependencies_are_derived(void **state)
 {
     (void)state;
     struct build b = { .size = 8, .rank = 3, .blocks = { 0, 8, 8, 8 } };
     struct op op[BUILD_MAX];
-    build_recv(&b, 0, place_at(BUFFER_TMP, 0), 1);                   /* 0                            */
-    build_recv(&b, 1, place_at(BUFFER_TMP, 1), 1);                   /* 1                            */
-    build_recv(&b, 2, place_at(BUFFER_TMP, 2), 1);                   /* 2                            */
-    build_send(&b, 4, place_at(BUFFER_TMP, 0), 2);                   /* 3 after 0, 1                 */
-    build_send(&b, 5, place_at(BUFFER_TMP, 0), 3);                   /* 5 after 4 = 2 + 1, and 0     */
-    build_recv(&b, 0, place_at(BUFFER_TMP, 0), 1);                   /* 6 after 3, 5: 0 follows      */
-    build_loop(&b, 7);                                               /* 7 a fence, 8 the loop        */
-    build_send(&b, 4, place_moving(BUFFER_TMP, 3, -1), 1);           /* 9 after 10, once round       */
-    build_recv(&b, 2, place_moving(BUFFER_TMP, 2, -1), 1);           /* 10                           */
+    build_recv(&b, 0, place_at(BUFFER_TMP, 0), 1);         /* 0                            */
+    build_recv(&b, 1, place_at(BUFFER_TMP, 1), 1);         /* 1                            */
+    build_recv(&b, 2, place_at(BUFFER_TMP, 2), 1);         /* 2                            */
+    build_send(&b, 4, place_at(BUFFER_TMP, 0), 2);         /* 3 after 0, 1                 */
+    build_send(&b, 5, place_at(BUFFER_TMP, 0), 3);         /* 5 after 4 = 2 + 1, and 0     */
+    build_recv(&b, 0, place_at(BUFFER_TMP, 0), 1);         /* 6 after 3, 5: 0 follows      */
+    build_loop(&b, 7);                                     /* 7 a fence, 8 the loop        */
+    build_send(&b, 4, place_moving(BUFFER_TMP, 3, -1), 1); /* 9 after 10, once round       */
+    build_recv(&b, 2, place_moving(BUFFER_TMP, 2, -1), 1); /* 10                           */
     build_loop_end(&b);
     uint32_t n = build_finish(&b, op);
     static const uint32_t deps[][2] = { { 0, 0 }, { 0, 0 }, { 0, 0 }, { 2, 3 }, { 2, 3 }, { 1, 5 },
@@ -252,8 +348,8 @@ static void dependencies_are_derived(void **state)
     }
     assert_int_equal(op_kind(&op[4]), OP_NOP);
     assert_int_equal(op_flags(&op[7]), OP_FENCE);
-    assert_int_equal(op[6].at[FIELD_A], 1);  /* the second message from rank 0 */
-    assert_int_equal(op[9].at[FIELD_D], 1);  /* rank 4 has had one             */
+    assert_int_equal(op[6].at[FIELD_A], 1); /* the second message from rank 0 */
+    assert_int_equal(op[9].at[FIELD_D], 1); /* rank 4 has had one             */
     assert_int_equal(op_multiplier(&op[9], FIELD_D), 1);
     assert_int_equal(op[10].at[FIELD_A], 1); /* rank 2 as well                 */
 }
@@ -266,6 +362,7 @@ int main(void)
         cmocka_unit_test(doubling_pairs_up_contiguous_ranges),
         cmocka_unit_test(ring_sides_are_inverse),
         cmocka_unit_test(every_message_has_two_ends),
+        cmocka_unit_test(reductions_keep_rank_order),
         cmocka_unit_test(schedules_are_small),
         cmocka_unit_test(dependencies_are_derived),
     };

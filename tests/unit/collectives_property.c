@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every collective, by every algorithm, agrees with a naive reference: for any number of ranks, count,
- * root, type and operator, in place or not, nonblocking, persistent and blocking, whatever the order in which
- * things complete. Inputs stay as they are, nothing is written beside outputs.
+ * Every collective, by every algorithm, agrees with a naive reference: for any number of ranks,
+ * count, root, type and operator, in place or not, nonblocking, persistent and blocking, whatever
+ * the order in which things complete. Inputs stay as they are, nothing is written beside outputs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,8 @@
 
 static uint64_t seed_base = 20260711;
 
-/* Each algorithm x 1..17 ranks x counts x in place x roots; types, operators, modes and orders by the seed. */
+/* Each algorithm x 1..17 ranks x counts x in place x roots; types, operators, modes and orders by
+ * the seed. */
 static void every_algorithm_agrees_with_the_reference(void **state)
 {
     (void)state;
@@ -28,8 +29,11 @@ static void every_algorithm_agrees_with_the_reference(void **state)
             for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
                 for (int variant = 0; variant < 6; variant++) {
                     struct kase k = {
-                        .collective = algorithms[a].collective, .algorithm = algorithms[a].name,
-                        .size = size, .count = counts[c], .in_place = variant % 2,
+                        .collective = algorithms[a].collective,
+                        .algorithm = algorithms[a].name,
+                        .size = size,
+                        .count = counts[c],
+                        .in_place = variant % 2,
                         .mode = fake_random(&random) % 4 == 0 ? PERSISTENT : NONBLOCKING,
                         .seed = fake_random(&random),
                     };
@@ -56,9 +60,14 @@ static void every_type_and_operator_agrees(void **state)
             for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
                 for (int s = 0; s < 3; s++) {
                     struct kase k = {
-                        .collective = algorithms[a].collective, .algorithm = algorithms[a].name,
-                        .size = sizes[s], .type = type, .op = op, .count = 1 + fake_random(&random) % 70,
-                        .in_place = fake_random(&random) % 2, .seed = fake_random(&random),
+                        .collective = algorithms[a].collective,
+                        .algorithm = algorithms[a].name,
+                        .size = sizes[s],
+                        .type = type,
+                        .op = op,
+                        .count = 1 + fake_random(&random) % 70,
+                        .in_place = fake_random(&random) % 2,
+                        .seed = fake_random(&random),
                     };
                     case_run(&k);
                 }
@@ -77,7 +86,11 @@ static void allreduce_gives_all_ranks_the_same_bits(void **state)
                     struct kase k = {
                         .collective = COLLECTIVE_ALLREDUCE,
                         .algorithm = ring ? "ring" : "recursive-doubling",
-                        .size = size, .type = type, .op = op, .count = 40, .wild = true,
+                        .size = size,
+                        .type = type,
+                        .op = op,
+                        .count = 40,
+                        .wild = true,
                         .seed = fake_random(&random),
                     };
                     case_run(&k);
@@ -89,14 +102,17 @@ static void long_vectors_agree(void **state)
 {
     (void)state;
     uint64_t random = seed_base + 3;
-    static const enum collective all[] = { COLLECTIVE_BCAST, COLLECTIVE_REDUCE, COLLECTIVE_ALLREDUCE,
-                                           COLLECTIVE_GATHER, COLLECTIVE_ALLGATHER };
+    static const enum collective all[] = { COLLECTIVE_BCAST, COLLECTIVE_REDUCE,
+                                           COLLECTIVE_ALLREDUCE, COLLECTIVE_GATHER,
+                                           COLLECTIVE_ALLGATHER };
     static const int sizes[] = { 1, 2, 4, 7, 33 };
     for (size_t c = 0; c < sizeof(all) / sizeof(all[0]); c++)
         for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
             struct kase k = {
-                .collective = all[c], .size = sizes[s],
-                .count = 30000 + fake_random(&random) % 10000, .seed = fake_random(&random),
+                .collective = all[c],
+                .size = sizes[s],
+                .count = 30000 + fake_random(&random) % 10000,
+                .seed = fake_random(&random),
             };
             if (case_has_arithmetic(&k)) k.type = SINEW_F64, k.op = SINEW_SUM;
             if (case_has_root(&k)) k.root = (int)(fake_random(&random) % (uint64_t)k.size);
@@ -112,8 +128,11 @@ static void blocking_calls_agree(void **state)
     for (uint32_t a = 0; a < algorithm_count; a++)
         for (int size = 1; size <= 9; size += 2) {
             struct kase k = {
-                .collective = algorithms[a].collective, .algorithm = algorithms[a].name,
-                .size = size, .count = fake_random(&random) % 300, .mode = BLOCKING,
+                .collective = algorithms[a].collective,
+                .algorithm = algorithms[a].name,
+                .size = size,
+                .count = fake_random(&random) % 300,
+                .mode = BLOCKING,
                 .seed = fake_random(&random),
             };
             if (case_has_root(&k)) k.root = (int)(fake_random(&random) % (uint64_t)size);
@@ -133,12 +152,15 @@ static void several_at_once_agree(void **state)
         static struct rank_state ranks[AT_ONCE][RANKS_MAX];
         struct fake_options options = { .seed = fake_random(&random),
                                         .size = 1 + (int)(fake_random(&random) % 9),
-                                        .eager_bytes = 100, .at_once = 50 };
+                                        .eager_bytes = 100,
+                                        .at_once = 50 };
         struct fake *f = fake_new(&options);
         for (int i = 0; i < AT_ONCE; i++) {
             uint32_t a = (uint32_t)(fake_random(&random) % algorithm_count);
-            k[i] = (struct kase){ .collective = algorithms[a].collective, .size = options.size,
-                                  .algorithm = algorithms[a].name, .seed = fake_random(&random),
+            k[i] = (struct kase){ .collective = algorithms[a].collective,
+                                  .size = options.size,
+                                  .algorithm = algorithms[a].name,
+                                  .seed = fake_random(&random),
                                   .count = fake_random(&random) % 100,
                                   .in_place = fake_random(&random) % 2 };
             if (case_has_root(&k[i]))
@@ -175,8 +197,9 @@ static void nobody_leaves_a_barrier_early(void **state)
     for (int size = 2; size <= 17; size++)
         for (int last = 0; last < size; last++) {
             struct sinew_request *req[RANKS_MAX] = { NULL };
-            struct fake_options options = { .seed = fake_random(&random), .size = size,
-                                            .eager_bytes = 64, .at_once = 50 };
+            struct fake_options options = {
+                .seed = fake_random(&random), .size = size, .eager_bytes = 64, .at_once = 50
+            };
             struct fake *f = fake_new(&options);
             for (int r = 0; r < size; r++)
                 if (r != last) assert_true(sinew_barrier(fake_team(f, r), &req[r]) > 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The arithmetic: every kernel against one-element references, special floats in every position, any
- * alignment, in place on either side; results do not depend on the order of the operands.
+ * The arithmetic: every kernel against one-element references, special floats in every position,
+ * any alignment, in place on either side; results do not depend on the order of the operands.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,7 +100,10 @@ static uint64_t integer_wanted(int op, uint64_t a, uint64_t b, bool is_signed, i
     int64_t x = (int64_t)(a << (64 - bits)) >> (64 - bits);
     int64_t y = (int64_t)(b << (64 - bits)) >> (64 - bits);
     bool less = is_signed ? x < y : a < b;
-    uint64_t v = op == SINEW_SUM ? a + b : op == SINEW_PROD ? a * b : (op == SINEW_MIN) == less ? a : b;
+    uint64_t v = op == SINEW_SUM             ? a + b
+                 : op == SINEW_PROD          ? a * b
+                 : (op == SINEW_MIN) == less ? a
+                                             : b;
     return v & UINT64_MAX >> (64 - bits);
 }
 
@@ -108,8 +111,13 @@ static uint64_t integer_wanted(int op, uint64_t a, uint64_t b, bool is_signed, i
 static void integers_wrap(void **state)
 {
     (void)state;
-    static const uint64_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-                                      0x80000000, 0xffffffff, INT64_MAX, (uint64_t)INT64_MAX + 1,
+    static const uint64_t edges[] = { 0,          1,
+                                      2,          0x7f,
+                                      0x80,       0xff,
+                                      0x7fff,     0x8000,
+                                      0xffff,     0x7fffffff,
+                                      0x80000000, 0xffffffff,
+                                      INT64_MAX,  (uint64_t)INT64_MAX + 1,
                                       UINT64_MAX, 0x123456789abcdef1 };
     enum { EDGES = sizeof(edges) / sizeof(edges[0]) };
     unsigned char l[400], r[400], d[400];
@@ -142,7 +150,8 @@ static void what_is_not_built_is_not_found(void **state)
     (void)state;
     for (int type = -1; type < 30; type++)
         for (int op = -1; op < 20; op++) {
-            bool built = type >= SINEW_I8 && type <= SINEW_F64 && op >= SINEW_SUM && op <= SINEW_MAX;
+            bool built =
+                type >= SINEW_I8 && type <= SINEW_F64 && op >= SINEW_SUM && op <= SINEW_MAX;
             assert_int_equal(reduction_find(type, op).run != NULL, built);
         }
     assert_int_equal(sinew_type_size(0), 0);

@@ -782,6 +782,29 @@ static void test_room_wakes_a_sender(void **state)
     pair_down(&a, &b);
 }
 
+/* Work that arm() has seen stays work until it is done: the link's turn may be a while away. */
+static void test_arm_goes_on_saying_that_there_is_work(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[100000];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
+    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    end_progress(&b);
+    for (int i = 0; i < 3; i++) assert_true(transport_shm.arm(&a.t->base) > 0);
+    UNTIL(a.peers[1].dones == 1, &a, &b);
+    target_free(&g, &b, &a);
+    while (send_to(&a, 1, "x", 1, local, 8192) == 0) {}
+    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    end_progress(&b);
+    for (int i = 0; i < 3; i++) assert_true(transport_shm.arm(&a.t->base) > 0);
+    pair_down(&a, &b);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, no_residue, no_residue)
@@ -814,6 +837,7 @@ int main(void)
         TEST(test_a_forked_child_does_not_hide_death),
         TEST(test_no_wake_up_is_lost),
         TEST(test_room_wakes_a_sender),
+        TEST(test_arm_goes_on_saying_that_there_is_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,11 +127,9 @@ bool link_has_work(struct shm_link *l)
 {
     if (ring_ready(&l->rx) || l->peer_left) return true;
     if (l->state == SHM_DRAINING && list_empty(&l->puts)) return true;
-    if (!l->wants_room && list_empty(&l->puts)) return false;
-    uint32_t bulk = l->tx.bulk_tail;
-    if (ring_refresh(&l->tx) < 0) return true;
-    return l->wants_room ? ring_would_fit(&l->tx, l->wanted_hlen, l->wanted_blen)
-                         : l->tx.bulk_tail != bulk;
+    if (!l->wants_room && list_empty(&l->puts) && list_empty(&l->flushes)) return false;
+    if (ring_refresh(&l->tx) < 0 || put_can_move(l)) return true;
+    return l->wants_room && ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen);
 }
 
 static int link_break(struct shm_link *l, const char *what)
@@ -236,7 +234,7 @@ static int link_push(struct shm_link *l, int *budget)
     if (l->wants_room && *budget > 0 && l->state == SHM_UP) {
         if (ring_refresh(&l->tx) < 0) {
             link_break(l, "it gave back slots that it never had");
-        } else if (ring_would_fit(&l->tx, l->wanted_hlen, l->wanted_blen)) {
+        } else if (ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen)) {
             l->wants_room = false;
             --*budget;
             upcalls++;

@@ -161,6 +161,8 @@ int shm_flush(struct link *base, uint64_t cookie);
 int shm_reg(struct transport *base, struct link *link, struct region *region);
 int shm_dereg(struct transport *base, struct region *region);
 int put_pump(struct shm_link *l, int *budget);
+/* Whether put_pump() would do something, as far as is known. */
+bool put_can_move(const struct shm_link *l);
 /* A fragment has come: it lands, or goes nowhere. SINEW_EPROTO. */
 int put_land(struct shm_link *l, const struct ring_message *m);
 /* Every cookie is done with `status`. Returns the upcalls made; *budget as link_poll(). */

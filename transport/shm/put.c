@@ -131,14 +131,19 @@ int put_land(struct shm_link *l, const struct ring_message *m)
     return 0;
 }
 
+static size_t next_fragment(const struct rma *op)
+{
+    size_t left = op->len - op->progress;
+    return left < SEGMENT_FRAGMENT ? left : SEGMENT_FRAGMENT;
+}
+
 /* As many fragments as fit: 0 all, > 0 some, < 0 the link ends. */
 static int put_advance(struct shm_link *l, struct rma *op)
 {
     uint8_t head[PUT_HEAD_LEN];
     memcpy(head, op->peers->key, 16);
     while (op->progress < op->len) {
-        size_t left = op->len - op->progress;
-        size_t len = left < SEGMENT_FRAGMENT ? left : SEGMENT_FRAGMENT;
+        size_t len = next_fragment(op);
         wire_put64(head + 16, op->offset + op->progress);
         int status = link_publish(l, RING_BULK, SHM_PUT, head, sizeof(head),
                                   (const uint8_t *)op->local + op->progress, len);
@@ -203,6 +208,14 @@ static bool flush_is_due(const struct shm_link *l)
 {
     return !list_empty(&l->flushes) &&
            LIST_OWNER(l->flushes.next, struct put_flush, entry)->after <= l->puts_done;
+}
+
+bool put_can_move(const struct shm_link *l)
+{
+    if (flush_is_due(l)) return true;
+    if (list_empty(&l->puts)) return false;
+    const struct rma *op = LIST_OWNER(l->puts.next, const struct rma, entry);
+    return ring_would_fit(&l->tx, RING_BULK, PUT_HEAD_LEN, next_fragment(op));
 }
 
 int put_pump(struct shm_link *l, int *budget)

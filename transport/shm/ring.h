@@ -159,15 +159,17 @@ static inline uint32_t ring_bulk_weight(const struct ring_producer *p, size_t bl
     return blen > least ? (uint32_t)blen : least;
 }
 
-/* Whether a data message would fit, as far as is known. */
-static inline bool ring_would_fit(const struct ring_producer *p, size_t hlen, size_t blen)
+/* Whether a message would fit, as far as is known. */
+static inline bool ring_would_fit(const struct ring_producer *p, enum ring_class class, size_t hlen,
+                                  size_t blen)
 {
-    uint32_t body_head = p->body_head;
+    uint32_t body_head = p->body_head, bulk_head = p->bulk_head;
     if (hlen + blen > RING_INLINE) {
         if (hlen > RING_INLINE) ring_place(&body_head, p->body_bytes, hlen);
         ring_place(&body_head, p->body_bytes, blen);
     }
-    return ring_fits(p, RING_DATA, body_head, p->bulk_head);
+    if (class == RING_BULK) bulk_head += ring_bulk_weight(p, blen);
+    return ring_fits(p, class, body_head, bulk_head);
 }
 
 /* Write and publish one message: 0, or > 0 when it does not fit (nothing happened), or SINEW_EPROTO when

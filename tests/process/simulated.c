@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * simulated.c - what takes a minute, or chance, on a real machine: under virtual time
+ */
+#include "tests/process/cases.h"
+#include "transport/sim/sim.h"
+
+#include <string.h>
+
+static void computing_peer_is_no_error(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    meet_all(me, world);
+    if (me->rank == 1) {
+        sim_compute(me->sim, 60 * SECOND);
+        give(me, world, 64, 0, 1);
+    } else {
+        int64_t began = job_now(me);
+        take(me, world, 64, 1, 1);
+        CHECK(me, job_now(me) - began >= 59 * SECOND);
+        if (job_log_count(me, "rank 1") != 1 || job_log_count(me, "") != 1)
+            job_fail(me, __FILE__, __LINE__, "%d lines, the last: %s", job_log_count(me, ""),
+                     job_log_last(me));
+    }
+    job_close(me, me->s);
+}
+
+static void stall_reports_back_off(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    meet_all(me, world);
+    if (me->rank == 1) {
+        sim_compute(me->sim, 1500 * SECOND); /* 10, 100 and 1000 s */
+        give(me, world, 64, 0, 1);
+    } else {
+        take(me, world, 64, 1, 1);
+        CHECK_EQ(me, job_log_count(me, "rank 1"), 3);
+    }
+    job_close(me, me->s);
+}
+
+static void close_does_not_wait_for_who_computes(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    meet_all(me, world);
+    if (me->rank == 1) {
+        sim_compute(me->sim, 100 * SECOND);
+        take(me, world, 1000, 0, 1);
+    } else {
+        give(me, world, 1000, 1, 1);
+        int64_t began = job_now(me);
+        job_close(me, me->s);
+        CHECK(me, job_now(me) - began < 16 * SECOND);
+        return;
+    }
+    job_close(me, me->s);
+}
+
+/* Random traffic; one crashes at a random time. Nobody hangs; outcomes are done or EPEER only. */
+static void crash_at_any_time(struct job_rank *me)
+{
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    o.stall_report = SINEW_NEVER;
+    struct sinew_team *world = sinew_world(job_open(me, &o));
+    static const size_t len[] = { 10, 3000, 9000, 100000 };
+    struct sinew_request *req[JOB_RANKS_MAX * 2];
+    static _Thread_local char in[JOB_RANKS_MAX][100000], out[100000];
+    int64_t when = (int64_t)job_below(me, 3000000);
+    bool told = false;
+    for (int round = 0; round < 30 && !told; round++) {
+        size_t n = len[round % 4];
+        memset(req, 0, sizeof(req));
+        for (int r = 0; r < me->size; r++) {
+            if (r == me->rank) continue;
+            int got = sinew_recv(world, in[r], n, r, round, NULL, &req[2 * r]);
+            CHECK(me, got >= 0 || got == SINEW_EPEER);
+            got = sinew_send(world, out, n, r, round, &req[2 * r + 1]);
+            CHECK(me, got >= 0 || got == SINEW_EPEER);
+            if (me->rank == 1 && job_now(me) > when) job_kill(me, 1);
+        }
+        int got = sinew_wait_all(req, 2 * me->size, NULL, SINEW_FOREVER);
+        CHECK(me, got == 0 || got == SINEW_EPEER);
+        told = got == SINEW_EPEER;
+    }
+    job_close(me, me->s);
+}
+
+static void cut_and_healed_is_unseen(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    meet_all(me, world);
+    if (me->rank == 0) {
+        sim_cut(me->sim, 0, 1);
+        for (uint64_t i = 0; i < 20; i++) give(me, world, 100, 1, i);
+        sim_compute(me->sim, 5 * SECOND);
+        sim_heal(me->sim, 0, 1);
+        take(me, world, 100000, 1, 7);
+    } else {
+        for (uint64_t i = 0; i < 20; i++) take(me, world, 100, 0, i);
+        give(me, world, 100000, 0, 7);
+    }
+    job_close(me, me->s);
+}
+
+static void cut_for_good_is_told_in_time(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    char c;
+    meet_all(me, world);
+    if (me->rank == 0) sim_cut(me->sim, 0, 1);
+    int64_t began = job_now(me);
+    CHECK_IS(me, sinew_recv(world, &c, 1, 1 - me->rank, 0, NULL, NULL), SINEW_EPEER);
+    int64_t took = job_now(me) - began;
+    if (took < 14 * SECOND || took > 17 * SECOND)
+        job_fail(me, __FILE__, __LINE__, "told after %lld ms", (long long)(took / MS));
+    job_close(me, me->s);
+}
+
+const struct suite_case process_simulated[] = {
+    { "a computing peer is no error", computing_peer_is_no_error, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
+    { "stall reports back off", stall_reports_back_off, 2, 2, SUITE_SIMULATED, 0, 0, 0 },
+    { "close does not wait for who computes", close_does_not_wait_for_who_computes, 2, 2, SUITE_SIMULATED, 0, 0, 0 },
+    { "crash at any time", crash_at_any_time, 2, 5, SUITE_SIMULATED, 0, 0, 40 },
+    { "cut and healed is unseen", cut_and_healed_is_unseen, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
+    { "cut for good is told in time", cut_for_good_is_told_in_time, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
+    SUITE_END,
+};
