@@ -91,6 +91,17 @@ static void hub_take(struct hub *h, int first, int count)
     h->taken_count += count;
 }
 
+/* Nobody else is to come: attempts end here. */
+static void hub_stop_listening(struct hub *h)
+{
+    while (!list_empty(&h->guests)) guest_free(LIST_OWNER(h->guests.next, struct guest, entry));
+    if (h->fd >= 0) {
+        node_unwatch(h->node, h->fd);
+        close(h->fd);
+    }
+    h->fd = -1;
+}
+
 static void guest_accept(struct guest *g, const struct join *join)
 {
     struct hub *h = g->hub;
@@ -104,6 +115,7 @@ static void guest_accept(struct guest *g, const struct join *join)
     channel_send(&peer->channel, LAUNCH_WELCOME, payload, welcome_encode(&welcome, payload));
     g->peer = NULL;
     guest_free(g);
+    if (h->taken_count == h->node->size) hub_stop_listening(h);
     node_attach(h->node, peer);
 }
 
@@ -286,12 +298,7 @@ void hub_close(struct hub *h)
         node_detach(peer);
         member_drop(h, peer);
     }
-    while (!list_empty(&h->guests)) guest_free(LIST_OWNER(h->guests.next, struct guest, entry));
-    if (h->fd >= 0) {
-        node_unwatch(h->node, h->fd);
-        close(h->fd);
-    }
+    hub_stop_listening(h);
     world_release(h->world, h->taken, (size_t)h->node->size);
-    h->fd = -1;
     h->node = NULL;
 }

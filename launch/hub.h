@@ -5,6 +5,8 @@
  * hub.h - where the other launchers of a job come to: listens, authenticates, takes them into the
  * node
  *
+ * It listens until somebody speaks for every rank, and not a moment longer.
+ *
  * A guest is a connection that has not proven itself and joined yet. At most HUB_GUESTS at a time;
  * when all places are taken the oldest one that is older than HUB_PATIENCE_NS goes, or the new one.
  */

@@ -130,6 +130,13 @@ void meeting_tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
 }
 
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+}
+
 /* A connected socket, or -1 with errno. */
 static int connect_one(const struct world *world, const struct addrinfo *a, int64_t until)
 {
@@ -140,12 +147,9 @@ static int connect_one(const struct world *world, const struct addrinfo *a, int6
     if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) return fd;
     if (errno == EINPROGRESS) {
         channel_sleep(world, fd, EPOLLOUT, until);
-        if (world_now(world) >= until)
-            reason = ETIMEDOUT;
-        else
-            getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &len);
-        if (reason == 0) return fd;
-        errno = reason;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &len);
+        if (reason == 0 && is_connected(fd)) return fd;
+        errno = reason ? reason : ETIMEDOUT;
     }
     reason = errno;
     close(fd);

@@ -132,6 +132,7 @@ struct run {
     struct hub hub;            /* in the sinewrun with rank 0 */
     struct node_peer upstream; /* in the others */
     bool is_hub, is_member;    /* connected so */
+    int refusals;              /* strangers turned away */
     bool hub_ends;             /* the hub is a bare process: it goes when all records are told */
     uint8_t secret[LAUNCH_SECRET_LEN];
     struct child *children;

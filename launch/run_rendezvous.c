@@ -12,9 +12,15 @@
 #include "launch/meeting.h"
 #include "launch/run.h"
 
+/* Whoever knocks on and on must not fill the terminal. */
+enum { REFUSALS_SAID = 20 };
+
 static void on_refused(void *arg, const char *from, const char *why)
 {
-    run_say(arg, "refused %s: %s", from, why);
+    struct run *run = arg;
+    if (run->refusals++ < REFUSALS_SAID)
+        run_say(run, "refused %s: %s%s", from, why,
+                run->refusals == REFUSALS_SAID ? " (others will be refused in silence)" : "");
 }
 
 static int listen_here(struct run *run)

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,10 +34,12 @@ const char *job_rank(void)
 
 static void become(char **argv, const int *in, const int *out, const int *err, const int *life)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
     dup2(in[0], 0);
     dup2(out[1], 1);
     dup2(err[1], 2);
     dup2(life[1], LIFE_FD);
+    fcntl(LIFE_FD, F_SETFD, 0);
     close_range(LIFE_FD + 1, ~0u, 0);
     for (int fd = 3; fd < LIFE_FD; fd++) close(fd);
     execv(argv[0], argv);

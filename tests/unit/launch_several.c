@@ -184,6 +184,29 @@ static void strangers_are_refused(void **state)
     job_drop(&hub);
 }
 
+/* Once every rank has come, the address is closed. */
+static void complete_jobs_do_not_listen(void **state)
+{
+    struct job hub, other, late;
+    char at[64];
+    (void)state;
+    start_hub(&hub, "--size 2 --ranks 0", "RANK fence say in sleep", at, sizeof(at));
+    start_share(&other, at, "--size 2 --ranks 1", 0, "RANK fence say in sleep");
+    job_pump(&hub, "0 in\n");
+    job_pump(&other, "1 in\n");
+    start_share(&late, at, "--size 2 --ranks 1", 0, "--set setup_deadline=100ms RANK fence");
+    job_finish(&late);
+    assert_status(&late, 1);
+    assert_says(&late, "Connection refused");
+    kill(hub.pid, SIGTERM);
+    job_finish(&hub);
+    job_finish(&other);
+    assert_status(&hub, 143);
+    job_drop(&late);
+    job_drop(&hub);
+    job_drop(&other);
+}
+
 static void absent_share_is_named(void **state)
 {
     struct job hub;
@@ -205,6 +228,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(lost_member_is_dead_ranks),
         cmocka_unit_test(lost_hub_is_dead_ranks),
         cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(complete_jobs_do_not_listen),
         cmocka_unit_test(absent_share_is_named),
     };
     if (argc < 3) return 2;
