@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Strangers cost themselves only: garbage, silence and crowds do not keep a rank out, memory and places are
- * bounded, and a peer that knows the secret but breaks the rules loses its own link.
+ * Strangers cost themselves only: garbage, silence and crowds do not keep a rank out, memory and
+ * places are bounded, and a peer that knows the secret but breaks the rules loses its own link.
  */
 #include "tests/unit/tcp_end.h"
 
@@ -20,7 +20,8 @@ static int raw_connect(const struct end *to)
     struct sockaddr_storage at;
     socklen_t len;
     struct why why;
-    assert_int_equal(address_decode(to->t->base.address, to->t->base.address_len, &at, &len, &why), 0);
+    int rc = address_decode(to->t->base.address, to->t->base.address_len, &at, &len, &why);
+    assert_int_equal(rc, 0);
     int fd = socket(at.ss_family, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&at, len), 0);
@@ -179,7 +180,7 @@ static void open_without_descriptors_fails_and_leaves_nothing(void **state)
     for (int allowed = 0; allowed < 3; allowed++) { /* listener, epoll, timer */
         struct end *e = end_open(1, 101, end_secret);
         transport_tcp.close(&e->t->base);
-        memset((char *)e->t + sizeof(struct transport), 0, sizeof(*e->t) - sizeof(struct transport));
+        memset((char *)e->t + sizeof(e->t->base), 0, sizeof(*e->t) - sizeof(e->t->base));
         none = before;
         none.rlim_cur = (rlim_t)(probe + allowed);
         setrlimit(RLIMIT_NOFILE, &none);
@@ -302,7 +303,8 @@ static void slices_of_any_length_make_the_same_messages(void **state)
     end_close(b);
 }
 
-/* A good stream with one bit turned: it may be noticed or be another message, but nothing else suffers. */
+/* A good stream with one bit turned: it may be noticed or be another message, but nothing else
+ * suffers. */
 static void a_turned_bit_hurts_nobody_else(void **state)
 {
     struct seed seed = seed_from_environment("tcp bits");
@@ -312,7 +314,8 @@ static void a_turned_bit_hurts_nobody_else(void **state)
     for (int round = 0; round < 300; round++) {
         uint8_t bytes[FRAME_HEADER + 64] = { 0 };
         int fd = impostor(b, 103);
-        frame_bytes(bytes, (struct frame){ .kind = (uint8_t)(1 + seed_below(&seed, 4)), .epoch = 103,
+        frame_bytes(bytes, (struct frame){ .kind = (uint8_t)(1 + seed_below(&seed, 4)),
+                                           .epoch = 103,
                                            .length = 64 * (uint32_t)seed_below(&seed, 2),
                                            .sequence = seed_below(&seed, 2) });
         bytes[seed_below(&seed, FRAME_HEADER)] ^= (uint8_t)(1u << seed_below(&seed, 8));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Links of tcp come up once however they are started, end with exactly one `down` that says the truth,
- * and no clock ends a link while the peer's process computes.
+ * Links of tcp come up once however they are started, end with exactly one `down` that says the
+ * truth, and no clock ends a link while the peer's process computes.
  */
 #include "tests/unit/tcp_end.h"
 
@@ -173,7 +173,8 @@ static void drain_needs_the_peers_kernel_only(void **state)
     end_close(b);
 }
 
-/* The reader has unread bytes when the writer closes, and writes itself: it still reads all, and the goodbye. */
+/* The reader has unread bytes when the writer closes, and writes itself: it still reads all, and
+ * the goodbye. */
 static void what_was_sent_before_a_goodbye_survives_a_reset(void **state)
 {
     struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);

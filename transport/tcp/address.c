@@ -3,11 +3,12 @@
  * address.c - which address a rank publishes, and whether a published one can be reached
  *
  *   0        1        3                  7 or 19      23
- *   | family | port   | address, 4 or 16 | u32 scope   |   family 4 or 6, integers little-endian; the
- *                                                          scope only with family 6
+ *   | family | port   | address, 4 or 16 | u32 scope   |   family 4 or 6; integers little-endian;
+ *                                                          the scope only with family 6
  *
- * Published is the best address of an interface that is up: not loopback, not a bridge or tunnel that
- * exists on every host (containers), IPv4 before IPv6, link-local last. tcp_interface names another.
+ * Published is the best address of an interface that is up: not loopback, not a bridge or tunnel
+ * that exists on every host (containers), IPv4 before IPv6, link-local last. tcp_interface names
+ * another.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -110,7 +111,8 @@ static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_st
 static bool is_private_to_host(const char *interface)
 {
     static const char *const prefixes[] = { "docker", "br-", "virbr", "veth", "cni", "podman",
-                                            "lxc", "lxdbr", "flannel", "cali", "tun", "tap", "dummy" };
+                                            "lxc", "lxdbr", "flannel", "cali", "tun", "tap",
+                                            "dummy" };
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (strncmp(interface, prefixes[i], strlen(prefixes[i])) == 0) return true;
     return false;
@@ -175,9 +177,11 @@ static int refuse_interface(const struct ifaddrs *all, const char *wanted, struc
         text_add(&text, " %s %s,", i->ifa_name, name);
     }
     if (!wanted[0])
-        return why_set(why, SINEW_ENOTSUP, "no network interface with an IP address is up, not even lo");
+        return why_set(why, SINEW_ENOTSUP,
+                       "no network interface with an IP address is up, not even lo: ip link set lo up");
     return why_set(why, SINEW_ENOENT,
-                   "tcp_interface is '%s', but no interface of that name or address is up here; there are:%s",
+                   "tcp_interface is '%s', but no interface of that name or address is up here; there "
+                   "are:%s",
                    wanted, list);
 }
 
@@ -205,7 +209,7 @@ int address_choose(const char *wanted, struct sockaddr_storage *at, bool *is_one
     return 0;
 }
 
-/* Pure: the addresses alone decide. The peer's loopback is ours only if we have nothing better either. */
+/* The addresses alone decide. The peer's loopback is ours only if we have nothing better. */
 int tcp_reach(struct transport *base, const void *address, size_t len, struct why *why)
 {
     struct sockaddr_storage theirs, mine;
@@ -216,8 +220,8 @@ int tcp_reach(struct transport *base, const void *address, size_t len, struct wh
     if (rc < 0) return rc;
     if (address_is_loopback(&theirs) && !address_is_loopback(&mine))
         return why_set(why, SINEW_EUNREACHABLE,
-                       "the peer is reached at its loopback address only, this rank at another: set "
-                       "SINEW_TCP_INTERFACE alike on all ranks");
+                       "the peer is reached at its loopback address only, this rank at another: "
+                       "set SINEW_TCP_INTERFACE alike on all ranks");
     if (theirs.ss_family != mine.ss_family) return 5;
     return same_host(&theirs, &mine) ? 20 : 10;
 }

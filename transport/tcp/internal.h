@@ -19,19 +19,20 @@
  *                   ^___________|____________|__________|  (try again)
  *   link() --------------------------------------------------> UP
  *
- * The accepting side speaks the last word of set-up, the greeting: an ACK welcomes, a BYE of one byte
- * says why not (enum greeting). Crossing: a rank with an attempt of its own under way answers a *higher*
- * rank's connection with GREETING_BUSY and keeps its own; with a lower rank's it lets its own go. So the
- * lower rank's attempt survives. Whoever is told BUSY tries again after a pause, in which the other's
- * attempt normally arrives: no message is needed to settle it, and a lost attempt heals.
+ * The accepting side speaks the last word of set-up, the greeting: an ACK welcomes, a BYE of one
+ * byte says why not (enum greeting). Crossing: a rank with an attempt of its own under way answers
+ * a *higher* rank's connection with GREETING_BUSY and keeps its own; with a lower rank's it lets
+ * its own go. So the lower rank's attempt survives. Whoever is told BUSY tries again after a pause,
+ * in which the other's attempt normally arrives: no message is needed to settle it, and a lost
+ * attempt heals.
  *
- * Nothing here waits for a peer's *process* with a clock: the setup deadline runs until the peer's kernel
- * has accepted, the repair deadline in DRAINING until its kernel has everything.
+ * Nothing here waits for a peer's *process* with a clock: the setup deadline runs until the peer's
+ * kernel has accepted, the repair deadline in DRAINING until its kernel has everything.
  *
- * A connection that ends or is reset without BYE means GONE_DIED: a kernel that answers says that no
- * process holds the other end; a Sinew that lives says BYE, or was told to let go without (DISCONNECT_NOW,
- * sinew_abandon), which is meant to look so. Every other failure is GONE_BROKEN, and so is a refused
- * first connection: the rank may have left, died, or be behind a firewall.
+ * A connection that ends or is reset without BYE means GONE_DIED: a kernel that answers says that
+ * no process holds the other end; a Sinew that lives says BYE, or was told to let go without
+ * (DISCONNECT_NOW, sinew_abandon), which is meant to look so. Every other failure is GONE_BROKEN,
+ * and so is a refused first connection: the rank may have left, died, or be behind a firewall.
  */
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -56,11 +57,11 @@ enum {
 };
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
-#define TCP_PENDING_GRACE (100 * INT64_C(1000000))      /* then it gives way when all places are taken */
+#define TCP_PENDING_GRACE (100 * INT64_C(1000000)) /* then it gives way if all places are taken */
 #define TCP_PAUSE_MIN (10 * INT64_C(1000000))           /* between attempts, doubling */
 #define TCP_PAUSE_MAX (1000 * INT64_C(1000000))
 #define TCP_ATTEMPTS_MIN 8                              /* made even if the deadline has passed */
-#define TCP_DRAIN_LOOK (1 * INT64_C(1000000))           /* the kernel has no event for "all acknowledged" */
+#define TCP_DRAIN_LOOK (1 * INT64_C(1000000)) /* there is no event for "all acknowledged" */
 #define TCP_COMPLAINT_EVERY INT64_C(1000000000)
 
 enum greeting { GREETING_REFUSED = 1, GREETING_BUSY = 2 };
@@ -135,7 +136,7 @@ struct stream {
     uint8_t put_head[FRAME_HEADER + TCP_PUT_HEAD];
     uint32_t put_head_left;
     size_t put_left;
-    /* The fragment on its way in. The place is looked up again for every piece: dereg may come between. */
+    /* The fragment on its way in. Its place is looked up for every piece: dereg may come between. */
     struct frame landing;
     uint64_t land_region, land_offset;
     size_t land_left;
@@ -178,7 +179,7 @@ int tcp_watch(struct tcp *t, struct source *source, uint32_t events); /* 0 or -e
 void tcp_unwatch(struct source *source); /* and close */
 void tcp_due(struct tcp *t, int64_t at_ns);
 int64_t tcp_now(const struct tcp *t);
-int tcp_socket_ready(int fd); /* NODELAY; 0 or -errno */
+int tcp_socket_ready(const struct tcp *t, int fd); /* its options; 0 or -errno */
 
 /* address.c */
 int address_choose(const char *wanted, struct sockaddr_storage *at, bool *is_one, struct why *why);
@@ -197,8 +198,8 @@ void pending_finish_waiting(struct tcp *t);
 void pending_release_corpses(struct tcp *t);
 void pending_close_all(struct tcp *t);
 
-/* Send and receive what the handshake wants. 0: done and all sent; > 0: not yet, *events says what to
- * wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
+/* Send and receive what the handshake wants. 0: done and all sent; > 0: not yet, *events says what
+ * to wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
 int tcp_shake(struct handshake *h, bool *shaken, int fd, uint32_t *events, struct why *why);
 
 /* link.c */

@@ -68,7 +68,7 @@ static void setup_release(struct tcp_link *l)
 
 static void link_retry(struct tcp_link *l, const struct why *reason);
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void link_end(struct tcp_link *l, int status, enum gone gone, bool hand_up)
 {
@@ -152,7 +152,7 @@ static void link_finish(struct tcp_link *l)
     t->base.up->down(&l->base, l->status, l->gone);
 }
 
-/* --- coming up by an attempt of our own ---------------------------------------------------------- */
+/* --- coming up by an attempt of our own ------------------------------------------------------- */
 
 static void link_retry(struct tcp_link *l, const struct why *reason)
 {
@@ -228,7 +228,7 @@ static void link_shake(struct tcp_link *l)
     }
 }
 
-/* A port of the ephemeral range that nobody listens on can, on the same host, be connected to itself. */
+/* On one host, an ephemeral port that nobody listens on can be connected to itself. */
 static bool connected_to_itself(int fd)
 {
     struct sockaddr_storage a = { 0 }, b = { 0 };
@@ -247,7 +247,7 @@ static void link_connected(struct tcp_link *l)
     socklen_t len = sizeof(error);
     if (getsockopt(l->source.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) error = errno;
     if (error == 0 && connected_to_itself(l->source.fd)) error = ECONNREFUSED;
-    if (error == 0) error = -tcp_socket_ready(l->source.fd);
+    if (error == 0) error = -tcp_socket_ready(tcp_under(l), l->source.fd);
     if (error != 0) {
         link_attempt_failed(l, error);
         return;
@@ -372,7 +372,7 @@ void link_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
     link_end(l, SINEW_EPEER, GONE_LEFT, false);
 }
 
-/* --- coming up by an attempt of the peer's ------------------------------------------------------- */
+/* --- coming up by an attempt of the peer's ---------------------------------------------------- */
 
 static struct tcp_link *link_find(struct tcp *t, int rank)
 {
@@ -392,7 +392,7 @@ static void link_name_passive(struct tcp_link *l, int fd)
     snprintf(l->name, sizeof(l->name), "rank %d at %.60s", l->base.rank, address_text(&at, text));
 }
 
-/* Whether an attempt of our own stands against one of the peer's, or of another incarnation of it. */
+/* Whether our own attempt stands against one of the peer's, or of another incarnation of it. */
 static bool link_keeps_own(struct tcp_link *l, uint64_t epoch)
 {
     if (l->state < LINK_ENDING && l->base.epoch && l->base.epoch != epoch) {
@@ -445,7 +445,7 @@ int link_adopt(struct tcp *t, int fd, int rank, uint64_t epoch)
     return link_welcome(l, fd, epoch);
 }
 
-/* --- going down ---------------------------------------------------------------------------------- */
+/* --- going down ------------------------------------------------------------------------------- */
 
 static void link_say_bye(struct tcp_link *l)
 {
@@ -455,7 +455,8 @@ static void link_say_bye(struct tcp_link *l)
     stream_write(l, TCP_BURST);
 }
 
-/* DRAIN goes on: what was accepted, BYE, then until the peer's kernel has acknowledged it all. */
+/* DRAIN goes on: what was accepted, BYE, then until the peer's kernel has acknowledged it all. More than
+ * that kernel can hold for a process that does not read waits too, until the repair deadline. */
 static void link_drain(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
@@ -473,7 +474,8 @@ static void link_drain(struct tcp_link *l)
     int64_t now = tcp_now(t);
     if (now >= l->drain_until) {
         why_set(&l->base.why, SINEW_ETIMEDOUT,
-                "%s: its kernel did not take all that was sent to it within repair_deadline", l->name);
+                "%s: its kernel did not take all that was sent to it within repair_deadline",
+                l->name);
         link_end(l, SINEW_ETIMEDOUT, GONE_BROKEN, true);
         return;
     }
@@ -519,7 +521,7 @@ void tcp_disconnect(struct link *base, enum disconnect_how how)
     }
 }
 
-/* --- work and deadlines -------------------------------------------------------------------------- */
+/* --- work and deadlines ----------------------------------------------------------------------- */
 
 static void link_move(struct tcp_link *l)
 {

@@ -2,10 +2,10 @@
 /*
  * pending.c - strangers: accepted connections until they have proven who they are
  *
- * At most TCP_PENDING_MAX of them, each for at most TCP_PENDING_DEADLINE; more wait in the kernel's backlog.
- * When all places are taken for longer than TCP_PENDING_GRACE the oldest gives way, so that connections
- * that say nothing cannot keep a rank out: whoever is turned away tries again. What one sends that is
- * no handshake costs that one only, and a line in the log now and then.
+ * At most TCP_PENDING_MAX of them, each for at most TCP_PENDING_DEADLINE; more wait in the kernel's
+ * backlog. When all places are taken for longer than TCP_PENDING_GRACE the oldest gives way, so
+ * that connections that say nothing cannot keep a rank out: whoever is turned away tries again.
+ * What one sends that is no handshake costs that one only, and a line in the log now and then.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,7 +39,8 @@ int tcp_shake(struct handshake *h, bool *shaken, int fd, uint32_t *events, struc
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return SINEW_PENDING;
         if (n < 0) return report_errno(why, SINEW_EPEER, errno, "the handshake broke off");
-        if (n == 0) return why_set(why, SINEW_EPEER, "the connection was closed during the handshake");
+        if (n == 0)
+            return why_set(why, SINEW_EPEER, "the connection was closed during the handshake");
         int rc = handshake_input(h, bytes, (size_t)n);
         if (rc < 0) {
             /* What is waiting tells the other end why. */
@@ -197,7 +198,7 @@ static void pending_begin(struct tcp *t, int fd, const struct sockaddr_storage *
         pending_refuse(t, p, p->handshake.why.text);
         return;
     }
-    int error = tcp_socket_ready(fd);
+    int error = tcp_socket_ready(t, fd);
     if (error == 0) error = tcp_watch(t, &p->source, EPOLLIN);
     if (error < 0) pending_refuse(t, p, strerrordesc_np(-error));
 }

@@ -105,8 +105,8 @@ int region_find(const struct region_table *table, uint64_t id, uint64_t offset, 
         return 0;
     }
     if (!slot || !region_is_stale(slot, id))
-        return why_set(why, SINEW_EPROTO, "a put into memory that was never granted (%016" PRIx64 ")",
-                       id);
+        return why_set(why, SINEW_EPROTO, "a put into memory that was never granted (%016" PRIx64
+                       ")", id);
     *place = NULL;
     return 0;
 }

@@ -7,9 +7,9 @@
  *  id    63       40 39         20 19         0        key    0        8        16
  *        |  nonce   | generation  |   index   |               | id     | length  |  little-endian
  *
- * The nonce is random and belongs to the slot; the generation counts the slot's registrations. A wrong
- * nonce or an index that was never given out is a broken peer; a right one of an earlier generation is a
- * put that crossed with dereg: its bytes are dropped. No id is 0.
+ * The nonce is random and belongs to the slot; the generation counts the slot's registrations. A
+ * wrong nonce or an index that was never given out is a broken peer; a right one of an earlier
+ * generation is a put that crossed with dereg: its bytes are dropped. No id is 0.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -32,7 +32,7 @@ struct region_table {
     uint32_t count, cap, first_free; /* first_free: index + 1, 0 for none */
 };
 
-/* Give region an id and a key. SINEW_ENOMEM, SINEW_ELIMIT (a million of them), SINEW_EIO (no randomness). */
+/* Give region an id and a key. SINEW_ENOMEM, SINEW_ELIMIT (a million), SINEW_EIO (no randomness). */
 int region_add(struct region_table *table, const struct world *world, struct region *region,
                struct why *why);
 void region_remove(struct region_table *table, struct region *region);

@@ -4,10 +4,11 @@
 /*
  * session.h - what outlives a connection: epochs, sequence numbers, acknowledgements; no I/O
  *
- * Every frame but ACK is numbered, from 1, in the order it enters the stream. `received` moves when a
- * frame was handed up or has landed *whole*, so that an acknowledgement of a put means that the target's
- * CPU sees its bytes. Acknowledgements are cumulative and ride on every frame; one of its own is owed
- * when the peer waits for it (flush), or when it has heard nothing for SESSION_ACK_EVERY frames.
+ * Every frame but ACK is numbered, from 1, in the order it enters the stream. `received` moves when
+ * a frame was handed up or has landed *whole*, so that an acknowledgement of a put means that the
+ * target's CPU sees its bytes. Acknowledgements are cumulative and ride on every frame; one of its
+ * own is owed when the peer waits for it (flush), or when it has heard nothing for
+ * SESSION_ACK_EVERY frames.
  */
 #include <stdbool.h>
 #include <stdint.h>

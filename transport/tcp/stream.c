@@ -2,16 +2,16 @@
 /*
  * stream.c - bytes of a link that is up: buffers, frames, puts
  *
- * Out    A message goes to the socket at once when nothing is before it; what the socket does not take, and
- *        what comes while it takes nothing, is copied behind it into `out`. A put is cut into fragments
- *        that go from the caller's memory; one begins only when `out` is empty, and what is sent while it is
- *        under way follows it, so the order of stamping is the order of the stream, and messages get in
- *        between fragments.
- * In     One receive takes as much as `in` holds, usually many messages. The body of a put is received
- *        straight into the region, with room behind it for the next frames.
- * Flush  A put that has left is not yet visible to the target's CPU: its process has to read. So a flush is a
- *        PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which is sent at once,
- *        says that all before it have landed.
+ * Out    A message goes to the socket at once when nothing is before it; what the socket does not
+ *        take, and what comes while it takes nothing, is copied behind it into `out`. A put is cut
+ *        into fragments that go from the caller's memory; one begins only when `out` is empty, and
+ *        what is sent while it is under way follows it, so the order of stamping is the order of
+ *        the stream, and messages get in between fragments.
+ * In     One receive takes as much as `in` holds, usually many messages. The body of a put is
+ *        received straight into the region, with room behind it for the next frames.
+ * Flush  A put that has left is not yet visible to the target's CPU: its process has to read. So a
+ *        flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which
+ *        is sent at once, says that all before it have landed.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
-    BEHIND_PUT = 4096, /* received together with the end of a put; more would be copied needlessly */
+    BEHIND_PUT = 4096, /* received with the end of a put; more would be copied needlessly */
 };
 _Static_assert(TCP_BUFFER >= FRAME_HEADER + MESSAGE_MAX, "the longest frame fits a buffer");
 _Static_assert((int)PAYLOAD_MAX > (int)MESSAGE_MAX, "the bound of frame_decode");
@@ -39,8 +39,8 @@ int stream_begin(struct tcp_link *l)
     struct stream *s = &l->stream;
     s->out = world_allocate(l->base.transport->opt.world, 2 * TCP_BUFFER);
     if (!s->out)
-        return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for its buffers (%d bytes)", l->name,
-                       2 * TCP_BUFFER);
+        return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for its buffers (%d bytes)",
+                       l->name, 2 * TCP_BUFFER);
     s->in = s->out + TCP_BUFFER;
     return 0;
 }
@@ -53,7 +53,7 @@ void stream_release(struct tcp_link *l)
     s->out_from = s->out_to = s->in_from = s->in_to = 0;
 }
 
-/* --- out ----------------------------------------------------------------------------------------- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static bool put_under_way(const struct stream *s)
 {
@@ -219,7 +219,7 @@ void stream_write(struct tcp_link *l, size_t burst)
     }
 }
 
-/* After a write that did not finish: epoll tells when the socket takes more, if it was the socket. */
+/* After a write that did not finish: epoll tells when the socket takes more. */
 static void stream_wait(struct tcp_link *l)
 {
     if (l->state >= LINK_ENDING) return;
@@ -273,8 +273,8 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
     (void)cookie;
     if (hlen > TRANSPORT_HEAD_MAX || blen > TCP_EAGER_MAX)
         return why_set(&base->transport->why, SINEW_EINVAL,
-                       "a head of %zu and a body of %zu bytes where tcp takes %d and %d", hlen, blen,
-                       TRANSPORT_HEAD_MAX, TCP_EAGER_MAX);
+                       "a head of %zu and a body of %zu bytes where tcp takes %d and %d",
+                       hlen, blen, TRANSPORT_HEAD_MAX, TCP_EAGER_MAX);
     int rc = stream_refuses(l);
     if (rc) return rc;
     struct frame frame = { .kind = FRAME_MESSAGE, .head = (uint8_t)hlen,
@@ -347,7 +347,7 @@ bool stream_uses(const struct tcp_link *l, const struct region *region)
     return false;
 }
 
-/* --- telling what was sent ----------------------------------------------------------------------- */
+/* --- telling what was sent -------------------------------------------------------------------- */
 
 static void stream_done(struct tcp_link *l, uint64_t cookie, int status)
 {
@@ -410,7 +410,7 @@ bool stream_return_all(struct tcp_link *l, int status)
     return report_flushes(l, status);
 }
 
-/* --- in ------------------------------------------------------------------------------------------ */
+/* --- in --------------------------------------------------------------------------------------- */
 
 enum parsed { PARSED_ALL, PARSED_BUDGET, PARSED_END };
 
@@ -427,8 +427,8 @@ static void *landing_place(const struct tcp_link *l)
 {
     const struct stream *s = &l->stream;
     void *place = NULL;
-    int rc = region_find(&tcp_under(l)->regions, s->land_region, s->land_offset, s->land_left, &place,
-                         NULL);
+    int rc = region_find(&tcp_under(l)->regions, s->land_region, s->land_offset, s->land_left,
+                         &place, NULL);
     return rc < 0 ? NULL : place;
 }
 
@@ -512,8 +512,8 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
     case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? 1u : 0u); break;
     }
     if (fits) return 0;
-    return why_set(why, SINEW_EPROTO, "a frame of kind %u with a head of %u of %u bytes%s", frame->kind,
-                   frame->head, frame->length, greeting ? " as greeting" : "");
+    return why_set(why, SINEW_EPROTO, "a frame of kind %u with a head of %u of %u bytes%s",
+                   frame->kind, frame->head, frame->length, greeting ? " as greeting" : "");
 }
 
 static enum parsed take_greeting(struct tcp_link *l, const struct frame *frame)

@@ -2,13 +2,13 @@
 /*
  * tcp.c - the table, and what is one per transport: listener, epoll, deadlines, progress
  *
- * The fd of the transport is a level-triggered epoll set of the listener, every connection and a timer, so
- * that a sleeper needs to know nothing more: arm() sets the timer to the earliest deadline. Work that
- * no descriptor announces (upcalls left over when a progress had used its budget, links that have
- * ended) is on `ready`; then arm() says so.
+ * The fd of the transport is a level-triggered epoll set of the listener, every connection and a
+ * timer, so that a sleeper needs to know nothing more: arm() sets the timer to the earliest
+ * deadline. Work that no descriptor announces (upcalls left over when a progress had used its
+ * budget, links that have ended) is on `ready`; then arm() says so.
  *
- * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l, else every
- * eighth time: a waiter's poll costs one recv.
+ * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
+ * else every eighth time: a waiter's poll costs one recv.
  */
 #include "transport/tcp/tcp.h"
 
@@ -52,13 +52,27 @@ void tcp_due(struct tcp *t, int64_t at_ns)
     if (at_ns < t->due) t->due = at_ns;
 }
 
-int tcp_socket_ready(int fd)
+static int set_option(int fd, int level, int option, int value)
 {
-    int on = 1;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ? -errno : 0;
+    return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* --- open and close ------------------------------------------------------------------------------ */
+/* An idle connection whose peer's kernel is silent ends at about the repair deadline; a kernel answers for a
+ * process that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. */
+int tcp_socket_ready(const struct tcp *t, int fd)
+{
+    enum { PROBES = 2 };
+    int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / (PROBES + 1));
+    if (seconds < 1) seconds = 1;
+    int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+    if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+    return error;
+}
+
+/* --- open and close --------------------------------------------------------------------------- */
 
 /* All addresses of the family, so that loopback works too, unless the user named one. */
 static void listen_anywhere(struct sockaddr_storage *at)
@@ -158,7 +172,7 @@ static int tcp_open(struct transport *base)
     return 0;
 }
 
-/* --- memory -------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static int tcp_reg(struct transport *base, struct link *l, struct region *region)
 {
@@ -178,7 +192,7 @@ static int tcp_dereg(struct transport *base, struct region *region)
     return 0;
 }
 
-/* --- progress ------------------------------------------------------------------------------------ */
+/* --- progress --------------------------------------------------------------------------------- */
 
 static void tcp_dispatch(struct tcp *t, struct source *source)
 {
@@ -215,7 +229,8 @@ static void tcp_ready(struct tcp *t)
     struct list todo, *e;
     list_init(&todo);
     list_splice(&todo, &t->ready);
-    while (t->budget > 0 && (e = list_take(&todo))) link_work(LIST_OWNER(e, struct tcp_link, ready));
+    while (t->budget > 0 && (e = list_take(&todo)))
+        link_work(LIST_OWNER(e, struct tcp_link, ready));
     list_splice(&t->ready, &todo);
 }
 
@@ -241,7 +256,8 @@ static int tcp_arm(struct transport *base)
     if (t->due == INT64_MAX || t->due >= t->timer_at) return 0;
     int64_t in = t->due - tcp_now(t);
     if (in <= 0) return 1;
-    struct itimerspec at = { .it_value = { .tv_sec = in / 1000000000, .tv_nsec = in % 1000000000 } };
+    struct itimerspec at = { 0 };
+    at.it_value = (struct timespec){ .tv_sec = in / 1000000000, .tv_nsec = in % 1000000000 };
     if (timerfd_settime(t->timer.fd, 0, &at, NULL) < 0) return 1;
     t->timer_at = t->due;
     return 0;
