@@ -105,8 +105,6 @@ void request_status(struct sinew_request *r, int source_world, uint32_t tag, uin
     };
 }
 
-static void request_explain(struct sinew_request *r);
-
 void request_end(struct sinew_request *r, int status)
 {
     struct completion *c = r->completion;
@@ -124,8 +122,8 @@ void request_end(struct sinew_request *r, int status)
     c->ended(c, status);
 }
 
-/* The outcome in words, for sinew_why(): composed when the user asks for the outcome. */
-static void request_explain(struct sinew_request *r)
+/* Composed when the user asks for the outcome. */
+void request_explain(struct sinew_request *r)
 {
     char what[WHY_MAX];
     struct text t = text_into(what, sizeof(what));
