@@ -418,11 +418,18 @@ static void execution_cancel(void *state, int status)
     if (execution_over(e)) operation_end(e->request, e->status);
 }
 
+/* "bcast of 64 bytes by binomial, step 2: waits for rank 5 (and for 1 more messages)" */
 static void execution_describe(const void *state, struct text *text)
 {
     const struct execution *e = state;
-    text_add(text, "%s of %zu x %zu bytes by %s", collective_name(e->call.collective),
-             e->call.in_count, e->call.element_bytes, algorithms[e->call.algorithm].name);
+    const struct call *call = &e->call;
+    text_add(text, "%s", collective_name(call->collective));
+    if (call->type)
+        text_add(text, " of %zu x %zu bytes", call->in_count, call->element_bytes);
+    else if (call->collective != COLLECTIVE_BARRIER)
+        text_add(text, " of %zu bytes", call->in_count);
+    text_add(text, " by %s", algorithms[call->algorithm].name);
+    if (e->status < 0) return; /* what it waited for is over */
     for (uint64_t i = e->base; i < e->tail; i++) {
         const struct step *step = &e->window[i % WINDOW].step;
         if (!(e->issued & window_bit(i)) || (e->arrived | e->done) & window_bit(i)) continue;

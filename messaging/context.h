@@ -322,6 +322,8 @@ void request_free(struct sinew_request *r);
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
 uint64_t request_number(const struct sinew_request *r);
 void request_end(struct sinew_request *r, int status); /* exactly once */
+/* The outcome in words, for sinew_why(). */
+void request_explain(struct sinew_request *r);
 void request_status(struct sinew_request *r, int source_world, uint32_t tag, uint64_t bytes);
 int request_consume(struct sinew_request **req); /* a final one: its outcome */
 void request_describe(const struct sinew_request *r, struct text *text);

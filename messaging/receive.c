@@ -91,6 +91,7 @@ static int receive_started(struct sinew_request *r, int rc, struct completion *c
     if (rc == 0 && done && (c || r->status == 0)) rc = r->status;
     else if (rc == 0) rc = SINEW_PENDING;
     if (rc <= 0) {
+        if (done && rc < 0) request_explain(r);
         request_free(r);
         return rc;
     }

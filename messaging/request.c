@@ -105,8 +105,6 @@ void request_status(struct sinew_request *r, int source_world, uint32_t tag, uin
     };
 }
 
-static void request_explain(struct sinew_request *r);
-
 void request_end(struct sinew_request *r, int status)
 {
     struct completion *c = r->completion;
@@ -118,19 +116,22 @@ void request_end(struct sinew_request *r, int status)
     r->status = status;
     r->state = STATE_DONE;
     if (!c) return;
-    if (status < 0) request_explain(r);
+    /* What is given up after a failure must not hide the text of that failure. */
+    if (status < 0 && status != SINEW_ECANCELED) request_explain(r);
     request_free(r);
     c->ended(c, status);
 }
 
-/* The outcome in words, for sinew_why(): composed when the user asks for the outcome. */
-static void request_explain(struct sinew_request *r)
+/* Composed when the user asks for the outcome. */
+void request_explain(struct sinew_request *r)
 {
     char what[WHY_MAX];
     struct text t = text_into(what, sizeof(what));
     request_describe(r, &t);
     struct sinew *s = r->context;
-    if (r->status == SINEW_EPEER && r->peer)
+    if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
+        context_fail(s, r->status, "%.200s: %.300s", what, s->cause.text);
+    else if (r->status == SINEW_EPEER && r->peer)
         context_fail(s, r->status, "%s: %s", what, peer_gone_text(r->peer));
     else if (r->status == SINEW_EPEER)
         context_fail(s, r->status, "%s: no member of the team is left that could send", what);
@@ -139,8 +140,6 @@ static void request_explain(struct sinew_request *r)
                      "%s: the message is longer than the buffer, %llu bytes; the rest is gone, the next "
                      "message is intact; probe first, or post a larger buffer",
                      what, (unsigned long long)r->sent);
-    else if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
-        context_fail(s, r->status, "%.200s: %.300s", what, s->cause.text);
     else
         context_fail(s, r->status, "%s: %s", what, sinew_strerror(r->status));
 }

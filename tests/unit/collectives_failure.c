@@ -293,29 +293,40 @@ static void impossible_arguments_are_refused(void **state)
     fake_free(f);
 }
 
-/* An operation says whom it waits for. */
+/* An operation says what it is and whom it waits for; once it has failed, the failure says the
+ * rest. */
 static void an_operation_describes_itself(void **state)
 {
     (void)state;
     struct fake_options options = { .size = 4 };
     struct fake *f = fake_new(&options);
-    struct sinew_request *req[4];
-    double in[4] = { 1, 2, 3, 4 }, out[4];
-    char line[200];
-    assert_int_equal(sinew_allreduce(fake_team(f, 1), in, out, 1, SINEW_F64, SINEW_SUM, &req[1]),
-                     1);
-    struct text text = text_into(line, sizeof(line));
-    fake_describe(req[1], &text);
-    assert_string_equal(line,
-                        "allreduce of 1 x 8 bytes by recursive-doubling, step 1: sends to rank 0 "
-                        "(and for 2 more messages)");
-    for (int r = 0; r < 4; r++)
-        if (r != 1)
-            assert_true(sinew_allreduce(fake_team(f, r), &in[r], &out[r], 1, SINEW_F64, SINEW_SUM,
-                                        &req[r]) > 0);
-    while (fake_progress(f)) {
+    struct sinew_request *req[3];
+    double in = 1, out;
+    static const char *const lines[] = {
+        "allreduce of 1 x 8 bytes by recursive-doubling, step 1: sends to rank 0 (and for 2 more "
+        "messages)",
+        "barrier by dissemination, step 1: sends to rank 2 (and for 2 more messages)",
+        "bcast of 8 bytes by binomial, step 1: waits for rank 0",
+    };
+    struct sinew_team *team = fake_team(f, 1);
+    assert_true(sinew_allreduce(team, &in, &out, 1, SINEW_F64, SINEW_SUM, &req[0]) > 0);
+    assert_true(sinew_barrier(team, &req[1]) > 0);
+    assert_true(sinew_bcast(team, &out, sizeof(out), 0, &req[2]) > 0);
+    for (int i = 0; i < 3; i++) {
+        char line[200];
+        struct text text = text_into(line, sizeof(line));
+        fake_describe(req[i], &text);
+        assert_string_equal(line, lines[i]);
     }
-    for (int r = 0; r < 4; r++) assert_int_equal(sinew_test(&req[r]), 0);
+    fake_deadline(req[2]);
+    char line[200];
+    struct text text = text_into(line, sizeof(line));
+    fake_describe(req[2], &text);
+    assert_string_equal(line, "bcast of 8 bytes by binomial");
+    assert_int_equal(sinew_test(&req[2]), SINEW_ETIMEDOUT);
+    fake_fail_waiting(f);
+    assert_int_equal(sinew_test(&req[0]), SINEW_EPEER);
+    assert_int_equal(sinew_test(&req[1]), SINEW_EPEER);
     fake_free(f);
 }
 
