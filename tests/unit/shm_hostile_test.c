@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_hostile_test.c - peers and strangers that do not play by the rules: their own link is the price
+ * shm_hostile_test.c - peers and strangers that do not play by the rules: their own link is the
+ * price
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -30,7 +31,7 @@ static uint64_t seeded(uint64_t *state)
     return *state ^= *state << 17;
 }
 
-/* --- strangers at the door --------------------------------------------------------------------- */
+/* --- strangers at the door -------------------------------------------------------------------- */
 
 static int raw_socket(void)
 {
@@ -272,7 +273,8 @@ static void test_no_signed_byte_may_change(void **state)
     assert_int_equal(hello_decode(&answer, secret, NULL, &out, &why), SINEW_EAUTH);
 }
 
-/* Garbage and silence at the door, far more than may wait there, and still the honest one comes in. */
+/* Garbage and silence at the door, far more than may wait there, and still the honest one comes
+ * in. */
 static void test_a_flood_does_not_keep_the_peer_out(void **state)
 {
     (void)state;
@@ -389,7 +391,7 @@ static void test_another_user_is_refused(void **state)
     end_close(&b);
 }
 
-/* --- a peer gone bad --------------------------------------------------------------------------- */
+/* --- a peer gone bad -------------------------------------------------------------------------- */
 
 static void test_bytes_on_the_socket_cost_the_link(void **state)
 {

@@ -93,7 +93,8 @@ static void on_down(struct link *l, int status, enum gone gone)
     p->link = NULL;
 }
 
-static const struct transport_up up = { on_link, on_up, on_tell, on_recv, on_done, on_room, on_down };
+static const struct transport_up up = { on_link, on_up,   on_tell, on_recv,
+                                        on_done, on_room, on_down };
 
 void end_open_mapped(struct end *e, int rank, int size, const uint8_t *secret,
                      const struct segment_mapper *mapper)
@@ -207,5 +208,6 @@ int end_no_residue(void **state)
 
 int peer_echo(struct peer *p, const uint8_t *head, size_t hlen, const uint8_t *body, size_t blen)
 {
-    return transport_shm.send(&p->link->base, head, hlen, body, blen, NULL, 0) < 0 ? SINEW_EPROTO : 0;
+    int status = transport_shm.send(&p->link->base, head, hlen, body, blen, NULL, 0);
+    return status < 0 ? SINEW_EPROTO : 0;
 }

@@ -2,7 +2,8 @@
 #ifndef TESTS_UNIT_SHM_PAIR_H
 #define TESTS_UNIT_SHM_PAIR_H
 /*
- * shm_pair.h - ranks of the shm transport in one process, driven by hand, with their upcalls recorded
+ * shm_pair.h - ranks of the shm transport in one process, driven by hand, with their upcalls
+ * recorded
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_ring_test.c - one ring alone: order and content for every length, wrap-around of every counter,
- * back-pressure, reserved room, two threads on one mapping, and words that nobody honest would write
+ * shm_ring_test.c - one ring alone: order and content for every length, wrap-around of every
+ * counter, back-pressure, reserved room, two threads on one mapping, and words that nobody honest
+ * would write
  */
 #include <pthread.h>
 #include <sched.h>
@@ -275,7 +276,7 @@ static void test_forged_words_stay_inside(void **state)
     free(pair.memory);
 }
 
-/* --- two threads, one mapping ------------------------------------------------------------------ */
+/* --- two threads, one mapping ----------------------------------------------------------------- */
 
 enum { THREAD_MESSAGES = 30000 };
 

@@ -15,7 +15,7 @@
 
 static const uint8_t secret[32] = "a secret of thirty-two bytes...";
 
-/* --- bring-up ---------------------------------------------------------------------------------- */
+/* --- bring-up --------------------------------------------------------------------------------- */
 
 static void bring_up(const uint8_t *key)
 {
@@ -192,7 +192,7 @@ static void test_limits_are_asked_before(void **state)
     end_close(&b);
 }
 
-/* --- messages ---------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 struct stream {
     uint64_t sent, got, refused;
@@ -334,7 +334,7 @@ static void test_refused_bytes_cost_the_link(void **state)
     end_close(&b);
 }
 
-/* --- puts -------------------------------------------------------------------------------------- */
+/* --- puts ------------------------------------------------------------------------------------- */
 
 struct target {
     struct region mine, theirs;
@@ -515,7 +515,7 @@ static void test_get_and_atomic_are_not_built(void **state)
     pair_down(&a, &b);
 }
 
-/* --- ends -------------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void test_drain_delivers_queued_puts(void **state)
 {
@@ -596,7 +596,7 @@ static void test_dead_hands_up_what_arrived(void **state)
     end_close(&b);
 }
 
-/* --- sleeping ---------------------------------------------------------------------------------- */
+/* --- sleeping --------------------------------------------------------------------------------- */
 
 /* A sender out of room sleeps, and is woken by room alone. */
 static void test_room_wakes_a_sender(void **state)

@@ -2,8 +2,9 @@
 /*
  * shm_threads_test.c - two ranks as two threads, both ends at one address
  *
- * The thread sanitizer sees a race only between accesses to the same address, so the segment is mapped once
- * for both. Streams of messages and puts both ways; every waiter sleeps on its descriptor.
+ * The thread sanitizer sees a race only between accesses to the same address, so the segment is
+ * mapped once for both. Streams of messages and puts both ways; every waiter sleeps on its
+ * descriptor.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -21,7 +22,7 @@
 
 enum { MESSAGES = 4000, PUT_BYTES = 300000 };
 
-/* --- one mapping per segment ------------------------------------------------------------------- */
+/* --- one mapping per segment ------------------------------------------------------------------ */
 
 struct shared_map {
     pthread_mutex_t lock;
@@ -56,7 +57,7 @@ static void unmap_once(void *arg, void *at, size_t len)
     pthread_mutex_unlock(&m->lock);
 }
 
-/* --- a rank ------------------------------------------------------------------------------------ */
+/* --- a rank ----------------------------------------------------------------------------------- */
 
 struct rank {
     struct end end;
@@ -79,7 +80,8 @@ struct rank {
 
 static size_t length_of(uint64_t n) { return n % 5 == 0 ? n * 37 % 16385 : n % 120; }
 
-/* The first message carries the key, the last says that the put is over, those between are numbered. */
+/* The first message carries the key, the last says that the put is over, those between are
+ * numbered. */
 static int rank_recv(struct peer *p, const uint8_t *head, size_t hlen, const uint8_t *body,
                      size_t blen)
 {

@@ -4,9 +4,9 @@
 /*
  * atomics.h - every access of the ring to memory that the other side sees
  *
- * A model checker replaces this file (define SHARED_HEADER to its own), and so sees each of them. Orders
- * are those of C11; there are no stand-alone fences. What one side of a pair relies on is said where
- * it is used.
+ * A model checker replaces this file (define SHARED_HEADER to its own), and so sees each of them.
+ * Orders are those of C11; there are no stand-alone fences. What one side of a pair relies on is
+ * said where it is used.
  */
 #ifdef SHARED_HEADER
 #include SHARED_HEADER

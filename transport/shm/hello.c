@@ -116,7 +116,8 @@ int hello_send(int fd, const struct hello_packet *packet, const int *descriptors
     return why_set(why, SINEW_EIO, "sendmsg: %s", strerror(errno));
 }
 
-/* All descriptors of a message; those beyond HELLO_DESCRIPTORS are closed. Returns how many came. */
+/* All descriptors of a message; those beyond HELLO_DESCRIPTORS are closed. Returns how many
+ * came. */
 static int hello_descriptors(struct msghdr *message, int descriptors[HELLO_DESCRIPTORS])
 {
     int came = 0;

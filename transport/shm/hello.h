@@ -4,18 +4,21 @@
 /*
  * hello.h - the packets that make a link, on a SOCK_SEQPACKET socket
  *
- *  byte 0       4         6      7       8      12     16    20        24      32     40       56         88
- *       | magic | version | kind | flags | size | from | to  | segment | epoch | name | nonce  | proof 32 |
+ *   0       4         6      7       8      12     16   20        24
+ *   | magic | version | kind | flags | size | from | to | segment |
+ *   24      32     40      56         88
+ *   | epoch | name | nonce | proof 32 |
  *
- * HELLO   from the side that connects, with its segment, eventfd and pidfd: everything in one packet.
+ * HELLO   from the side that connects, with its segment, eventfd and pidfd: everything in one
+ *         packet.
  * ACCEPT  the answer, with eventfd and pidfd; from here on both sides use the rings.
- * REFUSE  the answer otherwise; `segment` holds a status, and `flags` HELLO_CROSSED when the link will
- *         come of the other side's attempt.
+ * REFUSE  the answer otherwise; `segment` holds a status, and `flags` HELLO_CROSSED when the link
+ *         will come of the other side's attempt.
  *
- * `name` is the listening socket's, as published. The proof is an HMAC by the job secret, keyed apart by
- * kind: HELLO's covers its own first 56 bytes, ACCEPT's covers those of HELLO and its own, so neither can
- * be reflected or moved to another rank, epoch or socket. Replaying a HELLO needs a descriptor of a
- * process of the same user; the epochs then end it. All integers are little-endian.
+ * `name` is the listening socket's, as published. The proof is an HMAC by the job secret, keyed
+ * apart by kind: HELLO's covers its own first 56 bytes, ACCEPT's covers those of HELLO and its own,
+ * so neither can be reflected or moved to another rank, epoch or socket. Replaying a HELLO needs a
+ * descriptor of a process of the same user; the epochs then end it. All integers are little-endian.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,8 +62,8 @@ int hello_decode(const struct hello_packet *in, const uint8_t *secret,
 int hello_send(int fd, const struct hello_packet *packet, const int *descriptors, int n,
                struct why *why);
 
-/* 0: a packet and *n descriptors, which are the caller's; > 0: nothing yet; SINEW_EPEER: the other end
- * is closed; SINEW_EPROTO: something else came, and is gone with its descriptors. */
+/* 0: a packet and *n descriptors, which are the caller's; > 0: nothing yet; SINEW_EPEER: the other
+ * end is closed; SINEW_EPROTO: something else came, and is gone with its descriptors. */
 int hello_receive(int fd, struct hello_packet *packet, int descriptors[HELLO_DESCRIPTORS], int *n,
                   struct why *why);
 

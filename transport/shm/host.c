@@ -134,7 +134,8 @@ bool host_is_pidfd_of(int fd, pid_t pid)
     const char *at = strstr(text, "\nPid:");
     if (!at) return false;
     long named = strtol(at + 5, NULL, 10);
-    /* 0: of a process in another pid namespace, which the socket reports as 0 too; -1: dead already. */
+    /* 0: of a process in another pid namespace, which the socket reports as 0 too; -1: dead
+     * already. */
     return named == -1 || named == (long)pid;
 }
 

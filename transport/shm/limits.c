@@ -2,9 +2,10 @@
 /*
  * limits.c - whether memory may be had, asked before it is touched
  *
- * A shared page that a control group refuses is not an error but a signal (or the whole group's end), so
- * its limits are looked at first: version 2 (memory.max) and version 1 (memory.limit_in_bytes), of the
- * group and everything above it. Files that cannot be read set no limit here.
+ * A shared page that a control group refuses is not an error but a signal (or the whole group's
+ * end), so its limits are looked at first: version 2 (memory.max) and version 1
+ * (memory.limit_in_bytes), of the group and everything above it. Files that cannot be read set no
+ * limit here.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -216,7 +216,8 @@ static int link_receive(struct shm_link *l, int *budget)
         }
         if (link_deliver(l, &m, &upcalls) < 0) return upcalls;
         ring_finish(&l->rx, &m);
-        if (l->state == SHM_ENDING && !l->drains) return upcalls; /* a send inside the upcall failed */
+        /* A send inside the upcall may have ended the link. */
+        if (l->state == SHM_ENDING && !l->drains) return upcalls;
         if (ring_should_tell(&l->rx)) link_tell(l);
     }
     if (got < 0)

@@ -7,17 +7,19 @@
  *   IDLE -> TRYING -> ASKED ----------> UP -> DRAINING -> ENDING -> DOWN
  *                       \-> YIELDED --/      (any state) --^
  *
- *   TRYING    connecting, or about to try again           ASKED    HELLO is out
- *   YIELDED   the peer's attempt survives: it is awaited   DRAINING puts are still queued, then goodbye
+ *   TRYING    connecting, or about to try again
+ *   ASKED     HELLO is out
+ *   YIELDED   the peer's attempt survives: it is awaited
+ *   DRAINING  puts are still queued, then comes our goodbye
  *   ENDING    the verdict is known; what arrived is handed up, cookies are done, then `down`
  *
  * Sleeping    A receiver raises `sleeping` in every ring it reads, then looks at them once more; a
- *             sender publishes, then looks at the flag. One of them sees the other if the two stores
- *             come before the two loads: by membarrier() on the sleeper's side, or, where it was
- *             refused to either, by read-modify-writes on the flag by both.
- * Death       The pidfd is the witness. The end of the socket without a goodbye is one only when it is the
- *             same process (ranks as threads) or there is no pidfd; else it is a hint, and without
- *             the pidfd's word within SHM_GRACE_NS the link is GONE_BROKEN.
+ *             sender publishes, then looks at the flag. One of them sees the other if the two
+ *             stores come before the two loads: by membarrier() on the sleeper's side, or, where it
+ *             was refused to either, by read-modify-writes on the flag by both.
+ * Death       The pidfd is the witness. The end of the socket without a goodbye is one only when it
+ *             is the same process (ranks as threads) or there is no pidfd; else it is a hint, and
+ *             without the pidfd's word within SHM_GRACE_NS the link is GONE_BROKEN.
  */
 #include "base/list.h"
 #include "transport/shm/hello.h"
@@ -116,7 +118,10 @@ struct shm_transport {
     uint32_t region_count, region_free; /* region_free: index + 1 of the first free one */
 };
 
-static inline struct shm_transport *shm_of(struct transport *t) { return (struct shm_transport *)t; }
+static inline struct shm_transport *shm_of(struct transport *t)
+{
+    return (struct shm_transport *)t;
+}
 static inline struct shm_transport *shm_of_link(struct shm_link *l)
 {
     return (struct shm_transport *)l->base.transport;
@@ -129,7 +134,8 @@ void link_init(struct shm_link *l);
 int link_open(struct shm_link *l, int memory, int side, bool paired, struct why *why);
 /* Drop an attempt of one's own: socket and segment. */
 void link_abandon(struct shm_link *l);
-/* The verdict; text in l->why. `drains`: hand up what arrived first. The first verdict stands, unless `how` is harsher. */
+/* The verdict; text in l->why. `drains`: hand up what arrived first. The first verdict stands,
+ * unless `how` is harsher. */
 void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains);
 void link_socket_ended(struct shm_link *l);
 void link_process_ended(struct shm_link *l);

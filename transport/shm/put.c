@@ -5,8 +5,8 @@
  *   key       | index 4 | generation 4 | nonce 8 | length 8 |
  *   fragment  head | index 4 | generation 4 | nonce 8 | offset 8 |, body: the bytes
  *
- * A fragment whose generation is over goes nowhere: that is what dereg promises. Any other that does
- * not fit its region breaks the protocol.
+ * A fragment whose generation is over goes nowhere: that is what dereg promises. Any other that
+ * does not fit its region breaks the protocol.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -4,27 +4,30 @@
 /*
  * ring.h - one direction of messages between two processes, in memory that both map
  *
- *   0          64                128            192        256
- *   | returned | (pad)           | sleeping     | (pad)    | slots of one line … | bytes of longer bodies … |
+ *   0          128        256               256 + 64 x slots
+ *   | returned | sleeping | slots of one line | bytes of longer bodies |
  *
  *   a slot, one cache line:
  *   | word 8: lap 16, kind 8, head length 8, body length 16, credit 8, 0 8 | 56 bytes of data |
  *
- * One producer, one consumer. Head and body up to 56 bytes together live in the line itself; otherwise the
- * head does (or, above 56 bytes, a line of the byte ring), and the body is contiguous in the byte
- * ring, at a place that both sides work out alike: the next multiple of 64, or the start when it
- * would run over the end. So no index ever crosses, and a hostile word can only lie about lengths.
+ * One producer, one consumer. Head and body up to 56 bytes together live in the line itself;
+ * otherwise the head does (or, above 56 bytes, a line of the byte ring), and the body is contiguous
+ * in the byte ring, at a place that both sides work out alike: the next multiple of 64, or the
+ * start when it would run over the end. So no index ever crosses, and a hostile word can only lie
+ * about lengths.
  *
- * Published    by one release store of `word`; the consumer loads it once, with acquire. A word is new when
- *              its lap is the consumer's. That position never holds body bytes, and lap 0x8000 | n is
- *              never 0, so neither old payload nor fresh memory looks like a message.
+ * Published    by one release store of `word`; the consumer loads it once, with acquire. A word is
+ *              new when its lap is the consumer's. That position never holds body bytes, and
+ *              lap 0x8000 | n is never 0, so neither old payload nor fresh memory looks like a
+ *              message.
  * Given back   lazily: as `credit` in the words that go the other way, or, when there are none, by
  *              `returned`, which counts only what was given back through itself. Both only grow, so
  *              their sum is what the consumer has finished with, in whichever order they are seen.
- * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts) never
- *              takes more than half of the bytes, so messages pass between.
+ * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
+ *              never takes more than half of the bytes, so messages pass between.
  *
- * All indices run freely and wrap at 2^32. What is below is private to one side, except struct ring.
+ * All indices run freely and wrap at 2^32. What is below is private to one side, except struct
+ * ring.
  */
 #include <stdalign.h>
 #include <stdbool.h>
@@ -51,8 +54,8 @@ struct ring_slot {
 };
 
 struct ring {
-    alignas(2 * RING_LINE) shared_u32 returned; /* by the consumer; read by a producer out of room      */
-    alignas(2 * RING_LINE) shared_u32 sleeping; /* by the consumer's process, see link.h                */
+    alignas(2 * RING_LINE) shared_u32 returned; /* by the consumer, for one out of room */
+    alignas(2 * RING_LINE) shared_u32 sleeping; /* by the consumer, see link.h          */
     alignas(2 * RING_LINE) struct ring_slot slots[];
 };
 
@@ -131,8 +134,8 @@ static inline int ring_returned(struct ring_producer *p, uint32_t count)
     return 0;
 }
 
-/* Look at what was given back. Acquire, partner ring_tell(): the consumer's reads of those slots come
- * before our next writes to them. */
+/* Look at what was given back. Acquire, partner ring_tell(): the consumer's reads of those slots
+ * come before our next writes to them. */
 static inline int ring_refresh(struct ring_producer *p)
 {
     uint32_t returned = shared_load_acquire32(&p->ring->returned);
@@ -172,8 +175,9 @@ static inline bool ring_would_fit(const struct ring_producer *p, enum ring_class
     return ring_fits(p, class, body_head, bulk_head);
 }
 
-/* Write and publish one message: 0, or > 0 when it does not fit (nothing happened), or SINEW_EPROTO when
- * the consumer gave back what it never had. *credit: what to give back with it, 0 afterwards. */
+/* Write and publish one message: 0, or > 0 when it does not fit (nothing happened), or SINEW_EPROTO
+ * when the consumer gave back what it never had. *credit: what to give back with it, 0
+ * afterwards. */
 static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8_t kind,
                            const void *head, size_t hlen, const void *body, size_t blen,
                            uint32_t *credit)
@@ -215,7 +219,8 @@ static inline bool ring_ready(const struct ring_consumer *c)
 static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
 {
     const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
-    /* Acquire, partner ring_put(): what the word announces is there, and what it gives back is free. */
+    /* Acquire, partner ring_put(): what the word announces is there, and what it gives back is
+     * free. */
     uint64_t word = shared_load_acquire64(&slot->word);
     if ((word & 0xffff) != ring_lap(c->next, c->slot_shift)) return 0;
     m->kind = (uint8_t)(word >> 16);
@@ -224,7 +229,8 @@ static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
     m->credit = (uint8_t)(word >> 48);
     m->body_next = c->body_next;
     if (m->hlen > RING_HEAD_MAX || m->blen > c->body_max || word >> 56) return SINEW_EPROTO;
-    /* The line is copied, so that nobody can change a head, or a short body, between check and use. */
+    /* The line is copied, so that nobody can change a head, or a short body, between check and
+     * use. */
     m->head = m->line;
     if (m->hlen + m->blen <= RING_INLINE) {
         shared_read(m->line, slot->data, m->hlen + m->blen);

@@ -6,8 +6,9 @@
  *
  *   | ring: connecting side to accepting side | ring: the other way | up to a page |
  *
- * Sealed against shrinking, growing and unsealing, and allocated in full, so that touching it can neither
- * fault nor need memory. The side that is handed one checks seals, size and allocation before it maps.
+ * Sealed against shrinking, growing and unsealing, and allocated in full, so that touching it can
+ * neither fault nor need memory. The side that is handed one checks seals, size and allocation
+ * before it maps.
  */
 #include <stddef.h>
 

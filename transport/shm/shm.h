@@ -11,13 +11,14 @@
  *   host.h      what is asked of the kernel
  *
  * Memory per connected peer: one segment of shm_peer_bytes() (76 KiB with 4 KiB pages), charged to
- * whoever connected first, at most 128 KiB; struct shm_link in messaging's memory; three descriptors
- * (the socket, the peer's eventfd, the peer's pidfd). A peer never met costs nothing. Queued puts live
- * in their caller's struct rma. Flushes that cannot be answered at once cost 48 bytes each.
+ * whoever connected first, at most 128 KiB; struct shm_link in messaging's memory; three
+ * descriptors (the socket, the peer's eventfd, the peer's pidfd). A peer never met costs nothing.
+ * Queued puts live in their caller's struct rma. Flushes that cannot be answered at once cost 48
+ * bytes each.
  *
- * What recv hands up: the head is a private copy. So is a body that came in the line (head and body of 56 bytes at
- * most together); a longer one is read in place, and a hostile peer could change it meanwhile: read
- * each field once.
+ * What recv hands up: the head is a private copy. So is a body that came in the line (head and body
+ * of 56 bytes at most together); a longer one is read in place, and a hostile peer could change it
+ * meanwhile: read each field once.
  */
 #include "transport/transport.h"
 

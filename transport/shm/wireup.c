@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wireup.c - how two transports find each other: the listening socket, attempts, crossings, witnesses
+ * wireup.c - how two transports find each other: the listening socket, attempts, crossings,
+ * witnesses
  *
- * One packet each way makes a link. Of two attempts that cross, the lower rank's survives: the lower
- * one refuses the other's HELLO as crossed, the higher one takes the lower's into its own link. A peer
- * that comes back while its older link is still ending here waits for that.
+ * One packet each way makes a link. Of two attempts that cross, the lower rank's survives: the
+ * lower one refuses the other's HELLO as crossed, the higher one takes the lower's into its own
+ * link. A peer that comes back while its older link is still ending here waits for that.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -44,7 +45,7 @@ void wireup_drop(struct shm_transport *t, int *fd)
 {
     if (*fd < 0) return;
     wireup_unwatch(t, *fd);
-    shutdown(*fd, SHUT_RDWR); /* so that a forked child's copy does not keep it open; no socket: no harm */
+    shutdown(*fd, SHUT_RDWR); /* a forked child's copy shall not keep it open; no socket: no harm */
     close(*fd);
     *fd = -1;
 }
@@ -405,7 +406,8 @@ static bool link_is_superseded(struct shm_link *l, uint64_t epoch)
         shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
         return true;
     }
-    if (l->peer_left || recv(l->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0) return l->peer_left;
+    if (l->peer_left) return true;
+    if (recv(l->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0) return false;
     why_set(&l->base.why, 0, "rank %d closed its end without a goodbye", l->base.rank);
     shm_link_end(l, SINEW_EPEER, GONE_BROKEN, true);
     return true;
@@ -561,7 +563,7 @@ static int64_t link_due(const struct shm_link *l)
 static void link_time_passed(struct shm_link *l, int64_t now)
 {
     if (l->state == SHM_UP || l->state == SHM_DRAINING) {
-        shm_link_end(l, SINEW_EPEER, GONE_BROKEN, true); /* the text was set when the socket ended */
+        shm_link_end(l, SINEW_EPEER, GONE_BROKEN, true); /* the text was set at its end */
     } else if (now >= l->deadline) {
         why_set(&l->base.why, 0, "no answer within the setup deadline: does it make progress?");
         attempt_fail(l, SINEW_ETIMEDOUT);
