@@ -122,6 +122,12 @@ static void print_failure(const struct job *job)
     const struct job_options *o = job->options;
     fprintf(stderr, "%s\n    (%d ranks over %s, TEST_SEED=%llu)\n", job->board->text, o->ranks,
             o->transport, (unsigned long long)o->seed);
+    for (int r = 0; r < o->ranks; r++) {
+        const struct job_log *log = &job->board->log[r];
+        if (log->count > 0)
+            fprintf(stderr, "    rank %d's last line of %d: %s\n", r, log->count,
+                    log->line[(log->count - 1) % JOB_LOG_LINES]);
+    }
     fflush(stderr);
 }
 
