@@ -29,7 +29,7 @@ struct view {
     int links, ups, downs, rooms, status;
     enum gone gone;
     uint64_t sent, received;
-    bool to_free;
+    bool is_up, to_free;
     char why[WHY_MAX];
 };
 

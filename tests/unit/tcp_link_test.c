@@ -439,6 +439,32 @@ static void a_deadline_wakes_a_sleeper(void **state)
     end_close(b);
 }
 
+static int allocations_until_failure;
+
+static void *allocate_but_one(void *arg, size_t align, size_t size)
+{
+    if (allocations_until_failure-- == 0) return NULL;
+    return world_real.allocate(arg, align, size);
+}
+
+/* Whichever allocation fails, on either side: a link comes all the same, or each end hears of it once. */
+static void a_failed_allocation_is_survived(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
+        struct end *poor = i % 2 ? a : b;
+        allocations_until_failure = i / 2;
+        poor->world.allocate = allocate_but_one;
+        end_connect(a, b);
+        ENDS_UNTIL((a->view[1].ups && b->view[0].ups) || a->view[1].downs, a, b);
+        if (a->view[1].downs) assert_int_equal(a->view[1].status, SINEW_ENOMEM);
+        if (b->view[0].downs) assert_int_equal(b->view[0].status, SINEW_ENOMEM);
+        end_close(a);
+        end_close(b);
+    }
+}
+
 static void an_interface_that_is_not_there_is_named(void **state)
 {
     struct end *a = end_open(0, 100, end_secret);
@@ -480,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_host_that_does_not_answer_times_out),
         cmocka_unit_test(an_armed_end_sleeps_until_something_happens),
         cmocka_unit_test(a_deadline_wakes_a_sleeper),
+        cmocka_unit_test(a_failed_allocation_is_survived),
         cmocka_unit_test(an_interface_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests_name("tcp links", tests, NULL, NULL);

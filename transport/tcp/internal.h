@@ -90,11 +90,12 @@ struct tcp {
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
     unsigned pending_count;
-    bool pending_waits;     /* one is authenticated but the budget was used up */
+    bool pending_waits;     /* one is authenticated, to be taken up by the next progress */
     int64_t listen_again;   /* 0: listening; else paused until then */
     int64_t due;            /* no deadline is earlier; INT64_MAX: none */
     int64_t timer_at;       /* what the timer is set to */
     int budget;             /* upcalls left in this progress */
+    bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
     struct region_table regions;
     struct complaints complaints;

@@ -149,6 +149,7 @@ static void link_finish(struct tcp_link *l)
     list_remove(&l->timed);
     l->state = LINK_DOWN;
     t->budget--;
+    t->has_ended_one = true;
     t->base.up->down(&l->base, l->status, l->gone);
 }
 
@@ -414,7 +415,7 @@ static int link_welcome(struct tcp_link *l, int fd, uint64_t epoch)
     link_set_due(l, INT64_MAX);
     if (stream_begin(l) < 0) {
         link_end(l, SINEW_ENOMEM, GONE_BROKEN, false);
-        return GREETING_REFUSED;
+        return GREETING_BUSY; /* it may find memory when it comes again */
     }
     l->source.fd = fd;
     l->source.events = SOURCE_QUIET; /* it is in the set, for a stranger */

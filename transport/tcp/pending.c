@@ -123,7 +123,7 @@ static void pending_authenticated(struct tcp *t, struct pending *p)
         pending_refuse(t, p, "it calls itself a rank that cannot be");
         return;
     }
-    if (t->budget < 2) { /* link and up */
+    if (t->budget < 2 || t->has_ended_one) { /* link and up, and never while an old one is there */
         t->pending_waits = true;
         return;
     }

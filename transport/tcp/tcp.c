@@ -238,6 +238,7 @@ static int tcp_progress(struct transport *base, struct link *l)
 {
     struct tcp *t = tcp_of(base);
     t->budget = TRANSPORT_UPCALLS_MAX;
+    t->has_ended_one = false;
     if (l) link_work(tcp_link_of(l));
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
