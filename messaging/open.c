@@ -229,9 +229,8 @@ static int context_start(struct sinew *s, const struct origin *origin,
                          const struct sinew_options *options)
 {
     struct config *c = &s->config;
-    s->launch = origin->launch;
     s->log = (struct log){ .level = LOG_WARNING, .prefix = "sinew: " };
-    if (options && options->size >= sizeof(*options)) {
+    if (options) {
         s->log.write = options->log;
         s->log.arg = options->log_arg;
     }
@@ -250,14 +249,18 @@ static int context_start(struct sinew *s, const struct origin *origin,
     return rc;
 }
 
-int context_open(const struct sinew_options *options, const struct origin *origin, struct sinew **out)
+int context_open(const struct sinew_options *given, const struct origin *origin, struct sinew **out)
 {
+    struct sinew_options whole;
+    const struct sinew_options *options = given ? &whole : NULL;
     struct sinew *s = context_new(origin->world);
     if (!s) {
         if (origin->launch) origin->launch->ops->close(origin->launch);
         return why_set(&last_open, SINEW_ENOMEM, "sinew_open: no memory for a context");
     }
-    int rc = context_start(s, origin, options);
+    s->launch = origin->launch;
+    int rc = options ? config_options(given, &whole, &s->why) : 0;
+    if (rc == 0) rc = context_start(s, origin, options);
     if (rc) {
         last_open = s->why;
         why_wrap(&last_open, rc, "sinew_open");
@@ -361,12 +364,15 @@ void sinew_abandon(struct sinew *s)
 {
     if (!s || s->in_progress || s->in_callback) return;
     if (!*s->owned) {
-        /* A forked child: what the transports share belongs to the parent. */
+        /* A forked child: what the transports share belongs to the parent, so its copy just stays. */
+        s->launch->ops->abandon(s->launch);
         return;
     }
     s->closing = true;
     disconnect_all(s, DISCONNECT_NOW);
     for (int rounds = 0; rounds < 1000 && wireup_links_left(s); rounds++) context_progress(s, NULL);
+    s->launch->ops->abandon(s->launch);
+    s->launch = NULL;
     context_destroy(s);
 }
 

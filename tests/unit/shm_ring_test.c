@@ -63,7 +63,7 @@ static void check(const struct ring_message *m, uint32_t n, size_t hlen, size_t 
 
 static void take(struct ring_consumer *c, uint32_t n, size_t hlen, size_t blen)
 {
-    struct ring_message m;
+    struct ring_message m = { 0 };
     assert_int_equal(ring_take(c, &m), 1);
     check(&m, n, hlen, blen);
     ring_finish(c, &m);
@@ -114,7 +114,7 @@ static void churn(const struct ring_shape *shape, uint32_t start, uint32_t body_
             if (ring_should_tell(&pair.c)) ring_tell(&pair.c);
         }
         if (got == sent) {
-            struct ring_message m;
+            struct ring_message m = { 0 };
             assert_int_equal(ring_take(&pair.c, &m), 0);
             ring_tell(&pair.c);
         }
@@ -190,7 +190,7 @@ static void test_a_goodbye_always_fits(void **state)
         assert_int_equal(n, shapes[i]->slots - 1);
         assert_int_equal(ring_put(&pair.p, RING_LAST, 3, NULL, 0, NULL, 0, &credit), 0);
         for (uint32_t k = 0; k < n; k++) take(&pair.c, k, 8, 8);
-        struct ring_message m;
+        struct ring_message m = { 0 };
         assert_int_equal(ring_take(&pair.c, &m), 1);
         assert_int_equal(m.kind, 3);
         free(pair.memory);
@@ -255,7 +255,7 @@ static void test_forged_words_stay_inside(void **state)
     uint64_t seed = 0xf0261e, refused = 0, taken = 0;
     const uint8_t *low = pair.c.bodies, *high = low + full.body_bytes;
     for (int i = 0; i < 200000; i++) {
-        struct ring_message m;
+        struct ring_message m = { 0 };
         uint64_t word = seeded(&seed);
         if (i % 2) word &= 0x00ff3fff3fffffff; /* else nearly all are refused for their length */
         word = (word & ~0xffffull) | ring_lap(pair.c.next, pair.c.slot_shift);
@@ -307,7 +307,7 @@ static void threads_on(const struct ring_shape *shape, uint32_t start)
     void *failed;
     assert_int_equal(pthread_create(&producer, NULL, produce, &pair), 0);
     for (uint32_t n = 0; n < THREAD_MESSAGES;) {
-        struct ring_message m;
+        struct ring_message m = { 0 };
         int got = ring_take(&pair.c, &m);
         assert_true(got >= 0);
         if (got == 0) {

@@ -110,6 +110,12 @@ static void launch_close(struct launch *l)
     world_release(&me->world, l, sizeof(struct sim_launcher));
 }
 
+/* Says nothing: the rank counts as dead when its body returns. */
+static void launch_abandon(struct launch *l)
+{
+    world_release(&launch_me(l)->world, l, sizeof(struct sim_launcher));
+}
+
 static const struct launch_ops launch_sim = {
     .name = "sim",
     .put = launch_put,
@@ -118,6 +124,7 @@ static const struct launch_ops launch_sim = {
     .failed = launch_failed,
     .abort = launch_abort,
     .close = launch_close,
+    .abandon = launch_abandon,
 };
 
 int sim_launch(struct sim_rank *me, struct launch **out)
