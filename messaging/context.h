@@ -178,6 +178,7 @@ struct peer {
     struct link *out;                  /* sends go here; NULL until up               */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
+    bool nobody;                       /* one of these was told that nobody is there */
     bool stuck;                        /* out said AGAIN                             */
     bool want_connect, want_disconnect; /* at the end of progress                    */
     enum disconnect_how disconnect_how;

@@ -138,7 +138,7 @@ void wireup_deferred(struct sinew *s)
         if (disconnect) wireup_disconnect(p, p->disconnect_how);
         if (connect && p->state == PEER_CONNECTING && !p->out && connect_next(p) < 0) {
             struct why why = s->why;
-            peer_gone(p, SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
+            peer_gone(p, p->nobody ? SINEW_EPEER : SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
         }
     }
     release_dead_links(s);
@@ -235,6 +235,7 @@ static bool try_another(struct peer *p, struct link *l, int status)
     log_line(&s->log, LOG_CHOICE, "rank %d by %s: %s", p->rank, l->ops->name, l->why.text);
     why_set(&p->why, 0, "%s: %s", l->ops->name, l->why.text);
     p->refused |= 1u << i;
+    if (status == SINEW_EPEER) p->nobody = true;
     s->counters.links_failed++;
     if (status == SINEW_EAUTH || status == SINEW_EVERSION || s->closing) return false;
     p->want_connect = true;

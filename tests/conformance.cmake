@@ -7,6 +7,6 @@ sinew_job_program(conformance conformance/main.c conformance/messages.c conforma
 sinew_job_test(NAME conformance PROGRAM conformance TIMEOUT 300)
 
 sinew_job_program(random-messages conformance/random_messages.c)
-sinew_job_test(NAME random-messages PROGRAM random-messages ARGS --messages 100000 TIMEOUT 300)
+sinew_job_test(NAME random-messages PROGRAM random-messages ARGS --messages 100000 TIMEOUT 600)
 sinew_job_test(NAME random-messages-long PROGRAM random-messages ARGS --messages 1000000
   LABELS long TIMEOUT 1500)

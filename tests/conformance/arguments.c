@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * arguments.c - every bad argument has a status, and a sinew_why that names it; nothing is lost by it
+ * arguments.c - every bad argument has a status, and a sinew_why that names it; nothing is lost by
+ * it
  */
 #include "tests/conformance/cases.h"
 
@@ -15,33 +16,114 @@ struct attempt {
 
 typedef int attempt_fn(struct attempt *a);
 
-static int send_null_buffer(struct attempt *a) { return sinew_send(a->world, NULL, 1, 0, 0, NULL); }
-static int send_rank_above(struct attempt *a) { return sinew_send(a->world, buf, 1, sinew_size(a->world), 0, NULL); }
-static int send_rank_below(struct attempt *a) { return sinew_send(a->world, buf, 1, -3, 0, NULL); }
-static int send_any_rank(struct attempt *a) { return sinew_send(a->world, buf, 1, SINEW_ANY_RANK, 0, NULL); }
-static int send_tag_above(struct attempt *a) { return sinew_send(a->world, buf, 1, 0, SINEW_TAG_MAX + 1, NULL); }
-static int send_tag_below(struct attempt *a) { return sinew_send(a->world, buf, 1, 0, -2, NULL); }
-static int send_any_tag(struct attempt *a) { return sinew_send(a->world, buf, 1, 0, SINEW_ANY_TAG, NULL); }
-static int sync_rank_above(struct attempt *a) { return sinew_send_sync(a->world, buf, 1, 1000, 0, &a->req); }
-static int recv_null_buffer(struct attempt *a) { return sinew_recv(a->world, NULL, 1, 0, 0, NULL, NULL); }
-static int recv_rank_above(struct attempt *a) { return sinew_recv(a->world, buf, 1, 1000, 0, NULL, &a->req); }
-static int recv_rank_below(struct attempt *a) { return sinew_recv(a->world, buf, 1, -7, 0, NULL, &a->req); }
-static int recv_tag_above(struct attempt *a) { return sinew_recv(a->world, buf, 1, 0, INT64_MAX, NULL, &a->req); }
-static int recv_tag_below(struct attempt *a) { return sinew_recv(a->world, buf, 1, 0, -5, NULL, &a->req); }
-static int probe_rank_above(struct attempt *a) { return sinew_probe(a->world, 1000, 0, NULL, NULL, 0); }
-static int probe_tag_below(struct attempt *a) { return sinew_probe(a->world, 0, -9, NULL, NULL, 0); }
-static int sendrecv_overlap(struct attempt *a) { return sinew_sendrecv(a->world, buf, 32, 0, buf + 16, 32, 0, 0, NULL, NULL); }
-static int sendrecv_null(struct attempt *a) { return sinew_sendrecv(a->world, NULL, 8, 0, buf + 16, 32, 0, 0, NULL, NULL); }
-static int wait_any_null(struct attempt *a) { return sinew_wait_any(&a->req, 1, NULL, 0); }
-static int bcast_root(struct attempt *a) { return sinew_bcast(a->world, buf, 8, 1000, NULL); }
-static int bcast_null(struct attempt *a) { return sinew_bcast(a->world, NULL, 8, 0, NULL); }
-static int reduce_root(struct attempt *a) { return sinew_reduce(a->world, buf, buf + 32, 1, SINEW_I64, SINEW_SUM, -1, NULL); }
-static int allreduce_type(struct attempt *a) { return sinew_allreduce(a->world, buf, buf + 32, 1, 9999, SINEW_SUM, NULL); }
-static int allreduce_op(struct attempt *a) { return sinew_allreduce(a->world, buf, buf + 32, 1, SINEW_I64, 9999, NULL); }
-static int allreduce_count(struct attempt *a) { return sinew_allreduce(a->world, buf, buf + 32, SIZE_MAX / 4, SINEW_I64, SINEW_SUM, NULL); }
-static int allreduce_overlap(struct attempt *a) { return sinew_allreduce(a->world, buf, buf + 8, 2, SINEW_I64, SINEW_SUM, NULL); }
-static int allreduce_null(struct attempt *a) { return sinew_allreduce(a->world, buf, NULL, 2, SINEW_I64, SINEW_SUM, NULL); }
-static int explain_rank(struct attempt *a) { return sinew_explain(a->world, 1000, 8, buf, 8, NULL); }
+static int send_null_buffer(struct attempt *a)
+{
+    return sinew_send(a->world, NULL, 1, 0, 0, NULL);
+}
+static int send_rank_above(struct attempt *a)
+{
+    return sinew_send(a->world, buf, 1, sinew_size(a->world), 0, NULL);
+}
+static int send_rank_below(struct attempt *a)
+{
+    return sinew_send(a->world, buf, 1, -3, 0, NULL);
+}
+static int send_any_rank(struct attempt *a)
+{
+    return sinew_send(a->world, buf, 1, SINEW_ANY_RANK, 0, NULL);
+}
+static int send_tag_above(struct attempt *a)
+{
+    return sinew_send(a->world, buf, 1, 0, SINEW_TAG_MAX + 1, NULL);
+}
+static int send_tag_below(struct attempt *a)
+{
+    return sinew_send(a->world, buf, 1, 0, -2, NULL);
+}
+static int send_any_tag(struct attempt *a)
+{
+    return sinew_send(a->world, buf, 1, 0, SINEW_ANY_TAG, NULL);
+}
+static int sync_rank_above(struct attempt *a)
+{
+    return sinew_send_sync(a->world, buf, 1, 1000, 0, &a->req);
+}
+static int recv_null_buffer(struct attempt *a)
+{
+    return sinew_recv(a->world, NULL, 1, 0, 0, NULL, NULL);
+}
+static int recv_rank_above(struct attempt *a)
+{
+    return sinew_recv(a->world, buf, 1, 1000, 0, NULL, &a->req);
+}
+static int recv_rank_below(struct attempt *a)
+{
+    return sinew_recv(a->world, buf, 1, -7, 0, NULL, &a->req);
+}
+static int recv_tag_above(struct attempt *a)
+{
+    return sinew_recv(a->world, buf, 1, 0, INT64_MAX, NULL, &a->req);
+}
+static int recv_tag_below(struct attempt *a)
+{
+    return sinew_recv(a->world, buf, 1, 0, -5, NULL, &a->req);
+}
+static int probe_rank_above(struct attempt *a)
+{
+    return sinew_probe(a->world, 1000, 0, NULL, NULL, 0);
+}
+static int probe_tag_below(struct attempt *a)
+{
+    return sinew_probe(a->world, 0, -9, NULL, NULL, 0);
+}
+static int sendrecv_overlap(struct attempt *a)
+{
+    return sinew_sendrecv(a->world, buf, 32, 0, buf + 16, 32, 0, 0, NULL, NULL);
+}
+static int sendrecv_null(struct attempt *a)
+{
+    return sinew_sendrecv(a->world, NULL, 8, 0, buf + 16, 32, 0, 0, NULL, NULL);
+}
+static int wait_any_null(struct attempt *a)
+{
+    return sinew_wait_any(&a->req, 1, NULL, 0);
+}
+static int bcast_root(struct attempt *a)
+{
+    return sinew_bcast(a->world, buf, 8, 1000, NULL);
+}
+static int bcast_null(struct attempt *a)
+{
+    return sinew_bcast(a->world, NULL, 8, 0, NULL);
+}
+static int reduce_root(struct attempt *a)
+{
+    return sinew_reduce(a->world, buf, buf + 32, 1, SINEW_I64, SINEW_SUM, -1, NULL);
+}
+static int allreduce_type(struct attempt *a)
+{
+    return sinew_allreduce(a->world, buf, buf + 32, 1, 9999, SINEW_SUM, NULL);
+}
+static int allreduce_op(struct attempt *a)
+{
+    return sinew_allreduce(a->world, buf, buf + 32, 1, SINEW_I64, 9999, NULL);
+}
+static int allreduce_count(struct attempt *a)
+{
+    return sinew_allreduce(a->world, buf, buf + 32, SIZE_MAX / 4, SINEW_I64, SINEW_SUM, NULL);
+}
+static int allreduce_overlap(struct attempt *a)
+{
+    return sinew_allreduce(a->world, buf, buf + 8, 2, SINEW_I64, SINEW_SUM, NULL);
+}
+static int allreduce_null(struct attempt *a)
+{
+    return sinew_allreduce(a->world, buf, NULL, 2, SINEW_I64, SINEW_SUM, NULL);
+}
+static int explain_rank(struct attempt *a)
+{
+    return sinew_explain(a->world, 1000, 8, buf, 8, NULL);
+}
 
 static int memory_size_zero(struct attempt *a)
 {
@@ -59,17 +141,39 @@ static const struct {
     attempt_fn *call;
     const char *name, *says;
 } bad[] = {
-#define BAD(call, says) { call, #call, says }
-    BAD(send_null_buffer, "buf"),       BAD(send_rank_above, "rank"),    BAD(send_rank_below, "rank"),
-    BAD(send_any_rank, "rank"),         BAD(send_tag_above, "tag"),      BAD(send_tag_below, "tag"),
-    BAD(send_any_tag, "tag"),           BAD(sync_rank_above, "rank"),    BAD(recv_null_buffer, "buf"),
-    BAD(recv_rank_above, "rank"),       BAD(recv_rank_below, "rank"),    BAD(recv_tag_above, "tag"),
-    BAD(recv_tag_below, "tag"),         BAD(probe_rank_above, "rank"),   BAD(probe_tag_below, "tag"),
-    BAD(sendrecv_overlap, "overlap"),   BAD(sendrecv_null, "buf"),       BAD(wait_any_null, NULL),
-    BAD(bcast_root, "root"),            BAD(bcast_null, "buf"),          BAD(reduce_root, "root"),
-    BAD(allreduce_type, "type"),        BAD(allreduce_op, "op"),         BAD(allreduce_count, "count"),
-    BAD(allreduce_overlap, "overlap"),  BAD(allreduce_null, "out"),      BAD(explain_rank, "rank"),
-    BAD(memory_size_zero, "size"),      BAD(memory_unknown_right, "right"),
+#define BAD(call, says)   \
+    {                     \
+        call, #call, says \
+    }
+    BAD(send_null_buffer, "buf"),
+    BAD(send_rank_above, "rank"),
+    BAD(send_rank_below, "rank"),
+    BAD(send_any_rank, "rank"),
+    BAD(send_tag_above, "tag"),
+    BAD(send_tag_below, "tag"),
+    BAD(send_any_tag, "tag"),
+    BAD(sync_rank_above, "rank"),
+    BAD(recv_null_buffer, "buf"),
+    BAD(recv_rank_above, "rank"),
+    BAD(recv_rank_below, "rank"),
+    BAD(recv_tag_above, "tag"),
+    BAD(recv_tag_below, "tag"),
+    BAD(probe_rank_above, "rank"),
+    BAD(probe_tag_below, "tag"),
+    BAD(sendrecv_overlap, "overlap"),
+    BAD(sendrecv_null, "buf"),
+    BAD(wait_any_null, NULL),
+    BAD(bcast_root, "root"),
+    BAD(bcast_null, "buf"),
+    BAD(reduce_root, "root"),
+    BAD(allreduce_type, "type"),
+    BAD(allreduce_op, "op"),
+    BAD(allreduce_count, "count"),
+    BAD(allreduce_overlap, "overlap"),
+    BAD(allreduce_null, "out"),
+    BAD(explain_rank, "rank"),
+    BAD(memory_size_zero, "size"),
+    BAD(memory_unknown_right, "right"),
 #undef BAD
 };
 
@@ -126,19 +230,37 @@ static const struct {
     struct sinew_options o;
     int status;
 } wrong_option[] = {
-    { "transports", { .size = sizeof(struct sinew_options), .transports = "pigeon" }, SINEW_EINVAL },
+    { "transports",
+      { .size = sizeof(struct sinew_options), .transports = "pigeon" },
+      SINEW_EINVAL },
     { "threads", { .size = sizeof(struct sinew_options), .threads = 7 }, SINEW_EINVAL },
-    { "threads", { .size = sizeof(struct sinew_options), .threads = SINEW_THREADS_MULTIPLE }, SINEW_ENOTSUP },
+    { "threads",
+      { .size = sizeof(struct sinew_options), .threads = SINEW_THREADS_MULTIPLE },
+      SINEW_ENOTSUP },
     { "security", { .size = sizeof(struct sinew_options), .security = 9 }, SINEW_EINVAL },
-    { "encrypt", { .size = sizeof(struct sinew_options), .security = SINEW_SECURITY_ENCRYPT }, SINEW_ENOTSUP },
-    { "setup_deadline", { .size = sizeof(struct sinew_options), .setup_deadline = 1000 }, SINEW_EINVAL },
-    { "repair_deadline", { .size = sizeof(struct sinew_options), .repair_deadline = -1 }, SINEW_EINVAL },
+    { "encrypt",
+      { .size = sizeof(struct sinew_options), .security = SINEW_SECURITY_ENCRYPT },
+      SINEW_ENOTSUP },
+    { "setup_deadline",
+      { .size = sizeof(struct sinew_options), .setup_deadline = 1000 },
+      SINEW_EINVAL },
+    { "repair_deadline",
+      { .size = sizeof(struct sinew_options), .repair_deadline = -1 },
+      SINEW_EINVAL },
     { "stall_report", { .size = sizeof(struct sinew_options), .stall_report = 10 }, SINEW_EINVAL },
-    { "eager_bytes", { .size = sizeof(struct sinew_options), .eager_bytes = 1 << 20 }, SINEW_EINVAL },
-    { "unexpected_bytes", { .size = sizeof(struct sinew_options), .unexpected_bytes = 1 }, SINEW_EINVAL },
-    { "unexpected_requests", { .size = sizeof(struct sinew_options), .unexpected_requests = 1000 }, SINEW_EINVAL },
+    { "eager_bytes",
+      { .size = sizeof(struct sinew_options), .eager_bytes = 1 << 20 },
+      SINEW_EINVAL },
+    { "unexpected_bytes",
+      { .size = sizeof(struct sinew_options), .unexpected_bytes = 1 },
+      SINEW_EINVAL },
+    { "unexpected_requests",
+      { .size = sizeof(struct sinew_options), .unexpected_requests = 1000 },
+      SINEW_EINVAL },
     { "log_level", { .size = sizeof(struct sinew_options), .log_level = 17 }, SINEW_EINVAL },
-    { "nonsense", { .size = sizeof(struct sinew_options), .settings = "nonsense=1" }, SINEW_EINVAL },
+    { "nonsense",
+      { .size = sizeof(struct sinew_options), .settings = "nonsense=1" },
+      SINEW_EINVAL },
     { "size", { .size = 3 }, SINEW_EINVAL },
 };
 
@@ -151,7 +273,8 @@ static void wrong_options_are_named(struct job_rank *me)
             job_fail(me, __FILE__, __LINE__, "%s (row %zu) gave %s: %s", wrong_option[i].name, i,
                      sinew_strstatus(status), sinew_why(NULL));
         if (!strcasestr(sinew_why(NULL), wrong_option[i].name))
-            job_fail(me, __FILE__, __LINE__, "no word of \"%s\": %s", wrong_option[i].name, sinew_why(NULL));
+            job_fail(me, __FILE__, __LINE__, "no word of \"%s\": %s", wrong_option[i].name,
+                     sinew_why(NULL));
         CHECK(me, s == NULL);
     }
 }

@@ -4,8 +4,8 @@
 /*
  * cases.h - the tables of the conformance suite, and what its cases share
  *
- * A case opens with enter() and ends with leave(). Ranks wait for each other with meet(), which moves
- * data: an out-of-band barrier would stop a peer that needs this rank's progress.
+ * A case opens with enter() and ends with leave(). Ranks wait for each other with meet(), which
+ * moves data: an out-of-band barrier would stop a peer that needs this rank's progress.
  */
 #include "tests/support/suite.h"
 

@@ -2,8 +2,8 @@
 /*
  * collectives.c - in brief: each operation, on any number of ranks, blocking and not
  *
- * What each result must be is computed here by plain loops over the ranks' inputs, which every rank can
- * make for every other. tests/collectives looks at patterns and schedules.
+ * What each result must be is computed here by plain loops over the ranks' inputs, which every rank
+ * can make for every other. tests/collectives looks at patterns and schedules.
  */
 #include "tests/conformance/cases.h"
 
@@ -13,7 +13,10 @@
 static const size_t size_of[] = { 0, 1, 8, 1000, 8192, 8193, LONG };
 enum { SIZES = sizeof(size_of) / sizeof(size_of[0]) };
 
-static int finish(int got, struct sinew_request **req) { return got > 0 ? sinew_wait(req) : got; }
+static int finish(int got, struct sinew_request **req)
+{
+    return got > 0 ? sinew_wait(req) : got;
+}
 
 /* Blocking in even rounds, with a request in odd ones. */
 static struct sinew_request **manner(uint64_t round, struct sinew_request **req)
@@ -27,7 +30,8 @@ static void barrier_holds_everyone(struct job_rank *me)
     struct sinew_team *world = enter(me);
     struct sinew_request *req;
     for (int i = 1; i <= 30; i++) {
-        if (me->rank == i % me->size) for (int p = 0; p < 20; p++) job_yield(me);
+        if (me->rank == i % me->size)
+            for (int p = 0; p < 20; p++) job_yield(me);
         atomic_fetch_add(&me->words[0], 1);
         CHECK_OK(me, finish(sinew_barrier(world, manner((uint64_t)i, &req)), &req));
         CHECK(me, atomic_load(&me->words[0]) >= i * me->size);
@@ -58,20 +62,27 @@ static void gather_and_allgather(struct job_rank *me)
         int root = (int)i % me->size;
         char *in = memory_of(me, len), *out = memory_of(me, len * (size_t)me->size);
         job_fill(in, len, me->rank, 99, i);
-        CHECK_OK(me, finish(sinew_gather(world, in, len, me->rank == root ? out : NULL, root, manner(i, &req)), &req));
+        CHECK_OK(me, finish(sinew_gather(world, in, len, me->rank == root ? out : NULL, root,
+                                         manner(i, &req)),
+                            &req));
         for (int r = 0; me->rank == root && r < me->size; r++)
             CHECK_CONTENT(me, out + (size_t)r * len, len, r, 99, i);
         memset(out, 0, len * (size_t)me->size);
         bool in_place = i % 3 == 1;
         if (in_place) memcpy(out + (size_t)me->rank * len, in, len);
-        CHECK_OK(me, finish(sinew_allgather(world, in_place ? SINEW_IN_PLACE : in, len, out, manner(i, &req)), &req));
+        CHECK_OK(me, finish(sinew_allgather(world, in_place ? SINEW_IN_PLACE : in, len, out,
+                                            manner(i, &req)),
+                            &req));
         for (int r = 0; r < me->size; r++) CHECK_CONTENT(me, out + (size_t)r * len, len, r, 99, i);
     }
     leave(me);
 }
 
 /* Element i of a rank's input: small, so that no order of operations rounds. */
-static double input(int rank, size_t i) { return (double)((rank * 7 + (int)(i % 13)) % 5 + 1); }
+static double input(int rank, size_t i)
+{
+    return (double)((rank * 7 + (int)(i % 13)) % 5 + 1);
+}
 
 static double expected(int op, int size, size_t i)
 {
@@ -89,20 +100,41 @@ static double expected(int op, int size, size_t i)
 static void store(void *at, int type, size_t i, double x)
 {
     switch (type) {
-    case SINEW_I8: ((int8_t *)at)[i] = (int8_t)(int64_t)x; break;
-    case SINEW_I16: ((int16_t *)at)[i] = (int16_t)(int64_t)x; break;
-    case SINEW_I32: ((int32_t *)at)[i] = (int32_t)(int64_t)x; break;
-    case SINEW_I64: ((int64_t *)at)[i] = (int64_t)x; break;
-    case SINEW_U8: ((uint8_t *)at)[i] = (uint8_t)(uint64_t)x; break;
-    case SINEW_U16: ((uint16_t *)at)[i] = (uint16_t)(uint64_t)x; break;
-    case SINEW_U32: ((uint32_t *)at)[i] = (uint32_t)(uint64_t)x; break;
-    case SINEW_U64: ((uint64_t *)at)[i] = (uint64_t)x; break;
-    case SINEW_F32: ((float *)at)[i] = (float)x; break;
-    case SINEW_F64: ((double *)at)[i] = x; break;
+    case SINEW_I8:
+        ((int8_t *)at)[i] = (int8_t)(int64_t)x;
+        break;
+    case SINEW_I16:
+        ((int16_t *)at)[i] = (int16_t)(int64_t)x;
+        break;
+    case SINEW_I32:
+        ((int32_t *)at)[i] = (int32_t)(int64_t)x;
+        break;
+    case SINEW_I64:
+        ((int64_t *)at)[i] = (int64_t)x;
+        break;
+    case SINEW_U8:
+        ((uint8_t *)at)[i] = (uint8_t)(uint64_t)x;
+        break;
+    case SINEW_U16:
+        ((uint16_t *)at)[i] = (uint16_t)(uint64_t)x;
+        break;
+    case SINEW_U32:
+        ((uint32_t *)at)[i] = (uint32_t)(uint64_t)x;
+        break;
+    case SINEW_U64:
+        ((uint64_t *)at)[i] = (uint64_t)x;
+        break;
+    case SINEW_F32:
+        ((float *)at)[i] = (float)x;
+        break;
+    case SINEW_F64:
+        ((double *)at)[i] = x;
+        break;
     }
 }
 
-static void reduce_one(struct job_rank *me, struct sinew_team *world, size_t count, int type, int op, int root)
+static void reduce_one(struct job_rank *me, struct sinew_team *world, size_t count, int type,
+                       int op, int root)
 {
     size_t bytes = sinew_type_size(type) * count;
     char *in = memory_of(me, bytes), *out = memory_of(me, bytes), *want = memory_of(me, bytes);
@@ -111,12 +143,17 @@ static void reduce_one(struct job_rank *me, struct sinew_team *world, size_t cou
         store(in, type, i, input(me->rank, i));
         store(want, type, i, expected(op, me->size, i));
     }
-    CHECK_OK(me, finish(sinew_allreduce(world, in, out, count, type, op, manner(count, &req)), &req));
+    CHECK_OK(me,
+             finish(sinew_allreduce(world, in, out, count, type, op, manner(count, &req)), &req));
     CHECK(me, memcmp(out, want, bytes) == 0);
     memset(out, 0, bytes);
-    CHECK_OK(me, finish(sinew_reduce(world, in, me->rank == root ? out : NULL, count, type, op, root, manner(count + 1, &req)), &req));
+    CHECK_OK(me, finish(sinew_reduce(world, in, me->rank == root ? out : NULL, count, type, op,
+                                     root, manner(count + 1, &req)),
+                        &req));
     if (me->rank == root) CHECK(me, memcmp(out, want, bytes) == 0);
-    CHECK_OK(me, finish(sinew_allreduce(world, SINEW_IN_PLACE, in, count, type, op, manner(count, &req)), &req));
+    CHECK_OK(
+        me, finish(sinew_allreduce(world, SINEW_IN_PLACE, in, count, type, op, manner(count, &req)),
+                   &req));
     CHECK(me, memcmp(in, want, bytes) == 0);
 }
 
@@ -177,7 +214,8 @@ static void several_under_way_at_once(struct job_rank *me)
         in[i] = me->rank + i;
         buf[i] = memory_of(me, 3000);
         if (me->rank == i % me->size) job_fill(buf[i], 3000, me->rank, 99, (uint64_t)i);
-        CHECK(me, sinew_allreduce(world, &in[i], &out[i], 1, SINEW_I64, SINEW_SUM, &req[2 * i]) >= 0);
+        CHECK(me,
+              sinew_allreduce(world, &in[i], &out[i], 1, SINEW_I64, SINEW_SUM, &req[2 * i]) >= 0);
         CHECK(me, sinew_bcast(world, buf[i], 3000, i % me->size, &req[2 * i + 1]) >= 0);
     }
     CHECK_OK(me, sinew_wait_all(req, 2 * N, NULL, SINEW_FOREVER));
@@ -196,7 +234,8 @@ static void collectives_are_not_seen_by_wildcards(struct job_rank *me)
     char buf[64];
     int64_t one = 1, n = 0;
     CHECK(me, sinew_recv(world, buf, 64, SINEW_ANY_RANK, SINEW_ANY_TAG, NULL, &req) > 0);
-    for (int i = 0; i < 10; i++) CHECK_OK(me, sinew_allreduce(world, &one, &n, 1, SINEW_I64, SINEW_SUM, NULL));
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(me, sinew_allreduce(world, &one, &n, 1, SINEW_I64, SINEW_SUM, NULL));
     CHECK_EQ(me, n, me->size);
     CHECK(me, sinew_test(&req) > 0);
     CHECK_OK(me, sinew_cancel(req));
@@ -246,7 +285,8 @@ static void different_arguments_are_told(struct job_rank *me)
 {
     struct sinew_team *world = enter(me);
     int64_t in = 1, out = 0;
-    int status = sinew_allreduce(world, &in, &out, 1, SINEW_I64, me->rank ? SINEW_SUM : SINEW_MAX, NULL);
+    int status =
+        sinew_allreduce(world, &in, &out, 1, SINEW_I64, me->rank ? SINEW_SUM : SINEW_MAX, NULL);
     CHECK_IS(me, status, SINEW_EMISMATCH);
     meet(me);
     leave(me);
@@ -258,10 +298,12 @@ const struct suite_case conformance_collectives[] = {
     { "gather and allgather", gather_and_allgather, 1, 8, 0, 0, 0, 0 },
     { "reductions of every type", reductions_of_every_type, 1, 8, 0, 0, 0, 0 },
     { "reductions of many lengths", reductions_of_many_lengths, 1, 8, 0, 0, 0, 0 },
-    { "allreduce gives everyone the same bits", allreduce_gives_everyone_the_same_bits, 2, 8, 0, 0, 0, 0 },
+    { "allreduce gives everyone the same bits", allreduce_gives_everyone_the_same_bits, 2, 8, 0, 0,
+      0, 0 },
     { "integers wrap", integers_wrap, 1, 3, 0, 0, 0, 0 },
     { "several under way at once", several_under_way_at_once, 1, 8, 0, 0, 0, 0 },
-    { "collectives are not seen by wildcards", collectives_are_not_seen_by_wildcards, 1, 3, 0, 0, 0, 0 },
+    { "collectives are not seen by wildcards", collectives_are_not_seen_by_wildcards, 1, 3, 0, 0, 0,
+      0 },
     { "persistent collectives go round", persistent_collectives_go_round, 1, 5, 0, 0, 0, 0 },
     { "collectives in a split", collectives_in_a_split, 2, 8, 0, 0, 0, 0 },
     { "different arguments are told", different_arguments_are_told, 2, 2, 0, 0, 0, 0 },

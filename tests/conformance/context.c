@@ -107,7 +107,8 @@ static void memory_is_zeroed_and_aligned(struct job_rank *me)
     static const size_t size[] = { 1, 4096, 100001 };
     struct sinew_memory *memory[3] = { 0 };
     for (int i = 0; i < 3; i++) {
-        CHECK_OK(me, sinew_memory_alloc(world, size[i], SINEW_RIGHT_READ | SINEW_RIGHT_WRITE, &memory[i]));
+        CHECK_OK(me, sinew_memory_alloc(world, size[i], SINEW_RIGHT_READ | SINEW_RIGHT_WRITE,
+                                        &memory[i]));
         char *at = sinew_memory_address(memory[i]);
         CHECK_EQ(me, (uintptr_t)at % 4096, 0);
         CHECK(me, sinew_memory_size(memory[i]) == size[i]);
@@ -223,13 +224,15 @@ static void two_contexts_in_one_process(struct job_rank *me)
 }
 
 const struct suite_case conformance_context[] = {
-    { "sleeping in poll misses nothing", sleeping_in_poll_misses_nothing, 2, 2, SUITE_REAL, 0, 0, 0 },
+    { "sleeping in poll misses nothing", sleeping_in_poll_misses_nothing, 2, 2, SUITE_REAL, 0, 0,
+      0 },
     { "counters exist and grow", counters_exist_and_grow, 1, 3, 0, 0, 0, 0 },
     { "explain names the choice", explain_names_the_choice, 2, 3, 0, 0, 0, 0 },
     { "explain names the rejected", explain_names_the_rejected, 2, 2, SUITE_REAL, 0, 0, 0 },
     { "memory is zeroed and aligned", memory_is_zeroed_and_aligned, 1, 3, 0, 0, 0, 0 },
     { "memory in use is busy", memory_in_use_is_busy, 1, 1, 0, 0, 0, 0 },
-    { "a forked child may only abandon", forked_child_may_only_abandon, 1, 3, SUITE_REAL | SUITE_PROCESSES, 0, 0, 0 },
+    { "a forked child may only abandon", forked_child_may_only_abandon, 1, 3,
+      SUITE_REAL | SUITE_PROCESSES, 0, 0, 0 },
     { "a closed peer has left", closed_peer_has_left, 2, 2, 0, 0, 0, 0 },
     { "two contexts in one process", two_contexts_in_one_process, 1, 3, SUITE_REAL, 0, 0, 0 },
     SUITE_END,

@@ -93,9 +93,11 @@ void check_why(struct job_rank *me, const char *words)
 int main(int argc, char **argv)
 {
     static const struct suite_case *const tables[] = {
-        conformance_messages, conformance_stuck, conformance_probes,      conformance_requests,
-        conformance_self,     conformance_teams,       conformance_collectives,
-        conformance_arguments, conformance_context,    NULL,
+        conformance_messages,    conformance_stuck,
+        conformance_probes,      conformance_requests,
+        conformance_self,        conformance_teams,
+        conformance_collectives, conformance_arguments,
+        conformance_context,     NULL,
     };
     return suite_main(argc, argv, tables);
 }

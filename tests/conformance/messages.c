@@ -8,9 +8,48 @@
 
 /* Around slots, cache lines, pages and the default thresholds. */
 static const size_t size_of[] = {
-    0,    1,    7,    8,    15,   16,    17,    31,    32,    33,    47,    48,    49,     63,
-    64,   65,   127,  128,  129,  255,   256,   257,   1000,  2047,  2048,  2049,  4095,   4096,
-    4097, 8175, 8176, 8191, 8192, 8193,  16383, 16384, 16385, 32768, 65535, 65536, 65537,  131072,
+    0,
+    1,
+    7,
+    8,
+    15,
+    16,
+    17,
+    31,
+    32,
+    33,
+    47,
+    48,
+    49,
+    63,
+    64,
+    65,
+    127,
+    128,
+    129,
+    255,
+    256,
+    257,
+    1000,
+    2047,
+    2048,
+    2049,
+    4095,
+    4096,
+    4097,
+    8175,
+    8176,
+    8191,
+    8192,
+    8193,
+    16383,
+    16384,
+    16385,
+    32768,
+    65535,
+    65536,
+    65537,
+    131072,
     (1 << 20) + 1,
 };
 enum { SIZES = sizeof(size_of) / sizeof(size_of[0]) };
@@ -70,7 +109,8 @@ static void long_and_short_keep_their_order(struct job_rank *me)
             struct sinew_status status;
             size_t len = i % 2 ? LONG : 100;
             char *buf = memory_of(me, LONG);
-            CHECK_OK(me, sinew_recv(world, buf, LONG, SINEW_ANY_RANK, SINEW_ANY_TAG, &status, NULL));
+            CHECK_OK(me,
+                     sinew_recv(world, buf, LONG, SINEW_ANY_RANK, SINEW_ANY_TAG, &status, NULL));
             check_status(me, &status, 0, 0, 3, len, len);
             CHECK_CONTENT(me, buf, len, 0, 1, i);
         }
@@ -96,8 +136,7 @@ static void wildcards_match(struct job_rank *me)
     struct sinew_team *world = enter(me);
     enum { EACH = 30 };
     if (me->rank > 0) {
-        for (uint64_t i = 0; i < EACH; i++)
-            give(me, world, i * 11 % 200, 0, (int64_t)(i % 3), i);
+        for (uint64_t i = 0; i < EACH; i++) give(me, world, i * 11 % 200, 0, (int64_t)(i % 3), i);
         leave(me);
         return;
     }
@@ -106,8 +145,10 @@ static void wildcards_match(struct job_rank *me)
         char buf[200];
         struct sinew_status status;
         struct sinew_request *req = NULL;
-        if (i == EACH) for (int p = 0; p < 100; p++) sinew_progress(me->s);
-        CHECK(me, sinew_recv(world, buf, sizeof(buf), SINEW_ANY_RANK, SINEW_ANY_TAG, &status, &req) >= 0);
+        if (i == EACH)
+            for (int p = 0; p < 100; p++) sinew_progress(me->s);
+        CHECK(me, sinew_recv(world, buf, sizeof(buf), SINEW_ANY_RANK, SINEW_ANY_TAG, &status,
+                             &req) >= 0);
         CHECK_OK(me, sinew_wait(&req));
         CHECK(me, status.rank > 0 && status.rank < me->size);
         uint64_t n = next[status.rank]++;
@@ -180,8 +221,10 @@ static void send_sync_is_done_only_when_matched(struct job_rank *me)
             take(me, world, len[i], 0, i, 9);
         }
     }
-    if (me->rank == 0) CHECK_OK(me, sinew_send_sync(world, "hi", 2, 1, 50, NULL));
-    else CHECK_OK(me, sinew_recv(world, memory_of(me, 2), 2, 0, 50, NULL, NULL));
+    if (me->rank == 0)
+        CHECK_OK(me, sinew_send_sync(world, "hi", 2, 1, 50, NULL));
+    else
+        CHECK_OK(me, sinew_recv(world, memory_of(me, 2), 2, 0, 50, NULL, NULL));
     leave(me);
 }
 
@@ -207,9 +250,11 @@ static void sendrecv_in_a_ring(struct job_rank *me)
 
 static void truncation_tells_and_spares_the_next(struct job_rank *me)
 {
-    static const struct { size_t len, cap; } c[] = {
-        { 1, 0 }, { 100, 99 }, { 100, 0 }, { 4096, 10 }, { 8192, 8191 }, { 8193, 8192 },
-        { LONG, LONG - 1 }, { LONG, 0 }, { 1 << 20, 5000 },
+    static const struct {
+        size_t len, cap;
+    } c[] = {
+        { 1, 0 },       { 100, 99 },        { 100, 0 },  { 4096, 10 },      { 8192, 8191 },
+        { 8193, 8192 }, { LONG, LONG - 1 }, { LONG, 0 }, { 1 << 20, 5000 },
     };
     struct sinew_team *world = enter(me);
     for (int posted = 0; posted < 2; posted++) {
@@ -248,8 +293,10 @@ static void a_sender_is_told_nothing_of_truncation(struct job_rank *me)
 {
     struct sinew_team *world = enter(me);
     char *buf = memory_of(me, LONG);
-    if (me->rank == 0) CHECK_OK(me, sinew_send_sync(world, buf, LONG, 1, 0, NULL));
-    else CHECK_IS(me, sinew_recv(world, buf, 10, 0, 0, NULL, NULL), SINEW_ETRUNCATED);
+    if (me->rank == 0)
+        CHECK_OK(me, sinew_send_sync(world, buf, LONG, 1, 0, NULL));
+    else
+        CHECK_IS(me, sinew_recv(world, buf, 10, 0, 0, NULL, NULL), SINEW_ETRUNCATED);
     leave(me);
 }
 
@@ -310,7 +357,8 @@ static void more_announced_than_the_limit(struct job_rank *me)
             job_fill(buf, LONG, 0, 1, i);
             CHECK(me, sinew_send(world, buf, LONG, 1, (int64_t)i, &req[i]) > 0);
         } else {
-            if (i == 0) for (int p = 0; p < 1000; p++) sinew_progress(me->s);
+            if (i == 0)
+                for (int p = 0; p < 1000; p++) sinew_progress(me->s);
             CHECK_OK(me, sinew_recv(world, buf, LONG, 0, SINEW_ANY_TAG, NULL, NULL));
             CHECK_CONTENT(me, buf, LONG, 0, 1, i);
         }
@@ -361,16 +409,21 @@ const struct suite_case conformance_messages[] = {
     { "long and short keep their order", long_and_short_keep_their_order, 2, 2, 0, 0, 0, 3 },
     { "tags choose", tags_choose, 2, 2, 0, 0, 0, 0 },
     { "wildcards match", wildcards_match, 2, 8, 0, 0, 0, 0 },
-    { "any rank with tag, any tag with rank", any_rank_with_tag_and_any_tag_with_rank, 2, 8, 0, 0, 0, 0 },
+    { "any rank with tag, any tag with rank", any_rank_with_tag_and_any_tag_with_rank, 2, 8, 0, 0,
+      0, 0 },
     { "receives match in posted order", receives_match_in_posted_order, 2, 2, 0, 0, 0, 0 },
-    { "send_sync is done only when matched", send_sync_is_done_only_when_matched, 2, 2, 0, 0, 0, 0 },
+    { "send_sync is done only when matched", send_sync_is_done_only_when_matched, 2, 2, 0, 0, 0,
+      0 },
     { "sendrecv in a ring", sendrecv_in_a_ring, 1, 8, 0, 0, 0, 0 },
-    { "truncation tells, and spares the next", truncation_tells_and_spares_the_next, 2, 2, 0, 0, 0, 0 },
-    { "a sender is told nothing of truncation", a_sender_is_told_nothing_of_truncation, 2, 2, 0, 0, 0, 0 },
+    { "truncation tells, and spares the next", truncation_tells_and_spares_the_next, 2, 2, 0, 0, 0,
+      0 },
+    { "a sender is told nothing of truncation", a_sender_is_told_nothing_of_truncation, 2, 2, 0, 0,
+      0, 0 },
     { "nobody completes at once", nobody_completes_at_once, 1, 2, 0, 0, 0, 0 },
     { "more unexpected than the budget", more_unexpected_than_the_budget, 2, 2, 0, 0, 0, 0 },
     { "more announced than the limit", more_announced_than_the_limit, 2, 2, 0, 0, 0, 0 },
     { "everyone to everyone", everyone_to_everyone, 1, 8, 0, 0, 0, 0 },
-    { "head-to-head sends are eager when short", head_to_head_sends_are_eager_when_short, 2, 2, 0, 0, 0, 0 },
+    { "head-to-head sends are eager when short", head_to_head_sends_are_eager_when_short, 2, 2, 0,
+      0, 0, 0 },
     SUITE_END,
 };

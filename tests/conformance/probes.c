@@ -15,7 +15,8 @@ static void probe_tells_and_leaves(struct job_rank *me)
             continue;
         }
         struct sinew_status status;
-        CHECK_OK(me, sinew_probe(world, SINEW_ANY_RANK, SINEW_ANY_TAG, &status, NULL, SINEW_FOREVER));
+        CHECK_OK(me,
+                 sinew_probe(world, SINEW_ANY_RANK, SINEW_ANY_TAG, &status, NULL, SINEW_FOREVER));
         CHECK_EQ(me, status.rank, 1);
         CHECK_EQ(me, status.tag, 60 + i);
         CHECK_EQ(me, status.bytes, size_of[i]);

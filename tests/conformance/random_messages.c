@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * random_messages.c - the soak: many random messages arrive intact, in order, however they are received
+ * random_messages.c - the soak: many random messages arrive intact, in order, however they are
+ * received
  *
  *     test-random-messages --kind sim|threads|processes --transport NAME
  *                          [--messages N] [--ranks N] [--seed S]
  *
- * Lengths are 70 % up to 256 bytes, 29 % log-uniform to 16 KiB, 1 % 64 KiB to 1 MiB. Length, tag and manner
- * of message number q from s to d are a hash of (seed, s, d, q), which both sides compute, and the content
- * is job_fill(s, d, q). Without --ranks the messages are shared out over jobs of 2, 3, 5 and 8 ranks.
+ * Lengths are 70 % up to 256 bytes, 29 % log-uniform to 16 KiB, 1 % 64 KiB to 1 MiB. Length, tag
+ * and manner of message number q from s to d are a hash of (seed, s, d, q), which both sides
+ * compute, and the content is job_fill(s, d, q). Without --ranks the messages are shared out over
+ * jobs of 2, 3, 5 and 8 ranks.
  *
  * Why it cannot deadlock, whatever is bounded in between:
  *
  *  - Nobody blocks in a send: each rank has a window of nonblocking ones, and goes on receiving.
- *  - A receive that has been posted can match. Messages come in classes (source, tag), whose numbers
- *    still to come are known. A receive is posted only while, for each posted one, the messages left in
- *    the classes it matches are at least as many as the posted receives that match any of these: each of those
- *    takes one message at most, so one is left for it.
- *  - But its message may be far behind others that nobody has asked for and that fill the budget. So who
- *    has received nothing for a while cancels what has not matched, and goes on with probes, which take
- *    whatever has come. That a cancelled receive never eats a message is so tested as well.
+ *  - A receive that has been posted can match. Messages come in classes (source, tag), whose
+ * numbers still to come are known. A receive is posted only while, for each posted one, the
+ * messages left in the classes it matches are at least as many as the posted receives that match
+ * any of these: each of those takes one message at most, so one is left for it.
+ *  - But its message may be far behind others that nobody has asked for and that fill the budget.
+ * So who has received nothing for a while cancels what has not matched, and goes on with probes,
+ * which take whatever has come. That a cancelled receive never eats a message is so tested as well.
  *
- * Order: receives that match the same class are matched in the order they were posted, so completions are
- * looked at in that order, and the messages of a class must then come in the order they were sent.
+ * Order: receives that match the same class are matched in the order they were posted, so
+ * completions are looked at in that order, and the messages of a class must then come in the order
+ * they were sent.
  *
  * Half arrive unexpected: a rank alternates at random between receives posted ahead, and messages
- * received only once a probe has seen them. And at first everyone sends a burst to its neighbour that
- * nobody receives yet, more than the budget for unexpected bytes: a counter must say so.
+ * received only once a probe has seen them. And at first everyone sends a burst to its neighbour
+ * that nobody receives yet, more than the budget for unexpected bytes: a counter must say so.
  */
 #include <math.h>
 #include <stdio.h>
@@ -41,7 +44,7 @@ enum {
     BURST = 400,
     RING = 12,
     IDLE_MOST = 300, /* rounds in vain until receives are taken back */
-    PHASE = 24, /* messages received in one manner before the next is drawn */
+    PHASE = 24,      /* messages received in one manner before the next is drawn */
     LENGTH_MAX = 1 << 20,
     WORD_BURST = 0,
     WORD_FULL = 1,
@@ -116,14 +119,18 @@ static struct item item_of(const struct plan *plan, int source, int to, uint64_t
     unsigned kind = (unsigned)(h % 100);
     struct item item = { 0, (int)(h >> 8) % TAGS, (h >> 16) % 16 == 0 };
     h = hash(h);
-    if (kind < 70) item.len = h % 257;
-    else if (kind < 99) item.len = log_uniform(h, 257, 16384);
-    else item.len = log_uniform(h, 65536, LENGTH_MAX);
+    if (kind < 70)
+        item.len = h % 257;
+    else if (kind < 99)
+        item.len = log_uniform(h, 257, 16384);
+    else
+        item.len = log_uniform(h, 65536, LENGTH_MAX);
     if (item.tag < 0) item.tag += TAGS;
     return item;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------
+ */
 
 static void send_start(struct player *p, struct sending *slot, int to)
 {
@@ -134,8 +141,9 @@ static void send_start(struct player *p, struct sending *slot, int to)
     CHECK(me, slot->buf != NULL);
     job_fill(slot->buf, item.len, me->rank, to, number);
     slot->req = NULL;
-    int status = item.sync ? sinew_send_sync(p->world, slot->buf, item.len, to, item.tag, &slot->req)
-                           : sinew_send(p->world, slot->buf, item.len, to, item.tag, &slot->req);
+    int status = item.sync
+                     ? sinew_send_sync(p->world, slot->buf, item.len, to, item.tag, &slot->req)
+                     : sinew_send(p->world, slot->buf, item.len, to, item.tag, &slot->req);
     if (status < 0) CHECK_OK(me, status);
     p->to_send--;
     if (status > 0) {
@@ -187,11 +195,13 @@ static void send_burst(struct player *p)
     }
 }
 
-/* ---- receiving -------------------------------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------------------------------
+ */
 
 static bool matches(int from, int64_t tag, int source, int source_tag)
 {
-    return (from == SINEW_ANY_RANK || from == source) && (tag == SINEW_ANY_TAG || tag == source_tag);
+    return (from == SINEW_ANY_RANK || from == source) &&
+           (tag == SINEW_ANY_TAG || tag == source_tag);
 }
 
 static bool overlap(const struct posted *a, const struct posted *b)
@@ -246,7 +256,8 @@ static bool post_one(struct player *p)
             return false;
         }
     }
-    slot->outcome = sinew_recv(p->world, slot->buf, LENGTH_MAX, slot->from, slot->tag, &slot->status, &slot->req);
+    slot->outcome = sinew_recv(p->world, slot->buf, LENGTH_MAX, slot->from, slot->tag,
+                               &slot->status, &slot->req);
     CHECK(p->me, slot->outcome >= 0);
     return true;
 }
@@ -288,7 +299,8 @@ static void take_back(struct player *p)
 
 static void receive_ahead(struct player *p)
 {
-    while (!p->takes_back && p->phase_left > p->count && post_one(p)) {}
+    while (!p->takes_back && p->phase_left > p->count && post_one(p)) {
+    }
     if (!p->takes_back && ++p->idle > IDLE_MOST) take_back(p);
     while (p->count > 0) {
         struct posted *oldest = &p->ring[p->first];
@@ -298,14 +310,16 @@ static void receive_ahead(struct player *p)
         p->count--;
         if (oldest->outcome == SINEW_ECANCELED) continue;
         CHECK_OK(p->me, oldest->outcome);
-        CHECK(p->me, matches(oldest->from, oldest->tag, oldest->status.rank, (int)oldest->status.tag));
+        CHECK(p->me,
+              matches(oldest->from, oldest->tag, oldest->status.rank, (int)oldest->status.tag));
         received(p, &oldest->status, oldest->buf);
     }
     if (!p->takes_back) return;
     p->takes_back = p->ahead = false;
 }
 
-/* Wait for a receive of a message that is here already; its sender may need this rank's sends to move. */
+/* Wait for a receive of a message that is here already; its sender may need this rank's sends to
+ * move. */
 static void finish(struct player *p, int status, struct sinew_request **req)
 {
     CHECK(p->me, status >= 0);
@@ -349,11 +363,14 @@ static void receives_move(struct player *p)
         p->ahead = job_below(p->me, 2) == 0;
         p->phase_left = p->to_receive < PHASE ? (int)p->to_receive : PHASE;
     }
-    if (p->ahead) receive_ahead(p);
-    else receive_probed(p);
+    if (p->ahead)
+        receive_ahead(p);
+    else
+        receive_probed(p);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------------------------------
+ */
 
 static void player_open(struct player *p, struct job_rank *me)
 {
@@ -387,7 +404,8 @@ static void player_close(struct player *p)
     if (me->rank > 0) return;
     job_await(me, WORD_DONE, me->size);
     double all = (double)p->plan->per_pair * me->size * (me->size - 1);
-    printf("%d ranks, %.0f messages, %.0f %% probed before they were received, budget full %lld times\n",
+    printf("%d ranks, %.0f messages, %.0f %% probed before they were received, budget full %lld "
+           "times\n",
            me->size, all, 100.0 * (double)atomic_load(&me->words[WORD_PROBED]) / all,
            (long long)atomic_load(&me->words[WORD_FULL]));
     fflush(stdout);
@@ -428,12 +446,18 @@ int main(int argc, char **argv)
     uint64_t messages = 100000;
     int ranks = 0;
     for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--kind") == 0) o.kind = (enum job_kind)job_kind_named(argv[i + 1]);
-        else if (strcmp(argv[i], "--transport") == 0) o.transport = argv[i + 1];
-        else if (strcmp(argv[i], "--messages") == 0) messages = strtoull(argv[i + 1], NULL, 0);
-        else if (strcmp(argv[i], "--ranks") == 0) ranks = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--seed") == 0) o.seed = strtoull(argv[i + 1], NULL, 0);
-        else return 2;
+        if (strcmp(argv[i], "--kind") == 0)
+            o.kind = (enum job_kind)job_kind_named(argv[i + 1]);
+        else if (strcmp(argv[i], "--transport") == 0)
+            o.transport = argv[i + 1];
+        else if (strcmp(argv[i], "--messages") == 0)
+            messages = strtoull(argv[i + 1], NULL, 0);
+        else if (strcmp(argv[i], "--ranks") == 0)
+            ranks = atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--seed") == 0)
+            o.seed = strtoull(argv[i + 1], NULL, 0);
+        else
+            return 2;
     }
     if (!o.seed) o.seed = job_seed();
     if (ranks > 0) return play_job(o, messages, ranks) ? 0 : 1;

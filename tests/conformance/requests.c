@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * requests.c - test, wait, cancel, deadlines and persistent requests: the rules that are fixed for good
+ * requests.c - test, wait, cancel, deadlines and persistent requests: the rules that are fixed for
+ * good
  */
 #include "tests/conformance/cases.h"
 
@@ -14,7 +15,8 @@ static void finished_leaves_no_request(struct job_rank *me)
     CHECK_OK(me, sinew_test(none));
     CHECK_OK(me, sinew_wait_for(none, 0));
     if (me->rank == 0) {
-        /* Small, to somebody awake: it need not be under way, but if it is done there is no request. */
+        /* Small, to somebody awake: it need not be under way, but if it is done there is no
+         * request. */
         for (int i = 0; i < 20; i++) {
             req = (struct sinew_request *)me;
             int got = sinew_send(world, "x", 1, 1, 0, &req);
@@ -206,7 +208,8 @@ static void cancel_stops_only_the_unmatched(struct job_rank *me)
         }
         int outcome = sinew_wait(&req);
         CHECK(me, outcome == 0 || outcome == SINEW_ECANCELED);
-        if (outcome == SINEW_ECANCELED) CHECK_OK(me, sinew_recv(world, big, LONG, 1, 5, NULL, NULL));
+        if (outcome == SINEW_ECANCELED)
+            CHECK_OK(me, sinew_recv(world, big, LONG, 1, 5, NULL, NULL));
         CHECK_CONTENT(me, big, LONG, 1, 0, 6);
     } else {
         await_moving(me, 0, 1);
@@ -368,7 +371,8 @@ static void a_thousand_at_once(struct job_rank *me)
     }
     CHECK_OK(me, sinew_wait_all(recv, N, NULL, SINEW_FOREVER));
     CHECK_OK(me, sinew_wait_all(send, N, NULL, SINEW_FOREVER));
-    for (int i = 0; i < N; i++) CHECK_CONTENT(me, in[i], 40, other, me->rank, (uint64_t)(N - 1 - i));
+    for (int i = 0; i < N; i++)
+        CHECK_CONTENT(me, in[i], 40, other, me->rank, (uint64_t)(N - 1 - i));
     leave(me);
 }
 
@@ -384,7 +388,8 @@ const struct suite_case conformance_requests[] = {
     { "a view's deadline is final", deadline_of_a_view_is_final, 2, 2, 0, 0, 0, 0 },
     { "the context's deadline", deadline_of_the_context, 1, 2, 0, 0, 0, 0 },
     { "persistent requests go round", persistent_requests_go_round, 2, 2, 0, 0, 0, 0 },
-    { "persistent requests have their rules", persistent_requests_have_their_rules, 1, 2, 0, 0, 0, 0 },
+    { "persistent requests have their rules", persistent_requests_have_their_rules, 1, 2, 0, 0, 0,
+      0 },
     { "close with live requests is busy", close_with_live_requests_is_busy, 1, 2, 0, 0, 0, 0 },
     { "a thousand at once", a_thousand_at_once, 2, 2, 0, 0, 0, 0 },
     SUITE_END,

@@ -2,8 +2,9 @@
 /*
  * stuck.c - receives for messages that stand behind others nobody has asked for
  *
- * The sender starts many more messages than the budgets hold, the receiver takes them in an order of
- * its own. Whatever was asked for must come, and must be the first that was sent of those it matches.
+ * The sender starts many more messages than the budgets hold, the receiver takes them in an order
+ * of its own. Whatever was asked for must come, and must be the first that was sent of those it
+ * matches.
  */
 #include "tests/conformance/cases.h"
 
@@ -13,8 +14,14 @@
 enum { MESSAGES = 500, TAGS = 5, LONGEST = 20000 };
 
 /* Message number i: both sides compute it. */
-static size_t length_of(int i) { return i % 11 == 3 ? LONGEST - (size_t)i : (size_t)i * 97 % 2000; }
-static int tag_of(int i) { return i * i % 7 % TAGS; }
+static size_t length_of(int i)
+{
+    return i % 11 == 3 ? LONGEST - (size_t)i : (size_t)i * 97 % 2000;
+}
+static int tag_of(int i)
+{
+    return i * i % 7 % TAGS;
+}
 
 static void send_all(struct job_rank *me, struct sinew_team *world, int to)
 {
@@ -45,7 +52,8 @@ static void receive_in_own_order(struct job_rank *me, struct sinew_team *world, 
         int64_t tag = job_below(me, 8) == 0 ? SINEW_ANY_TAG : (int64_t)job_below(me, TAGS);
         int i = first_left(taken, tag);
         if (i < 0) i = first_left(taken, tag = SINEW_ANY_TAG);
-        CHECK_OK(me, sinew_recv(world, in, LONGEST, any_rank ? SINEW_ANY_RANK : 0, tag, &status, NULL));
+        CHECK_OK(me,
+                 sinew_recv(world, in, LONGEST, any_rank ? SINEW_ANY_RANK : 0, tag, &status, NULL));
         check_status(me, &status, 0, 0, tag_of(i), length_of(i), length_of(i));
         CHECK_CONTENT(me, in, length_of(i), 0, me->rank, (uint64_t)i);
         taken[i] = true;
@@ -55,16 +63,20 @@ static void receive_in_own_order(struct job_rank *me, struct sinew_team *world, 
 static void any_order_of_tags(struct job_rank *me)
 {
     struct sinew_team *world = enter(me);
-    if (me->rank == 0) send_all(me, world, 1);
-    else receive_in_own_order(me, world, false);
+    if (me->rank == 0)
+        send_all(me, world, 1);
+    else
+        receive_in_own_order(me, world, false);
     leave(me);
 }
 
 static void any_order_from_any_rank(struct job_rank *me)
 {
     struct sinew_team *world = enter(me);
-    if (me->rank == 0) send_all(me, world, 1);
-    else receive_in_own_order(me, world, true);
+    if (me->rank == 0)
+        send_all(me, world, 1);
+    else
+        receive_in_own_order(me, world, true);
     leave(me);
 }
 

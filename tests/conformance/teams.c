@@ -228,7 +228,8 @@ static void views_check_their_options(struct job_rank *me)
 static void many_teams_have_different_ids(struct job_rank *me)
 {
     struct sinew_team *world = enter(me), *team[10];
-    for (int i = 0; i < 10; i++) CHECK_OK(me, sinew_team_split(world, i % 2 ? me->rank % 2 : 0, 0, &team[i]));
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(me, sinew_team_split(world, i % 2 ? me->rank % 2 : 0, 0, &team[i]));
     for (int i = 9; i >= 0; i--) ring_in(me, team[i], (uint64_t)i);
     for (int i = 0; i < 10; i++) CHECK_OK(me, sinew_team_free(&team[i]));
     meet(me);
@@ -243,7 +244,8 @@ const struct suite_case conformance_teams[] = {
     { "subset in the listed order", subset_in_the_listed_order, 1, 8, 0, 0, 0, 0 },
     { "subset checks its list", subset_checks_its_list, 2, 2, 0, 0, 0, 0 },
     { "teams do not mix", teams_do_not_mix, 2, 2, 0, 0, 0, 0 },
-    { "messages for a team not made here yet", messages_for_a_team_not_made_here_yet, 2, 8, 0, 0, 0, 0 },
+    { "messages for a team not made here yet", messages_for_a_team_not_made_here_yet, 2, 8, 0, 0, 0,
+      0 },
     { "free with live requests is busy", free_with_live_requests_is_busy, 1, 2, 0, 0, 0, 0 },
     { "views are the same team", views_are_the_same_team, 1, 3, 0, 0, 0, 0 },
     { "views check their options", views_check_their_options, 1, 1, 0, 0, 0, 0 },

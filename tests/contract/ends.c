@@ -22,7 +22,8 @@ static void drain_delivers_everything(struct job_rank *me)
     struct side side;
     struct peer *peer = pair_open(&side, me);
     if (me->rank == 0) {
-        for (int i = 0; i < 2000 && peer_try(peer) == 0; i++) {}
+        for (int i = 0; i < 2000 && peer_try(peer) == 0; i++) {
+        }
         CHECK(me, peer->sent > 0);
         atomic_store(&me->words[0], (int64_t)peer->sent);
         side.ops->disconnect(peer->link, DISCONNECT_DRAIN);
@@ -43,7 +44,8 @@ static void drain_from_both_sides(struct job_rank *me)
     SIDE_UNTIL(&side, peer->downs == 1);
     CHECK_EQ(me, peer->down_status, 0);
     CHECK_EQ(me, peer->gone, GONE_LEFT);
-    CHECK(me, peer->received <= 20); /* who leaves need not hear all; the recorder checks the order */
+    CHECK(me,
+          peer->received <= 20); /* who leaves need not hear all; the recorder checks the order */
     side_end(&side);
 }
 
@@ -113,7 +115,8 @@ static void harsher_disconnect_wins(struct job_rank *me)
     struct peer *peer = pair_open(&side, me);
     if (me->rank == 0) {
         /* The other does not read, so draining cannot end by itself. */
-        for (int i = 0; i < 20000 && peer_try(peer) == 0; i++) {}
+        for (int i = 0; i < 20000 && peer_try(peer) == 0; i++) {
+        }
         side.ops->disconnect(peer->link, DISCONNECT_DRAIN);
         for (int i = 0; i < 20; i++) side_progress(&side, NULL);
         if (peer->link) side.ops->disconnect(peer->link, DISCONNECT_NOW);
@@ -133,7 +136,10 @@ static void every_cookie_is_done_before_down(struct job_rank *me)
     enum { LEN = 4 << 20 };
     struct peer *peer = pair_open(&side, me);
     struct region region = { .base = calloc(1, LEN), .len = LEN };
-    struct { uint32_t len; uint8_t key[TRANSPORT_KEY_MAX]; } mine = { 0 }, all[JOB_RANKS_MAX];
+    struct {
+        uint32_t len;
+        uint8_t key[TRANSPORT_KEY_MAX];
+    } mine = { 0 }, all[JOB_RANKS_MAX];
     CHECK_OK(me, side.ops->reg(side.t, NULL, &region));
     mine.len = region.key_len;
     memcpy(mine.key, region.key, sizeof(mine.key));
@@ -142,8 +148,12 @@ static void every_cookie_is_done_before_down(struct job_rank *me)
         struct region theirs = { .len = LEN, .key_len = all[1].len };
         memcpy(theirs.key, all[1].key, sizeof(theirs.key));
         CHECK_OK(me, side.ops->reg(side.t, peer->link, &theirs));
-        struct rma op = { .kind = RMA_PUT, .local = region.base, .len = LEN, .mine = &region,
-                          .peers = &theirs, .cookie = side_cookie(&side) };
+        struct rma op = { .kind = RMA_PUT,
+                          .local = region.base,
+                          .len = LEN,
+                          .mine = &region,
+                          .peers = &theirs,
+                          .cookie = side_cookie(&side) };
         int status = side.ops->rma(peer->link, &op);
         side.ops->disconnect(peer->link, DISCONNECT_NOW);
         SIDE_UNTIL(&side, peer->downs == 1);
@@ -187,7 +197,7 @@ const struct suite_case contract_ends[] = {
     { "disconnect before up", disconnect_before_up, 2, 2, 0, 0, 0, 3 },
     { "a harsher disconnect wins", harsher_disconnect_wins, 2, 2, 0, 0, 0, 0 },
     { "every cookie is done before down", every_cookie_is_done_before_down, 2, 2, 0, 0, 0, 3 },
-    { "a killed process is noticed", killed_process_is_noticed, 2, 2,
-      SUITE_REAL | SUITE_PROCESSES, 0, 0, 3 },
+    { "a killed process is noticed", killed_process_is_noticed, 2, 2, SUITE_REAL | SUITE_PROCESSES,
+      0, 0, 3 },
     SUITE_END,
 };

@@ -16,7 +16,8 @@ void shape_small(uint64_t number, size_t *hlen, size_t *blen)
     *blen = number * 7 % 256;
 }
 
-/* ---- upcalls: each records, and checks what must hold of every transport ----------------------- */
+/* ---- upcalls: each records, and checks what must hold of every transport -----------------------
+ */
 
 static struct link *link_make(struct peer *peer, uint64_t epoch)
 {
@@ -61,8 +62,8 @@ static void up_tell(struct link *l, const void *bytes, size_t len)
 {
     struct peer *peer = l->owner;
     (void)bytes;
-    job_fail(peer->side->me, __FILE__, __LINE__, "tell of %zu bytes by a transport that is not wired",
-             len);
+    job_fail(peer->side->me, __FILE__, __LINE__,
+             "tell of %zu bytes by a transport that is not wired", len);
 }
 
 static int up_recv(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
@@ -116,13 +117,15 @@ static void up_down(struct link *l, int status, enum gone gone)
     peer->gone = gone;
     peer->down_dead = true;
     if (status < 0 && l->why.text[0] == '\0')
-        job_fail(side->me, __FILE__, __LINE__, "down with %s says not why", sinew_strstatus(status));
+        job_fail(side->me, __FILE__, __LINE__, "down with %s says not why",
+                 sinew_strstatus(status));
 }
 
-static const struct transport_up recorder = { up_link, up_up, up_tell, up_recv,
+static const struct transport_up recorder = { up_link, up_up,   up_tell, up_recv,
                                               up_done, up_room, up_down };
 
-/* ---- open and close ---------------------------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------------------------------
+ */
 
 static void config_defaults(struct config *config)
 {
@@ -184,9 +187,13 @@ void side_open(struct side *side, struct job_rank *me)
     t->up = &side->up;
     t->owner = side;
     t->fd = -1;
-    t->opt = (struct transport_options){ .world = side->world, .config = &side->config,
-        .rank = me->rank, .size = me->size, .epoch = side->epoch, .secret = job_secret(me),
-        .log = &side->log };
+    t->opt = (struct transport_options){ .world = side->world,
+                                         .config = &side->config,
+                                         .rank = me->rank,
+                                         .size = me->size,
+                                         .epoch = side->epoch,
+                                         .secret = job_secret(me),
+                                         .log = &side->log };
     if (side->ops->open(t) < 0) job_fail(me, __FILE__, __LINE__, "open: %s", t->why.text);
     CHECK(me, t->caps.eager_max >= 4096 && t->caps.copy_max >= TRANSPORT_HEAD_MAX);
     side->staging = world_allocate(side->world, t->caps.eager_max);
@@ -267,7 +274,8 @@ void side_close(struct side *side)
     side_end(side);
 }
 
-/* ---- connecting -------------------------------------------------------------------------------- */
+/* ---- connecting --------------------------------------------------------------------------------
+ */
 
 void side_connect(struct side *side, int rank)
 {
@@ -294,7 +302,8 @@ void side_connect_all(struct side *side)
         if (r != side->me->rank) SIDE_UNTIL(side, side->peer[r].ups == 1);
 }
 
-/* ---- operations -------------------------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------------------------------
+ */
 
 uint64_t side_cookie(struct side *side)
 {
@@ -347,8 +356,13 @@ int peer_put(struct peer *to, struct region *theirs, void *local, size_t len, ui
     struct side *side = to->side;
     struct region mine = { .base = local, .len = len };
     CHECK_OK(side->me, side->ops->reg(side->t, NULL, &mine));
-    struct rma op = { .kind = RMA_PUT, .local = local, .len = len, .mine = &mine, .peers = theirs,
-                      .offset = offset, .cookie = side_cookie(side) };
+    struct rma op = { .kind = RMA_PUT,
+                      .local = local,
+                      .len = len,
+                      .mine = &mine,
+                      .peers = theirs,
+                      .offset = offset,
+                      .cookie = side_cookie(side) };
     int status = side->ops->rma(to->link, &op);
     while (status == TRANSPORT_AGAIN) {
         int rooms = to->rooms;

@@ -4,9 +4,10 @@
 /*
  * peer.h - messaging's side of a transport, reduced to a recorder
  *
- * A `side` drives one transport of one rank. Every message is numbered per direction, its head and body
- * are a function of (source, destination, number), and its lengths of the number alone (`shape`), so
- * the recording upcall checks content, order and lengths of everything that ever arrives.
+ * A `side` drives one transport of one rank. Every message is numbered per direction, its head and
+ * body are a function of (source, destination, number), and its lengths of the number alone
+ * (`shape`), so the recording upcall checks content, order and lengths of everything that ever
+ * arrives.
  */
 #include "tests/support/suite.h"
 #include "base/config.h"
@@ -83,14 +84,14 @@ void side_barrier(struct side *side);
 int64_t side_limit(struct side *side);
 
 /* Progress until expr holds. */
-#define SIDE_UNTIL(side, expr)                                                                     \
-    do {                                                                                           \
-        int64_t side_until_ = side_limit(side);                                                    \
-        while (!(expr)) {                                                                          \
-            if (job_now((side)->me) > side_until_)                                                 \
-                job_fail((side)->me, __FILE__, __LINE__, "in vain waited for: %s", #expr);         \
-            side_progress(side, NULL);                                                             \
-        }                                                                                          \
+#define SIDE_UNTIL(side, expr)                                                             \
+    do {                                                                                   \
+        int64_t side_until_ = side_limit(side);                                            \
+        while (!(expr)) {                                                                  \
+            if (job_now((side)->me) > side_until_)                                         \
+                job_fail((side)->me, __FILE__, __LINE__, "in vain waited for: %s", #expr); \
+            side_progress(side, NULL);                                                     \
+        }                                                                                  \
     } while (0)
 
 /* Send the next message. peer_try: what send() said; PENDING has been waited for. */

@@ -79,9 +79,20 @@ static void notify(struct side *side)
 static const struct {
     size_t len, offset;
 } piece[] = {
-    { 1, 0 },     { 7, 1 },         { 8, 8 },         { 63, 65 },      { 4096, 0 },
-    { 4095, 13 }, { 65536, 4096 },  { 65537, 3 },     { 1 << 20, 0 },  { (1 << 20) + 5, 4091 },
-    { 0, 100 },   { REGION_MAX, 0 }, { 1, REGION_MAX - 1 }, { 0, REGION_MAX },
+    { 1, 0 },
+    { 7, 1 },
+    { 8, 8 },
+    { 63, 65 },
+    { 4096, 0 },
+    { 4095, 13 },
+    { 65536, 4096 },
+    { 65537, 3 },
+    { 1 << 20, 0 },
+    { (1 << 20) + 5, 4091 },
+    { 0, 100 },
+    { REGION_MAX, 0 },
+    { 1, REGION_MAX - 1 },
+    { 0, REGION_MAX },
 };
 enum { PIECES = sizeof(piece) / sizeof(piece[0]) };
 
@@ -168,11 +179,15 @@ static void many_puts_under_way_end_once_each(struct job_rank *me)
         struct rma op[PUTS];
         struct region mine = { .base = malloc(PUTS * LEN), .len = PUTS * LEN };
         int status[PUTS];
-        for (int i = 0; i < PUTS; i++) job_fill((char *)mine.base + i * LEN, LEN, 0, 1, (uint64_t)i);
+        for (int i = 0; i < PUTS; i++)
+            job_fill((char *)mine.base + i * LEN, LEN, 0, 1, (uint64_t)i);
         CHECK_OK(me, side.ops->reg(side.t, NULL, &mine));
         for (int i = 0; i < PUTS; i++) {
-            op[i] = (struct rma){ .kind = RMA_PUT, .local = (char *)mine.base + i * LEN, .len = LEN,
-                                  .mine = &mine, .peers = &target.region,
+            op[i] = (struct rma){ .kind = RMA_PUT,
+                                  .local = (char *)mine.base + i * LEN,
+                                  .len = LEN,
+                                  .mine = &mine,
+                                  .peers = &target.region,
                                   .offset = (uint64_t)(PUTS - 1 - i) * LEN,
                                   .cookie = side_cookie(&side) };
             while ((status[i] = side.ops->rma(side.peer[1].link, &op[i])) == TRANSPORT_AGAIN)
@@ -202,11 +217,15 @@ static void put_in_vain(struct side *side, struct region *theirs, size_t len, ui
     memset(local, 0x11, sizeof(local));
     struct region mine = { .base = local, .len = sizeof(local) };
     CHECK_OK(side->me, side->ops->reg(side->t, NULL, &mine));
-    struct rma op = { .kind = RMA_PUT, .local = local, .len = len, .mine = &mine, .peers = theirs,
-                      .offset = offset, .cookie = side_cookie(side) };
+    struct rma op = { .kind = RMA_PUT,
+                      .local = local,
+                      .len = len,
+                      .mine = &mine,
+                      .peers = theirs,
+                      .offset = offset,
+                      .cookie = side_cookie(side) };
     int status;
-    while ((status = side->ops->rma(peer->link, &op)) == TRANSPORT_AGAIN)
-        side_progress(side, NULL);
+    while ((status = side->ops->rma(peer->link, &op)) == TRANSPORT_AGAIN) side_progress(side, NULL);
     if (status == TRANSPORT_PENDING)
         SIDE_UNTIL(side, side->cookie_times[op.cookie % SIDE_COOKIES_MAX] == 1);
     if (status >= 0 && peer->link) {
@@ -231,8 +250,7 @@ static void misuse_close(struct side *side, struct target *target)
     side_barrier(side);
     if (peer->link) side->ops->disconnect(peer->link, DISCONNECT_NOW);
     SIDE_UNTIL(side, peer->link == NULL);
-    if (!target->deregistered)
-        SIDE_UNTIL(side, side->ops->dereg(side->t, &target->region) == 0);
+    if (!target->deregistered) SIDE_UNTIL(side, side->ops->dereg(side->t, &target->region) == 0);
     free(target->block);
     side_end(side);
 }
@@ -252,9 +270,18 @@ static void misuse(struct job_rank *me, size_t len, uint64_t offset)
     misuse_close(&side, &target);
 }
 
-static void put_past_the_end(struct job_rank *me) { misuse(me, 2, 8191); }
-static void put_far_away(struct job_rank *me) { misuse(me, 64, 1u << 30); }
-static void put_with_overflowing_offset(struct job_rank *me) { misuse(me, 64, UINT64_MAX - 15); }
+static void put_past_the_end(struct job_rank *me)
+{
+    misuse(me, 2, 8191);
+}
+static void put_far_away(struct job_rank *me)
+{
+    misuse(me, 64, 1u << 30);
+}
+static void put_with_overflowing_offset(struct job_rank *me)
+{
+    misuse(me, 64, UINT64_MAX - 15);
+}
 
 static void put_with_a_forged_key(struct job_rank *me)
 {

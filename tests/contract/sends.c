@@ -63,7 +63,10 @@ static void every_head_with_edge_bodies(struct job_rank *me)
     stream(me, (TRANSPORT_HEAD_MAX + 1) * EDGES, shape_heads_and_edges);
 }
 
-static void every_body_length(struct job_rank *me) { stream(me, 4097, shape_every_length); }
+static void every_body_length(struct job_rank *me)
+{
+    stream(me, 4097, shape_every_length);
+}
 
 /* eager_max is the transport's own, so the shape takes it from where the case has put it. */
 static _Thread_local size_t longest;
@@ -105,8 +108,8 @@ static void full_link_is_again_then_room(struct job_rank *me)
         atomic_store(&me->words[1], (int64_t)peer->sent);
     } else {
         job_await(me, 0, 1);
-        SIDE_UNTIL(&side, peer->received > 1000 && atomic_load(&me->words[1]) ==
-                                                       (int64_t)peer->received);
+        SIDE_UNTIL(&side,
+                   peer->received > 1000 && atomic_load(&me->words[1]) == (int64_t)peer->received);
     }
     side_close(&side);
 }

@@ -10,7 +10,8 @@
 #include "messaging/origin.h"
 #include "transport/sim/sim.h"
 
-/* What a rank's allocator does. The simulated world knows itself by its argument, so this is beside it. */
+/* What a rank's allocator does. The simulated world knows itself by its argument, so this is beside
+ * it. */
 struct poor {
     const struct world *rich;
     int countdown; /* allocations until the failing one */
@@ -39,8 +40,8 @@ static void poor_release(void *arg, void *memory, size_t size)
 
 static bool tolerable(int status)
 {
-    return status >= 0 || status == SINEW_ENOMEM || status == SINEW_EPEER || status == SINEW_ETIMEDOUT ||
-           status == SINEW_ELAUNCH || status == SINEW_EUNREACHABLE;
+    return status >= 0 || status == SINEW_ENOMEM || status == SINEW_EPEER ||
+           status == SINEW_ETIMEDOUT || status == SINEW_ELAUNCH || status == SINEW_EUNREACHABLE;
 }
 
 /* Open, talk to oneself and to the other, make a team; give up at the first error. */
@@ -85,13 +86,16 @@ static void open_and_talk(struct job_rank *me, struct poor *poor)
     CHECK_OK(me, sim_launch(me->sim, &origin.launch));
     int status = context_open(&o, &origin, &s);
     if (!tolerable(status))
-        job_fail(me, __FILE__, __LINE__, "open gave %s: %s", sinew_strstatus(status), sinew_why(NULL));
+        job_fail(me, __FILE__, __LINE__, "open gave %s: %s", sinew_strstatus(status),
+                 sinew_why(NULL));
     if (status == 0) {
         status = first_steps(me, s);
         if (!tolerable(status))
             job_fail(me, __FILE__, __LINE__, "%s: %s", sinew_strstatus(status), sinew_why(s));
-        if (status < 0) sinew_abandon(s);
-        else CHECK(me, tolerable(sinew_close(s)));
+        if (status < 0)
+            sinew_abandon(s);
+        else
+            CHECK(me, tolerable(sinew_close(s)));
     } else {
         CHECK(me, strcmp(sinew_why(NULL), "no failure") != 0);
     }
@@ -104,13 +108,16 @@ static void the_nth_allocation_fails(struct job_rank *me)
 {
     struct poor poor = { sim_world(me->sim), me->rank == 0 ? me->round : -1, false, 0 };
     open_and_talk(me, &poor);
-    if (me->rank == 0 && me->round == *(const int *)me->arg - 1) CHECK(me, !poor.failed); /* that was all of them */
+    if (me->rank == 0 && me->round == *(const int *)me->arg - 1)
+        CHECK(me, !poor.failed); /* that was all of them */
 }
 
 static const int rounds = 120;
 
 const struct suite_case process_allocations[] = {
-    { "the Nth allocation fails, alone", the_nth_allocation_fails, 1, 1, SUITE_SIMULATED, 0, &rounds, 120 },
-    { "the Nth allocation fails, for two", the_nth_allocation_fails, 2, 2, SUITE_SIMULATED, 0, &rounds, 120 },
+    { "the Nth allocation fails, alone", the_nth_allocation_fails, 1, 1, SUITE_SIMULATED, 0,
+      &rounds, 120 },
+    { "the Nth allocation fails, for two", the_nth_allocation_fails, 2, 2, SUITE_SIMULATED, 0,
+      &rounds, 120 },
     SUITE_END,
 };

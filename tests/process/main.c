@@ -56,6 +56,7 @@ void take(struct job_rank *me, struct sinew_team *world, size_t len, int from, u
 int main(int argc, char **argv)
 {
     static const struct suite_case *const tables[] = { process_deaths, process_stops,
-                                                       process_simulated, process_allocations, NULL };
+                                                       process_simulated, process_allocations,
+                                                       NULL };
     return suite_main(argc, argv, tables);
 }

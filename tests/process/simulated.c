@@ -119,9 +119,11 @@ static void cut_for_good_is_told_in_time(struct job_rank *me)
 const struct suite_case process_simulated[] = {
     { "a computing peer is no error", computing_peer_is_no_error, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
     { "stall reports back off", stall_reports_back_off, 2, 2, SUITE_SIMULATED, 0, 0, 0 },
-    { "close does not wait for who computes", close_does_not_wait_for_who_computes, 2, 2, SUITE_SIMULATED, 0, 0, 0 },
+    { "close does not wait for who computes", close_does_not_wait_for_who_computes, 2, 2,
+      SUITE_SIMULATED, 0, 0, 0 },
     { "crash at any time", crash_at_any_time, 2, 5, SUITE_SIMULATED, 0, 0, 40 },
     { "cut and healed is unseen", cut_and_healed_is_unseen, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
-    { "cut for good is told in time", cut_for_good_is_told_in_time, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
+    { "cut for good is told in time", cut_for_good_is_told_in_time, 2, 2, SUITE_SIMULATED, 0, 0,
+      3 },
     SUITE_END,
 };

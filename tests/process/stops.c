@@ -149,7 +149,9 @@ const struct suite_case process_stops[] = {
       SUITE_REAL | SUITE_PROCESSES, 0, 0, 0 },
     { "head-to-head sends are reported", head_to_head_sends_are_reported, 2, 2, 0, 0, 0, 0 },
     { "more ranks than cores", more_ranks_than_cores, 8, 8, 0, 0, 0, 0 },
-    { "descriptors do not leak", descriptors_do_not_leak, 1, 3, SUITE_REAL | SUITE_PROCESSES, 0, 0, 0 },
-    { "mappings do not leak", mapped_memory_does_not_grow, 2, 2, SUITE_REAL | SUITE_PROCESSES, 0, 0, 0 },
+    { "descriptors do not leak", descriptors_do_not_leak, 1, 3, SUITE_REAL | SUITE_PROCESSES, 0, 0,
+      0 },
+    { "mappings do not leak", mapped_memory_does_not_grow, 2, 2, SUITE_REAL | SUITE_PROCESSES, 0, 0,
+      0 },
     SUITE_END,
 };

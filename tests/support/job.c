@@ -2,8 +2,9 @@
 /*
  * job.c - what every rank of a test has, whatever it runs on
  *
- * The board is one anonymous shared mapping. In a simulation one rank runs at a time and the baton orders
- * all access to it; its barrier polls in virtual time, since a blocked thread would keep the baton.
+ * The board is one anonymous shared mapping. In a simulation one rank runs at a time and the baton
+ * orders all access to it; its barrier polls in virtual time, since a blocked thread would keep the
+ * baton.
  */
 #include "tests/support/job_board.h"
 
@@ -39,9 +40,15 @@ uint64_t job_seed(void)
     return seed;
 }
 
-uint64_t job_random(struct job_rank *me) { return mix(me->random += 0x9e3779b97f4a7c15u); }
+uint64_t job_random(struct job_rank *me)
+{
+    return mix(me->random += 0x9e3779b97f4a7c15u);
+}
 
-uint64_t job_below(struct job_rank *me, uint64_t n) { return job_random(me) % n; }
+uint64_t job_below(struct job_rank *me, uint64_t n)
+{
+    return job_random(me) % n;
+}
 
 static uint64_t content_word(uint64_t key, uint64_t i)
 {
@@ -80,7 +87,8 @@ size_t job_wrong(const void *buf, size_t len, int source, int to, uint64_t seque
     return len;
 }
 
-/* ---- failing ---------------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------------------
+ */
 
 /* The first failure of all ranks is kept; later ones are mostly its echoes. */
 void job_record(struct job_board *board, const char *format, ...)
@@ -129,7 +137,8 @@ void job_check_content(struct job_rank *me, const char *file, int line, const vo
              source, to, (unsigned long long)sequence);
 }
 
-/* ---- time and each other ---------------------------------------------------------------------- */
+/* ---- time and each other ----------------------------------------------------------------------
+ */
 
 int64_t job_now(struct job_rank *me)
 {
@@ -147,7 +156,10 @@ void job_pause(struct job_rank *me, int64_t ns)
         sched_yield();
 }
 
-void job_yield(struct job_rank *me) { job_pause(me, 1000); }
+void job_yield(struct job_rank *me)
+{
+    job_pause(me, 1000);
+}
 
 void job_await(struct job_rank *me, int word, int64_t value)
 {
@@ -184,13 +196,18 @@ void job_allgather(struct job_rank *me, const void *mine, size_t len, void *all)
     CHECK(me, len <= sizeof(board->records[0]));
     memcpy(board->records[me->rank], mine, len);
     job_barrier(me);
-    for (int r = 0; r < me->size; r++) memcpy((char *)all + (size_t)r * len, board->records[r], len);
+    for (int r = 0; r < me->size; r++)
+        memcpy((char *)all + (size_t)r * len, board->records[r], len);
     job_barrier(me);
 }
 
-const unsigned char *job_secret(const struct job_rank *me) { return me->board->secret; }
+const unsigned char *job_secret(const struct job_rank *me)
+{
+    return me->board->secret;
+}
 
-/* ---- deaths that are meant --------------------------------------------------------------------- */
+/* ---- deaths that are meant ---------------------------------------------------------------------
+ */
 
 void job_kill(struct job_rank *me, int rank)
 {

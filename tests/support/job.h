@@ -4,8 +4,8 @@
 /*
  * job.h - run N ranks of a test: simulated, as threads, or as processes
  *
- * A body is a function that every rank executes. A CHECK that fails records where, what and who in a
- * board that all ranks share, and ends that body; job_run() then ends the other ranks, prints the
+ * A body is a function that every rank executes. A CHECK that fails records where, what and who in
+ * a board that all ranks share, and ends that body; job_run() then ends the other ranks, prints the
  * first failure with the seed, and returns false.
  *
  *   JOB_SIM        sim_run(): a baton, virtual time, an order that depends on the seed alone
@@ -48,7 +48,7 @@ struct job_rank {
     const char *transport;
     const void *arg;
     int round;
-    struct sinew *s;      /* the last one opened by job_open(): its text is printed on failure */
+    struct sinew *s; /* the last one opened by job_open(): its text is printed on failure */
     const char *(*why)(struct sinew *s);
     struct sim_rank *sim; /* JOB_SIM only                                                      */
     struct job_board *board;
@@ -59,7 +59,8 @@ struct job_rank {
     jmp_buf end;
 };
 
-/* Run body on every rank. False after any failed CHECK, unexpected end or timeout; it was printed. */
+/* Run body on every rank. False after any failed CHECK, unexpected end or timeout; it was printed.
+ */
 bool job_run(const struct job_options *options, void (*body)(struct job_rank *me));
 
 /* TEST_SEED, which ci/test takes from the commit, or 1; printed by the first call. */
@@ -69,13 +70,15 @@ uint64_t job_seed(void);
 int job_kind_named(const char *word);
 
 /* sinew_open() as this kind of rank does it; options NULL: the defaults. A failure fails the test.
- * Unless set by the caller: transports is the job's, the environment is ignored, log lines go to the board. */
+ * Unless set by the caller: transports is the job's, the environment is ignored, log lines go to
+ * the board. */
 struct sinew *job_open(struct job_rank *me, const struct sinew_options *options);
 int job_try_open(struct job_rank *me, const struct sinew_options *options, struct sinew **s);
 /* sinew_close(), which must succeed. */
 void job_close(struct job_rank *me, struct sinew *s);
 
-/* Out of band, over the board: wait for all ranks; give each len bytes (at most 64) of every rank. */
+/* Out of band, over the board: wait for all ranks; give each len bytes (at most 64) of every rank.
+ */
 void job_barrier(struct job_rank *me);
 void job_allgather(struct job_rank *me, const void *mine, size_t len, void *all);
 /* Give others the processor; on sim, 1 us (or ns) of virtual time. For loops that wait on words. */
@@ -88,13 +91,15 @@ int64_t job_now(struct job_rank *me);
 /* The 32 bytes that all ranks share. */
 const unsigned char *job_secret(const struct job_rank *me);
 
-/* Deaths that the test means. job_kill: SIGKILL or sim_crash. job_expect_death: `rank` may end as it likes. */
+/* Deaths that the test means. job_kill: SIGKILL or sim_crash. job_expect_death: `rank` may end as
+ * it likes. */
 void job_kill(struct job_rank *me, int rank);
-void job_stop(struct job_rank *me, int rank);  /* SIGSTOP; processes only */
+void job_stop(struct job_rank *me, int rank);   /* SIGSTOP; processes only */
 void job_resume(struct job_rank *me, int rank); /* SIGCONT */
-_Noreturn void job_exit(struct job_rank *me);  /* this rank is gone, with no goodbye */
+_Noreturn void job_exit(struct job_rank *me);   /* this rank is gone, with no goodbye */
 
-/* Log lines that contexts of this rank have made so far, and whether one contains all of the words. */
+/* Log lines that contexts of this rank have made so far, and whether one contains all of the words.
+ */
 int job_log_count(const struct job_rank *me, const char *containing);
 const char *job_log_last(const struct job_rank *me);
 
@@ -102,8 +107,8 @@ const char *job_log_last(const struct job_rank *me);
 uint64_t job_random(struct job_rank *me);
 uint64_t job_below(struct job_rank *me, uint64_t n);
 
-/* Content that depends on who sent it to whom, and on its number. job_wrong: the first byte that is not
- * as job_fill made it, or len. */
+/* Content that depends on who sent it to whom, and on its number. job_wrong: the first byte that is
+ * not as job_fill made it, or len. */
 void job_fill(void *buf, size_t len, int source, int to, uint64_t sequence);
 size_t job_wrong(const void *buf, size_t len, int source, int to, uint64_t sequence);
 
@@ -116,14 +121,14 @@ void job_check_status(struct job_rank *me, const char *file, int line, const cha
 void job_check_content(struct job_rank *me, const char *file, int line, const void *buf, size_t len,
                        int source, int to, uint64_t sequence);
 
-#define CHECK(me, expr)                                                                            \
+#define CHECK(me, expr) \
     ((expr) ? (void)0 : job_fail((me), __FILE__, __LINE__, "not true: %s", #expr))
-#define CHECK_EQ(me, got, want)                                                                    \
+#define CHECK_EQ(me, got, want) \
     job_check_equal((me), __FILE__, __LINE__, #got, (int64_t)(got), (int64_t)(want))
 /* A call and the status it must return. */
 #define CHECK_IS(me, call, want) job_check_status((me), __FILE__, __LINE__, #call, (call), (want))
 #define CHECK_OK(me, call) CHECK_IS(me, call, SINEW_OK)
-#define CHECK_CONTENT(me, buf, len, source, to, sequence)                                          \
+#define CHECK_CONTENT(me, buf, len, source, to, sequence) \
     job_check_content((me), __FILE__, __LINE__, (buf), (len), (source), (to), (sequence))
 
 #endif

@@ -28,7 +28,7 @@ struct job_board {
     _Atomic int64_t pid[JOB_RANKS_MAX];
     atomic_int may_die[JOB_RANKS_MAX];
     atomic_int ended[JOB_RANKS_MAX]; /* set by the parent of processes */
-    atomic_int returned; /* bodies that have, threads only */
+    atomic_int returned;             /* bodies that have, threads only */
     _Atomic int64_t words[JOB_WORDS];
     struct job_log log[JOB_RANKS_MAX];
 };

@@ -68,8 +68,9 @@ int job_try_open(struct job_rank *me, const struct sinew_options *options, struc
         int status = sim_launch(me->sim, &origin.launch);
         return status < 0 ? status : context_open(&o, &origin, s);
     }
-    me->exchange = (struct sinew_exchange){ me->rank, me->size, exchange_allgather,
-                                            me->board->tells_failures ? exchange_failed : NULL, me };
+    me->exchange =
+        (struct sinew_exchange){ me->rank, me->size, exchange_allgather,
+                                 me->board->tells_failures ? exchange_failed : NULL, me };
     o.exchange = &me->exchange;
     o.secret = me->board->secret;
     return sinew_open(&o, s);

@@ -40,8 +40,8 @@ int job_kind_named(const char *word)
 static struct job_board *board_make(const struct job_options *o)
 {
     pthread_barrierattr_t shared;
-    struct job_board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct job_board *board =
+        mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (board == MAP_FAILED) return NULL;
     pthread_barrierattr_init(&shared);
     pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
@@ -70,7 +70,8 @@ static void rank_run(struct job *job, int r)
     if (!setjmp(me->end)) job->body(me);
 }
 
-/* ---- simulated -------------------------------------------------------------------------------- */
+/* ---- simulated --------------------------------------------------------------------------------
+ */
 
 static void sim_body(struct sim_rank *sim, void *arg)
 {
@@ -92,10 +93,12 @@ static void run_sim(struct job *job)
     o.ranks = job->options->ranks;
     o.seed = job->options->seed;
     int status = sim_run(&o, sim_body, job, &result);
-    if (status < 0) job_record(job->board, "sim_run gave %s: %s", sinew_strstatus(status), result.text);
+    if (status < 0)
+        job_record(job->board, "sim_run gave %s: %s", sinew_strstatus(status), result.text);
 }
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------
+ */
 
 struct thread_arg {
     struct job *job;
@@ -155,7 +158,8 @@ static void run_threads(struct job *job)
     for (int r = 0; r < started; r++) pthread_join(thread[r], NULL);
 }
 
-/* ---- processes -------------------------------------------------------------------------------- */
+/* ---- processes --------------------------------------------------------------------------------
+ */
 
 static _Noreturn void child_main(struct job *job, int r, pid_t parent)
 {
@@ -225,7 +229,8 @@ static void run_processes(struct job *job)
         job->child[r] = fork();
         if (job->child[r] == 0) child_main(job, r, parent);
         if (job->child[r] > 0) job->pidfd[r] = (int)syscall(SYS_pidfd_open, job->child[r], 0);
-        if (job->child[r] < 0 || job->pidfd[r] < 0) job_record(job->board, "cannot start rank %d", r);
+        if (job->child[r] < 0 || job->pidfd[r] < 0)
+            job_record(job->board, "cannot start rank %d", r);
     }
     while (children_left(job) > 0) {
         if (atomic_load(&job->board->failed)) children_kill(job);

@@ -86,12 +86,18 @@ static bool suite_parse(struct suite_args *args, int argc, char **argv)
             args->list = true;
             continue;
         }
-        if (strcmp(argv[i], "--kind") == 0) args->kind = job_kind_named(value);
-        else if (strcmp(argv[i], "--transport") == 0) args->transport = value;
-        else if (strcmp(argv[i], "--ranks") == 0) args->ranks = atoi(value);
-        else if (strcmp(argv[i], "--seed") == 0) args->seed = strtoull(value, NULL, 0);
-        else if (strcmp(argv[i], "--only") == 0) args->only = value;
-        else return false;
+        if (strcmp(argv[i], "--kind") == 0)
+            args->kind = job_kind_named(value);
+        else if (strcmp(argv[i], "--transport") == 0)
+            args->transport = value;
+        else if (strcmp(argv[i], "--ranks") == 0)
+            args->ranks = atoi(value);
+        else if (strcmp(argv[i], "--seed") == 0)
+            args->seed = strtoull(value, NULL, 0);
+        else if (strcmp(argv[i], "--only") == 0)
+            args->only = value;
+        else
+            return false;
         i++;
     }
     return args->kind >= 0 && args->ranks >= 0 && args->ranks <= JOB_RANKS_MAX;
@@ -103,8 +109,10 @@ int suite_main(int argc, char **argv, const struct suite_case *const *tables)
     static struct CMUnitTest units[SUITE_TESTS_MAX];
     static struct suite_args args = { JOB_SIM, 0, "sim", NULL, 0, false };
     if (!suite_parse(&args, argc, argv)) {
-        fprintf(stderr, "usage: %s --kind sim|threads|processes --transport NAME [--ranks N] "
-                        "[--seed S] [--only TEXT] [--list]\n", argv[0]);
+        fprintf(stderr,
+                "usage: %s --kind sim|threads|processes --transport NAME [--ranks N] "
+                "[--seed S] [--only TEXT] [--list]\n",
+                argv[0]);
         return 2;
     }
     if (!args.seed) args.seed = job_seed();

@@ -19,7 +19,8 @@ enum suite_flags {
 struct suite_case {
     const char *name; /* the property, in a few words */
     void (*body)(struct job_rank *me);
-    int ranks_least, ranks_most; /* run with the least, the most, and in conformance those between */
+    int ranks_least,
+        ranks_most; /* run with the least, the most, and in conformance those between */
     unsigned flags;
     const struct sim_options *sim;
     const void *arg;
@@ -29,6 +30,9 @@ struct suite_case {
 /* Cases end with a NULL name; tables with a NULL. Returns the exit status. */
 int suite_main(int argc, char **argv, const struct suite_case *const *tables);
 
-#define SUITE_END { 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SUITE_END              \
+    {                          \
+        0, 0, 0, 0, 0, 0, 0, 0 \
+    }
 
 #endif
