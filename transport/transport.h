@@ -51,7 +51,8 @@ enum {
 
 /* How a peer went. */
 enum gone {
-    GONE_LEFT,   /* said goodbye: everything it sent was handed up before                       */
+    GONE_LEFT,   /* said goodbye: everything it sent was handed up before (unless this side was
+                    draining too: who leaves need not hear all)                                  */
     GONE_DIED,   /* its process or host is known to be gone, or another incarnation took its place */
     GONE_BROKEN, /* the link failed; whether the peer lives is not known                        */
 };
