@@ -25,7 +25,7 @@ enum {
 static bool oversubscribed(const struct sinew *s)
 {
     int here = s->launch->ranks_here > 0 ? s->launch->ranks_here : s->size;
-    return here > cores_allowed();
+    return here > (s->launch->cores_here > 0 ? s->launch->cores_here : cores_allowed());
 }
 
 static void watch(struct sinew *s, int fd)
