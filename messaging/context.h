@@ -306,7 +306,9 @@ struct sinew {
     int quick_polls; /* of the short way before the general one */
     uint32_t polls;
     uint32_t stuck_round; /* of STUCK messages that came */
-    int stuck_peers;
+    int stuck_peers, unasked;
+    uint32_t asked_round; /* every receive posted so far was asked for in this round … */
+    uint64_t asked_posts; /* … when there had been so many                             */
     bool launch_gone;
     int exchange_polls;
 

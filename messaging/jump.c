@@ -133,6 +133,7 @@ static int ask_all(struct sinew *s, struct sinew_request *r)
         else unasked++;
     }
     if (!unasked) r->asked = s->stuck_round;
+    s->unasked += unasked;
     return asked;
 }
 
@@ -150,10 +151,16 @@ static int ask_list(struct sinew *s, struct list *posted, int budget)
 void jump_ask(struct sinew *s)
 {
     int budget = ASKS_AT_ONCE;
-    if (s->stuck_peers == 0) return;
+    uint64_t posts = s->match.posts;
+    bool asked_all = s->asked_round == s->stuck_round && s->asked_posts == posts;
+    if (s->stuck_peers == 0 || asked_all) return;
+    s->unasked = 0;
     budget -= ask_list(s, &s->match.wild, budget);
     for (int i = 0; i < MATCH_BUCKETS && budget > 0; i++)
         budget -= ask_list(s, &s->match.posted[i], budget);
+    if (budget <= 0 || s->unasked) return;
+    s->asked_round = s->stuck_round;
+    s->asked_posts = posts;
 }
 
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more)
