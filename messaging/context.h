@@ -145,17 +145,18 @@ struct sinew_request {
     void *buf;
     size_t len; /* to send; or the room for receiving */
 
-    uint64_t theirs;   /* their request's number                                 */
     uint64_t sent;     /* how long the sender made it                            */
-    struct region mine, peers;
-    bool mine_registered, peers_registered, flushing;
-    struct unexpected *parked; /* a send to oneself: where it waits                      */
-    struct transport *transport; /* where mine is registered                     */
-    struct rma rma;
-    struct control control;
-
     const struct operation_ops *ops;
     void *state_of;
+    bool mine_registered, peers_registered, flushing;
+    struct unexpected *parked; /* a send to oneself: where it waits                      */
+    struct control control;
+
+    /* Only of a rendezvous, and not cleared with the rest: */
+    uint64_t theirs; /* their request's number                                   */
+    struct region mine, peers;
+    struct transport *transport; /* where mine is registered                     */
+    struct rma rma;
 };
 
 enum { REQUEST_CHUNK = 64, REQUEST_CHUNKS_MAX = 1 << 16 };

@@ -49,14 +49,13 @@ struct sinew_request *request_new(struct sinew_team *team, enum request_kind kin
     }
     struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
     uint32_t index = r->index, generation = r->generation;
-    memset(r, 0, sizeof(*r));
+    memset(r, 0, offsetof(struct sinew_request, theirs));
     r->index = index;
     r->generation = generation;
     list_init(&r->entry);
     list_init(&r->attached);
     list_init(&r->timed);
     list_init(&r->control.entry);
-    list_init(&r->rma.entry);
     r->context = s;
     r->team = team;
     r->kind = (uint8_t)kind;

@@ -180,7 +180,8 @@ struct waiting_requests {
     struct waiting base;
     struct sinew_request **reqs;
     int n;
-    bool all; /* wait for all of them, else for one */
+    bool all;   /* wait for all of them, else for one */
+    int passed; /* all: the first ones that are known to be final */
 };
 
 static bool is_final(const struct sinew_request *r)
@@ -190,12 +191,14 @@ static bool is_final(const struct sinew_request *r)
 
 static bool requests_ready(struct waiting *w)
 {
-    const struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
-    for (int i = 0; i < q->n; i++) {
-        if (q->all && !is_final(q->reqs[i])) return false;
-        if (!q->all && q->reqs[i] && q->reqs[i]->state == STATE_DONE) return true;
+    struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
+    if (q->all) {
+        while (q->passed < q->n && is_final(q->reqs[q->passed])) q->passed++;
+        return q->passed == q->n;
     }
-    return q->all;
+    for (int i = 0; i < q->n; i++)
+        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) return true;
+    return false;
 }
 
 static void requests_describe(const struct waiting *w, struct text *t)
