@@ -55,6 +55,7 @@ struct launch {
     const struct world *world;
     int rank, size;
     int ranks_here; /* ranks on this host, 0 when not known: waiting uses it */
+    int cores_here; /* that they share, before each was bound to its own; 0 when not known */
     bool has_secret;
     uint8_t secret[LAUNCH_SECRET_LEN]; /* of the job; without one the transports cannot authenticate */
     int fd;                            /* for failed(); -1: none */

@@ -15,7 +15,7 @@
  *
  *  JOIN     | first u32 | count u32 | size u32 |
  *           to the hub, once: "I speak for `count` ranks from `first`, of a job of `size`"
- *  WELCOME  | rank u32 | size u32 | here u32 | flags u32 | secret, 32 bytes, if flag 1 |
+ *  WELCOME  | rank u32 | size u32 | here u32 | cores u32 | flags u32 | secret, 32, if flag 1 |
  *           the answer, and what sinewrun says first to its rank. here: ranks on this host, 0 not
  *           known; flags: 1 the job secret follows (UNIX only), 2 the connection ends once all
  *           records are told
@@ -67,7 +67,7 @@ enum {
     LAUNCH_TEXT_MAX = 512,
     LAUNCH_PAYLOAD_MAX = 1024,
     LAUNCH_JOIN_LEN = 12,
-    LAUNCH_WELCOME_LEN = 16,
+    LAUNCH_WELCOME_LEN = 20,
     LAUNCH_EXIT_LEN = 12,
     LAUNCH_DOOR_LEN = 8,
     LAUNCH_DOOR_VERSION = 1,

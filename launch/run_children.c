@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cores.h"
 #include "base/wire.h"
 #include "launch/run.h"
 #include "launch/welcome.h"
@@ -250,7 +251,8 @@ static void refuse(struct run *run, const struct child *c, struct channel *s)
 static void welcome(struct run *run, struct child *c)
 {
     struct welcome w = {
-        .rank = c->rank, .size = run->options.size, .here = run->options.ranks, .has_secret = true
+        .rank = c->rank, .size = run->options.size, .here = run->options.ranks,
+        .cores = cores_allowed(), .has_secret = true
     };
     uint8_t payload[LAUNCH_PAYLOAD_MAX];
     memcpy(w.secret, run->secret, sizeof(w.secret));

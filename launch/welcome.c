@@ -33,7 +33,8 @@ size_t welcome_encode(const struct welcome *welcome, uint8_t out[LAUNCH_PAYLOAD_
     wire_put32(out, (uint32_t)welcome->rank);
     wire_put32(out + 4, (uint32_t)welcome->size);
     wire_put32(out + 8, (uint32_t)welcome->here);
-    wire_put32(out + 12, flags);
+    wire_put32(out + 12, (uint32_t)welcome->cores);
+    wire_put32(out + 16, flags);
     if (!welcome->has_secret) return LAUNCH_WELCOME_LEN;
     memcpy(out + LAUNCH_WELCOME_LEN, welcome->secret, LAUNCH_SECRET_LEN);
     return LAUNCH_WELCOME_LEN + LAUNCH_SECRET_LEN;
@@ -45,12 +46,14 @@ int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struc
     struct welcome w = { .rank = (int32_t)wire_take32(&r), .size = 0 };
     w.size = (int32_t)wire_take32(&r);
     w.here = (int32_t)wire_take32(&r);
+    w.cores = (int32_t)wire_take32(&r);
     uint32_t flags = wire_take32(&r);
     w.has_secret = flags & LAUNCH_HAS_SECRET;
     w.ends = flags & LAUNCH_ENDS;
     if (r.bad || r.left != (w.has_secret ? (size_t)LAUNCH_SECRET_LEN : 0) ||
         (flags & ~(uint32_t)(LAUNCH_HAS_SECRET | LAUNCH_ENDS)) || w.size < 1 ||
-        w.size > LAUNCH_SIZE_MAX || w.rank < 0 || w.rank >= w.size || w.here < 0 || w.here > w.size)
+        w.size > LAUNCH_SIZE_MAX || w.rank < 0 || w.rank >= w.size || w.here < 0 || w.here > w.size ||
+        w.cores < 0)
         return why_set(why, SINEW_EPROTO, "a malformed welcome");
     if (w.has_secret) memcpy(w.secret, r.at, LAUNCH_SECRET_LEN);
     *welcome = w;

@@ -50,6 +50,15 @@ struct match {
     struct list unexpected[MATCH_BUCKETS]; /* by arrival                                           */
     struct list arrivals;                  /* every unexpected user message, by arrival            */
     uint64_t posts;                        /* orders the posted lists against each other           */
+    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too                */
+};
+
+/* A blocking receive with nothing before it, see want.c. */
+struct want {
+    void *buf;
+    size_t cap, sent;
+    uint32_t team, tag;
+    bool done;
 };
 
 /* ---- control messages ------------------------------------------------------------------------ */
@@ -176,13 +185,14 @@ struct peer {
     enum gone gone; /* when PEER_GONE */
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
+    struct want *want;                 /* NULL: none                                 */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
     bool nobody;                       /* one of these was told that nobody is there */
     bool stuck;                        /* out said AGAIN                             */
     bool want_connect, want_disconnect; /* at the end of progress                    */
     enum disconnect_how disconnect_how;
-    bool told_stuck, jumping;          /* see wanted.c                               */
+    bool told_stuck, jumping;          /* see jump.c                               */
     bool they_are_stuck;               /* likewise, as the receiver                  */
     uint64_t queued;                   /* sends queued so far                        */
     int gone_status;                   /* what operations with it end with           */
@@ -293,9 +303,12 @@ struct sinew {
 
     int epoll_fd;
     int64_t spins, yields;
+    int quick_polls; /* of the short way before the general one */
     uint32_t polls;
     uint32_t stuck_round; /* of STUCK messages that came */
-    int stuck_peers;
+    int stuck_peers, unasked;
+    uint32_t asked_round; /* every receive posted so far was asked for in this round … */
+    uint64_t asked_posts; /* … when there had been so many                             */
     bool launch_gone;
     int exchange_polls;
 
@@ -339,9 +352,9 @@ struct unexpected *match_unexpected(struct match *m, const struct match_key *key
 /* The posted receive that a message with this (exact) key matches first, or NULL. */
 struct sinew_request *match_posted(struct match *m, const struct match_key *key);
 void match_post(struct match *m, struct sinew_request *r);
-void match_unpost(struct sinew_request *r);
+void match_unpost(struct match *m, struct sinew_request *r);
 void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
-void match_drop(struct unexpected *u);                  /* is findable no more */
+void match_drop(struct match *m, struct unexpected *u); /* is findable no more; twice is once */
 bool match_accepts(const struct match_key *receive, const struct match_key *message);
 
 /* unexpected.c */
@@ -407,13 +420,18 @@ void rendezvous_cleanup(struct sinew_request *r);
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
 bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */
 
-/* wanted.c */
-void wanted_stuck(struct peer *p);
-int wanted_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
-void wanted_refused(struct sinew_request *r);
-void wanted_take_stuck(struct peer *p, const struct envelope *e);
-int wanted_take_jump(struct peer *p, const struct envelope *e, struct wire_reader *more);
-void wanted_ask(struct sinew *s);
+/* want.c */
+int want_receive(struct sinew_team *team, void *buf, size_t cap, int source, uint32_t tag,
+                 struct sinew_status *status);
+bool want_take(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+
+/* jump.c */
+void jump_tell_stuck(struct peer *p);
+int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void jump_refused(struct sinew_request *r);
+void jump_take_stuck(struct peer *p, const struct envelope *e);
+int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more);
+void jump_ask(struct sinew *s);
 
 /* self.c */
 int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */

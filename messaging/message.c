@@ -130,6 +130,10 @@ int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t
         if (req) *req = NULL;
         return receive_nothing(status);
     }
+    if (!req && from >= 0 && !key.any_tag) {
+        rc = want_receive(team, buf, cap, key.source, key.tag, status);
+        if (rc <= 0) return rc;
+    }
     rc = receive_start(team, buf, cap, &key, 0, status, NULL, &r);
     return receive_hand_over(rc, r, req);
 }
@@ -146,7 +150,7 @@ int sinew_cancel(struct sinew_request *req)
         return context_fail(s, SINEW_ENOTSUP, "sinew_cancel: only receives can be cancelled");
     if (req->state != STATE_POSTED)
         return context_fail(s, SINEW_EBUSY, "sinew_cancel: the receive has matched already");
-    match_unpost(req);
+    match_unpost(&s->match, req);
     request_status(req, req->peer ? req->peer->rank : SINEW_ANY_RANK, req->key.tag, 0);
     request_end(req, SINEW_ECANCELED);
     return 0;
@@ -326,7 +330,7 @@ static int message_take(struct sinew_team *team, struct unexpected *u, struct si
     if (!m) return team_refuse(team, SINEW_ENOMEM, "no memory for a matched probe");
     m->team = team;
     m->unexpected = u;
-    match_drop(u);
+    match_drop(&s->match, u);
     team->live++;
     s->requests.live++;
     list_init(&m->entry);

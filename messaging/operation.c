@@ -39,11 +39,24 @@ static bool belongs(const struct sinew_request *r, uint32_t team, uint32_t seque
     return r->space == SPACE_COLLECTIVE && r->key.team == team && r->key.tag == sequence;
 }
 
-/* From a list of requests linked by `entry`, those of this collective. */
-static void collect(struct list *from, uint32_t team, uint32_t sequence, struct list *to)
+static void collect_posted(struct match *m, uint32_t team, uint32_t sequence, struct list *to)
 {
-    struct list *next;
-    for (struct list *l = from->next; l != from; l = next) {
+    for (int i = 0; i < MATCH_BUCKETS; i++) {
+        struct list *next;
+        for (struct list *l = m->posted[i].next; l != &m->posted[i]; l = next) {
+            struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
+            next = l->next;
+            if (!belongs(r, team, sequence)) continue;
+            match_unpost(m, r);
+            list_append(to, &r->entry);
+        }
+    }
+}
+
+static void collect_queued(struct peer *p, uint32_t team, uint32_t sequence, struct list *to)
+{
+    struct list *queue = &p->queue[SPACE_COLLECTIVE], *next;
+    for (struct list *l = queue->next; l != queue; l = next) {
         struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
         next = l->next;
         if (!belongs(r, team, sequence)) continue;
@@ -67,11 +80,11 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence)
     uint32_t id = team->core->id;
     struct list cancelled;
     list_init(&cancelled);
-    for (int i = 0; i < MATCH_BUCKETS; i++) collect(&s->match.posted[i], id, sequence, &cancelled);
+    collect_posted(&s->match, id, sequence, &cancelled);
     for (int i = 0; i < team->core->size; i++) {
         struct peer *p = s->peer[team_world_rank(team->core, i)];
         if (!p) continue;
-        collect(&p->queue[SPACE_COLLECTIVE], id, sequence, &cancelled);
+        collect_queued(p, id, sequence, &cancelled);
         collect_asking(p, id, sequence, &cancelled);
     }
     struct list *entry;

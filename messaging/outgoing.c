@@ -214,5 +214,5 @@ void outgoing_room(struct peer *p)
     send_puts(p);
     if (p->stuck || p->jumping) return;
     send_queue(p, SPACE_USER);
-    if (!p->stuck && !list_empty(&p->queue[SPACE_USER])) wanted_stuck(p);
+    if (!p->stuck && !list_empty(&p->queue[SPACE_USER])) jump_tell_stuck(p);
 }

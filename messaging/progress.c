@@ -97,7 +97,7 @@ int context_idle_step(struct sinew *s)
 {
     int events = 0;
     if (!list_empty(&s->owing)) tell_credit(s);
-    wanted_ask(s);
+    jump_ask(s);
     if (!list_empty(&s->timed)) events += expire_requests(s);
     events += ask_launcher(s);
     if (!list_empty(&s->deferrals)) wireup_deferred(s);

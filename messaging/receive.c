@@ -193,7 +193,7 @@ int receive_despair(struct sinew_team *team, const struct match_key *key, struct
     if (!r) return SINEW_ENOMEM;
     int rc = receive_post(r);
     if (rc < 0 || r->state != STATE_DONE) {
-        if (rc == 0) match_unpost(r);
+        if (rc == 0) match_unpost(&s->match, r);
         request_free(r);
         return rc < 0 ? rc : context_fail(s, SINEW_EPEER, "the peer is gone");
     }
@@ -222,20 +222,45 @@ int receive_post(struct sinew_request *r)
     return 0;
 }
 
-static void fail_posted(struct list *head, struct peer *p)
+/* Receives from p alone: all are taken down before the first ends, for an end may post and cancel. */
+static void fail_exact(struct match *m, struct peer *p)
 {
-    struct list held;
-    list_init(&held);
-    list_splice(&held, head);
+    struct list failed;
+    list_init(&failed);
+    for (int i = 0; i < MATCH_BUCKETS; i++) {
+        struct list *next;
+        for (struct list *l = m->posted[i].next; l != &m->posted[i]; l = next) {
+            struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
+            next = l->next;
+            if (r->key.source != p->rank) continue;
+            match_unpost(m, r);
+            list_append(&failed, &r->entry);
+        }
+    }
     struct list *entry;
-    while ((entry = list_take(&held))) {
+    while ((entry = list_take(&failed))) {
         struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
-        if (r->key.source == p->rank) {
+        request_status(r, p->rank, r->key.tag, 0);
+        request_end(r, p->gone_status);
+    }
+}
+
+static void fail_wildcards(struct match *m, struct peer *p)
+{
+    struct list *next;
+    for (struct list *l = m->wild.next; l != &m->wild; l = next) {
+        struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
+        const struct team_core *core = r->team->core;
+        bool from_p = r->key.source == p->rank, member = team_rank_of(core, p->rank) >= 0;
+        next = l->next;
+        if (from_p) {
+            match_unpost(m, r);
             request_status(r, p->rank, r->key.tag, 0);
             request_end(r, p->gone_status);
-        } else if (r->key.source != SINEW_ANY_RANK ||
-                   team_rank_of(r->team->core, p->rank) < 0 || !fail_wildcard(r)) {
-            list_append(head, &r->entry);
+        } else if (r->key.source == SINEW_ANY_RANK && member &&
+                   (untold_death(core) || nobody_left(core))) {
+            match_unpost(m, r);
+            fail_wildcard(r);
         }
     }
 }
@@ -259,9 +284,8 @@ void receive_peer_gone(struct peer *p)
 {
     struct match *m = &p->context->match;
     drop_announcements(p);
-    for (int i = 0; i < MATCH_BUCKETS; i++)
-        if (!list_empty(&m->posted[i])) fail_posted(&m->posted[i], p);
-    fail_posted(&m->wild, p);
+    fail_exact(m, p);
+    fail_wildcards(m, p);
 }
 
 /* ---- a message arrives ----------------------------------------------------------------------- */
@@ -314,7 +338,7 @@ static int arrive(const struct arrival *a)
     if (a->key.team < s->next_team && !team_find(s, a->key.team)) return drop(a);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return keep(a);
-    match_unpost(r);
+    match_unpost(&s->match, r);
     r->peer = a->peer;
     r->key.tag = a->key.tag;
     if (a->announced) {
@@ -407,12 +431,30 @@ static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader
     case KIND_FIN: return rendezvous_fin(p, more);
     case KIND_NACK: return rendezvous_nack(p, e, more);
     case KIND_CREDIT: return 0;
-    case KIND_STUCK: wanted_take_stuck(p, e); return 0;
-    case KIND_WANT: return wanted_take_want(p, e, more);
-    case KIND_JUMP: return wanted_take_jump(p, e, more);
+    case KIND_STUCK: jump_take_stuck(p, e); return 0;
+    case KIND_WANT: return jump_take_want(p, e, more);
+    case KIND_JUMP: return jump_take(p, e, more);
     default: return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message of kind %u, which is not built",
                             p->rank, e->kind);
     }
+}
+
+/* The short way, for what most messages are: eager, in order, wanted by a receive that waits, and giving
+ * back no credit that somebody waits for. */
+static bool receive_quick(struct peer *p, const uint8_t *head, const void *body, size_t blen)
+{
+    uint64_t word = wire_get64(head);
+    uint64_t plain = (uint64_t)p->seq_in | (uint64_t)KIND_EAGER << 16 | (uint64_t)blen << 40;
+    uint32_t credit = (uint32_t)(word >> 24) & 0xffff;
+    if (!p->want || (word & ~((uint64_t)0xffff << 24)) != plain) return false;
+    if (credit > p->window[SPACE_USER] - p->mine.blocks[SPACE_USER]) return false;
+    if (!list_empty(&p->queue[SPACE_USER]) || !want_take(p, head, body, blen)) return false;
+    p->mine.blocks[SPACE_USER] += credit;
+    p->seq_in++;
+    p->messages_in++;
+    p->bytes_in += blen;
+    outgoing_owe(p, SPACE_USER, blocks_of(blen), 0);
+    return true;
 }
 
 int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
@@ -421,6 +463,7 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     struct peer *p = l->owner;
     struct envelope e;
     (void)lease; /* bodies are taken at once */
+    if (hlen == ENVELOPE_SMALL && receive_quick(p, head, body, blen)) return 0;
     size_t used = envelope_decode(head, hlen, &e);
     if (!used || e.seq != p->seq_in || e.length != blen)
         return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message that breaks the protocol",

@@ -187,7 +187,7 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     if (whose == NACK_JUMP) p->jumping = false;
     if (!r || r->peer != p) return 0;
     if (whose == NACK_JUMP && status == SINEW_EBUSY && r->state == STATE_ASKING)
-        wanted_refused(r);
+        jump_refused(r);
     else if (whose != NACK_RECEIVER && r->kind == REQUEST_SEND && r->state == STATE_ASKING)
         request_end(r, status);
     else if (whose == NACK_RECEIVER && r->kind == REQUEST_RECV && r->state == STATE_FILLING)

@@ -220,7 +220,7 @@ void request_expire(struct sinew_request *r)
     list_remove(&r->timed);
     switch ((enum request_state)r->state) {
     case STATE_POSTED:
-        match_unpost(r);
+        match_unpost(&r->context->match, r);
         request_status(r, r->peer ? r->peer->rank : SINEW_ANY_RANK, r->key.tag, 0);
         request_end(r, SINEW_ETIMEDOUT);
         break;

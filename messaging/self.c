@@ -36,7 +36,7 @@ static int self_deliver(struct sinew_request *send, struct sinew_request *recv)
                             .length = send->len,
                             .tag = send->key.tag,
                             .digest = send->digest };
-    match_unpost(recv);
+    match_unpost(&recv->context->match, recv);
     recv->peer = send->peer;
     recv->key.tag = send->key.tag;
     copy_body(recv, send);
@@ -100,8 +100,9 @@ int self_send(struct sinew_request *r, bool blocking)
 
 void self_release(struct unexpected *u)
 {
-    match_drop(u);
-    context_release(u->peer->context, u, sizeof(*u));
+    struct sinew *s = u->peer->context;
+    match_drop(&s->match, u);
+    context_release(s, u, sizeof(*u));
 }
 
 /* Its deadline has passed. A matched probe may hold the entry: then it stays, and means nothing. */

@@ -112,7 +112,7 @@ static int send_request(struct sinew_request *r)
     if (rc == TRANSPORT_AGAIN) {
         r->order = p->queued++;
         list_append(&p->queue[r->space], &r->entry);
-        if (r->space == SPACE_USER && p->out && !p->stuck) wanted_stuck(p);
+        if (r->space == SPACE_USER && p->out && !p->stuck) jump_tell_stuck(p);
         return SINEW_PENDING;
     }
     return rc;

@@ -88,7 +88,7 @@ uint32_t unexpected_free(struct peer *p, struct unexpected *u)
 {
     uint32_t freed = 1;
     int32_t next = u->next;
-    match_drop(u);
+    match_drop(&p->context->match, u);
     while (next != BLOCK_NONE) {
         int32_t after = *block_next(p, next);
         block_give(p, next);

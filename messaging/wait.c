@@ -16,6 +16,7 @@
 
 enum {
     IDLE_POLLS = 256,
+    QUICK_POLLS = 256, /* see want.c */
     SPINS = 20000,  /* about half a millisecond                                      */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
@@ -25,7 +26,7 @@ enum {
 static bool oversubscribed(const struct sinew *s)
 {
     int here = s->launch->ranks_here > 0 ? s->launch->ranks_here : s->size;
-    return here > cores_allowed();
+    return here > (s->launch->cores_here > 0 ? s->launch->cores_here : cores_allowed());
 }
 
 static void watch(struct sinew *s, int fd)
@@ -38,6 +39,7 @@ int wait_open(struct sinew *s)
 {
     s->spins = s->config.poll_spins >= 0 ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
+    s->quick_polls = s->spins >= QUICK_POLLS ? QUICK_POLLS : 1;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd < 0)
         return context_fail(s, SINEW_ELIMIT, "no descriptor left for waiting: raise `ulimit -n`");

@@ -51,7 +51,8 @@ enum {
 
 /* How a peer went. */
 enum gone {
-    GONE_LEFT,   /* said goodbye: everything it sent was handed up before                       */
+    GONE_LEFT,   /* said goodbye: everything it sent was handed up before (unless this side was
+                    draining too: who leaves need not hear all)                                  */
     GONE_DIED,   /* its process or host is known to be gone, or another incarnation took its place */
     GONE_BROKEN, /* the link failed; whether the peer lives is not known                        */
 };
@@ -208,7 +209,8 @@ struct transport_ops {
     int (*dereg)(struct transport *t, struct region *region);
 
     /* Move data: l first (may be NULL), then the others, fairly. Returns the upcalls made, at most
-     * TRANSPORT_UPCALLS_MAX. Bounded; never blocks. */
+     * TRANSPORT_UPCALLS_MAX, or 1 when only parts of something longer moved: 0 means idle. Bounded;
+     * never blocks. */
     int (*progress)(struct transport *t, struct link *l);
 
     /* 0: t->fd fires on the next event. > 0: there is something already. */

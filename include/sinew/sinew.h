@@ -190,8 +190,8 @@ SINEW_API int sinew_open(const struct sinew_options *options, struct sinew **s);
  */
 SINEW_API int sinew_close(struct sinew *s);
 
-/* Wait-free end: no goodbye, nothing flushed; peers see SINEW_EPEER "died". Also the only call a
- * forked child may make, where it just gives the memory back. NULL is allowed. */
+/* Wait-free end: no goodbye, nothing flushed; peers see SINEW_EPEER, "is lost", or "died" where they
+ * can tell. Also the only call a forked child may make, where it lets go of its copy. NULL is allowed. */
 SINEW_API void sinew_abandon(struct sinew *s);
 
 /* End every rank of the job through the launcher, with `status` as exit status where it can; peers

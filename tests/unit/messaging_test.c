@@ -174,7 +174,7 @@ static void posted_match_in_post_order(void **state)
         for (int i = 0; i < 4; i++) {
             struct sinew_request *got = match_posted(m, &message);
             assert_ptr_equal(got, &r[(first + i) % 4]);
-            match_unpost(got);
+            match_unpost(m, got);
         }
         assert_null(match_posted(m, &message));
     }

@@ -138,7 +138,8 @@ int end_progress(struct end *e)
 {
     e->upcalls = 0;
     int n = transport_shm.progress(&e->t->base, NULL);
-    assert_int_equal(n, e->upcalls);
+    /* 1 without an upcall: only a part of something longer moved. */
+    assert_true(n == e->upcalls || (n == 1 && e->upcalls == 0));
     assert_true(n <= TRANSPORT_UPCALLS_MAX);
     for (int i = 0; i < END_RANKS; i++) {
         free(e->peers[i].to_free);

@@ -197,6 +197,7 @@ static int link_deliver(struct shm_link *l, const struct ring_message *m, int *u
 
 static void link_tell(struct shm_link *l)
 {
+    l->quiet = 0;
     ring_tell(&l->rx);
     link_nudge(l, SHM_SLEEPS_FOR_ROOM);
 }
@@ -210,6 +211,7 @@ static int link_receive(struct shm_link *l, int *budget)
         got = ring_take(&l->rx, &m);
         if (got <= 0) break;
         --*budget;
+        l->quiet = 0;
         if (ring_returned(&l->tx, m.credit) < 0) {
             link_break(l, "it gave back slots that it never had");
             return upcalls;
@@ -222,7 +224,7 @@ static int link_receive(struct shm_link *l, int *budget)
     }
     if (got < 0)
         link_break(l, "a message with impossible lengths");
-    else if (got == 0 && ring_untold(&l->rx) > 0)
+    else if (got == 0 && ring_untold(&l->rx) > 0 && ++l->quiet >= SHM_QUIET_POLLS)
         link_tell(l);
     return upcalls;
 }

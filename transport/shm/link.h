@@ -38,6 +38,7 @@ enum {
     SHM_LOOK_SOON = 64,    /* … while a link is being made                       */
     SHM_EMPTY_COST = 16,   /* a poll that found nothing; others cost 1           */
     SHM_REGIONS_MAX = 1 << 20,
+    SHM_QUIET_POLLS = 16, /* then room is told back without a message to carry it */
 };
 
 enum shm_kind { SHM_MESSAGE = 1, SHM_PUT = 2, SHM_BYE = 3 };
@@ -62,6 +63,7 @@ struct shm_link {
     bool paired;     /* membarrier works on both sides                            */
     bool wants_room; /* a send was refused; `room` follows when this would fit: */
     bool peer_left;  /* its goodbye was read: nothing follows                      */
+    uint8_t quiet;   /* polls in vain since the last message, up to SHM_QUIET_POLLS       */
     uint16_t wanted_hlen;
     uint32_t wanted_blen;
     struct ring_consumer rx;

@@ -226,7 +226,12 @@ int put_pump(struct shm_link *l, int *budget)
             flush_done(l, 0);
         } else {
             if (list_empty(&l->puts)) break;
-            if (put_advance(l, LIST_OWNER(l->puts.next, struct rma, entry)) != 0) break;
+            struct rma *op = LIST_OWNER(l->puts.next, struct rma, entry);
+            size_t before = op->progress;
+            if (put_advance(l, op) != 0) {
+                if (op->progress != before) --*budget;
+                break;
+            }
             put_done(l, 0);
         }
         --*budget;

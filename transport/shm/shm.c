@@ -108,7 +108,8 @@ static int shm_progress(struct transport *base, struct link *link)
     upcalls += shm_poll_cold(t, hot, &budget);
     t->until_look -= budget == TRANSPORT_UPCALLS_MAX ? SHM_EMPTY_COST : 1;
     if (__builtin_expect(t->look || t->until_look <= 0, 0)) upcalls += shm_look(t, &budget);
-    return upcalls;
+    /* Fragments that moved are no upcalls, but whoever waits must not take them for idleness. */
+    return upcalls > 0 || budget == TRANSPORT_UPCALLS_MAX ? upcalls : 1;
 }
 
 static int shm_arm(struct transport *base)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wanted.c - a receive asks for a message that is stuck behind others
+ * jump.c - a receive asks for a message that is stuck behind others
  *
  * Sends wait in their peer's queue when the room for unexpected messages is used up. The receiver may
  * then wait for a message that stands behind those nobody has asked for: legal, and with a bounded budget a
@@ -31,12 +31,12 @@ static int tell_stuck(struct peer *p, bool stuck)
 }
 
 /* A send had to wait for credit; once until the receiver asks. */
-void wanted_stuck(struct peer *p)
+void jump_tell_stuck(struct peer *p)
 {
     if (!p->told_stuck && tell_stuck(p, true) == 0) p->told_stuck = true;
 }
 
-static struct sinew_request *first_wanted(struct peer *p, const struct match_key *want)
+static struct sinew_request *jump_first(struct peer *p, const struct match_key *want)
 {
     struct list *queue = &p->queue[SPACE_USER];
     for (struct list *l = queue->next; l != queue; l = l->next) {
@@ -46,7 +46,7 @@ static struct sinew_request *first_wanted(struct peer *p, const struct match_key
     return NULL;
 }
 
-static int jump(struct sinew_request *r, uint64_t receive)
+static int jump_send(struct sinew_request *r, uint64_t receive)
 {
     struct peer *p = r->peer;
     uint8_t more[24];
@@ -67,7 +67,7 @@ static int jump(struct sinew_request *r, uint64_t receive)
     return 0;
 }
 
-int wanted_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more)
+int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more)
 {
     uint64_t receive = wire_take64(more);
     bool any_tag = wire_take8(more) != 0;
@@ -78,14 +78,14 @@ int wanted_take_want(struct peer *p, const struct envelope *e, struct wire_reade
     if (more->bad) return SINEW_EPROTO;
     p->told_stuck = false;
     if (p->stuck || p->jumping) return 0;
-    struct sinew_request *r = first_wanted(p, &want);
-    if (r) jump(r, receive);
+    struct sinew_request *r = jump_first(p, &want);
+    if (r) jump_send(r, receive);
     else if (list_empty(&p->queue[SPACE_USER])) tell_stuck(p, false);
     return 0;
 }
 
 /* The jump was refused: back to its place in the order. */
-void wanted_refused(struct sinew_request *r)
+void jump_refused(struct sinew_request *r)
 {
     struct peer *p = r->peer;
     struct list *before = p->queue[SPACE_USER].next;
@@ -99,7 +99,7 @@ void wanted_refused(struct sinew_request *r)
 
 /* ---- the receiver ---------------------------------------------------------------------------- */
 
-void wanted_take_stuck(struct peer *p, const struct envelope *e)
+void jump_take_stuck(struct peer *p, const struct envelope *e)
 {
     struct sinew *s = p->context;
     bool is_stuck = e->tag != 0;
@@ -133,6 +133,7 @@ static int ask_all(struct sinew *s, struct sinew_request *r)
         else unasked++;
     }
     if (!unasked) r->asked = s->stuck_round;
+    s->unasked += unasked;
     return asked;
 }
 
@@ -147,16 +148,22 @@ static int ask_list(struct sinew *s, struct list *posted, int budget)
 }
 
 /* The context is about to wait: say what for, to those whose queues are stuck. */
-void wanted_ask(struct sinew *s)
+void jump_ask(struct sinew *s)
 {
     int budget = ASKS_AT_ONCE;
-    if (s->stuck_peers == 0) return;
+    uint64_t posts = s->match.posts;
+    bool asked_all = s->asked_round == s->stuck_round && s->asked_posts == posts;
+    if (s->stuck_peers == 0 || asked_all) return;
+    s->unasked = 0;
     budget -= ask_list(s, &s->match.wild, budget);
     for (int i = 0; i < MATCH_BUCKETS && budget > 0; i++)
         budget -= ask_list(s, &s->match.posted[i], budget);
+    if (budget <= 0 || s->unasked) return;
+    s->asked_round = s->stuck_round;
+    s->asked_posts = posts;
 }
 
-int wanted_take_jump(struct peer *p, const struct envelope *e, struct wire_reader *more)
+int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more)
 {
     uint64_t theirs = wire_take64(more), length = wire_take64(more), receive = wire_take64(more);
     struct match_key key = { .source = p->rank, .team = e->team, .tag = e->tag };
@@ -164,7 +171,7 @@ int wanted_take_jump(struct peer *p, const struct envelope *e, struct wire_reade
     struct sinew_request *r = match_posted(&p->context->match, &key);
     if (!r || request_number(r) != receive)
         return outgoing_answer(p, KIND_NACK, theirs, NACK_JUMP, SINEW_EBUSY, SPACE_USER);
-    match_unpost(r);
+    match_unpost(&p->context->match, r);
     r->key.tag = key.tag;
     r->jumped = true;
     return rendezvous_accept(r, p, theirs, length);
