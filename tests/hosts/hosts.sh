@@ -35,7 +35,10 @@ ip netns add "$a" 2>/dev/null || { echo "skip: network namespaces (ip netns add)
 must ip netns add "$b"
 ip -n "$a" link add veth0 type veth peer name veth0 netns "$b" 2>/dev/null ||
     { echo "skip: veth devices (ip link add type veth)"; exit 77; }
-for host in "$a" "$b"; do must ip -n "$host" link set lo up; must ip -n "$host" link set veth0 up; done
+for host in "$a" "$b"; do
+    must ip -n "$host" link set lo up
+    must ip -n "$host" link set veth0 up
+done
 must ip -n "$a" addr add 10.111.0.1/24 dev veth0
 must ip -n "$b" addr add 10.111.0.2/24 dev veth0
 must ip -n "$a" addr add fd00:5117::1/64 dev veth0 nodad
