@@ -452,6 +452,7 @@ static void run_end(struct run *run, struct questions *q)
     explicit_bzero(run->secret, sizeof(run->secret));
     close(run->signals);
     free(run->children);
+    for (int i = 0; i < run->options.environment_len; i++) free(run->options.environment[i]);
     free(run->options.environment);
     free(run->out.bytes);
     free(run->err.bytes);

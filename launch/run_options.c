@@ -120,6 +120,7 @@ static int parse_word(const char *name, const char *text, const char *no, const 
 
 /* --- settings --------------------------------------------------------------------------------- */
 
+/* The pair is ours from here on. */
 static int add_environment(struct run_options *o, char *pair)
 {
     char **more = realloc(o->environment, ((size_t)o->environment_len + 1) * sizeof(*more));
@@ -133,7 +134,7 @@ static int parse_env(struct run_options *o, char *text)
 {
     const char *equals = strchr(text, '=');
     if (!equals || equals == text) return complain("--env is \"%s\", expected NAME=VALUE", text);
-    return add_environment(o, text);
+    return add_environment(o, strdup(text));
 }
 
 /* The ranks would find a mistake too, all of them; here it is found once, before they start. */

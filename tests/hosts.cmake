@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# One job over two hosts, which are network namespaces of this one.
+sinew_public_program(job-rank hosts/job_rank.c)
+set_target_properties(job-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+sinew_add_test(NAME hosts-job TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/job
+  $<TARGET_FILE:sinewrun> $<TARGET_FILE:job-rank> $<TARGET_FILE:heat2d>)
