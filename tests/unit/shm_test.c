@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -38,6 +39,20 @@ static void test_a_link_comes_up_and_goes(void **state)
     (void)state;
     bring_up(NULL);
     bring_up(secret);
+}
+
+/* A job on one host never maps libcrypto. */
+static void test_the_proof_needs_no_library(void **state)
+{
+    (void)state;
+    struct end a, b;
+    char line[512];
+    pair_up(&a, &b, secret);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps)) assert_null(strstr(line, "libcrypto"));
+    fclose(maps);
+    pair_down(&a, &b);
 }
 
 /* All three orders in which two attempts can meet, many times. */
@@ -643,6 +658,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, end_no_residue, end_no_residue)
     const struct CMUnitTest tests[] = {
         TEST(test_a_link_comes_up_and_goes),
+        TEST(test_the_proof_needs_no_library),
         TEST(test_crossing_connects_make_one_link),
         TEST(test_a_peer_may_come_back),
         TEST(test_a_new_incarnation_ends_the_old_link),
