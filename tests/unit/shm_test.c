@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -38,6 +39,20 @@ static void test_a_link_comes_up_and_goes(void **state)
     (void)state;
     bring_up(NULL);
     bring_up(secret);
+}
+
+/* A job on one host never maps libcrypto. */
+static void test_the_proof_needs_no_library(void **state)
+{
+    (void)state;
+    struct end a, b;
+    char line[512];
+    pair_up(&a, &b, secret);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps)) assert_null(strstr(line, "libcrypto"));
+    fclose(maps);
+    pair_down(&a, &b);
 }
 
 /* All three orders in which two attempts can meet, many times. */
@@ -473,6 +488,31 @@ static void test_flush_waits_for_queued_puts(void **state)
     pair_down(&a, &b);
 }
 
+/* The last put before it is done by the last upcall that one progress may make. */
+static void test_a_flush_outlives_the_last_put(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma ops[2];
+    static uint8_t local[2 * SEGMENT_FRAGMENT];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    assert_int_equal(put(&a, 1, &ops[0], &g.theirs, local, sizeof(local), 0, 10), 0);
+    assert_int_equal(put(&a, 1, &ops[1], &g.theirs, local, 8, 0, 11), TRANSPORT_PENDING);
+    assert_int_equal(transport_shm.flush(&a.peers[1].link->base, 77), TRANSPORT_PENDING);
+    for (int i = 0; i < 100; i++) end_progress(&b);
+    for (int i = 0; i < TRANSPORT_UPCALLS_MAX - 1; i++)
+        assert_int_equal(send_to(&b, 0, "x", 1, NULL, 0), 0);
+    assert_int_equal(end_progress(&a), TRANSPORT_UPCALLS_MAX);
+    assert_int_equal(a.peers[1].dones, 1);
+    for (int i = 0; i < 100; i++) end_progress(&a);
+    assert_int_equal(a.peers[1].dones, 2);
+    assert_int_equal(a.peers[1].done_cookie, 77);
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
 static void test_dereg_in_the_middle_of_a_put(void **state)
 {
     (void)state;
@@ -643,6 +683,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, end_no_residue, end_no_residue)
     const struct CMUnitTest tests[] = {
         TEST(test_a_link_comes_up_and_goes),
+        TEST(test_the_proof_needs_no_library),
         TEST(test_crossing_connects_make_one_link),
         TEST(test_a_peer_may_come_back),
         TEST(test_a_new_incarnation_ends_the_old_link),
@@ -659,6 +700,7 @@ int main(void)
         TEST(test_messages_pass_a_long_put),
         TEST(test_a_put_passes_a_stream),
         TEST(test_flush_waits_for_queued_puts),
+        TEST(test_a_flush_outlives_the_last_put),
         TEST(test_dereg_in_the_middle_of_a_put),
         TEST(test_get_and_atomic_are_not_built),
         TEST(test_drain_delivers_queued_puts),

@@ -6,8 +6,8 @@
  *
  *   0       4         6      7       8      12     16   20        24
  *   | magic | version | kind | flags | size | from | to | segment |
- *   24      32     40      56         88
- *   | epoch | name | nonce | proof 32 |
+ *   24      32     40      56         72
+ *   | epoch | name | nonce | proof 16 |
  *
  * HELLO   from the side that connects, with its segment, eventfd and pidfd: everything in one
  *         packet.
@@ -15,10 +15,12 @@
  * REFUSE  the answer otherwise; `segment` holds a status, and `flags` HELLO_CROSSED when the link
  *         will come of the other side's attempt.
  *
- * `name` is the listening socket's, as published. The proof is an HMAC by the job secret, keyed
- * apart by kind: HELLO's covers its own first 56 bytes, ACCEPT's covers those of HELLO and its own,
- * so neither can be reflected or moved to another rank, epoch or socket. Replaying a HELLO needs a
- * descriptor of a process of the same user; the epochs then end it. All integers are little-endian.
+ * `name` is the listening socket's, random and as published. The proof is SipHash-2-4 twice, keyed
+ * by the one and the other half of the job secret: 128 bits, and no library is needed for it.
+ * HELLO's covers its own first 56 bytes, ACCEPT's covers those of HELLO and its own, with the
+ * nonces of both and the kind, so neither can be reflected or moved to another rank, epoch or
+ * socket. Replaying a HELLO needs a descriptor of a process of the same user; the epochs then end
+ * it. All integers are little-endian.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +29,8 @@
 #include "base/text.h"
 #include "base/world.h"
 
-enum { HELLO_LEN = 88, HELLO_SIGNED = 56, HELLO_VERSION = 1, HELLO_DESCRIPTORS = 3 };
+enum { HELLO_LEN = 72, HELLO_SIGNED = 56, HELLO_PROOF = HELLO_LEN - HELLO_SIGNED };
+enum { HELLO_VERSION = 2, HELLO_DESCRIPTORS = 3 };
 
 enum hello_kind { HELLO_HELLO = 1, HELLO_ACCEPT = 2, HELLO_REFUSE = 3 };
 
@@ -51,8 +54,8 @@ struct hello_packet {
 };
 
 /* secret NULL: no proof. `to` is the packet answered, NULL for HELLO. */
-int hello_encode(struct hello_packet *out, const struct hello *hello, const uint8_t *secret,
-                 const struct hello_packet *to, struct why *why);
+void hello_encode(struct hello_packet *out, const struct hello *hello, const uint8_t *secret,
+                  const struct hello_packet *to);
 
 /* SINEW_EPROTO, SINEW_EVERSION; SINEW_EAUTH: no proof, or one by another secret. */
 int hello_decode(const struct hello_packet *in, const uint8_t *secret,

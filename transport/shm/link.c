@@ -264,7 +264,8 @@ int link_poll(struct shm_link *l, int *budget)
         shm_link_end(l, 0, GONE_LEFT, false);
         return upcalls;
     }
-    bool waits = l->wants_room || !list_empty(&l->puts) || l->state == SHM_DRAINING;
+    bool waits = l->wants_room || !list_empty(&l->puts) || !list_empty(&l->flushes) ||
+                 l->state == SHM_DRAINING;
     if (__builtin_expect(waits && link_is_live(l), 0)) upcalls += link_push(l, budget);
     return upcalls;
 }

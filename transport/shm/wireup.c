@@ -79,7 +79,8 @@ static int wireup_encode(const struct shm_transport *t, struct hello *hello,
     const struct transport_options *o = &t->base.opt;
     int status = o->world->random(o->world->arg, hello->nonce, sizeof(hello->nonce));
     if (status < 0) return why_set(why, status, "no random bytes");
-    return hello_encode(out, hello, o->secret, to, why);
+    hello_encode(out, hello, o->secret, to);
+    return 0;
 }
 
 /* --- the side that connects ------------------------------------------------------------------- */
@@ -321,8 +322,8 @@ static void pending_refuse(struct shm_transport *t, struct shm_pending *p, int s
     hello.flags = flags;
     if (!(flags & HELLO_CROSSED))
         log_line(t->base.opt.log, LOG_WARNING, "shm: a connection was refused: %s", why->text);
-    if (hello_encode(&packet, &hello, NULL, NULL, NULL) == 0)
-        hello_send(p->socket, &packet, NULL, 0, NULL);
+    hello_encode(&packet, &hello, NULL, NULL);
+    hello_send(p->socket, &packet, NULL, 0, NULL);
     pending_free(t, p);
 }
 
