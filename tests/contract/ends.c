@@ -40,8 +40,8 @@ static void drain_from_both_sides(struct job_rank *me)
     struct side side;
     struct peer *peer = pair_open(&side, me);
     for (int i = 0; i < 20; i++) CHECK_OK(me, peer_try(peer));
-    side_barrier(&side); /* one side may be gone before the other has sent */
-    side.ops->disconnect(peer->link, DISCONNECT_DRAIN);
+    side_barrier(&side); /* both have sent; the other side may even be gone by now */
+    if (peer->link) side.ops->disconnect(peer->link, DISCONNECT_DRAIN);
     SIDE_UNTIL(&side, peer->downs == 1);
     CHECK_EQ(me, peer->down_status, 0);
     CHECK_EQ(me, peer->gone, GONE_LEFT);
