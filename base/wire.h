@@ -42,8 +42,12 @@ static inline void wire_put32(void *p, uint32_t v)
 
 static inline void wire_put64(void *p, uint64_t v)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(p, &v, sizeof(v));
+#else
     uint8_t *b = p;
     for (int i = 0; i < 8; i++) b[i] = (uint8_t)(v >> (8 * i));
+#endif
 }
 
 /* Takes fields off the front of a byte string. Once short, it stays bad and yields zeros. */

@@ -200,6 +200,7 @@ struct peer {
     uint16_t seq_out, seq_in;
     struct credit mine;                /* what I may send                            */
     uint32_t window[SPACES];           /* blocks I may have outstanding in all       */
+    size_t quick_len;                  /* longest eager message over `out`           */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */

@@ -405,6 +405,7 @@ static int take_credit(struct peer *p, const struct envelope *e)
             p->window[SPACE_USER] += user;
             p->window[SPACE_COLLECTIVE] += collective;
             p->granted = true;
+            if (p->out) p->quick_len = send_eager_limit(p, SPACE_USER);
         }
         p->mine.requests[SPACE_USER] += e->tag & 0xffff;
         p->mine.requests[SPACE_COLLECTIVE] += e->tag >> 16;

@@ -193,6 +193,7 @@ static void upcall_up(struct link *l)
     if (p->out || p->state == PEER_GONE) return;
     p->out = l;
     p->state = PEER_UP;
+    p->quick_len = send_eager_limit(p, SPACE_USER);
     outgoing_room(p);
 }
 

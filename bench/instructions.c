@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * instructions.c - what an 8-byte send and receive cost in instructions, the message being there already
+ *
+ *     instructions [most]
+ *
+ * Two ranks in one process over shared memory: one sends, then the other receives, in one thread, so
+ * that nobody waits. The process is traced by its parent, which steps it through the measured rounds
+ * one instruction at a time and counts: exact, and the same on every run of one binary. (callgrind would
+ * do, but does not know pidfd_open.) Fails when a round costs more than `most`.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sinew/sinew.h"
+
+enum { RANKS = 2, ROUNDS = 64, RECORD_MAX = 64 };
+
+struct meeting {
+    pthread_barrier_t barrier;
+    unsigned char records[RANKS][RECORD_MAX];
+};
+
+struct rank {
+    struct meeting *meeting;
+    struct sinew_exchange exchange;
+    struct sinew *s;
+};
+
+static int allgather(void *arg, const void *mine, size_t len, void *all)
+{
+    struct rank *r = arg;
+    memcpy(r->meeting->records[r->exchange.rank], mine, len);
+    pthread_barrier_wait(&r->meeting->barrier);
+    for (int i = 0; i < RANKS; i++) memcpy((char *)all + (size_t)i * len, r->meeting->records[i], len);
+    pthread_barrier_wait(&r->meeting->barrier);
+    return 0;
+}
+
+static void *open_rank(void *arg)
+{
+    struct rank *r = arg;
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    o.transports = "shm";
+    o.environment = SINEW_IGNORE;
+    o.exchange = &r->exchange;
+    r->exchange.allgather = allgather;
+    r->exchange.arg = r;
+    if (sinew_open(&o, &r->s) < 0) fprintf(stderr, "instructions: %s\n", sinew_why(NULL));
+    return NULL;
+}
+
+__attribute__((noinline)) void measured(struct rank *from, struct rank *to, int rounds);
+
+__attribute__((noinline)) void measured(struct rank *from, struct rank *to, int rounds)
+{
+    struct sinew_team *a = sinew_world(from->s), *b = sinew_world(to->s);
+    char out[8] = "message", in[8];
+    int failed = 0;
+    for (int i = 0; i < rounds; i++) {
+        failed |= sinew_send(a, out, sizeof(out), 1, 7, NULL);
+        failed |= sinew_recv(b, in, sizeof(in), 0, 7, NULL, NULL);
+    }
+    if (failed || memcmp(in, out, sizeof(out))) abort();
+}
+
+/* The first messages both ways: links come up only while both ranks progress. */
+static void meet(struct rank ranks[RANKS])
+{
+    for (int from = 0; from < RANKS; from++) {
+        struct sinew_request *send = NULL, *recv = NULL;
+        char out = 1, in = 0;
+        int to = 1 - from;
+        if (sinew_send(sinew_world(ranks[from].s), &out, 1, to, 1, &send) < 0) abort();
+        if (sinew_recv(sinew_world(ranks[to].s), &in, 1, from, 1, NULL, &recv) < 0) abort();
+        while (send || recv)
+            if (sinew_test(&send) < 0 || sinew_test(&recv) < 0) abort();
+    }
+}
+
+/* The traced half: stops before and after the measured rounds. */
+static int run(void)
+{
+    static struct meeting meeting;
+    struct rank ranks[RANKS] = { { &meeting, { .rank = 0, .size = RANKS }, NULL },
+                                 { &meeting, { .rank = 1, .size = RANKS }, NULL } };
+    pthread_t thread;
+    pthread_barrier_init(&meeting.barrier, NULL, RANKS);
+    if (pthread_create(&thread, NULL, open_rank, &ranks[1])) return 1;
+    open_rank(&ranks[0]);
+    pthread_join(thread, NULL);
+    if (!ranks[0].s || !ranks[1].s) return 1;
+    meet(ranks);
+    measured(&ranks[0], &ranks[1], ROUNDS); /* warm */
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL)) return 1;
+    raise(SIGSTOP);
+    measured(&ranks[0], &ranks[1], ROUNDS);
+    raise(SIGSTOP);
+    sinew_abandon(ranks[0].s);
+    sinew_abandon(ranks[1].s);
+    return 0;
+}
+
+/* Steps from one SIGSTOP to the next; < 0: it ended otherwise. */
+static long count_steps(pid_t child)
+{
+    int status;
+    long steps = 0;
+    if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return -1;
+    for (;;) {
+        if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL)) return -1;
+        if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return -1;
+        if (WSTOPSIG(status) == SIGSTOP) return steps;
+        steps++;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    long most = argc > 1 ? atol(argv[1]) : 0;
+    pid_t child = fork();
+    if (child == 0) _exit(run());
+    long steps = child < 0 ? -1 : count_steps(child);
+    int status = 0;
+    if (steps >= 0) ptrace(PTRACE_CONT, child, NULL, NULL);
+    waitpid(child, &status, 0);
+    if (steps < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
+        fprintf(stderr, "instructions: the traced half failed\n");
+        return 1;
+    }
+    long each = (steps + ROUNDS / 2) / ROUNDS;
+    printf("8-byte send and receive over shm, message there: %ld instructions, at most %ld\n", each, most);
+    return most && each > most;
+}
