@@ -542,6 +542,34 @@ static void test_dereg_in_the_middle_of_a_put(void **state)
     pair_down(&a, &b);
 }
 
+static int no_random(void *arg, void *bytes, size_t len)
+{
+    (void)arg;
+    (void)bytes;
+    (void)len;
+    return SINEW_EIO;
+}
+
+/* A rendezvous registers per message: it must not cost a system call. */
+static void test_keys_differ_and_are_drawn_once(void **state)
+{
+    (void)state;
+    struct end a;
+    struct region r = { .base = &a, .len = 8 };
+    uint8_t keys[10][16];
+    end_open(&a, 0, 2, NULL);
+    struct world dry = *a.t->base.opt.world;
+    dry.random = no_random;
+    a.t->base.opt.world = &dry;
+    for (int i = 0; i < 10; i++) { /* one place, ten generations */
+        assert_int_equal(transport_shm.reg(&a.t->base, NULL, &r), 0);
+        memcpy(keys[i], r.key, 16);
+        for (int k = 0; k < i; k++) assert_memory_not_equal(keys[i] + 8, keys[k] + 8, 8);
+        assert_int_equal(transport_shm.dereg(&a.t->base, &r), 0);
+    }
+    end_close(&a);
+}
+
 static void test_get_and_atomic_are_not_built(void **state)
 {
     (void)state;
@@ -702,6 +730,7 @@ int main(void)
         TEST(test_flush_waits_for_queued_puts),
         TEST(test_a_flush_outlives_the_last_put),
         TEST(test_dereg_in_the_middle_of_a_put),
+        TEST(test_keys_differ_and_are_drawn_once),
         TEST(test_get_and_atomic_are_not_built),
         TEST(test_drain_delivers_queued_puts),
         TEST(test_both_leave_at_once),

@@ -22,6 +22,7 @@
  *             without the pidfd's word within SHM_GRACE_NS the link is GONE_BROKEN.
  */
 #include "base/list.h"
+#include "base/siphash.h"
 #include "transport/shm/hello.h"
 #include "transport/shm/host.h"
 #include "transport/shm/ring.h"
@@ -117,6 +118,7 @@ struct shm_transport {
     int deferred, connecting; /* pending ones that wait; links not up yet */
 
     struct shm_region *regions;
+    uint8_t region_key[SIPHASH_KEY]; /* of their nonces, see put.c */
     uint32_t region_count, region_free; /* region_free: index + 1 of the first free one */
 };
 
