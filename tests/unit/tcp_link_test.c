@@ -81,6 +81,7 @@ static void crossing_once(struct seed *seed)
         assert_int_equal(e[i]->view[!i].ups, 1);
         assert_int_equal(e[i]->view[!i].downs, 0);
         assert_int_equal(e[i]->t->pending_count, 0);
+        assert_int_equal(e[i]->log_lines, 0);
     }
     end_close(e[0]);
     end_close(e[1]);
@@ -108,6 +109,7 @@ static void of_two_attempts_the_lower_ranks_survives(void **state)
     address_encode(&at, reached);
     assert_memory_equal(reached, b->t->base.address, b->t->base.address_len);
     assert_int_equal(a->view[1].links + b->view[0].links, 0);
+    assert_int_equal(a->log_lines + b->log_lines, 0);
     end_close(a);
     end_close(b);
 }

@@ -211,6 +211,7 @@ void link_deadlines(struct tcp *t, int64_t now);
 void link_make_ready(struct tcp_link *l);
 /* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
 int link_adopt(struct tcp *t, int fd, int rank, uint64_t epoch);
+bool link_exists(struct tcp *t, int rank); /* or its attempt is under way */
 /* No more from this link, the first reason stands; l->base.why says it already. */
 void link_end(struct tcp_link *l, int status, enum gone gone, bool hand_up);
 void link_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *payload);

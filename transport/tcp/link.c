@@ -384,6 +384,11 @@ static struct tcp_link *link_find(struct tcp *t, int rank)
     return NULL;
 }
 
+bool link_exists(struct tcp *t, int rank)
+{
+    return link_find(t, rank);
+}
+
 static void link_name_passive(struct tcp_link *l, int fd)
 {
     struct sockaddr_storage at = { 0 };
