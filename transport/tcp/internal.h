@@ -95,6 +95,7 @@ struct tcp {
     int64_t due;            /* no deadline is earlier; INT64_MAX: none */
     int64_t timer_at;       /* what the timer is set to */
     int budget;             /* upcalls left in this progress */
+    bool moved;             /* in this progress: bytes, of links that are up */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
     struct region_table regions;

@@ -238,7 +238,7 @@ static int tcp_progress(struct transport *base, struct link *l)
 {
     struct tcp *t = tcp_of(base);
     t->budget = TRANSPORT_UPCALLS_MAX;
-    t->has_ended_one = false;
+    t->moved = t->has_ended_one = false;
     if (l) link_work(tcp_link_of(l));
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
@@ -247,7 +247,9 @@ static int tcp_progress(struct transport *base, struct link *l)
         tcp_deadlines(t);
     }
     if (!list_empty(&t->corpses)) pending_release_corpses(t);
-    return TRANSPORT_UPCALLS_MAX - t->budget;
+    int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
+    /* Parts of a put are no upcalls, but whoever waits must not take them for idleness. */
+    return upcalls > 0 ? upcalls : t->moved;
 }
 
 static int tcp_arm(struct transport *base)
