@@ -178,7 +178,7 @@ static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_
 
 /* tcp.c */
 int tcp_watch(struct tcp *t, struct source *source, uint32_t events); /* 0 or -errno */
-void tcp_unwatch(struct source *source); /* and close */
+void tcp_unwatch(struct tcp *t, struct source *source); /* and close */
 void tcp_due(struct tcp *t, int64_t at_ns);
 int64_t tcp_now(const struct tcp *t);
 int tcp_socket_ready(const struct tcp *t, int fd); /* its options; 0 or -errno */

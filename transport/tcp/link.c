@@ -54,7 +54,7 @@ static void link_begin(struct tcp_link *l)
 /* Back to before there was a connection. */
 static void link_let_go(struct tcp_link *l)
 {
-    tcp_unwatch(&l->source);
+    tcp_unwatch(tcp_under(l), &l->source);
     stream_release(l);
 }
 

@@ -74,7 +74,7 @@ static void listen_resume(struct tcp *t)
 /* The memory stays until progress returns: an event for it may be in hand. */
 static void pending_bury(struct tcp *t, struct pending *p)
 {
-    tcp_unwatch(&p->source);
+    tcp_unwatch(t, &p->source);
     list_remove(&p->entry);
     list_append(&t->corpses, &p->entry);
     t->pending_count--;

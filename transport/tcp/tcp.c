@@ -40,9 +40,15 @@ int tcp_watch(struct tcp *t, struct source *source, uint32_t events)
     return 0;
 }
 
-void tcp_unwatch(struct source *source)
+/* A forked child may hold copies: so the socket is taken out of the set by name, or its events would
+ * come on, and shut down, or the peer would never see its end. */
+void tcp_unwatch(struct tcp *t, struct source *source)
 {
-    if (source->fd >= 0) close(source->fd);
+    if (source->fd >= 0) {
+        if (source->events) epoll_ctl(t->base.fd, EPOLL_CTL_DEL, source->fd, NULL);
+        shutdown(source->fd, SHUT_RDWR); /* no connection, no socket: no harm */
+        close(source->fd);
+    }
     source->fd = -1;
     source->events = 0;
 }
@@ -139,8 +145,8 @@ static void tcp_close(struct transport *base)
     struct tcp *t = tcp_of(base);
     pending_close_all(t);
     region_table_release(&t->regions, base->opt.world);
-    tcp_unwatch(&t->listener);
-    tcp_unwatch(&t->timer);
+    tcp_unwatch(t, &t->listener);
+    tcp_unwatch(t, &t->timer);
     if (base->fd >= 0) close(base->fd);
     base->fd = -1;
 }
