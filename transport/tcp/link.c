@@ -427,6 +427,7 @@ static int link_welcome(struct tcp_link *l, int fd, uint64_t epoch)
     l->base.epoch = epoch;
     session_begin(&l->session, t->base.opt.epoch, epoch);
     l->state = LINK_UP;
+    link_watch(l); /* before it can fail: the set still names the stranger, whose memory goes now */
     stream_append(l, &welcome, NULL, NULL);
     stream_write(l, TCP_BURST);
     t->budget--;
