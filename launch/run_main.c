@@ -452,7 +452,6 @@ static void run_end(struct run *run, struct questions *q)
     explicit_bzero(run->secret, sizeof(run->secret));
     close(run->signals);
     free(run->children);
-    free(run->options.environment);
     free(run->out.bytes);
     free(run->err.bytes);
     free(q->fds);
@@ -480,7 +479,10 @@ int main(int argc, char **argv)
     struct questions q = { 0 };
     open_standard();
     int status = run_options_parse(&run.options, argc, argv);
-    if (status >= 0) return status;
+    if (status >= 0) {
+        run_options_release(&run.options);
+        return status;
+    }
     if (run_init(&run, &q) < 0) return cannot_start();
     /* Signals still end us here: there are no ranks yet to be asked first. */
     status = run_rendezvous_open(&run);
@@ -493,5 +495,6 @@ int main(int argc, char **argv)
     }
     run_loop(&run, &q);
     run_end(&run, &q);
+    run_options_release(&run.options);
     return run.status;
 }
