@@ -372,7 +372,9 @@ static bool run_over(struct run *run)
 static void run_loop(struct run *run, struct questions *q)
 {
     while (!run_over(run)) {
-        bool lingers = run->running == 0 && !sources_ended(run);
+        /* A reader that pauses is no silence of the ranks: what they wrote is still to come. */
+        bool lingers = run->running == 0 && !sources_ended(run) && !sink_full(&run->out) &&
+                       !sink_full(&run->err);
         int patience = milliseconds_left(run);
         if (lingers && (patience < 0 || patience > LINGER_MS)) patience = LINGER_MS;
         ask_all(run, q);

@@ -4,6 +4,7 @@
  *
  * Arguments: the programs sinewrun and launch-rank (launch_rank.c), and a filter of tests.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,6 +324,24 @@ static void closed_output_reaches_the_ranks(void **state)
     job_drop(&j);
 }
 
+/* A pager that waits for its user. What fills every buffer on the way is more than sinewrun keeps,
+ * and less than makes the rank wait: the rest is in the rank's own pipe when it has ended. */
+static void a_reader_that_pauses_loses_nothing(void **state)
+{
+    enum { BYTES = 6 * 65536 + 1 };
+    struct job j;
+    char script[64];
+    (void)state;
+    snprintf(script, sizeof(script), "head -c %d /dev/zero", (int)BYTES);
+    job_start_script(&j, "-n 1", script);
+    struct pollfd quiet = { .fd = j.err.fd, .events = POLLIN };
+    assert_int_equal(poll(&quiet, 1, 1500), 0); /* longer than sinewrun lingers */
+    job_finish(&j);
+    assert_status(&j, 0);
+    assert_int_equal(j.out.len, BYTES);
+    job_drop(&j);
+}
+
 /* --- signals ---------------------------------------------------------------------------------- */
 
 static void killed_sinewrun_takes_grandchildren_along(void **state)
@@ -401,6 +420,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(prefix_goes_before_every_line),
         cmocka_unit_test(input_goes_to_rank_0),
         cmocka_unit_test(closed_output_reaches_the_ranks),
+        cmocka_unit_test(a_reader_that_pauses_loses_nothing),
         cmocka_unit_test(killed_sinewrun_takes_grandchildren_along),
         cmocka_unit_test(end_of_a_rank_takes_its_children_along),
         cmocka_unit_test(first_interrupt_asks_second_kills),
