@@ -205,6 +205,8 @@ static void on_signal(struct run *run)
         case SIGTSTP:
             on_stop_request(run);
             break;
+        case SIGCONT: /* perhaps the terminal's input is ours again: the loop looks */
+            break;
         default:
             run_decide(run, 128 + signal);
             run_stop(run);
@@ -212,12 +214,18 @@ static void on_signal(struct run *run)
     }
 }
 
+/* What we were started to ignore stays ignored (nohup, background jobs of a script): blocked, it
+ * would come all the same. But ends of children must not be lost. */
 static int catch_signals(struct run *run)
 {
-    static const int caught[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+    static const int caught[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT };
+    struct sigaction now;
     sigset_t set;
+    signal(SIGCHLD, SIG_DFL);
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) sigaddset(&set, caught[i]);
+    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+        if (sigaction(caught[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&set, caught[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -381,6 +381,38 @@ static void first_interrupt_asks_second_kills(void **state)
     job_drop(&j);
 }
 
+/* nohup, and what a shell script starts in the background, ignore signals from the start. */
+static void ignored_signals_stay_ignored(void **state)
+{
+    struct job j;
+    (void)state;
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    job_start_script(&j, "-n 2", "echo ready; exec sleep 1000");
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    job_pump(&j, "ready\nready\n");
+    kill(j.pid, SIGHUP);
+    kill(j.pid, SIGINT);
+    kill(j.pid, SIGTERM); /* taken last: the smaller numbers come first */
+    job_finish(&j);
+    assert_status(&j, 143);
+    assert_false(has(&j.err, "interrupted"));
+    job_drop(&j);
+}
+
+static void ends_are_seen_although_the_parent_ignored_such(void **state)
+{
+    struct job j;
+    (void)state;
+    signal(SIGCHLD, SIG_IGN);
+    job_start(&j, "-n 2 false");
+    signal(SIGCHLD, SIG_DFL);
+    job_finish(&j);
+    assert_status(&j, 1);
+    job_drop(&j);
+}
+
 static void terminate_ends_the_ranks(void **state)
 {
     struct job j;
@@ -424,6 +456,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(killed_sinewrun_takes_grandchildren_along),
         cmocka_unit_test(end_of_a_rank_takes_its_children_along),
         cmocka_unit_test(first_interrupt_asks_second_kills),
+        cmocka_unit_test(ignored_signals_stay_ignored),
+        cmocka_unit_test(ends_are_seen_although_the_parent_ignored_such),
         cmocka_unit_test(terminate_ends_the_ranks),
     };
     if (argc < 3) return 2;
