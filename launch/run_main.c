@@ -104,7 +104,8 @@ static void on_aborted(void *arg, int status, const char *text)
 {
     struct run *run = arg;
     if (!run->stopping) run_say(run, "the job was aborted: %s", text);
-    run_decide(run, status & 0xff);
+    /* 256 must not look like success. */
+    run_decide(run, status && !(status & 0xff) ? RUN_STATUS_FAILED : status & 0xff);
     run_stop(run);
 }
 

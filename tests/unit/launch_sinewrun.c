@@ -211,6 +211,7 @@ static void abort_ends_everyone(void **state)
 {
     (void)state;
     assert_runs("-n 3 RANK fence only 1 abort 7 sleep", 7, "", "the job was aborted: enough");
+    assert_runs("-n 1 RANK fence abort 256 sleep", 1, "", "the job was aborted: enough");
 }
 
 static void stubborn_ranks_are_killed(void **state)
