@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -144,6 +146,35 @@ static void test_nobody_there(void **state)
     UNTIL(a.peers[1].downs == 1, &a, &a);
     assert_int_equal(a.peers[1].status, SINEW_EPEER);
     end_close(&a);
+}
+
+/* It holds a copy of the listening socket, on which nobody would ever answer. */
+static void test_a_forked_child_does_not_listen_on(void **state)
+{
+    (void)state;
+    struct end a, b;
+    int hold[2];
+    char byte;
+    end_open(&a, 0, 2, secret);
+    end_open(&b, 1, 2, secret);
+    struct host_address gone = b.t->self;
+    assert_int_equal(pipe(hold), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    end_close(&b);
+    uint8_t address[HOST_ADDRESS_LEN];
+    host_address_encode(address, &gone);
+    end_connect_address(&a, 1, address, sizeof(address));
+    for (int i = 0; i < 1000; i++) end_progress(&a);
+    assert_int_equal(a.peers[1].downs, 1);
+    assert_int_equal(a.peers[1].status, SINEW_EPEER);
+    end_close(&a);
+    close(hold[0]);
+    close(hold[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 static void test_silence_ends_at_the_setup_deadline(void **state)
@@ -717,6 +748,7 @@ int main(void)
         TEST(test_a_new_incarnation_ends_the_old_link),
         TEST(test_messaging_may_refuse),
         TEST(test_nobody_there),
+        TEST(test_a_forked_child_does_not_listen_on),
         TEST(test_silence_ends_at_the_setup_deadline),
         TEST(test_reach_says_why_not),
         TEST(test_limits_are_asked_before),

@@ -652,9 +652,10 @@ int wireup_open(struct shm_transport *t)
 
 void wireup_close(struct shm_transport *t)
 {
-    int *fds[] = { &t->listener, &t->wake, &t->timer, &t->pidfd, &t->base.fd };
+    int *fds[] = { &t->wake, &t->timer, &t->pidfd, &t->base.fd };
     for (int i = 0; i < SHM_PENDING_MAX; i++)
         if (t->pending[i].socket >= 0) pending_free(t, &t->pending[i]);
+    wireup_drop(t, &t->listener);
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (*fds[i] >= 0) close(*fds[i]);
         *fds[i] = -1;
