@@ -177,18 +177,70 @@ static void test_a_forked_child_does_not_listen_on(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-static void test_silence_ends_at_the_setup_deadline(void **state)
+static int64_t late; /* what the clock below is ahead */
+
+static int64_t late_now(void *arg)
+{
+    return world_real.now(arg) + late;
+}
+
+/* A peer that computes, or is stopped, is no error, however long: its kernel has answered. Its end is
+ * seen meanwhile. */
+static void test_a_peer_that_computes_is_waited_for(void **state)
 {
     (void)state;
+    struct world world = world_real;
     struct end a, b;
+    world.now = late_now;
+    for (int answers = 0; answers < 2; answers++) {
+        end_open(&a, 0, 2, secret);
+        end_open(&b, 1, 2, secret);
+        a.t->base.opt.world = &world;
+        end_connect(&a, 1, &b);
+        late += CONFIG_HOUR;
+        for (int i = 0; i < 1000; i++) end_progress(&a);
+        assert_int_equal(a.peers[1].downs, 0);
+        if (answers) {
+            UNTIL(a.peers[1].ups == 1 && b.peers[0].ups == 1, &a, &b);
+            pair_down(&a, &b);
+        } else {
+            end_close(&b);
+            UNTIL(a.peers[1].downs == 1, &a, &a);
+            assert_int_equal(a.peers[1].status, SINEW_EPEER);
+            end_close(&a);
+        }
+    }
+}
+
+/* Who cannot even be asked. */
+static void test_a_full_queue_ends_at_the_setup_deadline(void **state)
+{
+    (void)state;
+    struct end a;
+    struct sockaddr_un at;
+    struct host_address host;
+    struct why why;
+    uint8_t address[HOST_ADDRESS_LEN];
+    int sockets[8], n = 0;
+    assert_int_equal(host_address_self(&world_real, &host, &why), 0);
+    host_address_encode(address, &host);
+    socklen_t len = host_socket_address(host.name, &at);
+    for (; n < 8; n++) {
+        sockets[n] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (n == 0)
+            assert_int_equal(bind(sockets[0], (struct sockaddr *)&at, len) | listen(sockets[0], 0),
+                             0);
+        else if (connect(sockets[n], (struct sockaddr *)&at, len) < 0)
+            break;
+    }
+    assert_true(n < 8);
     end_open(&a, 0, 2, secret);
-    end_open(&b, 1, 2, secret);
     a.config.setup_deadline = CONFIG_SECOND / 20;
-    end_connect(&a, 1, &b);
-    UNTIL(a.peers[1].downs == 1, &a, &a); /* b makes no progress */
+    end_connect_address(&a, 1, address, sizeof(address));
+    UNTIL(a.peers[1].downs == 1, &a, &a);
     assert_int_equal(a.peers[1].status, SINEW_ETIMEDOUT);
     end_close(&a);
-    end_close(&b);
+    for (int i = 0; i <= n; i++) close(sockets[i]);
 }
 
 static void test_reach_says_why_not(void **state)
@@ -749,7 +801,8 @@ int main(void)
         TEST(test_messaging_may_refuse),
         TEST(test_nobody_there),
         TEST(test_a_forked_child_does_not_listen_on),
-        TEST(test_silence_ends_at_the_setup_deadline),
+        TEST(test_a_peer_that_computes_is_waited_for),
+        TEST(test_a_full_queue_ends_at_the_setup_deadline),
         TEST(test_reach_says_why_not),
         TEST(test_limits_are_asked_before),
         TEST(test_messages_under_back_pressure),

@@ -79,7 +79,7 @@ struct shm_link {
     pid_t pid; /* the peer's, 0 in another pid namespace */
     uint64_t peer_name;
     struct hello_packet hello; /* sent */
-    int64_t deadline, retry_at, grace_until; /* 0: none */
+    int64_t deadline, retry_at, grace_until; /* 0: none; deadline: until its kernel has answered */
     /* the verdict: */
     int status;
     enum gone gone;
