@@ -368,6 +368,12 @@ size_t handshake_wants(const struct handshake *h)
     }
 }
 
+int handshake_claimed_rank(const struct handshake *h)
+{
+    const uint8_t *hello = h->transcript + (h->role == HANDSHAKE_CLIENT ? HANDSHAKE_HELLO : 0);
+    return h->step == STEP_HELLO ? -1 : hello_decode(hello).identity.rank;
+}
+
 int handshake_input(struct handshake *h, const void *bytes, size_t len)
 {
     if (h->step == STEP_REFUSED) return h->status;

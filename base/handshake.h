@@ -82,6 +82,10 @@ size_t handshake_wants(const struct handshake *h);
  * says why. More bytes than were wanted are SINEW_EPROTO. */
 int handshake_input(struct handshake *h, const void *bytes, size_t len);
 
+/* The rank that the peer calls itself, proven or not, for deciding what to say of it; -1: it has not
+ * said yet. */
+int handshake_claimed_rank(const struct handshake *h);
+
 /* HMAC-SHA-256, for other parts that need one. 0 or SINEW_ENOTSUP (no libcrypto). */
 int handshake_hmac(const uint8_t key[32], const void *bytes, size_t len, uint8_t out[32],
                    struct why *why);

@@ -264,8 +264,12 @@ static int join_over(const struct world *world, int fd, const uint8_t *secret,
                                      .purpose = HANDSHAKE_LAUNCH };
     uint8_t payload[LAUNCH_JOIN_LEN];
     int rc = world->random(world->arg, &me.epoch, sizeof(me.epoch));
-    if (rc == 0) rc = handshake_begin(&h, HANDSHAKE_CLIENT, world, secret, &me, -1, 0);
-    if (rc < 0) why_set(why, rc, "%s", h.why.text);
+    if (rc < 0) {
+        why_set(why, rc, "no random bytes for the epoch");
+    } else {
+        rc = handshake_begin(&h, HANDSHAKE_CLIENT, world, secret, &me, -1, 0);
+        if (rc < 0) why_set(why, rc, "%s", h.why.text);
+    }
     if (rc == 0) rc = prove(world, fd, &h, until, why);
     if (rc) {
         close(fd);

@@ -44,6 +44,7 @@ struct run_options {
 
 /* >= 0: the exit status, everything has been said. -1: go on. */
 int run_options_parse(struct run_options *o, int argc, char **argv);
+void run_options_release(struct run_options *o);
 
 /* --- lines out -------------------------------------------------------------------------------- */
 

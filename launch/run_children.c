@@ -210,7 +210,8 @@ static int door_receive(int door, bool *closed)
     struct msghdr message = { .msg_iov = &iov,
                               .msg_iovlen = 1,
                               .msg_control = control.space,
-                              .msg_controllen = sizeof(control.space) };
+                              /* CMSG_SPACE would take in a second descriptor, and lose it. */
+                              .msg_controllen = CMSG_LEN(sizeof(int)) };
     int fd = -1;
     ssize_t n = recvmsg(door, &message, MSG_CMSG_CLOEXEC);
     *closed = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);

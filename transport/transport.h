@@ -183,7 +183,8 @@ struct transport_ops {
 
     /* Start a link. First call: the peer's address; later calls: what the counterpart told. Never
      * blocks. Both sides may call at once: one link comes of it, for both (the lower rank's attempt
-     * survives). Ends in one `up`, or one `down` (after opt.config's setup deadline at the latest). */
+     * survives). Ends in one `up`, or one `down` (after opt.config's setup deadline at the latest,
+     * which runs until the peer's kernel has answered). */
     int (*connect)(struct link *l, const void *bytes, size_t len);
 
     /* End a link, see enum disconnect_how; `down` follows from progress. Allowed in any state after

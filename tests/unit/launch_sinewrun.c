@@ -4,6 +4,7 @@
  *
  * Arguments: the programs sinewrun and launch-rank (launch_rank.c), and a filter of tests.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,6 +211,7 @@ static void abort_ends_everyone(void **state)
 {
     (void)state;
     assert_runs("-n 3 RANK fence only 1 abort 7 sleep", 7, "", "the job was aborted: enough");
+    assert_runs("-n 1 RANK fence abort 256 sleep", 1, "", "the job was aborted: enough");
 }
 
 static void stubborn_ranks_are_killed(void **state)
@@ -323,6 +325,24 @@ static void closed_output_reaches_the_ranks(void **state)
     job_drop(&j);
 }
 
+/* A pager that waits for its user. What fills every buffer on the way is more than sinewrun keeps,
+ * and less than makes the rank wait: the rest is in the rank's own pipe when it has ended. */
+static void a_reader_that_pauses_loses_nothing(void **state)
+{
+    enum { BYTES = 6 * 65536 + 1 };
+    struct job j;
+    char script[64];
+    (void)state;
+    snprintf(script, sizeof(script), "head -c %d /dev/zero", (int)BYTES);
+    job_start_script(&j, "-n 1", script);
+    struct pollfd quiet = { .fd = j.err.fd, .events = POLLIN };
+    assert_int_equal(poll(&quiet, 1, 1500), 0); /* longer than sinewrun lingers */
+    job_finish(&j);
+    assert_status(&j, 0);
+    assert_int_equal(j.out.len, BYTES);
+    job_drop(&j);
+}
+
 /* --- signals ---------------------------------------------------------------------------------- */
 
 static void killed_sinewrun_takes_grandchildren_along(void **state)
@@ -359,6 +379,38 @@ static void first_interrupt_asks_second_kills(void **state)
     kill(j.pid, SIGINT);
     job_finish(&j);
     assert_status(&j, 130);
+    job_drop(&j);
+}
+
+/* nohup, and what a shell script starts in the background, ignore signals from the start. */
+static void ignored_signals_stay_ignored(void **state)
+{
+    struct job j;
+    (void)state;
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    job_start_script(&j, "-n 2", "echo ready; exec sleep 1000");
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    job_pump(&j, "ready\nready\n");
+    kill(j.pid, SIGHUP);
+    kill(j.pid, SIGINT);
+    kill(j.pid, SIGTERM); /* taken last: the smaller numbers come first */
+    job_finish(&j);
+    assert_status(&j, 143);
+    assert_false(has(&j.err, "interrupted"));
+    job_drop(&j);
+}
+
+static void ends_are_seen_although_the_parent_ignored_such(void **state)
+{
+    struct job j;
+    (void)state;
+    signal(SIGCHLD, SIG_IGN);
+    job_start(&j, "-n 2 false");
+    signal(SIGCHLD, SIG_DFL);
+    job_finish(&j);
+    assert_status(&j, 1);
     job_drop(&j);
 }
 
@@ -401,9 +453,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(prefix_goes_before_every_line),
         cmocka_unit_test(input_goes_to_rank_0),
         cmocka_unit_test(closed_output_reaches_the_ranks),
+        cmocka_unit_test(a_reader_that_pauses_loses_nothing),
         cmocka_unit_test(killed_sinewrun_takes_grandchildren_along),
         cmocka_unit_test(end_of_a_rank_takes_its_children_along),
         cmocka_unit_test(first_interrupt_asks_second_kills),
+        cmocka_unit_test(ignored_signals_stay_ignored),
+        cmocka_unit_test(ends_are_seen_although_the_parent_ignored_such),
         cmocka_unit_test(terminate_ends_the_ranks),
     };
     if (argc < 3) return 2;

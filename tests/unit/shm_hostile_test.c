@@ -183,6 +183,10 @@ static void test_bad_witnesses_are_refused(void **state)
     f.wake = open("/dev/null", O_RDWR | O_CLOEXEC);
     assert_int_equal(forgery_try(&f, &b), SINEW_EPROTO);
     f = forgery_make(&b);
+    close(f.wake);
+    f.wake = eventfd(0, EFD_CLOEXEC); /* full, it would hold us up */
+    assert_int_equal(forgery_try(&f, &b), SINEW_EPROTO);
+    f = forgery_make(&b);
     close(f.pidfd);
     f.pidfd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(forgery_try(&f, &b), SINEW_EPROTO);

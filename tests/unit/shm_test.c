@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -146,18 +148,99 @@ static void test_nobody_there(void **state)
     end_close(&a);
 }
 
-static void test_silence_ends_at_the_setup_deadline(void **state)
+/* It holds a copy of the listening socket, on which nobody would ever answer. */
+static void test_a_forked_child_does_not_listen_on(void **state)
 {
     (void)state;
     struct end a, b;
+    int hold[2];
+    char byte;
     end_open(&a, 0, 2, secret);
     end_open(&b, 1, 2, secret);
+    struct host_address gone = b.t->self;
+    assert_int_equal(pipe(hold), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    end_close(&b);
+    uint8_t address[HOST_ADDRESS_LEN];
+    host_address_encode(address, &gone);
+    end_connect_address(&a, 1, address, sizeof(address));
+    for (int i = 0; i < 1000; i++) end_progress(&a);
+    assert_int_equal(a.peers[1].downs, 1);
+    assert_int_equal(a.peers[1].status, SINEW_EPEER);
+    end_close(&a);
+    close(hold[0]);
+    close(hold[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static int64_t late; /* what the clock below is ahead */
+
+static int64_t late_now(void *arg)
+{
+    return world_real.now(arg) + late;
+}
+
+/* A peer that computes, or is stopped, is no error, however long: its kernel has answered. Its end is
+ * seen meanwhile. */
+static void test_a_peer_that_computes_is_waited_for(void **state)
+{
+    (void)state;
+    struct world world = world_real;
+    struct end a, b;
+    world.now = late_now;
+    for (int answers = 0; answers < 2; answers++) {
+        end_open(&a, 0, 2, secret);
+        end_open(&b, 1, 2, secret);
+        a.t->base.opt.world = &world;
+        end_connect(&a, 1, &b);
+        late += CONFIG_HOUR;
+        for (int i = 0; i < 1000; i++) end_progress(&a);
+        assert_int_equal(a.peers[1].downs, 0);
+        if (answers) {
+            UNTIL(a.peers[1].ups == 1 && b.peers[0].ups == 1, &a, &b);
+            pair_down(&a, &b);
+        } else {
+            end_close(&b);
+            UNTIL(a.peers[1].downs == 1, &a, &a);
+            assert_int_equal(a.peers[1].status, SINEW_EPEER);
+            end_close(&a);
+        }
+    }
+}
+
+/* Who cannot even be asked. */
+static void test_a_full_queue_ends_at_the_setup_deadline(void **state)
+{
+    (void)state;
+    struct end a;
+    struct sockaddr_un at;
+    struct host_address host;
+    struct why why;
+    uint8_t address[HOST_ADDRESS_LEN];
+    int sockets[8], n = 0;
+    assert_int_equal(host_address_self(&world_real, &host, &why), 0);
+    host_address_encode(address, &host);
+    socklen_t len = host_socket_address(host.name, &at);
+    for (; n < 8; n++) {
+        sockets[n] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (n == 0)
+            assert_int_equal(bind(sockets[0], (struct sockaddr *)&at, len) | listen(sockets[0], 0),
+                             0);
+        else if (connect(sockets[n], (struct sockaddr *)&at, len) < 0)
+            break;
+    }
+    assert_true(n < 8);
+    end_open(&a, 0, 2, secret);
     a.config.setup_deadline = CONFIG_SECOND / 20;
-    end_connect(&a, 1, &b);
-    UNTIL(a.peers[1].downs == 1, &a, &a); /* b makes no progress */
+    end_connect_address(&a, 1, address, sizeof(address));
+    UNTIL(a.peers[1].downs == 1, &a, &a);
     assert_int_equal(a.peers[1].status, SINEW_ETIMEDOUT);
     end_close(&a);
-    end_close(&b);
+    for (int i = 0; i <= n; i++) close(sockets[i]);
 }
 
 static void test_reach_says_why_not(void **state)
@@ -542,6 +625,34 @@ static void test_dereg_in_the_middle_of_a_put(void **state)
     pair_down(&a, &b);
 }
 
+static int no_random(void *arg, void *bytes, size_t len)
+{
+    (void)arg;
+    (void)bytes;
+    (void)len;
+    return SINEW_EIO;
+}
+
+/* A rendezvous registers per message: it must not cost a system call. */
+static void test_keys_differ_and_are_drawn_once(void **state)
+{
+    (void)state;
+    struct end a;
+    struct region r = { .base = &a, .len = 8 };
+    uint8_t keys[10][16];
+    end_open(&a, 0, 2, NULL);
+    struct world dry = *a.t->base.opt.world;
+    dry.random = no_random;
+    a.t->base.opt.world = &dry;
+    for (int i = 0; i < 10; i++) { /* one place, ten generations */
+        assert_int_equal(transport_shm.reg(&a.t->base, NULL, &r), 0);
+        memcpy(keys[i], r.key, 16);
+        for (int k = 0; k < i; k++) assert_memory_not_equal(keys[i] + 8, keys[k] + 8, 8);
+        assert_int_equal(transport_shm.dereg(&a.t->base, &r), 0);
+    }
+    end_close(&a);
+}
+
 static void test_get_and_atomic_are_not_built(void **state)
 {
     (void)state;
@@ -689,7 +800,9 @@ int main(void)
         TEST(test_a_new_incarnation_ends_the_old_link),
         TEST(test_messaging_may_refuse),
         TEST(test_nobody_there),
-        TEST(test_silence_ends_at_the_setup_deadline),
+        TEST(test_a_forked_child_does_not_listen_on),
+        TEST(test_a_peer_that_computes_is_waited_for),
+        TEST(test_a_full_queue_ends_at_the_setup_deadline),
         TEST(test_reach_says_why_not),
         TEST(test_limits_are_asked_before),
         TEST(test_messages_under_back_pressure),
@@ -702,6 +815,7 @@ int main(void)
         TEST(test_flush_waits_for_queued_puts),
         TEST(test_a_flush_outlives_the_last_put),
         TEST(test_dereg_in_the_middle_of_a_put),
+        TEST(test_keys_differ_and_are_drawn_once),
         TEST(test_get_and_atomic_are_not_built),
         TEST(test_drain_delivers_queued_puts),
         TEST(test_both_leave_at_once),

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
@@ -81,6 +82,7 @@ static void crossing_once(struct seed *seed)
         assert_int_equal(e[i]->view[!i].ups, 1);
         assert_int_equal(e[i]->view[!i].downs, 0);
         assert_int_equal(e[i]->t->pending_count, 0);
+        assert_int_equal(e[i]->log_lines, 0);
     }
     end_close(e[0]);
     end_close(e[1]);
@@ -108,6 +110,7 @@ static void of_two_attempts_the_lower_ranks_survives(void **state)
     address_encode(&at, reached);
     assert_memory_equal(reached, b->t->base.address, b->t->base.address_len);
     assert_int_equal(a->view[1].links + b->view[0].links, 0);
+    assert_int_equal(a->log_lines + b->log_lines, 0);
     end_close(a);
     end_close(b);
 }
@@ -308,6 +311,33 @@ static void a_wrong_secret_gets_no_link(void **state)
     }
 }
 
+/* It holds copies of all descriptors: ends are seen all the same, and nothing fires afterwards. */
+static void a_forked_child_keeps_nothing_alive(void **state)
+{
+    struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
+    int hold[2];
+    uint8_t byte;
+    (void)state;
+    ends_join(a, b);
+    assert_int_equal(pipe(hold), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(hold[0]);
+    transport_tcp.disconnect(&a->view[1].link->base, DISCONNECT_NOW);
+    ENDS_UNTIL(a->view[1].downs == 1, a);
+    ENDS_UNTIL(b->view[0].downs == 1, b);
+    for (int i = 0; i < 10; i++) assert_int_equal(end_progress(a, NULL) + end_progress(b, NULL), 0);
+    struct pollfd fd = { .fd = a->t->base.fd, .events = POLLIN };
+    assert_int_equal(poll(&fd, 1, 0), 0); /* no event of a socket that is closed */
+    end_close(b);
+    close(hold[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    end_close(a);
+}
+
 static void a_restarted_peer_ends_the_old_link(void **state)
 {
     struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
@@ -501,6 +531,7 @@ int main(void)
         cmocka_unit_test(known_to_be_dead_hands_up_what_came),
         cmocka_unit_test(disconnect_before_up_is_one_down),
         cmocka_unit_test(a_wrong_secret_gets_no_link),
+        cmocka_unit_test(a_forked_child_keeps_nothing_alive),
         cmocka_unit_test(a_restarted_peer_ends_the_old_link),
         cmocka_unit_test(a_peer_that_computes_is_never_an_error),
         cmocka_unit_test(a_host_that_does_not_answer_times_out),

@@ -300,6 +300,29 @@ static void what_is_under_way_when_a_link_dies_is_given_back(void **state)
     put_free(p, a, b);
 }
 
+/* A waiter must not take it for idleness when bytes move and no upcall tells. */
+static void parts_of_a_put_are_no_idleness(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new(a, b, 1, PUT_MAX);
+    int busy[2] = { 0, 0 };
+    (void)state;
+    fill(p->source, PUT_MAX, 3);
+    assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
+    while (!a->done[1]) {
+        for (int i = 0; i < 2; i++) {
+            uint64_t before = b->view[0].link->stream.land_offset;
+            int moved = end_progress(ends[i], NULL);
+            if (i == 1 && b->view[0].link->stream.land_offset != before) assert_true(moved > 0);
+            busy[i] += moved > 0;
+        }
+    }
+    assert_true(busy[0] >= 2 && busy[1] >= 2);
+    assert_int_equal(end_progress(a, NULL) + end_progress(a, NULL), 0);
+    ENDS_UNTIL(end_progress(b, NULL) == 0, b);
+    put_free(p, a, b);
+}
+
 static void drain_delivers_puts_too(void **state)
 {
     struct end *a = ends[0], *b = ends[1];
@@ -393,6 +416,7 @@ int main(void)
         LINKED(a_key_that_cannot_be_right_is_refused_here),
         LINKED(after_dereg_nothing_lands),
         LINKED(what_is_under_way_when_a_link_dies_is_given_back),
+        LINKED(parts_of_a_put_are_no_idleness),
         LINKED(drain_delivers_puts_too),
         LINKED(bytes_messaging_cannot_read_cost_the_link),
         LINKED(random_traffic),

@@ -123,7 +123,10 @@ static bool descriptor_is(int fd, const char *prefix)
     return n > 0 && (size_t)n >= strlen(prefix) && memcmp(target, prefix, strlen(prefix)) == 0;
 }
 
-bool host_is_eventfd(int fd) { return descriptor_is(fd, "anon_inode:[eventfd]"); }
+bool host_is_eventfd(int fd)
+{
+    return descriptor_is(fd, "anon_inode:[eventfd]") && (fcntl(fd, F_GETFL) & O_NONBLOCK);
+}
 
 bool host_is_pidfd_of(int fd, pid_t pid)
 {

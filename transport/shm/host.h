@@ -43,7 +43,7 @@ bool host_membarrier_register(void);
 void host_membarrier(void);
 
 int host_pidfd_self(void); /* < 0: not available */
-/* Whether fd is what a peer says it is. */
+/* Whether fd is what a peer says it is; an eventfd must not block whoever writes to it. */
 bool host_is_eventfd(int fd);
 bool host_is_pidfd_of(int fd, pid_t pid);
 

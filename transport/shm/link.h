@@ -22,6 +22,7 @@
  *             without the pidfd's word within SHM_GRACE_NS the link is GONE_BROKEN.
  */
 #include "base/list.h"
+#include "base/siphash.h"
 #include "transport/shm/hello.h"
 #include "transport/shm/host.h"
 #include "transport/shm/ring.h"
@@ -78,7 +79,7 @@ struct shm_link {
     pid_t pid; /* the peer's, 0 in another pid namespace */
     uint64_t peer_name;
     struct hello_packet hello; /* sent */
-    int64_t deadline, retry_at, grace_until; /* 0: none */
+    int64_t deadline, retry_at, grace_until; /* 0: none; deadline: until its kernel has answered */
     /* the verdict: */
     int status;
     enum gone gone;
@@ -117,6 +118,7 @@ struct shm_transport {
     int deferred, connecting; /* pending ones that wait; links not up yet */
 
     struct shm_region *regions;
+    uint8_t region_key[SIPHASH_KEY]; /* of their nonces, see put.c */
     uint32_t region_count, region_free; /* region_free: index + 1 of the first free one */
 };
 

@@ -26,6 +26,8 @@ static int shm_open_transport(struct transport *base)
                        segment_bytes());
     int status = host_address_self(base->opt.world, &t->self, &base->why);
     if (status < 0) return status;
+    status = base->opt.world->random(base->opt.world->arg, t->region_key, SIPHASH_KEY);
+    if (status < 0) return why_set(&base->why, status, "no random bytes for keys to memory");
     t->pid = getpid();
     t->pidfd = host_pidfd_self();
     t->membarrier = host_membarrier_register();

@@ -95,8 +95,10 @@ static void attempt_fail(struct shm_link *l, int status)
 static void attempt_later(struct shm_link *l, enum shm_state state, int64_t delay_ns)
 {
     link_abandon(l);
+    int64_t now = shm_now(shm_of_link(l));
     l->state = (uint8_t)state;
-    l->retry_at = shm_now(shm_of_link(l)) + delay_ns;
+    l->retry_at = now + delay_ns;
+    if (l->deadline == INT64_MAX) l->deadline = now + setup_ns(shm_of_link(l));
 }
 
 /* A connected socket to the peer's: 0, > 0 try again, < 0. */
@@ -138,12 +140,14 @@ static void attempt(struct shm_link *l)
     int status = attempt_socket(l);
     if (status == 0) status = attempt_hello(l);
     if (status == 0) status = watch_link(l, l->socket, WATCH_SOCKET);
-    if (status == 0)
+    if (status == 0) {
         l->state = SHM_ASKED;
-    else if (status > 0)
+        l->deadline = INT64_MAX; /* its kernel has answered; its process may take its time */
+    } else if (status > 0) {
         attempt_later(l, SHM_TRYING, SHM_RETRY_NS);
-    else
+    } else {
         attempt_fail(l, status);
+    }
 }
 
 int shm_connect(struct link *base, const void *bytes, size_t len)
@@ -566,7 +570,7 @@ static void link_time_passed(struct shm_link *l, int64_t now)
     if (l->state == SHM_UP || l->state == SHM_DRAINING) {
         shm_link_end(l, SINEW_EPEER, GONE_BROKEN, true); /* the text was set at its end */
     } else if (now >= l->deadline) {
-        why_set(&l->base.why, 0, "no answer within the setup deadline: does it make progress?");
+        why_set(&l->base.why, 0, "it could not be asked within the setup deadline: too many wait before us");
         attempt_fail(l, SINEW_ETIMEDOUT);
     } else {
         attempt(l);
@@ -652,9 +656,10 @@ int wireup_open(struct shm_transport *t)
 
 void wireup_close(struct shm_transport *t)
 {
-    int *fds[] = { &t->listener, &t->wake, &t->timer, &t->pidfd, &t->base.fd };
+    int *fds[] = { &t->wake, &t->timer, &t->pidfd, &t->base.fd };
     for (int i = 0; i < SHM_PENDING_MAX; i++)
         if (t->pending[i].socket >= 0) pending_free(t, &t->pending[i]);
+    wireup_drop(t, &t->listener);
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (*fds[i] >= 0) close(*fds[i]);
         *fds[i] = -1;

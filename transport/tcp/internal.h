@@ -95,6 +95,7 @@ struct tcp {
     int64_t due;            /* no deadline is earlier; INT64_MAX: none */
     int64_t timer_at;       /* what the timer is set to */
     int budget;             /* upcalls left in this progress */
+    bool moved;             /* in this progress: bytes, of links that are up */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
     struct region_table regions;
@@ -177,7 +178,7 @@ static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_
 
 /* tcp.c */
 int tcp_watch(struct tcp *t, struct source *source, uint32_t events); /* 0 or -errno */
-void tcp_unwatch(struct source *source); /* and close */
+void tcp_unwatch(struct tcp *t, struct source *source); /* and close */
 void tcp_due(struct tcp *t, int64_t at_ns);
 int64_t tcp_now(const struct tcp *t);
 int tcp_socket_ready(const struct tcp *t, int fd); /* its options; 0 or -errno */
@@ -211,6 +212,7 @@ void link_deadlines(struct tcp *t, int64_t now);
 void link_make_ready(struct tcp_link *l);
 /* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
 int link_adopt(struct tcp *t, int fd, int rank, uint64_t epoch);
+bool link_exists(struct tcp *t, int rank); /* or its attempt is under way */
 /* No more from this link, the first reason stands; l->base.why says it already. */
 void link_end(struct tcp_link *l, int status, enum gone gone, bool hand_up);
 void link_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *payload);

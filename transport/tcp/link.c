@@ -54,7 +54,7 @@ static void link_begin(struct tcp_link *l)
 /* Back to before there was a connection. */
 static void link_let_go(struct tcp_link *l)
 {
-    tcp_unwatch(&l->source);
+    tcp_unwatch(tcp_under(l), &l->source);
     stream_release(l);
 }
 
@@ -384,6 +384,11 @@ static struct tcp_link *link_find(struct tcp *t, int rank)
     return NULL;
 }
 
+bool link_exists(struct tcp *t, int rank)
+{
+    return link_find(t, rank);
+}
+
 static void link_name_passive(struct tcp_link *l, int fd)
 {
     struct sockaddr_storage at = { 0 };
@@ -422,6 +427,7 @@ static int link_welcome(struct tcp_link *l, int fd, uint64_t epoch)
     l->base.epoch = epoch;
     session_begin(&l->session, t->base.opt.epoch, epoch);
     l->state = LINK_UP;
+    link_watch(l); /* before it can fail: the set still names the stranger, whose memory goes now */
     stream_append(l, &welcome, NULL, NULL);
     stream_write(l, TCP_BURST);
     t->budget--;

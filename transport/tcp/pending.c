@@ -74,7 +74,7 @@ static void listen_resume(struct tcp *t)
 /* The memory stays until progress returns: an event for it may be in hand. */
 static void pending_bury(struct tcp *t, struct pending *p)
 {
-    tcp_unwatch(&p->source);
+    tcp_unwatch(t, &p->source);
     list_remove(&p->entry);
     list_append(&t->corpses, &p->entry);
     t->pending_count--;
@@ -84,6 +84,17 @@ static void pending_bury(struct tcp *t, struct pending *p)
 static void pending_refuse(struct tcp *t, struct pending *p, const char *reason)
 {
     tcp_complain(t, LOG_WARNING, "a connection from %s was refused: %s", p->name, reason);
+    pending_bury(t, p);
+}
+
+/* It went away by itself. So does the loser of a crossing, and who never said a word; but one who
+ * saw our proof and turned back may have another secret. */
+static void pending_left(struct tcp *t, struct pending *p, const char *reason)
+{
+    int rank = handshake_claimed_rank(&p->handshake);
+    bool is_usual = rank < 0 || link_exists(t, rank);
+    tcp_complain(t, is_usual ? LOG_DETAIL : LOG_WARNING, "a connection from %s went away: %s",
+                 p->name, reason);
     pending_bury(t, p);
 }
 
@@ -143,6 +154,8 @@ void pending_event(struct tcp *t, struct pending *p)
     int rc = tcp_shake(&p->handshake, &p->shaken, p->source.fd, &events, &why);
     if (rc == 0)
         pending_authenticated(t, p);
+    else if (rc == SINEW_EPEER)
+        pending_left(t, p, why.text);
     else if (rc < 0 || tcp_watch(t, &p->source, events) < 0)
         pending_refuse(t, p, why.text);
 }

@@ -215,6 +215,7 @@ void stream_write(struct tcp_link *l, size_t burst)
         if (n < 0) return;
         stream_sent(l, (size_t)n);
         moved += (size_t)n;
+        if (n > 0) tcp_under(l)->moved = true;
         if ((size_t)n < bytes) return;
     }
 }
@@ -615,6 +616,7 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
         landing_advance(l, landed);
     }
     s->in_to += (uint32_t)((size_t)n - landed);
+    tcp_under(l)->moved = true;
     return n;
 }
 

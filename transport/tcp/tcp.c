@@ -40,9 +40,15 @@ int tcp_watch(struct tcp *t, struct source *source, uint32_t events)
     return 0;
 }
 
-void tcp_unwatch(struct source *source)
+/* A forked child may hold copies: so the socket is taken out of the set by name, or its events would
+ * come on, and shut down, or the peer would never see its end. */
+void tcp_unwatch(struct tcp *t, struct source *source)
 {
-    if (source->fd >= 0) close(source->fd);
+    if (source->fd >= 0) {
+        if (source->events) epoll_ctl(t->base.fd, EPOLL_CTL_DEL, source->fd, NULL);
+        shutdown(source->fd, SHUT_RDWR); /* no connection, no socket: no harm */
+        close(source->fd);
+    }
     source->fd = -1;
     source->events = 0;
 }
@@ -139,8 +145,8 @@ static void tcp_close(struct transport *base)
     struct tcp *t = tcp_of(base);
     pending_close_all(t);
     region_table_release(&t->regions, base->opt.world);
-    tcp_unwatch(&t->listener);
-    tcp_unwatch(&t->timer);
+    tcp_unwatch(t, &t->listener);
+    tcp_unwatch(t, &t->timer);
     if (base->fd >= 0) close(base->fd);
     base->fd = -1;
 }
@@ -238,7 +244,7 @@ static int tcp_progress(struct transport *base, struct link *l)
 {
     struct tcp *t = tcp_of(base);
     t->budget = TRANSPORT_UPCALLS_MAX;
-    t->has_ended_one = false;
+    t->moved = t->has_ended_one = false;
     if (l) link_work(tcp_link_of(l));
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
@@ -247,7 +253,9 @@ static int tcp_progress(struct transport *base, struct link *l)
         tcp_deadlines(t);
     }
     if (!list_empty(&t->corpses)) pending_release_corpses(t);
-    return TRANSPORT_UPCALLS_MAX - t->budget;
+    int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
+    /* Parts of a put are no upcalls, but whoever waits must not take them for idleness. */
+    return upcalls > 0 ? upcalls : t->moved;
 }
 
 static int tcp_arm(struct transport *base)
