@@ -104,7 +104,8 @@ static void on_aborted(void *arg, int status, const char *text)
 {
     struct run *run = arg;
     if (!run->stopping) run_say(run, "the job was aborted: %s", text);
-    run_decide(run, status & 0xff);
+    /* 256 must not look like success. */
+    run_decide(run, status && !(status & 0xff) ? RUN_STATUS_FAILED : status & 0xff);
     run_stop(run);
 }
 
@@ -205,6 +206,8 @@ static void on_signal(struct run *run)
         case SIGTSTP:
             on_stop_request(run);
             break;
+        case SIGCONT: /* perhaps the terminal's input is ours again: the loop looks */
+            break;
         default:
             run_decide(run, 128 + signal);
             run_stop(run);
@@ -212,12 +215,18 @@ static void on_signal(struct run *run)
     }
 }
 
+/* What we were started to ignore stays ignored (nohup, background jobs of a script): blocked, it
+ * would come all the same. But ends of children must not be lost. */
 static int catch_signals(struct run *run)
 {
-    static const int caught[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+    static const int caught[] = { SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT };
+    struct sigaction now;
     sigset_t set;
+    signal(SIGCHLD, SIG_DFL);
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) sigaddset(&set, caught[i]);
+    for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+        if (sigaction(caught[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&set, caught[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -372,7 +381,9 @@ static bool run_over(struct run *run)
 static void run_loop(struct run *run, struct questions *q)
 {
     while (!run_over(run)) {
-        bool lingers = run->running == 0 && !sources_ended(run);
+        /* A reader that pauses is no silence of the ranks: what they wrote is still to come. */
+        bool lingers = run->running == 0 && !sources_ended(run) && !sink_full(&run->out) &&
+                       !sink_full(&run->err);
         int patience = milliseconds_left(run);
         if (lingers && (patience < 0 || patience > LINGER_MS)) patience = LINGER_MS;
         ask_all(run, q);
@@ -452,8 +463,6 @@ static void run_end(struct run *run, struct questions *q)
     explicit_bzero(run->secret, sizeof(run->secret));
     close(run->signals);
     free(run->children);
-    for (int i = 0; i < run->options.environment_len; i++) free(run->options.environment[i]);
-    free(run->options.environment);
     free(run->out.bytes);
     free(run->err.bytes);
     free(q->fds);
@@ -481,7 +490,10 @@ int main(int argc, char **argv)
     struct questions q = { 0 };
     open_standard();
     int status = run_options_parse(&run.options, argc, argv);
-    if (status >= 0) return status;
+    if (status >= 0) {
+        run_options_release(&run.options);
+        return status;
+    }
     if (run_init(&run, &q) < 0) return cannot_start();
     /* Signals still end us here: there are no ranks yet to be asked first. */
     status = run_rendezvous_open(&run);
@@ -494,5 +506,6 @@ int main(int argc, char **argv)
     }
     run_loop(&run, &q);
     run_end(&run, &q);
+    run_options_release(&run.options);
     return run.status;
 }

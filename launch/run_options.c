@@ -120,17 +120,26 @@ static int parse_word(const char *name, const char *text, const char *no, const 
 
 /* --- settings --------------------------------------------------------------------------------- */
 
-/* The pair is ours from here on. */
+/* Takes over pair, which may be NULL for want of memory. */
 static int add_environment(struct run_options *o, char *pair)
 {
     char **more = realloc(o->environment, ((size_t)o->environment_len + 1) * sizeof(*more));
-    if (!more || !pair) return complain("no memory");
-    o->environment = more;
+    if (more) o->environment = more;
+    if (!more || !pair) {
+        free(pair);
+        return complain("no memory");
+    }
     o->environment[o->environment_len++] = pair;
     return 0;
 }
 
-static int parse_env(struct run_options *o, char *text)
+void run_options_release(struct run_options *o)
+{
+    for (int i = 0; i < o->environment_len; i++) free(o->environment[i]);
+    free(o->environment);
+}
+
+static int parse_env(struct run_options *o, const char *text)
 {
     const char *equals = strchr(text, '=');
     if (!equals || equals == text) return complain("--env is \"%s\", expected NAME=VALUE", text);
