@@ -316,6 +316,7 @@ static int keep(const struct arrival *a)
     u->length = a->length;
     u->theirs = a->theirs;
     match_keep(&s->match, u);
+    a->peer->want = NULL; /* it may be what is wanted; what comes behind it must not overtake */
     s->counters.unexpected_messages++;
     return 0;
 }
