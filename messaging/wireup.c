@@ -128,6 +128,13 @@ void wireup_disconnect(struct peer *p, enum disconnect_how how)
         if (p->link[i]) p->link[i]->ops->disconnect(p->link[i], how);
 }
 
+static bool linked(const struct peer *p)
+{
+    for (int i = 0; i < p->context->transports; i++)
+        if (p->link[i]) return true;
+    return false;
+}
+
 void wireup_deferred(struct sinew *s)
 {
     struct list *entry;
@@ -136,7 +143,8 @@ void wireup_deferred(struct sinew *s)
         bool connect = p->want_connect, disconnect = p->want_disconnect;
         p->want_connect = p->want_disconnect = false;
         if (disconnect) wireup_disconnect(p, p->disconnect_how);
-        if (connect && p->state == PEER_CONNECTING && !p->out && connect_next(p) < 0) {
+        /* With a link already it came first: that ends in up, or in down and the next attempt. */
+        if (connect && p->state == PEER_CONNECTING && !linked(p) && connect_next(p) < 0) {
             struct why why = s->why;
             peer_gone(p, p->nobody ? SINEW_EPEER : SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
         }
@@ -156,12 +164,9 @@ bool wireup_links_left(const struct sinew *s)
 void peer_lost(struct sinew *s, int world_rank, const char *why)
 {
     struct peer *p = peer_get(s, world_rank);
-    bool linked = false;
     if (!p || p->state == PEER_GONE || world_rank == s->rank) return;
     why_set(&p->why, 0, "%s", why);
-    for (int i = 0; i < s->transports; i++)
-        if (p->link[i]) linked = true;
-    if (linked)
+    if (linked(p))
         wireup_disconnect(p, DISCONNECT_DEAD);
     else
         peer_gone(p, SINEW_EPEER, GONE_DIED, why);
