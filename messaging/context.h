@@ -473,7 +473,7 @@ int wait_request(struct sinew_request *r); /* blocking calls: until final, consu
 struct waiting {
     bool (*ready)(struct waiting *w);
     void (*describe)(const struct waiting *w, struct text *text);
-    struct link *hint;
+    const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
 int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience); /* <= 0 looks once */

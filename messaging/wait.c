@@ -128,16 +128,22 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     s->world->sleep(s->world->arg, s->epoll_fd, until);
 }
 
+/* A link may go while one waits; the peer stays. */
+static int look(struct sinew *s, const struct waiting *w)
+{
+    return context_progress(s, w->from ? w->from->out : NULL);
+}
+
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
     int64_t idle = 0;
     if (w->ready(w)) return 0;
-    while (context_progress(s, w->hint) > 0 || w->ready(w))
+    while (look(s, w) > 0 || w->ready(w))
         if (w->ready(w)) return 0;
     stall.began = world_now(s->world);
     for (;;) {
-        if (context_progress(s, w->hint) > 0) {
+        if (look(s, w) > 0) {
             if (w->ready(w)) return 0;
             idle = 0;
             continue;
@@ -214,11 +220,6 @@ static void requests_describe(const struct waiting *w, struct text *t)
     if (open > shown) text_add(t, " and %d more", open - shown);
 }
 
-static struct link *hint_of(const struct sinew_request *r)
-{
-    return r && r->peer ? r->peer->out : NULL;
-}
-
 static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool all, int64_t patience)
 {
     struct waiting_requests q = {
@@ -227,7 +228,7 @@ static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool a
         .n = n,
         .all = all,
     };
-    if (n == 1) q.base.hint = hint_of(reqs[0]);
+    if (n == 1 && reqs[0]) q.base.from = reqs[0]->peer;
     return wait_patiently(s, &q.base, patience);
 }
 
