@@ -431,8 +431,9 @@ void jump_tell_stuck(struct peer *p);
 int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
 void jump_refused(struct sinew_request *r);
 void jump_take_stuck(struct peer *p, const struct envelope *e);
+void jump_forget(struct peer *p); /* it is gone: nobody there is stuck */
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more);
-void jump_ask(struct sinew *s);
+int jump_ask(struct sinew *s); /* the number asked now */
 
 /* self.c */
 int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */

@@ -103,9 +103,16 @@ void jump_take_stuck(struct peer *p, const struct envelope *e)
 {
     struct sinew *s = p->context;
     bool is_stuck = e->tag != 0;
+    if (p->state == PEER_GONE) return;
     if (is_stuck) s->stuck_round++;
     if (is_stuck != p->they_are_stuck) s->stuck_peers += is_stuck ? 1 : -1;
     p->they_are_stuck = is_stuck;
+}
+
+void jump_forget(struct peer *p)
+{
+    if (p->they_are_stuck) p->context->stuck_peers--;
+    p->they_are_stuck = false;
 }
 
 static int ask(struct peer *p, const struct sinew_request *r)
@@ -148,19 +155,21 @@ static int ask_list(struct sinew *s, struct list *posted, int budget)
 }
 
 /* The context is about to wait: say what for, to those whose queues are stuck. */
-void jump_ask(struct sinew *s)
+int jump_ask(struct sinew *s)
 {
     int budget = ASKS_AT_ONCE;
     uint64_t posts = s->match.posts;
     bool asked_all = s->asked_round == s->stuck_round && s->asked_posts == posts;
-    if (s->stuck_peers == 0 || asked_all) return;
+    if (s->stuck_peers == 0 || asked_all) return 0;
     s->unasked = 0;
     budget -= ask_list(s, &s->match.wild, budget);
     for (int i = 0; i < MATCH_BUCKETS && budget > 0; i++)
         budget -= ask_list(s, &s->match.posted[i], budget);
-    if (budget <= 0 || s->unasked) return;
-    s->asked_round = s->stuck_round;
-    s->asked_posts = posts;
+    if (budget > 0 && !s->unasked) {
+        s->asked_round = s->stuck_round;
+        s->asked_posts = posts;
+    }
+    return ASKS_AT_ONCE - budget;
 }
 
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more)

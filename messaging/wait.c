@@ -121,6 +121,11 @@ static int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void doze(struct sinew *s, int64_t until, const struct stall *stall)
 {
+    /* No event tells when a region is free: it is looked for again. */
+    if (!list_empty(&s->revoking)) {
+        s->world->yield(s->world->arg);
+        return;
+    }
     if (arm_all(s)) return;
     until = sooner(until, wait_next_deadline(s));
     if (stall->after != INT64_MAX) until = sooner(until, stall->began + stall->after);
@@ -312,8 +317,7 @@ int sinew_arm(struct sinew *s, int64_t *timeout)
     if (!s) return SINEW_EINVAL;
     int rc = context_check(s, true);
     if (rc) return rc;
-    if (!list_empty(&s->owing) || !list_empty(&s->timed)) context_idle_step(s);
-    if (!list_empty(&s->deferrals) || !list_empty(&s->revoking) || arm_all(s)) return SINEW_PENDING;
+    if (context_idle_step(s) > 0 || !list_empty(&s->deferrals) || !list_empty(&s->revoking) || arm_all(s)) return SINEW_PENDING;
     if (timeout) {
         int64_t next = wait_next_deadline(s);
         int64_t now = next == INT64_MAX ? 0 : world_now(s->world);
