@@ -186,6 +186,7 @@ struct peer {
     enum gone gone; /* when PEER_GONE */
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
+    struct transport *in;              /* what it announced last came by this one    */
     struct want *want;                 /* NULL: none                                 */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */

@@ -356,8 +356,8 @@ static int arrive(const struct arrival *a)
     return rc;
 }
 
-static int take_message(struct peer *p, const struct envelope *e, struct wire_reader *more,
-                        const void *body, size_t blen)
+static int take_message(struct peer *p, struct transport *by, const struct envelope *e,
+                        struct wire_reader *more, const void *body, size_t blen)
 {
     bool collective = e->kind == KIND_COLL || e->kind == KIND_COLL_RTS;
     struct arrival a = {
@@ -376,6 +376,7 @@ static int take_message(struct peer *p, const struct envelope *e, struct wire_re
     };
     if (e->kind != KIND_EAGER && e->kind != KIND_COLL) a.theirs = wire_take64(more);
     if (a.announced) {
+        p->in = by;
         a.length = wire_take64(more);
         if (blen || a.length > PTRDIFF_MAX)
             return why_set(&p->why, SINEW_EPROTO, "rank %d announced a message of %llu bytes", p->rank,
@@ -418,15 +419,15 @@ static int take_credit(struct peer *p, const struct envelope *e)
     return 0;
 }
 
-static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader *more,
-                    const void *body, size_t blen)
+static int dispatch(struct peer *p, struct transport *by, const struct envelope *e,
+                    struct wire_reader *more, const void *body, size_t blen)
 {
     switch ((enum envelope_kind)e->kind) {
     case KIND_EAGER:
     case KIND_SYNC:
     case KIND_RTS:
     case KIND_COLL:
-    case KIND_COLL_RTS: return take_message(p, e, more, body, blen);
+    case KIND_COLL_RTS: return take_message(p, by, e, more, body, blen);
     case KIND_ACK: return take_ack(p, more);
     case KIND_CTS: return rendezvous_cts(p, e, body, blen);
     case KIND_FIN: return rendezvous_fin(p, more);
@@ -434,7 +435,7 @@ static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader
     case KIND_CREDIT: return 0;
     case KIND_STUCK: jump_take_stuck(p, e); return 0;
     case KIND_WANT: return jump_take_want(p, e, more);
-    case KIND_JUMP: return jump_take(p, e, more);
+    case KIND_JUMP: p->in = by; return jump_take(p, e, more);
     default: return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message of kind %u, which is not built",
                             p->rank, e->kind);
     }
@@ -474,7 +475,7 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     p->messages_in++;
     p->bytes_in += blen;
     int rc = take_credit(p, &e);
-    if (rc == 0) rc = dispatch(p, &e, &more, body, blen);
+    if (rc == 0) rc = dispatch(p, l->transport, &e, &more, body, blen);
     if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS ||
                                 e.kind == KIND_NACK))
         outgoing_room(p);

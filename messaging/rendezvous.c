@@ -18,15 +18,13 @@
 
 /* ---- the receiver ---------------------------------------------------------------------------- */
 
-static struct transport *transport_of(struct peer *p) { return p->out ? p->out->transport : NULL; }
-
 int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length)
 {
     r->peer = p;
     r->theirs = theirs;
     r->sent = length;
     r->state = STATE_FILLING;
-    r->transport = transport_of(p);
+    r->transport = p->in; /* the body comes where its announcement did */
     list_append(&p->attached, &r->attached);
     r->mine = (struct region){ .base = r->buf, .len = length < r->len ? (size_t)length : r->len };
     if (r->mine.len > 0 && r->transport) {
