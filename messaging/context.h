@@ -183,7 +183,8 @@ struct peer {
     struct sinew *context;
     int rank; /* in the world */
     enum peer_state state;
-    enum gone gone; /* when PEER_GONE */
+    enum gone gone; /* when PEER_GONE, or going */
+    bool going;     /* one link said how it went; the others are still being emptied */
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
     struct transport *in;              /* what it announced last came by this one    */

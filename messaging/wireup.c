@@ -181,7 +181,7 @@ static struct link *upcall_link(struct transport *t, int rank, uint64_t epoch)
     uint64_t published;
     if (rank < 0 || rank >= s->size || rank == s->rank || s->closing) return NULL;
     struct peer *p = peer_get(s, rank);
-    if (!p || p->state == PEER_GONE || p->link[index_of(s, t)]) return NULL;
+    if (!p || p->state == PEER_GONE || p->going || p->link[index_of(s, t)]) return NULL;
     if (choose_epoch(p, &published, &why) || published != epoch) {
         log_line(&s->log, LOG_WARNING, "rank %d: another incarnation of it wants a link; refused", rank);
         return NULL;
@@ -195,7 +195,7 @@ static void upcall_up(struct link *l)
 {
     struct peer *p = l->owner;
     log_line(&p->context->log, LOG_DETAIL, "rank %d is linked by %s", p->rank, l->ops->name);
-    if (p->out || p->state == PEER_GONE) return;
+    if (p->out || p->going || p->state == PEER_GONE) return;
     p->out = l;
     p->state = PEER_UP;
     outgoing_room(p);
@@ -248,6 +248,22 @@ static bool try_another(struct peer *p, struct link *l, int status)
     return true;
 }
 
+/* It is gone once its last link is down: until then messages of its may come, and a transport may
+ * still read what it was lent. The first word on how it went counts. */
+static void peer_going(struct peer *p, int status, enum gone gone, const char *text)
+{
+    if (!p->going) {
+        p->going = true;
+        p->gone = gone;
+        p->gone_status = status;
+        why_set(&p->why, 0, "%s", text);
+        wireup_disconnect(p, DISCONNECT_DEAD);
+    }
+    if (linked(p)) return;
+    struct why why = p->why;
+    peer_gone(p, p->gone_status, p->gone, why.text);
+}
+
 static void upcall_down(struct link *l, int status, enum gone gone)
 {
     struct peer *p = l->owner;
@@ -256,12 +272,11 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     describe_down(p, l, gone, &why);
     link_bury(l);
     if (p->state == PEER_GONE || p->context->closing) return;
-    if (gone == GONE_BROKEN && !was_out) {
+    if (gone == GONE_BROKEN && !was_out && !p->going) {
         if (was_up || try_another(p, l, status)) return;
     }
     bool first_contact = !was_up && status < 0 && gone == GONE_BROKEN;
-    peer_gone(p, first_contact ? status : SINEW_EPEER, gone, why.text);
-    wireup_disconnect(p, DISCONNECT_DEAD); /* what links it had beside */
+    peer_going(p, first_contact ? status : SINEW_EPEER, gone, why.text);
 }
 
 const struct transport_up wireup_upcalls = {
