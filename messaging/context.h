@@ -133,7 +133,7 @@ struct sinew_request {
     struct completion *completion; /* a collective's message: nobody waits for it */
     struct sinew_status *status_out;
     uint8_t kind, state, space;
-    bool sync, jumped, persistent, wild, inside; /* inside: start() runs; it may end there */
+    bool sync, jumped, persistent, wild;
     int status;
     uint32_t index, generation;
     int64_t deadline, since;
@@ -412,7 +412,7 @@ void receive_discard(struct unexpected *u);
 void receive_peer_gone(struct peer *p);
 
 /* rendezvous.c */
-int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length);
+void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length);
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len);
 void rendezvous_put(struct sinew_request *r);
 void rendezvous_put_done(struct sinew_request *r, int status);

@@ -61,7 +61,7 @@ static int jump_send(struct sinew_request *r, uint64_t receive)
     if (rc) return rc;
     list_remove(&r->entry);
     r->state = STATE_ASKING;
-    p->jumping = true;
+    r->jumped = p->jumping = true;
     list_append(&p->attached, &r->attached);
     p->context->counters.messages_jumped++;
     return 0;
@@ -93,6 +93,7 @@ void jump_refused(struct sinew_request *r)
            LIST_OWNER(before, struct sinew_request, entry)->order < r->order)
         before = before->next;
     list_remove(&r->attached);
+    r->jumped = false;
     r->state = STATE_QUEUED;
     list_append(before, &r->entry);
 }
@@ -178,10 +179,11 @@ int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more
     struct match_key key = { .source = p->rank, .team = e->team, .tag = e->tag };
     if (more->bad || length > PTRDIFF_MAX) return SINEW_EPROTO;
     struct sinew_request *r = match_posted(&p->context->match, &key);
-    if (!r || request_number(r) != receive)
+    if (!r || request_number(r) != receive || p->state == PEER_GONE)
         return outgoing_answer(p, KIND_NACK, theirs, NACK_JUMP, SINEW_EBUSY, SPACE_USER);
     match_unpost(&p->context->match, r);
     r->key.tag = key.tag;
     r->jumped = true;
-    return rendezvous_accept(r, p, theirs, length);
+    rendezvous_accept(r, p, theirs, length);
+    return 0;
 }

@@ -18,7 +18,7 @@
 
 /* ---- the receiver ---------------------------------------------------------------------------- */
 
-int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length)
+void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length)
 {
     r->peer = p;
     r->theirs = theirs;
@@ -32,13 +32,13 @@ int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, 
         if (rc < 0) {
             outgoing_answer(p, KIND_NACK, theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, rc,
                             r->space);
+            request_status(r, p->rank, r->key.tag, 0);
             request_end(r, rc);
-            return rc;
+            return;
         }
         r->mine_registered = true;
     }
     outgoing_control(p, &r->control, KIND_CTS, theirs);
-    return 0;
 }
 
 int rendezvous_fin(struct peer *p, struct wire_reader *more)
@@ -183,7 +183,7 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     struct sinew_request *r = request_find(p->context, number);
     if (whose == NACK_ANNOUNCEMENT) p->mine.requests[e->tag]++;
     if (whose == NACK_JUMP) p->jumping = false;
-    if (!r || r->peer != p) return 0;
+    if (!r || r->peer != p || (whose == NACK_JUMP && !r->jumped)) return 0;
     if (whose == NACK_JUMP && status == SINEW_EBUSY && r->state == STATE_ASKING)
         jump_refused(r);
     else if (whose != NACK_RECEIVER && r->kind == REQUEST_SEND && r->state == STATE_ASKING)
