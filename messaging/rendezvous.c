@@ -188,8 +188,10 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
         jump_refused(r);
     else if (whose != NACK_RECEIVER && r->kind == REQUEST_SEND && r->state == STATE_ASKING)
         request_end(r, status);
-    else if (whose == NACK_RECEIVER && r->kind == REQUEST_RECV && r->state == STATE_FILLING)
+    else if (whose == NACK_RECEIVER && r->kind == REQUEST_RECV && r->state == STATE_FILLING) {
+        request_status(r, p->rank, r->key.tag, 0);
         rendezvous_abandon(r, status, false);
+    }
     return 0;
 }
 

@@ -230,7 +230,8 @@ void request_expire(struct sinew_request *r)
         break;
     case STATE_FILLING:
         /* Tell the sender that nobody wants it any more; the region is revoked at once. */
-        if (!r->status) rendezvous_abandon(r, SINEW_ETIMEDOUT, true);
+        request_status(r, r->peer->rank, r->key.tag, 0);
+        rendezvous_abandon(r, SINEW_ETIMEDOUT, true);
         break;
     case STATE_RUNNING:
         r->status = SINEW_ETIMEDOUT;
