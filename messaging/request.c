@@ -209,7 +209,9 @@ void request_set_deadline(struct sinew_request *r)
     struct sinew *s = r->context;
     int64_t patience = r->team->deadline ? r->team->deadline : s->config.deadline;
     if (patience == INT64_MAX) return;
-    r->deadline = world_now(s->world) + patience;
+    int64_t now = world_now(s->world);
+    if (patience > INT64_MAX - now) return;
+    r->deadline = now + patience;
     list_append(&s->timed, &r->timed);
 }
 
