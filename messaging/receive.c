@@ -336,7 +336,11 @@ static int drop(const struct arrival *a)
 static int arrive(const struct arrival *a)
 {
     struct sinew *s = a->peer->context;
-    if (a->key.team < s->next_team && !team_find(s, a->key.team)) return drop(a);
+    const struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
+    if (!core && a->key.team < s->next_team) return drop(a);
+    if (core && team_rank_of(core, a->peer->rank) < 0)
+        return why_set(&a->peer->why, SINEW_EPROTO, "rank %d sent to team %u, which it is no member of",
+                       a->peer->rank, a->key.team);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return keep(a);
     match_unpost(&s->match, r);
