@@ -143,17 +143,21 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
     int64_t idle = 0;
+    unsigned busy = 0;
     if (w->ready(w)) return 0;
-    while (look(s, w) > 0 || w->ready(w))
+    while (look(s, w) > 0 || w->ready(w)) {
         if (w->ready(w)) return 0;
+        if (++busy % IDLE_POLLS == 0) break;
+    }
     stall.began = world_now(s->world);
     for (;;) {
         if (look(s, w) > 0) {
             if (w->ready(w)) return 0;
             idle = 0;
-            continue;
+            if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
+        } else {
+            idle++;
         }
-        idle++;
         bool tired = idle > s->spins;
         if (!tired && idle % IDLE_POLLS) continue;
         if (context_idle_step(s) > 0 || w->ready(w)) {
