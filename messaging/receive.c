@@ -480,6 +480,9 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     p->bytes_in += blen;
     int rc = take_credit(p, &e);
     if (rc == 0) rc = dispatch(p, l->transport, &e, &more, body, blen);
+    if (rc == SINEW_EPROTO && !p->why.text[0])
+        why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
+                e.kind);
     if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS ||
                                 e.kind == KIND_NACK))
         outgoing_room(p);
