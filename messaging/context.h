@@ -308,6 +308,7 @@ struct sinew {
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
     uint32_t polls;
+    uint32_t wants; /* that went the short way */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
     uint32_t asked_round; /* every receive posted so far was asked for in this round … */
