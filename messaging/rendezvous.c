@@ -115,6 +115,7 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
         return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
     if (c.accepted > r->len) return SINEW_EPROTO;
     list_remove(&r->timed); /* from here on it ends by itself */
+    if (r->jumped) p->context->counters.messages_sent++; /* never announced */
     r->theirs = c.theirs;
     r->len = (size_t)c.accepted;
     p->context->counters.bytes_sent += r->len;
