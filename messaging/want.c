@@ -45,7 +45,7 @@ static int want_outcome(const struct want *w, struct sinew_team *team, const str
                      "receive of %zu bytes from rank %d, tag %u: the message is longer than the buffer, "
                      "%zu bytes; the rest is gone, the next message is intact; probe first, or post a "
                      "larger buffer",
-                     w->cap, p->rank, w->tag, w->sent);
+                     w->cap, team_rank_of(team->core, p->rank), w->tag, w->sent);
     return code;
 }
 
