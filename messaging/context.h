@@ -383,6 +383,8 @@ void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t 
 int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_whose whose,
                     int status, enum space space);
 void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
+/* A queued send is given up; what stood behind it may have the room to go. */
+void outgoing_withdraw(struct sinew_request *r, int status);
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
 void outgoing_grant(struct peer *p); /* tell what is owed, now */
 

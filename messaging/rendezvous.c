@@ -8,7 +8,8 @@
  *    put into the region    ==>
  *    FIN {its request}      -->  revokes the region: done
  *
- * A receiver that gives up revokes first and sends NACK; a sender that gave up answers CTS with NACK.
+ * A receiver that gives up revokes first, and sends NACK if CTS has not gone (else what is put goes
+ * nowhere); a sender that gave up answers CTS with NACK.
  * The receiver's buffer is the user's again only when nothing can land there any more.
  */
 #include <string.h>

@@ -226,6 +226,8 @@ void request_expire(struct sinew_request *r)
         request_end(r, SINEW_ETIMEDOUT);
         break;
     case STATE_QUEUED:
+        outgoing_withdraw(r, SINEW_ETIMEDOUT);
+        break;
     case STATE_ASKING:
         if (r->parked) self_withdraw(r);
         request_end(r, SINEW_ETIMEDOUT);

@@ -909,6 +909,24 @@ static void all_is_asked_before_a_sleep(void **state)
     assert_int_equal(f->s->stuck_peers, 0);
 }
 
+/* What stood at the head of a queue is given up: what stands behind it may have the room to go. */
+static void a_queue_goes_on_without_its_head(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_request *late, *small;
+    struct sinew_team *team = meet(f), *view;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    how.deadline = 1000000;
+    move(f);
+    assert_int_equal(sinew_team_view(team, &how, &view), 0);
+    for (int i = 0; i < 2; i++) assert_int_equal(sinew_send(team, lent, 8000, 1, 1, NULL), 0);
+    assert_int_equal(sinew_send(view, lent, 8000, 1, 1, &late), SINEW_PENDING);
+    assert_int_equal(sinew_send(team, lent, 8, 1, 2, &small), SINEW_PENDING);
+    assert_int_equal(sinew_wait(&late), SINEW_ETIMEDOUT);
+    assert_int_equal(sinew_wait_for(&small, 1000000), 0);
+    assert_int_equal(sinew_team_free(&view), 0);
+}
+
 /* ---- the short way ------------------------------------------------------------------------------
  */
 
@@ -956,6 +974,7 @@ int main(void)
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
         CASE(all_is_asked_before_a_sleep),
+        CASE(a_queue_goes_on_without_its_head),
         CASE(the_short_way_starves_nobody),
     };
     return cmocka_run_group_tests_name("messaging-hostile", tests, NULL, NULL);
