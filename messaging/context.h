@@ -133,7 +133,7 @@ struct sinew_request {
     struct completion *completion; /* a collective's message: nobody waits for it */
     struct sinew_status *status_out;
     uint8_t kind, state, space;
-    bool sync, jumped, persistent, wild, inside; /* inside: start() runs; it may end there */
+    bool sync, jumped, persistent, wild;
     int status;
     uint32_t index, generation;
     int64_t deadline, since;
@@ -183,9 +183,11 @@ struct peer {
     struct sinew *context;
     int rank; /* in the world */
     enum peer_state state;
-    enum gone gone; /* when PEER_GONE */
+    enum gone gone; /* when PEER_GONE, or going */
+    bool going;     /* one link said how it went; the others are still being emptied */
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
+    struct transport *in;              /* what it announced last came by this one    */
     struct want *want;                 /* NULL: none                                 */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
@@ -307,6 +309,7 @@ struct sinew {
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
     uint32_t polls;
+    uint32_t wants; /* that went the short way */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
     uint32_t asked_round; /* every receive posted so far was asked for in this round … */
@@ -381,6 +384,8 @@ void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t 
 int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_whose whose,
                     int status, enum space space);
 void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
+/* A queued send is given up; what stood behind it may have the room to go. */
+void outgoing_withdraw(struct sinew_request *r, int status);
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
 void outgoing_grant(struct peer *p); /* tell what is owed, now */
 
@@ -411,7 +416,7 @@ void receive_discard(struct unexpected *u);
 void receive_peer_gone(struct peer *p);
 
 /* rendezvous.c */
-int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length);
+void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length);
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len);
 void rendezvous_put(struct sinew_request *r);
 void rendezvous_put_done(struct sinew_request *r, int status);
@@ -432,8 +437,9 @@ void jump_tell_stuck(struct peer *p);
 int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
 void jump_refused(struct sinew_request *r);
 void jump_take_stuck(struct peer *p, const struct envelope *e);
+void jump_forget(struct peer *p); /* it is gone: nobody there is stuck */
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more);
-void jump_ask(struct sinew *s);
+int jump_ask(struct sinew *s); /* the number asked now */
 
 /* self.c */
 int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */
@@ -474,7 +480,7 @@ int wait_request(struct sinew_request *r); /* blocking calls: until final, consu
 struct waiting {
     bool (*ready)(struct waiting *w);
     void (*describe)(const struct waiting *w, struct text *text);
-    struct link *hint;
+    const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
 int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience); /* <= 0 looks once */

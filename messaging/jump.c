@@ -61,7 +61,7 @@ static int jump_send(struct sinew_request *r, uint64_t receive)
     if (rc) return rc;
     list_remove(&r->entry);
     r->state = STATE_ASKING;
-    p->jumping = true;
+    r->jumped = p->jumping = true;
     list_append(&p->attached, &r->attached);
     p->context->counters.messages_jumped++;
     return 0;
@@ -93,6 +93,7 @@ void jump_refused(struct sinew_request *r)
            LIST_OWNER(before, struct sinew_request, entry)->order < r->order)
         before = before->next;
     list_remove(&r->attached);
+    r->jumped = false;
     r->state = STATE_QUEUED;
     list_append(before, &r->entry);
 }
@@ -103,9 +104,16 @@ void jump_take_stuck(struct peer *p, const struct envelope *e)
 {
     struct sinew *s = p->context;
     bool is_stuck = e->tag != 0;
+    if (p->state == PEER_GONE) return;
     if (is_stuck) s->stuck_round++;
     if (is_stuck != p->they_are_stuck) s->stuck_peers += is_stuck ? 1 : -1;
     p->they_are_stuck = is_stuck;
+}
+
+void jump_forget(struct peer *p)
+{
+    if (p->they_are_stuck) p->context->stuck_peers--;
+    p->they_are_stuck = false;
 }
 
 static int ask(struct peer *p, const struct sinew_request *r)
@@ -148,19 +156,21 @@ static int ask_list(struct sinew *s, struct list *posted, int budget)
 }
 
 /* The context is about to wait: say what for, to those whose queues are stuck. */
-void jump_ask(struct sinew *s)
+int jump_ask(struct sinew *s)
 {
     int budget = ASKS_AT_ONCE;
     uint64_t posts = s->match.posts;
     bool asked_all = s->asked_round == s->stuck_round && s->asked_posts == posts;
-    if (s->stuck_peers == 0 || asked_all) return;
+    if (s->stuck_peers == 0 || asked_all) return 0;
     s->unasked = 0;
     budget -= ask_list(s, &s->match.wild, budget);
     for (int i = 0; i < MATCH_BUCKETS && budget > 0; i++)
         budget -= ask_list(s, &s->match.posted[i], budget);
-    if (budget <= 0 || s->unasked) return;
-    s->asked_round = s->stuck_round;
-    s->asked_posts = posts;
+    if (budget > 0 && !s->unasked) {
+        s->asked_round = s->stuck_round;
+        s->asked_posts = posts;
+    }
+    return ASKS_AT_ONCE - budget;
 }
 
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more)
@@ -169,10 +179,11 @@ int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more
     struct match_key key = { .source = p->rank, .team = e->team, .tag = e->tag };
     if (more->bad || length > PTRDIFF_MAX) return SINEW_EPROTO;
     struct sinew_request *r = match_posted(&p->context->match, &key);
-    if (!r || request_number(r) != receive)
+    if (!r || request_number(r) != receive || p->state == PEER_GONE)
         return outgoing_answer(p, KIND_NACK, theirs, NACK_JUMP, SINEW_EBUSY, SPACE_USER);
     match_unpost(&p->context->match, r);
     r->key.tag = key.tag;
     r->jumped = true;
-    return rendezvous_accept(r, p, theirs, length);
+    rendezvous_accept(r, p, theirs, length);
+    return 0;
 }

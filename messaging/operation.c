@@ -91,7 +91,10 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence)
     while ((entry = list_take(&cancelled))) {
         struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
         if (r->parked) self_withdraw(r);
-        request_end(r, SINEW_ECANCELED);
+        if (r->state == STATE_QUEUED)
+            outgoing_withdraw(r, SINEW_ECANCELED);
+        else
+            request_end(r, SINEW_ECANCELED);
     }
 }
 

@@ -216,3 +216,10 @@ void outgoing_room(struct peer *p)
     send_queue(p, SPACE_USER);
     if (!p->stuck && !list_empty(&p->queue[SPACE_USER])) jump_tell_stuck(p);
 }
+
+void outgoing_withdraw(struct sinew_request *r, int status)
+{
+    struct peer *p = r->peer;
+    request_end(r, status);
+    if (!p->stuck) outgoing_room(p);
+}

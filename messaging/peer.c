@@ -145,6 +145,7 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why)
         s->counters.peers_died++;
     log_line(&s->log, gone == GONE_LEFT ? LOG_CHOICE : LOG_WARNING, "%s", why);
     list_remove(&p->owing);
+    jump_forget(p);
     count_in_teams(p);
     drop_controls(p);
     end_attached(p);

@@ -97,7 +97,7 @@ int context_idle_step(struct sinew *s)
 {
     int events = 0;
     if (!list_empty(&s->owing)) tell_credit(s);
-    jump_ask(s);
+    events += jump_ask(s); /* until all are asked, or nobody would be woken */
     if (!list_empty(&s->timed)) events += expire_requests(s);
     events += ask_launcher(s);
     if (!list_empty(&s->deferrals)) wireup_deferred(s);

@@ -316,6 +316,7 @@ static int keep(const struct arrival *a)
     u->length = a->length;
     u->theirs = a->theirs;
     match_keep(&s->match, u);
+    a->peer->want = NULL; /* it may be what is wanted; what comes behind it must not overtake */
     s->counters.unexpected_messages++;
     return 0;
 }
@@ -335,7 +336,11 @@ static int drop(const struct arrival *a)
 static int arrive(const struct arrival *a)
 {
     struct sinew *s = a->peer->context;
-    if (a->key.team < s->next_team && !team_find(s, a->key.team)) return drop(a);
+    const struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
+    if (!core && a->key.team < s->next_team) return drop(a);
+    if (core && team_rank_of(core, a->peer->rank) < 0)
+        return why_set(&a->peer->why, SINEW_EPROTO, "rank %d sent to team %u, which it is no member of",
+                       a->peer->rank, a->key.team);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return keep(a);
     match_unpost(&s->match, r);
@@ -355,8 +360,8 @@ static int arrive(const struct arrival *a)
     return rc;
 }
 
-static int take_message(struct peer *p, const struct envelope *e, struct wire_reader *more,
-                        const void *body, size_t blen)
+static int take_message(struct peer *p, struct transport *by, const struct envelope *e,
+                        struct wire_reader *more, const void *body, size_t blen)
 {
     bool collective = e->kind == KIND_COLL || e->kind == KIND_COLL_RTS;
     struct arrival a = {
@@ -375,6 +380,7 @@ static int take_message(struct peer *p, const struct envelope *e, struct wire_re
     };
     if (e->kind != KIND_EAGER && e->kind != KIND_COLL) a.theirs = wire_take64(more);
     if (a.announced) {
+        p->in = by;
         a.length = wire_take64(more);
         if (blen || a.length > PTRDIFF_MAX)
             return why_set(&p->why, SINEW_EPROTO, "rank %d announced a message of %llu bytes", p->rank,
@@ -418,15 +424,15 @@ static int take_credit(struct peer *p, const struct envelope *e)
     return 0;
 }
 
-static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader *more,
-                    const void *body, size_t blen)
+static int dispatch(struct peer *p, struct transport *by, const struct envelope *e,
+                    struct wire_reader *more, const void *body, size_t blen)
 {
     switch ((enum envelope_kind)e->kind) {
     case KIND_EAGER:
     case KIND_SYNC:
     case KIND_RTS:
     case KIND_COLL:
-    case KIND_COLL_RTS: return take_message(p, e, more, body, blen);
+    case KIND_COLL_RTS: return take_message(p, by, e, more, body, blen);
     case KIND_ACK: return take_ack(p, more);
     case KIND_CTS: return rendezvous_cts(p, e, body, blen);
     case KIND_FIN: return rendezvous_fin(p, more);
@@ -434,7 +440,7 @@ static int dispatch(struct peer *p, const struct envelope *e, struct wire_reader
     case KIND_CREDIT: return 0;
     case KIND_STUCK: jump_take_stuck(p, e); return 0;
     case KIND_WANT: return jump_take_want(p, e, more);
-    case KIND_JUMP: return jump_take(p, e, more);
+    case KIND_JUMP: p->in = by; return jump_take(p, e, more);
     default: return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message of kind %u, which is not built",
                             p->rank, e->kind);
     }
@@ -474,7 +480,10 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     p->messages_in++;
     p->bytes_in += blen;
     int rc = take_credit(p, &e);
-    if (rc == 0) rc = dispatch(p, &e, &more, body, blen);
+    if (rc == 0) rc = dispatch(p, l->transport, &e, &more, body, blen);
+    if (rc == SINEW_EPROTO && !p->why.text[0])
+        why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
+                e.kind);
     if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS ||
                                 e.kind == KIND_NACK))
         outgoing_room(p);

@@ -8,7 +8,8 @@
  *    put into the region    ==>
  *    FIN {its request}      -->  revokes the region: done
  *
- * A receiver that gives up revokes first and sends NACK; a sender that gave up answers CTS with NACK.
+ * A receiver that gives up revokes first, and sends NACK if CTS has not gone (else what is put goes
+ * nowhere); a sender that gave up answers CTS with NACK.
  * The receiver's buffer is the user's again only when nothing can land there any more.
  */
 #include <string.h>
@@ -18,15 +19,13 @@
 
 /* ---- the receiver ---------------------------------------------------------------------------- */
 
-static struct transport *transport_of(struct peer *p) { return p->out ? p->out->transport : NULL; }
-
-int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length)
+void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length)
 {
     r->peer = p;
     r->theirs = theirs;
     r->sent = length;
     r->state = STATE_FILLING;
-    r->transport = transport_of(p);
+    r->transport = p->in; /* the body comes where its announcement did */
     list_append(&p->attached, &r->attached);
     r->mine = (struct region){ .base = r->buf, .len = length < r->len ? (size_t)length : r->len };
     if (r->mine.len > 0 && r->transport) {
@@ -34,13 +33,13 @@ int rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, 
         if (rc < 0) {
             outgoing_answer(p, KIND_NACK, theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, rc,
                             r->space);
+            request_status(r, p->rank, r->key.tag, 0);
             request_end(r, rc);
-            return rc;
+            return;
         }
         r->mine_registered = true;
     }
     outgoing_control(p, &r->control, KIND_CTS, theirs);
-    return 0;
 }
 
 int rendezvous_fin(struct peer *p, struct wire_reader *more)
@@ -117,6 +116,7 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
         return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
     if (c.accepted > r->len) return SINEW_EPROTO;
     list_remove(&r->timed); /* from here on it ends by itself */
+    if (r->jumped) p->context->counters.messages_sent++; /* never announced */
     r->theirs = c.theirs;
     r->len = (size_t)c.accepted;
     p->context->counters.bytes_sent += r->len;
@@ -185,13 +185,15 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     struct sinew_request *r = request_find(p->context, number);
     if (whose == NACK_ANNOUNCEMENT) p->mine.requests[e->tag]++;
     if (whose == NACK_JUMP) p->jumping = false;
-    if (!r || r->peer != p) return 0;
+    if (!r || r->peer != p || (whose == NACK_JUMP && !r->jumped)) return 0;
     if (whose == NACK_JUMP && status == SINEW_EBUSY && r->state == STATE_ASKING)
         jump_refused(r);
     else if (whose != NACK_RECEIVER && r->kind == REQUEST_SEND && r->state == STATE_ASKING)
         request_end(r, status);
-    else if (whose == NACK_RECEIVER && r->kind == REQUEST_RECV && r->state == STATE_FILLING)
+    else if (whose == NACK_RECEIVER && r->kind == REQUEST_RECV && r->state == STATE_FILLING) {
+        request_status(r, p->rank, r->key.tag, 0);
         rendezvous_abandon(r, status, false);
+    }
     return 0;
 }
 

@@ -209,7 +209,9 @@ void request_set_deadline(struct sinew_request *r)
     struct sinew *s = r->context;
     int64_t patience = r->team->deadline ? r->team->deadline : s->config.deadline;
     if (patience == INT64_MAX) return;
-    r->deadline = world_now(s->world) + patience;
+    int64_t now = world_now(s->world);
+    if (patience > INT64_MAX - now) return;
+    r->deadline = now + patience;
     list_append(&s->timed, &r->timed);
 }
 
@@ -224,13 +226,16 @@ void request_expire(struct sinew_request *r)
         request_end(r, SINEW_ETIMEDOUT);
         break;
     case STATE_QUEUED:
+        outgoing_withdraw(r, SINEW_ETIMEDOUT);
+        break;
     case STATE_ASKING:
         if (r->parked) self_withdraw(r);
         request_end(r, SINEW_ETIMEDOUT);
         break;
     case STATE_FILLING:
         /* Tell the sender that nobody wants it any more; the region is revoked at once. */
-        if (!r->status) rendezvous_abandon(r, SINEW_ETIMEDOUT, true);
+        request_status(r, r->peer->rank, r->key.tag, 0);
+        rendezvous_abandon(r, SINEW_ETIMEDOUT, true);
         break;
     case STATE_RUNNING:
         r->status = SINEW_ETIMEDOUT;

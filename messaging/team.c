@@ -90,15 +90,17 @@ int team_open_world(struct sinew *s)
     return 0;
 }
 
-/* Unexpected messages of a freed team go nowhere: their senders are answered. */
-static void drop_unexpected(struct sinew *s, uint32_t id)
+/* Unexpected messages of a freed team go nowhere: their senders are answered. Of a new one (members not
+ * NULL), those that came before it was made and whose senders are no members. */
+static void drop_unexpected(struct sinew *s, uint32_t id, const struct team_core *members)
 {
     for (int i = 0; i < MATCH_BUCKETS; i++) {
         struct list *next;
         for (struct list *l = s->match.unexpected[i].next; l != &s->match.unexpected[i]; l = next) {
             struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
             next = l->next;
-            if (u->team == id) receive_discard(u);
+            if (u->team != id || (members && team_rank_of(members, u->peer->rank) >= 0)) continue;
+            receive_discard(u);
         }
     }
 }
@@ -156,6 +158,7 @@ int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
         return context_fail(s, SINEW_ENOMEM, "no memory for a team of %d ranks", n);
     }
     list_append(&s->teams, &core->entry);
+    drop_unexpected(s, id, core);
     *out = team;
     return 0;
 }
@@ -281,7 +284,7 @@ int sinew_team_free(struct sinew_team **team)
     if (t->is_view) core->views--;
     handle_free(t);
     if (whole) {
-        drop_unexpected(core->context, core->id);
+        drop_unexpected(core->context, core->id, NULL);
         core_free(core);
     }
     *team = NULL;

@@ -121,6 +121,11 @@ static int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void doze(struct sinew *s, int64_t until, const struct stall *stall)
 {
+    /* No event tells when a region is free: it is looked for again. */
+    if (!list_empty(&s->revoking)) {
+        s->world->yield(s->world->arg);
+        return;
+    }
     if (arm_all(s)) return;
     until = sooner(until, wait_next_deadline(s));
     if (stall->after != INT64_MAX) until = sooner(until, stall->began + stall->after);
@@ -128,21 +133,31 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     s->world->sleep(s->world->arg, s->epoll_fd, until);
 }
 
+/* A link may go while one waits; the peer stays. */
+static int look(struct sinew *s, const struct waiting *w)
+{
+    return context_progress(s, w->from ? w->from->out : NULL);
+}
+
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
     int64_t idle = 0;
+    unsigned busy = 0;
     if (w->ready(w)) return 0;
-    while (context_progress(s, w->hint) > 0 || w->ready(w))
+    while (look(s, w) > 0 || w->ready(w)) {
         if (w->ready(w)) return 0;
+        if (++busy % IDLE_POLLS == 0) break;
+    }
     stall.began = world_now(s->world);
     for (;;) {
-        if (context_progress(s, w->hint) > 0) {
+        if (look(s, w) > 0) {
             if (w->ready(w)) return 0;
             idle = 0;
-            continue;
+            if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
+        } else {
+            idle++;
         }
-        idle++;
         bool tired = idle > s->spins;
         if (!tired && idle % IDLE_POLLS) continue;
         if (context_idle_step(s) > 0 || w->ready(w)) {
@@ -214,11 +229,6 @@ static void requests_describe(const struct waiting *w, struct text *t)
     if (open > shown) text_add(t, " and %d more", open - shown);
 }
 
-static struct link *hint_of(const struct sinew_request *r)
-{
-    return r && r->peer ? r->peer->out : NULL;
-}
-
 static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool all, int64_t patience)
 {
     struct waiting_requests q = {
@@ -227,7 +237,7 @@ static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool a
         .n = n,
         .all = all,
     };
-    if (n == 1) q.base.hint = hint_of(reqs[0]);
+    if (n == 1 && reqs[0]) q.base.from = reqs[0]->peer;
     return wait_patiently(s, &q.base, patience);
 }
 
@@ -311,8 +321,7 @@ int sinew_arm(struct sinew *s, int64_t *timeout)
     if (!s) return SINEW_EINVAL;
     int rc = context_check(s, true);
     if (rc) return rc;
-    if (!list_empty(&s->owing) || !list_empty(&s->timed)) context_idle_step(s);
-    if (!list_empty(&s->deferrals) || !list_empty(&s->revoking) || arm_all(s)) return SINEW_PENDING;
+    if (context_idle_step(s) > 0 || !list_empty(&s->deferrals) || !list_empty(&s->revoking) || arm_all(s)) return SINEW_PENDING;
     if (timeout) {
         int64_t next = wait_next_deadline(s);
         int64_t now = next == INT64_MAX ? 0 : world_now(s->world);

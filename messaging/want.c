@@ -12,6 +12,8 @@
 #include "base/wire.h"
 #include "messaging/context.h"
 
+enum { WANTS_ALONE = 1024 }; /* then the other links are seen to */
+
 /* A short message that is just the one wanted? Then it is taken, without the general way. */
 bool want_take(struct peer *p, const uint8_t *head, const void *body, size_t blen)
 {
@@ -43,8 +45,15 @@ static int want_outcome(const struct want *w, struct sinew_team *team, const str
                      "receive of %zu bytes from rank %d, tag %u: the message is longer than the buffer, "
                      "%zu bytes; the rest is gone, the next message is intact; probe first, or post a "
                      "larger buffer",
-                     w->cap, p->rank, w->tag, w->sent);
+                     w->cap, team_rank_of(team->core, p->rank), w->tag, w->sent);
     return code;
+}
+
+/* Who only ever waits for one link must not starve the others. */
+static void want_see_others(struct sinew *s)
+{
+    context_progress(s, NULL);
+    context_idle_step(s);
 }
 
 static bool want_can_wait(const struct sinew *s)
@@ -57,6 +66,7 @@ int want_receive(struct sinew_team *team, void *buf, size_t cap, int source, uin
                  struct sinew_status *status)
 {
     struct sinew *s = team->core->context;
+    if (++s->wants % WANTS_ALONE == 0) want_see_others(s);
     struct peer *p = s->peer[source];
     if (!p || !p->out || s->match.posted_count || s->match.kept_count) return SINEW_PENDING;
     struct link *l = p->out;

@@ -128,6 +128,13 @@ void wireup_disconnect(struct peer *p, enum disconnect_how how)
         if (p->link[i]) p->link[i]->ops->disconnect(p->link[i], how);
 }
 
+static bool linked(const struct peer *p)
+{
+    for (int i = 0; i < p->context->transports; i++)
+        if (p->link[i]) return true;
+    return false;
+}
+
 void wireup_deferred(struct sinew *s)
 {
     struct list *entry;
@@ -136,7 +143,8 @@ void wireup_deferred(struct sinew *s)
         bool connect = p->want_connect, disconnect = p->want_disconnect;
         p->want_connect = p->want_disconnect = false;
         if (disconnect) wireup_disconnect(p, p->disconnect_how);
-        if (connect && p->state == PEER_CONNECTING && !p->out && connect_next(p) < 0) {
+        /* With a link already it came first: that ends in up, or in down and the next attempt. */
+        if (connect && p->state == PEER_CONNECTING && !linked(p) && connect_next(p) < 0) {
             struct why why = s->why;
             peer_gone(p, p->nobody ? SINEW_EPEER : SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
         }
@@ -156,12 +164,9 @@ bool wireup_links_left(const struct sinew *s)
 void peer_lost(struct sinew *s, int world_rank, const char *why)
 {
     struct peer *p = peer_get(s, world_rank);
-    bool linked = false;
     if (!p || p->state == PEER_GONE || world_rank == s->rank) return;
     why_set(&p->why, 0, "%s", why);
-    for (int i = 0; i < s->transports; i++)
-        if (p->link[i]) linked = true;
-    if (linked)
+    if (linked(p))
         wireup_disconnect(p, DISCONNECT_DEAD);
     else
         peer_gone(p, SINEW_EPEER, GONE_DIED, why);
@@ -176,7 +181,7 @@ static struct link *upcall_link(struct transport *t, int rank, uint64_t epoch)
     uint64_t published;
     if (rank < 0 || rank >= s->size || rank == s->rank || s->closing) return NULL;
     struct peer *p = peer_get(s, rank);
-    if (!p || p->state == PEER_GONE || p->link[index_of(s, t)]) return NULL;
+    if (!p || p->state == PEER_GONE || p->going || p->link[index_of(s, t)]) return NULL;
     if (choose_epoch(p, &published, &why) || published != epoch) {
         log_line(&s->log, LOG_WARNING, "rank %d: another incarnation of it wants a link; refused", rank);
         return NULL;
@@ -190,7 +195,7 @@ static void upcall_up(struct link *l)
 {
     struct peer *p = l->owner;
     log_line(&p->context->log, LOG_DETAIL, "rank %d is linked by %s", p->rank, l->ops->name);
-    if (p->out || p->state == PEER_GONE) return;
+    if (p->out || p->going || p->state == PEER_GONE) return;
     p->out = l;
     p->state = PEER_UP;
     p->quick_len = send_eager_limit(p, SPACE_USER);
@@ -244,6 +249,22 @@ static bool try_another(struct peer *p, struct link *l, int status)
     return true;
 }
 
+/* It is gone once its last link is down: until then messages of its may come, and a transport may
+ * still read what it was lent. The first word on how it went counts. */
+static void peer_going(struct peer *p, int status, enum gone gone, const char *text)
+{
+    if (!p->going) {
+        p->going = true;
+        p->gone = gone;
+        p->gone_status = status;
+        why_set(&p->why, 0, "%s", text);
+        wireup_disconnect(p, DISCONNECT_DEAD);
+    }
+    if (linked(p)) return;
+    struct why why = p->why;
+    peer_gone(p, p->gone_status, p->gone, why.text);
+}
+
 static void upcall_down(struct link *l, int status, enum gone gone)
 {
     struct peer *p = l->owner;
@@ -252,12 +273,11 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     describe_down(p, l, gone, &why);
     link_bury(l);
     if (p->state == PEER_GONE || p->context->closing) return;
-    if (gone == GONE_BROKEN && !was_out) {
+    if (gone == GONE_BROKEN && !was_out && !p->going) {
         if (was_up || try_another(p, l, status)) return;
     }
     bool first_contact = !was_up && status < 0 && gone == GONE_BROKEN;
-    peer_gone(p, first_contact ? status : SINEW_EPEER, gone, why.text);
-    wireup_disconnect(p, DISCONNECT_DEAD); /* what links it had beside */
+    peer_going(p, first_contact ? status : SINEW_EPEER, gone, why.text);
 }
 
 const struct transport_up wireup_upcalls = {

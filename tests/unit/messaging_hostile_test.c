@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a peer can do with bytes alone, and what links that come and go do. Rank 1 misbehaves; rank
+ * 2 must never notice.
+ */
+#include "messaging_fake.h"
+
+/* ---- bytes that break the protocol ------------------------------------------------------------
+ */
+
+static void cut_head(struct fake *f)
+{
+    say_eager(f, 1, 1, 0, 0)->hlen = 15;
+}
+static void no_head(struct fake *f)
+{
+    say_eager(f, 1, 1, 0, 0)->hlen = 0;
+}
+static void unknown_kind(struct fake *f)
+{
+    say_eager(f, 1, 1, 0, 0)->head[2] = KIND_LAST + 1;
+}
+static void reserved_kind(struct fake *f)
+{
+    say_eager(f, 1, 1, 0, 0)->head[2] = KIND_AM;
+}
+static void repeated(struct fake *f)
+{
+    f->seq[1]--, say_eager(f, 1, 1, 0, 0);
+}
+static void skipped(struct fake *f)
+{
+    f->seq[1]++, say_eager(f, 1, 1, 0, 0);
+}
+static void wrong_length(struct fake *f)
+{
+    say_eager(f, 1, 1, 8, 0)->head[5]++;
+}
+static void cut_collective(struct fake *f)
+{
+    say_eager(f, 1, 1, 0, 0)->head[2] = KIND_COLL;
+}
+static void sync_of_nobody(struct fake *f)
+{
+    say_numbers(f, 1, KIND_SYNC, 1, 0, 0, 0, 0);
+}
+static void cut_announcement(struct fake *f)
+{
+    say_numbers(f, 1, KIND_RTS, 1, 1, 5, 0, 0);
+}
+static void endless_announcement(struct fake *f)
+{
+    say_numbers(f, 1, KIND_RTS, 1, 2, 5, UINT64_MAX, 0);
+}
+static void cut_ack(struct fake *f)
+{
+    say_numbers(f, 1, KIND_ACK, 0, 0, 0, 0, 0);
+}
+static void cut_fin(struct fake *f)
+{
+    say_numbers(f, 1, KIND_FIN, 0, 0, 0, 0, 0);
+}
+static void cut_want(struct fake *f)
+{
+    say_numbers(f, 1, KIND_WANT, 0, 1, 5, 0, 0);
+}
+static void cut_jump(struct fake *f)
+{
+    say_numbers(f, 1, KIND_JUMP, 0, 2, 5, 8, 0);
+}
+static void endless_jump(struct fake *f)
+{
+    say_numbers(f, 1, KIND_JUMP, 0, 3, 5, UINT64_MAX, 1);
+}
+static void cut_clearance(struct fake *f)
+{
+    say_numbers(f, 1, KIND_CTS, 0, 3, 1, 2, 3);
+}
+static void clearance_of_no_space(struct fake *f)
+{
+    say_cts(f, 1, SPACES + 1, 5, 0, 1);
+}
+static void refusal_of_success(struct fake *f)
+{
+    say_nack(f, 1, 5, NACK_SYNC, 0);
+}
+static void too_much_credit(struct fake *f)
+{
+    say(f, &(struct words){ .rank = 1, .kind = KIND_EAGER, .tag = 1, .credit = 9 });
+}
+static void more_than_its_credit(struct fake *f)
+{
+    for (int i = 0; i < 64; i++) say_eager(f, 1, 1, 4096, 1);
+}
+
+static void bad_bytes_cost_their_own_link(void **state)
+{
+    static void (*const spoilers[])(struct fake * f) = {
+        cut_head,
+        no_head,
+        unknown_kind,
+        reserved_kind,
+        repeated,
+        skipped,
+        wrong_length,
+        cut_collective,
+        sync_of_nobody,
+        cut_announcement,
+        endless_announcement,
+        cut_ack,
+        cut_fin,
+        cut_want,
+        cut_jump,
+        endless_jump,
+        cut_clearance,
+        clearance_of_no_space,
+        refusal_of_success,
+        too_much_credit,
+        more_than_its_credit,
+    };
+    close_fake(state); /* each has a context of its own */
+    for (size_t i = 0; i < sizeof(spoilers) / sizeof(spoilers[0]); i++) {
+        open_fake(state);
+        struct fake *f = *state;
+        struct sinew_team *team = meet(f);
+        struct sinew_request *req;
+        char in[8];
+        assert_int_equal(sinew_recv(team, in, 8, 1, 7, NULL, &req), SINEW_PENDING);
+        spoilers[i](f);
+        move(f);
+        if (linked(f, 1)) fail_msg("the link survived number %zu", i);
+        assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+        rank_2_is_well(f);
+        assert_true(linked(f, 2));
+        assert_int_equal(close_fake(state), 0);
+    }
+    open_fake(state);
+}
+
+/* A send that waits for its clearance, as numbered on the wire. */
+static uint64_t number_sent(struct fake *f, int rank, uint8_t kind)
+{
+    const struct packet *p = told(f, rank, kind);
+    assert_non_null(p);
+    return wire_get64(p->head + ENVELOPE_SMALL);
+}
+
+static char lent[100000];
+
+static struct sinew_request *ask_rank_2(struct fake *f, uint64_t *number)
+{
+    struct sinew_request *req;
+    assert_int_equal(sinew_send(sinew_world(f->s), lent, sizeof(lent), 2, 5, &req), SINEW_PENDING);
+    *number = number_sent(f, 2, KIND_RTS);
+    return req;
+}
+
+/* Late, doubled or forged answers find nothing: no link goes, and nobody's request ends. */
+static void answers_of_others_mean_nothing(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    uint64_t number;
+    struct sinew_request *req = ask_rank_2(f, &number);
+    say_numbers(f, 1, KIND_ACK, 0, 1, number, 0, 0);
+    say_numbers(f, 1, KIND_FIN, 0, 1, number, 0, 0);
+    say_numbers(f, 1, KIND_FIN, 0, 1, UINT64_MAX, 0, 0);
+    say_cts(f, 1, 0, number, 8, 1);
+    say_nack(f, 1, number, NACK_ANNOUNCEMENT, SINEW_ESTATE);
+    say_nack(f, 1, number, NACK_JUMP, SINEW_EBUSY);
+    say_nack(f, 1, number, 200, SINEW_ESTATE);
+    say_numbers(f, 1, KIND_JUMP, 5, 3, 1, 8, number);
+    move(f);
+    assert_true(linked(f, 1));
+    assert_int_equal(sinew_test(&req), SINEW_PENDING);
+    say_cts(f, 2, 0, number, sizeof(lent), 1);
+    say_cts(f, 2, 0, number, sizeof(lent), 1);
+    assert_int_equal(sinew_wait(&req), 0);
+    move(f);
+    say_cts(f, 2, 0, number, sizeof(lent), 1);
+    say_numbers(f, 2, KIND_ACK, 0, 1, number, 0, 0);
+    move(f);
+    assert_true(linked(f, 2));
+    rank_2_is_well(f);
+}
+
+/* Only a jump can be refused as one. */
+static void a_refused_jump_that_was_none(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    uint64_t number;
+    struct sinew_request *req = ask_rank_2(f, &number);
+    int before = f->sents;
+    say_nack(f, 2, number, NACK_JUMP, SINEW_EBUSY);
+    move(f);
+    assert_int_equal(f->sents, before); /* not announced once more */
+    say_cts(f, 2, 0, number, sizeof(lent), 1);
+    assert_int_equal(sinew_wait(&req), 0);
+}
+
+/* A message carries a team its sender is no member of. */
+static void a_stranger_in_a_team(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f), *pair;
+    struct sinew_status status;
+    char in[8];
+    static const int members[] = { 0, 2 };
+    say(f, &(struct words){
+               .rank = 1, .kind = KIND_EAGER, .team = 1, .tag = 4 }); /* before it is made */
+    move(f);
+    assert_int_equal(team_make(team, 1, members, 2, &pair), 0);
+    assert_true(sinew_probe(pair, SINEW_ANY_RANK, SINEW_ANY_TAG, NULL, NULL, 0) > 0);
+    say(f, &(struct words){ .rank = 1, .kind = KIND_EAGER, .team = 1, .tag = 4 });
+    say(f, &(struct words){ .rank = 2, .kind = KIND_EAGER, .team = 1, .tag = 4 });
+    assert_int_equal(sinew_recv(pair, in, 8, SINEW_ANY_RANK, 4, &status, NULL), 0);
+    assert_int_equal(status.rank, 1);
+    move(f);
+    assert_false(linked(f, 1));
+    assert_int_equal(sinew_team_free(&pair), 0);
+}
+
+/* ---- order -------------------------------------------------------------------------------------
+ */
+
+static void say_sync_then_eager(struct fake *f)
+{
+    f->in_progress = NULL;
+    uint8_t more[8] = { 9 };
+    say(f, &(struct words){ .rank = 1,
+                            .kind = KIND_SYNC,
+                            .tag = 5,
+                            .more = more,
+                            .more_len = 8,
+                            .blen = 1,
+                            .fill = 'a' });
+    say_eager(f, 1, 5, 1, 'b');
+}
+
+/* One round brings a message that the short way does not take, and one that it would. */
+static void a_blocking_receive_takes_the_first(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    char in = 0;
+    move(f);
+    f->in_progress = say_sync_then_eager;
+    assert_int_equal(sinew_recv(team, &in, 1, 1, 5, NULL, NULL), 0);
+    assert_int_equal(in, 'a');
+    assert_int_equal(sinew_recv(team, &in, 1, 1, 5, NULL, NULL), 0);
+    assert_int_equal(in, 'b');
+}
+
+/* ---- links that come and go -------------------------------------------------------------------
+ */
+
+static void both_meet(struct fake *f)
+{
+    f->in_progress = NULL;
+    f->s->peer[1] = peer_get(f->s, 1);
+    assert_int_equal(peer_meet(f->s->peer[1]), 0); /* as a collective's next step does */
+    struct transport *t = f->s->transport[0];
+    assert_null(f->link[0][1]);
+    f->link[0][1] = t->up->link(t, 1, EPOCH);
+    assert_non_null(f->link[0][1]);
+}
+
+/* A first contact that had to wait for the end of progress, and the peer came meanwhile. */
+static void a_peer_that_comes_first_is_not_called(void **state)
+{
+    struct fake *f = *state;
+    f->in_progress = both_meet;
+    move(f);
+    assert_int_equal(f->connects, 0);
+    assert_int_equal(sinew_send(sinew_world(f->s), NULL, 0, 1, 1, NULL), 0);
+}
+
+static void second_link(struct fake *f, int rank)
+{
+    struct transport *t = f->s->transport[1];
+    f->link[1][rank] = t->up->link(t, rank, EPOCH);
+    assert_non_null(f->link[1][rank]);
+    move(f);
+}
+
+/* He chose another transport than this side did. His body comes by his. */
+static void a_long_message_where_transports_differ(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct sinew_request *req;
+    second_link(f, 1);
+    assert_int_equal(sinew_recv(team, lent, sizeof(lent), 1, 5, NULL, &req), SINEW_PENDING);
+    uint8_t more[16];
+    wire_put64(more, 3);
+    wire_put64(more + 8, sizeof(lent));
+    say(f, &(struct words){
+               .rank = 1, .fake = 1, .kind = KIND_RTS, .tag = 5, .more = more, .more_len = 16 });
+    move(f);
+    const struct packet *cts = told(f, 1, KIND_CTS);
+    assert_non_null(cts);
+    assert_int_equal(cts->body[24], 2);
+    uint8_t number[8];
+    memcpy(number, cts->body + 8, 8);
+    say(f,
+        &(struct words){ .rank = 1, .fake = 1, .kind = KIND_FIN, .more = number, .more_len = 8 });
+    assert_int_equal(sinew_wait(&req), 0);
+}
+
+/* One link says that he left, the other still has a body of ours and a message of his. */
+static void who_leaves_is_gone_with_his_last_link(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct sinew_request *send, *recv;
+    char in = 0;
+    second_link(f, 1);
+    assert_int_equal(sinew_send(team, lent, sizeof(lent), 1, 5, &send), SINEW_PENDING);
+    assert_int_equal(sinew_recv(team, &in, 1, 1, 5, NULL, &recv), SINEW_PENDING);
+    f->put_pending = true;
+    say_cts(f, 1, 0, number_sent(f, 1, KIND_RTS), sizeof(lent), 1);
+    move(f);
+    assert_non_null(f->rma);
+    end_link(f->link[1][1], 0, GONE_LEFT);
+    f->s->transport[1]->ops->progress(f->s->transport[1], NULL);
+    assert_true(send->state != STATE_DONE); /* the transport still reads the body */
+    say_eager(f, 1, 5, 1, 'x');
+    assert_int_equal(sinew_wait(&recv), 0);
+    assert_int_equal(in, 'x');
+    assert_int_equal(sinew_wait(&send), SINEW_EPEER);
+    int died = 7;
+    assert_int_equal(sinew_team_failed(team, NULL, NULL, 0), 1);
+    assert_int_equal(sinew_team_failed(team, (int[1]){ 0 }, &died, 1), 1);
+    assert_int_equal(died, 0);
+}
+
+static void let_go(struct fake *f)
+{
+    if (f->now > 1000000) f->dereg_again = false;
+}
+
+/* His link is gone, and its memory; the region is not free yet, and no event will say when it is.
+ */
+static void a_region_that_lingers_after_its_link(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct sinew_request *req;
+    struct sinew_status status = { .rank = 77, .bytes = 77 };
+    move(f);
+    assert_int_equal(sinew_recv(team, lent, sizeof(lent), 1, 5, &status, &req), SINEW_PENDING);
+    say_numbers(f, 1, KIND_RTS, 5, 2, 3, sizeof(lent), 0);
+    move(f);
+    f->dereg_again = true;
+    f->in_progress = let_go;
+    end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
+    assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+    assert_int_equal(status.rank, 1);
+    assert_int_equal(status.bytes, 0);
+}
+
+/* ---- outcomes ----------------------------------------------------------------------------------
+ */
+
+/* The memory cannot be registered: that is this receive's failure, not the link's. */
+static void a_buffer_that_cannot_be_registered(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    move(f);
+    for (int jumps = 0; jumps < 2; jumps++) {
+        struct sinew_status status = { .rank = 77, .tag = 77, .bytes = 77 };
+        struct sinew_request *req;
+        f->reg_fails = 1;
+        assert_int_equal(sinew_recv(team, lent, sizeof(lent), 1, 5, &status, &req), SINEW_PENDING);
+        uint64_t number = request_number(req);
+        if (jumps)
+            say_numbers(f, 1, KIND_JUMP, 5, 3, 3, sizeof(lent), number);
+        else
+            say_numbers(f, 1, KIND_RTS, 5, 2, 3, sizeof(lent), 0);
+        assert_int_equal(sinew_wait(&req), SINEW_ELIMIT);
+        assert_int_equal(status.rank, 1);
+        assert_int_equal(status.tag, 5);
+        assert_int_equal(status.bytes, 0);
+        move(f);
+        assert_true(linked(f, 1));
+        assert_non_null(told(f, 1, KIND_NACK));
+    }
+}
+
+/* A receive that has matched, and whose body never comes. */
+static void status_of_a_long_receive_that_fails(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    struct sinew_team *view;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    how.deadline = 1000000;
+    assert_int_equal(sinew_team_view(sinew_world(f->s), &how, &view), 0);
+    for (int late = 0; late < 2; late++) {
+        struct sinew_status status = { .rank = 77, .tag = 77, .bytes = 77, .sent = 77 };
+        struct sinew_request *req;
+        move(f);
+        assert_int_equal(sinew_recv(view, lent, sizeof(lent), 1, 5, &status, &req), SINEW_PENDING);
+        say_numbers(f, 1, KIND_RTS, 5, 2, 3, 50000, 0);
+        move(f);
+        assert_non_null(told(f, 1, KIND_CTS));
+        if (!late) say_nack(f, 1, request_number(req), NACK_RECEIVER, SINEW_ECANCELED);
+        assert_int_equal(sinew_wait(&req), late ? SINEW_ETIMEDOUT : SINEW_ECANCELED);
+        assert_int_equal(status.code, late ? SINEW_ETIMEDOUT : SINEW_ECANCELED);
+        assert_int_equal(status.rank, 1);
+        assert_int_equal(status.tag, 5);
+        assert_int_equal(status.bytes, 0);
+        assert_int_equal(status.sent, 50000);
+    }
+    assert_int_equal(sinew_team_free(&view), 0);
+}
+
+static void a_deadline_of_centuries(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *view;
+    struct sinew_request *req;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    how.deadline = INT64_MAX - 1;
+    meet(f);
+    assert_int_equal(sinew_team_view(sinew_world(f->s), &how, &view), 0);
+    assert_int_equal(sinew_recv(view, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    assert_int_equal(sinew_wait_for(&req, 1000000), SINEW_PENDING);
+    assert_int_equal(sinew_cancel(req), 0);
+    assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
+    assert_int_equal(sinew_team_free(&view), 0);
+}
+
+static void say_without_end(struct fake *f)
+{
+    if (f->comings && f->coming[f->comings - 1].link) return;
+    f->comings = 0; /* all were handed up */
+    say_eager(f, 2, 3, 0, 0);
+    struct unexpected *u =
+        match_unexpected(&f->s->match, &(struct match_key){ .source = 2, .tag = 3 });
+    if (u) receive_discard(u);
+    for (int i = 0; i < f->sents; i++) free(f->sent[i].body);
+    f->sents = 0;
+    if (f->now > 1000000000) fail_msg("patience of a millisecond was not looked at in a second");
+    f->now += 1000;
+}
+
+/* Others keep this rank busy: patience runs out all the same. */
+static void patience_among_the_busy(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_request *req;
+    struct sinew_team *team = meet(f);
+    move(f);
+    assert_int_equal(sinew_recv(team, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    f->in_progress = say_without_end;
+    assert_int_equal(sinew_wait_for(&req, 1000000), SINEW_PENDING);
+    f->in_progress = NULL;
+    assert_int_equal(sinew_cancel(req), 0);
+    assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
+}
+
+/* ---- stuck queues ------------------------------------------------------------------------------
+ */
+
+static int wants(const struct fake *f)
+{
+    int n = 0;
+    for (int i = 0; i < f->sents; i++) n += f->sent[i].head[2] == KIND_WANT;
+    return n;
+}
+
+/* Before the caller's own loop sleeps, all that is posted was asked for. */
+static void all_is_asked_before_a_sleep(void **state)
+{
+    enum { POSTED = 100 };
+    struct fake *f = *state;
+    struct sinew_request *req[POSTED];
+    struct sinew_team *team = meet(f);
+    int64_t timeout;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_STUCK, .tag = 1 });
+    move(f);
+    for (int i = 0; i < POSTED; i++)
+        assert_int_equal(sinew_recv(team, NULL, 0, 1, i + 1, NULL, &req[i]), SINEW_PENDING);
+    while (sinew_arm(f->s, &timeout) > 0) assert_true(sinew_progress(f->s) >= 0);
+    assert_int_equal(wants(f), POSTED);
+    end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
+    assert_int_equal(sinew_wait_all(req, POSTED, NULL, SINEW_FOREVER), SINEW_EPEER);
+    assert_int_equal(f->s->stuck_peers, 0);
+}
+
+/* What stood at the head of a queue is given up: what stands behind it may have the room to go. */
+static void a_queue_goes_on_without_its_head(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_request *late, *small;
+    struct sinew_team *team = meet(f), *view;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    how.deadline = 1000000;
+    move(f);
+    assert_int_equal(sinew_team_view(team, &how, &view), 0);
+    for (int i = 0; i < 2; i++) assert_int_equal(sinew_send(team, lent, 8000, 1, 1, NULL), 0);
+    assert_int_equal(sinew_send(view, lent, 8000, 1, 1, &late), SINEW_PENDING);
+    assert_int_equal(sinew_send(team, lent, 8, 1, 2, &small), SINEW_PENDING);
+    assert_int_equal(sinew_wait(&late), SINEW_ETIMEDOUT);
+    assert_int_equal(sinew_wait_for(&small, 1000000), 0);
+    assert_int_equal(sinew_team_free(&view), 0);
+}
+
+/* ---- the short way ------------------------------------------------------------------------------
+ */
+
+static void say_from_1(struct fake *f)
+{
+    if (f->comings && f->coming[f->comings - 1].link) return;
+    f->comings = 0;
+    say_eager(f, 1, 5, 0, 0);
+}
+
+/* Who talks over one transport alone still answers on the other. */
+static void the_short_way_starves_nobody(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    move(f);
+    struct transport *t = f->s->transport[1];
+    f->link[1][2] = t->up->link(t, 2, EPOCH); /* comes up in this transport's progress */
+    f->in_progress = say_from_1;
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(sinew_recv(team, NULL, 0, 1, 5, NULL, NULL), 0);
+        for (; f->sents > 0; f->sents--) free(f->sent[f->sents - 1].body);
+    }
+    assert_true(f->up[1][2]);
+    f->in_progress = NULL;
+    move(f);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(bad_bytes_cost_their_own_link),
+        CASE(answers_of_others_mean_nothing),
+        CASE(a_refused_jump_that_was_none),
+        CASE(a_stranger_in_a_team),
+        CASE(a_blocking_receive_takes_the_first),
+        CASE(a_peer_that_comes_first_is_not_called),
+        CASE(a_long_message_where_transports_differ),
+        CASE(who_leaves_is_gone_with_his_last_link),
+        CASE(a_region_that_lingers_after_its_link),
+        CASE(a_buffer_that_cannot_be_registered),
+        CASE(status_of_a_long_receive_that_fails),
+        CASE(a_deadline_of_centuries),
+        CASE(patience_among_the_busy),
+        CASE(all_is_asked_before_a_sleep),
+        CASE(a_queue_goes_on_without_its_head),
+        CASE(the_short_way_starves_nobody),
+    };
+    return cmocka_run_group_tests_name("messaging-hostile", tests, NULL, NULL);
+}
