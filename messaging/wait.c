@@ -17,7 +17,8 @@
 enum {
     IDLE_POLLS = 256,
     QUICK_POLLS = 256, /* see want.c */
-    SPINS = 20000,  /* about half a millisecond                                      */
+    SPINS = 20000,      /* polls, or … */
+    SPIN_NS = 500000,   /* … so long, whichever comes first: a poll may be a system call     */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
@@ -142,7 +143,7 @@ static int look(struct sinew *s, const struct waiting *w)
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
-    int64_t idle = 0;
+    int64_t idle = 0, idle_since = 0;
     unsigned busy = 0;
     if (w->ready(w)) return 0;
     while (look(s, w) > 0 || w->ready(w)) {
@@ -153,7 +154,7 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
     for (;;) {
         if (look(s, w) > 0) {
             if (w->ready(w)) return 0;
-            idle = 0;
+            idle = idle_since = 0;
             if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
         } else {
             idle++;
@@ -167,6 +168,8 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
         stall_step(s, w, &stall, now);
+        if (idle_since == 0) idle_since = now;
+        if (!tired && now - idle_since > SPIN_NS) idle = s->spins;
         if (idle > s->spins + s->yields)
             doze(s, until, &stall);
         else if (tired)
