@@ -304,6 +304,7 @@ struct sinew {
     struct list dead_links; /* link memory to release after progress        */
     struct list revoking;  /* receives whose region a transport still holds  */
     struct list messages;  /* taken by matched probes                       */
+    struct list memories;
 
     int epoll_fd;
     int64_t spins, yields;
@@ -380,7 +381,7 @@ struct outgoing {
 };
 int outgoing_send(struct peer *p, const struct outgoing *o); /* as transport send */
 void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t theirs);
-/* An answer that belongs to no request of ours. < 0: no memory for it. */
+/* An answer that belongs to no request of ours. < 0: no memory for it, and the peer's links go. */
 int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_whose whose,
                     int status, enum space space);
 void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
@@ -473,6 +474,10 @@ int team_rank_of(const struct team_core *core, int world_rank); /* -1: no member
 struct team_core *team_find(struct sinew *s, uint32_t id);
 int team_open_world(struct sinew *s);
 void team_destroy_all(struct sinew *s);
+
+/* message.c, memory.c: what an abandoned context still holds */
+void message_release_all(struct sinew *s);
+void memory_release_all(struct sinew *s);
 
 /* wait.c */
 int wait_request(struct sinew_request *r); /* blocking calls: until final, consumed */

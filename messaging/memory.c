@@ -7,6 +7,7 @@
 #include "messaging/context.h"
 
 struct sinew_memory {
+    struct list entry; /* context->memories */
     struct sinew_team *team;
     void *address;
     size_t size, mapped;
@@ -37,7 +38,13 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
         return team_refuse(team, SINEW_ENOMEM, "sinew_memory_alloc: no memory for %zu bytes", size);
     }
     s->counters.memory_bytes += mapped;
-    *m = (struct sinew_memory){ team, address, size, mapped, rights };
+    *m = (struct sinew_memory){ .team = team,
+                                .address = address,
+                                .size = size,
+                                .mapped = mapped,
+                                .rights = rights };
+    list_init(&m->entry);
+    list_append(&s->memories, &m->entry);
     team->live++;
     s->requests.live++;
     *memory = m;
@@ -63,6 +70,13 @@ static bool memory_in_use(const struct sinew *s, const struct sinew_memory *m)
     return false;
 }
 
+static void memory_release(struct sinew *s, struct sinew_memory *m)
+{
+    list_remove(&m->entry);
+    context_release(s, m->address, m->mapped);
+    context_release(s, m, sizeof(*m));
+}
+
 int sinew_memory_free(struct sinew_memory **memory)
 {
     if (!memory || !*memory) return 0;
@@ -73,10 +87,15 @@ int sinew_memory_free(struct sinew_memory **memory)
     if (memory_in_use(s, m))
         return context_fail(s, SINEW_EBUSY, "sinew_memory_free: a live request uses this memory; wait "
                                             "for it first");
-    context_release(s, m->address, m->mapped);
     m->team->live--;
     s->requests.live--;
-    context_release(s, m, sizeof(*m));
+    memory_release(s, m);
     *memory = NULL;
     return 0;
+}
+
+void memory_release_all(struct sinew *s)
+{
+    while (!list_empty(&s->memories))
+        memory_release(s, LIST_OWNER(s->memories.next, struct sinew_memory, entry));
 }

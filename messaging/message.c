@@ -396,3 +396,10 @@ int sinew_message_recv(struct sinew_message **message, void *buf, size_t cap,
     *message = NULL;
     return receive_hand_over(rc, r, req);
 }
+
+void message_release_all(struct sinew *s)
+{
+    struct list *entry;
+    while ((entry = list_take(&s->messages)))
+        context_release(s, LIST_OWNER(entry, struct sinew_message, entry), sizeof(struct sinew_message));
+}

@@ -65,6 +65,7 @@ static struct sinew *context_new(const struct world *world)
     list_init(&s->dead_links);
     list_init(&s->revoking);
     list_init(&s->messages);
+    list_init(&s->memories);
     return s;
 }
 
@@ -78,8 +79,23 @@ static void close_transports(struct sinew *s)
     s->transports = 0;
 }
 
+/* What an abandoned context still has under way: nobody will look at it any more. */
+static void release_requests(struct sinew *s)
+{
+    for (uint32_t i = 0; i < s->requests.chunks; i++)
+        for (int j = 0; j < REQUEST_CHUNK; j++) {
+            struct sinew_request *r = &s->requests.chunk[i][j];
+            if (r->state == STATE_FREE) continue;
+            if (r->parked) self_release(r->parked);
+            if (r->ops) r->ops->release(r->state_of);
+        }
+    message_release_all(s);
+    memory_release_all(s);
+}
+
 static void context_destroy(struct sinew *s)
 {
+    if (s->requests.live) release_requests(s);
     wait_close(s);
     team_destroy_all(s);
     for (int rank = 0; s->peer && rank < s->size; rank++)

@@ -129,7 +129,11 @@ int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_who
         return 0;
     }
     struct control *c = context_allocate(p->context, sizeof(*c));
-    if (!c) return SINEW_ENOMEM;
+    if (!c) { /* without the answer the peer would wait for ever: better without the link */
+        log_line(&p->context->log, LOG_ERROR, "no memory to answer rank %d: its links are dropped", p->rank);
+        wireup_disconnect(p, DISCONNECT_NOW);
+        return SINEW_ENOMEM;
+    }
     *c = now;
     c->orphan = true;
     list_append(&p->controls, &c->entry);
@@ -199,7 +203,7 @@ static void send_queue(struct peer *p, enum space space)
         int rc = send_try(r);
         if (rc == TRANSPORT_AGAIN) return;
         list_remove(&r->entry);
-        if (rc <= 0) request_end(r, rc);
+        if (rc <= 0) request_end(r, rc < 0 ? SINEW_EPEER : 0);
     }
 }
 

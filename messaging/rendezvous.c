@@ -181,7 +181,9 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     uint64_t number = wire_take64(more);
     uint8_t whose = wire_take8(more);
     int32_t status = (int32_t)wire_take32(more);
-    if (more->bad || e->tag >= SPACES || status >= 0) return SINEW_EPROTO;
+    if (more->bad || e->tag >= SPACES || status >= 0 || status < SINEW_EABORTED) return SINEW_EPROTO;
+    /* Their deadline is not this request's own. */
+    if (status == SINEW_ETIMEDOUT) status = SINEW_ECANCELED;
     struct sinew_request *r = request_find(p->context, number);
     if (whose == NACK_ANNOUNCEMENT) p->mine.requests[e->tag]++;
     if (whose == NACK_JUMP) p->jumping = false;

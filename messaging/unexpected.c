@@ -60,6 +60,7 @@ struct unexpected *unexpected_new(struct peer *p, const void *body, size_t len)
     if (part) memcpy(first + BLOCK_BYTES - BLOCK_FIRST, from, part);
     int32_t *link = &u->next;
     *link = BLOCK_NONE;
+    if (len == part) return u;
     for (from += part, len -= part; len > 0; from += part, len -= part) {
         int32_t more = block_take(p);
         part = len < BLOCK_MORE ? len : BLOCK_MORE;

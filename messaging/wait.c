@@ -129,7 +129,7 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     }
     if (arm_all(s)) return;
     until = sooner(until, wait_next_deadline(s));
-    if (stall->after != INT64_MAX) until = sooner(until, stall->began + stall->after);
+    if (stall->after < INT64_MAX - stall->began) until = sooner(until, stall->began + stall->after);
     s->counters.sleeps++;
     s->world->sleep(s->world->arg, s->epoll_fd, until);
 }

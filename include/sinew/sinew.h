@@ -191,7 +191,7 @@ SINEW_API int sinew_open(const struct sinew_options *options, struct sinew **s);
 SINEW_API int sinew_close(struct sinew *s);
 
 /* Wait-free end: no goodbye, nothing flushed; peers see SINEW_EPEER, "is lost", or "died" where they
- * can tell. Also the only call a forked child may make, where it lets go of its copy. NULL is allowed. */
+ * can tell. Memory from sinew_memory_alloc() goes with it. Also the only call a forked child may make, where it lets go of its copy. NULL is allowed. */
 SINEW_API void sinew_abandon(struct sinew *s);
 
 /* End every rank of the job through the launcher, with `status` as exit status where it can; peers
@@ -313,7 +313,9 @@ SINEW_API int sinew_sendrecv(struct sinew_team *team, const void *send_buf, size
  * Wait at most `patience` ns (0 looks once, SINEW_FOREVER) for a message that a receive with these
  * arguments would match. 0: status (may be NULL) tells of it. > 0: none yet. With `message` not NULL
  * it is a matched probe: the message is taken out of matching and waits for sinew_message_recv(),
- * which every taken message must get. Errors as sinew_recv(). From SINEW_NO_RANK: 0 at once, and
+ * which every taken message must get. Not promised: a probe sees what has come; a message that waits at
+ * its sender, behind others that use up unexpected_bytes here, comes for a receive, not for a probe.
+ * Errors as sinew_recv(). From SINEW_NO_RANK: 0 at once, and
  * *message NULL.
  */
 SINEW_API int sinew_probe(struct sinew_team *team, int from, int64_t tag,
