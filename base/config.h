@@ -17,11 +17,11 @@
 #include "sinew/sinew.h"
 
 enum config_kind {
-    CONFIG_TIME,   /* nanoseconds; written 1.5s, 20ms, 3us, 5ns; "never" where allowed              */
-    CONFIG_SIZE,   /* bytes; written 8, 8K, 1M (powers of 1024)                                      */
-    CONFIG_NUMBER, /* an integer                                                                     */
-    CONFIG_CHOICE, /* one of the words in config.c; the value is least + the word's position         */
-    CONFIG_TEXT,   /* up to CONFIG_TEXT_MAX - 1 bytes                                                */
+    CONFIG_TIME,   /* nanoseconds; written 1.5s, 20ms, 3us, 5ns; "never" where allowed            */
+    CONFIG_SIZE,   /* bytes; written 8, 8K, 1M (powers of 1024)                                   */
+    CONFIG_NUMBER, /* an integer                                                                  */
+    CONFIG_CHOICE, /* one of the words in config.c; the value is least + the word's position      */
+    CONFIG_TEXT,   /* up to CONFIG_TEXT_MAX - 1 bytes                                             */
 };
 
 enum { CONFIG_TEXT_MAX = 128 };
@@ -34,27 +34,27 @@ enum { CONFIG_TEXT_MAX = 128 };
  * T(name, default, text)                        texts
  * The words of a CHOICE are in config.c, beside the parser.
  */
-#define CONFIG_TABLE(N, T)                                                                          \
-    T(transports, "", "data transports allowed, comma separated, best first; empty: all that work")  \
-    N(threads, CONFIG_CHOICE, 0, 0, 1, "single | multiple: threads that may call one context")       \
-    N(security, CONFIG_CHOICE, 2, 1, 3, "none | authenticate | encrypt: links between processes")    \
-    N(setup_deadline, CONFIG_TIME, 30 * CONFIG_SECOND, CONFIG_SECOND / 10, CONFIG_HOUR,              \
-      "to find and connect peers")                                                                  \
-    N(repair_deadline, CONFIG_TIME, 15 * CONFIG_SECOND, CONFIG_SECOND / 2, CONFIG_HOUR,              \
-      "silence of a peer's kernel until SINEW_EPEER; also the bound of sinew_close")                \
-    N(deadline, CONFIG_TIME, INT64_MAX, 1000, INT64_MAX, "of every operation; never: none")          \
-    N(stall_report, CONFIG_TIME, 10 * CONFIG_SECOND, 1000000, INT64_MAX,                             \
-      "a wait this long is reported; never: silent")                                                \
-    N(eager_bytes, CONFIG_SIZE, 8192, 0, 16384, "longer messages ask the receiver first")            \
-    N(unexpected_bytes, CONFIG_SIZE, 65536, 32768, 8388608,                                          \
-      "per peer met, for messages nobody has asked for; the same on all ranks")                     \
-    N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                                \
-      "per peer met, long messages announced; the same on all ranks")                               \
-    N(poll_spins, CONFIG_NUMBER, -1, -1, 1000000000,                                                 \
-      "empty polls before a waiter yields; -1: from ranks and cores")                               \
-    N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                                \
-      "yields before a waiter sleeps; -1: from ranks and cores")                                    \
-    N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")     \
+#define CONFIG_TABLE(N, T)                                                                         \
+    T(transports, "", "data transports allowed, comma separated, best first; empty: all that work") \
+    N(threads, CONFIG_CHOICE, 0, 0, 1, "single | multiple: threads that may call one context")     \
+    N(security, CONFIG_CHOICE, 2, 1, 3, "none | authenticate | encrypt: links between processes")  \
+    N(setup_deadline, CONFIG_TIME, 30 * CONFIG_SECOND, CONFIG_SECOND / 10, CONFIG_HOUR,            \
+      "to find and connect peers")                                                                 \
+    N(repair_deadline, CONFIG_TIME, 15 * CONFIG_SECOND, CONFIG_SECOND / 2, CONFIG_HOUR,            \
+      "silence of a peer's kernel until SINEW_EPEER; also the bound of sinew_close")               \
+    N(deadline, CONFIG_TIME, INT64_MAX, 1000, INT64_MAX, "of every operation; never: none")        \
+    N(stall_report, CONFIG_TIME, 10 * CONFIG_SECOND, 1000000, INT64_MAX,                           \
+      "a wait this long is reported; never: silent")                                               \
+    N(eager_bytes, CONFIG_SIZE, 8192, 0, 16384, "longer messages ask the receiver first")          \
+    N(unexpected_bytes, CONFIG_SIZE, 65536, 32768, 8388608,                                        \
+      "per peer met, for messages nobody has asked for")                    \
+    N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                              \
+      "per peer met, long messages announced")                              \
+    N(poll_spins, CONFIG_NUMBER, -1, -1, 1000000000,                                               \
+      "empty polls before a waiter yields; -1: from ranks and cores")                              \
+    N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \
+      "yields before a waiter sleeps; -1: from ranks and cores")                                   \
+    N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
     T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route")
 
 struct config {

@@ -21,8 +21,10 @@ int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, stru
     for (int i = 0; i < s->transports; i++) {
         const struct transport *t = s->transport[i];
         if (at + 2 + t->address_len > RECORD_MAX)
-            return why_set(why, SINEW_ELIMIT, "the addresses of all transports do not fit %d bytes; "
-                                              "choose fewer with `transports`", RECORD_MAX);
+            return why_set(why, SINEW_ELIMIT,
+                           "the addresses of all transports do not fit %d bytes; "
+                           "choose fewer with `transports`",
+                           RECORD_MAX);
         record[at] = t->ops->id;
         record[at + 1] = (uint8_t)t->address_len;
         memcpy(record + at + 2, t->address, t->address_len);
@@ -37,14 +39,17 @@ static int fetch(struct peer *p, uint8_t record[RECORD_MAX], struct wire_reader 
 {
     struct launch *launch = p->context->launch;
     int n = launch->ops->get(launch, p->rank, record);
-    if (n < 0) return why_set(why, n, "the launcher does not know rank %d: %s", p->rank, launch->why.text);
+    if (n < 0)
+        return why_set(why, n, "the launcher does not know rank %d: %s", p->rank, launch->why.text);
     *addresses = wire_read(record, (size_t)n);
     uint8_t version = wire_take8(addresses);
     *epoch = wire_take64(addresses);
-    if (addresses->bad) return why_set(why, SINEW_EPROTO, "the record of rank %d is cut off", p->rank);
+    if (addresses->bad)
+        return why_set(why, SINEW_EPROTO, "the record of rank %d is cut off", p->rank);
     if (version != RECORD_VERSION)
-        return why_set(why, SINEW_EVERSION, "rank %d publishes records of version %u, this is version %u",
-                       p->rank, version, RECORD_VERSION);
+        return why_set(why, SINEW_EVERSION,
+                       "rank %d publishes records of version %u, this is version %u", p->rank,
+                       version, RECORD_VERSION);
     return 0;
 }
 
@@ -68,8 +73,8 @@ static const uint8_t *address_of(struct wire_reader addresses, uint8_t id, size_
     return NULL;
 }
 
-int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
-                     struct why *why)
+int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
+                     uint8_t record[RECORD_MAX], struct why *why)
 {
     struct sinew *s = p->context;
     struct wire_reader addresses;
@@ -101,8 +106,10 @@ static void explain_protocol(struct text *t, struct peer *p, size_t bytes)
     if (bytes <= limit)
         text_add(t, "  %zu bytes go at once (eager, up to %zu)\n", bytes, limit);
     else
-        text_add(t, "  %zu bytes are announced first (rendezvous, above %zu), then put into the "
-                    "receiver's buffer\n", bytes, limit);
+        text_add(t,
+                 "  %zu bytes are announced first (rendezvous, above %zu), then put into the "
+                 "receiver's buffer\n",
+                 bytes, limit);
 }
 
 static void explain_transports(struct text *t, struct peer *p)
@@ -148,7 +155,8 @@ static void explain_counts(struct text *t, const struct peer *p)
     text_add(t, "  keeps %u bytes for unexpected messages\n", p->blocks_total * BLOCK_BYTES);
 }
 
-int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, size_t cap, size_t *need)
+int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, size_t cap,
+                  size_t *need)
 {
     static const char *const states[] = { "not met yet", "connecting", "connected", "gone" };
     if (!team) return SINEW_EINVAL;
@@ -156,8 +164,10 @@ int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, s
     int rc = context_check(s, false);
     if (rc) return rc;
     if (rank < 0 || rank >= team->core->size || (!text && cap > 0))
-        return team_refuse(team, SINEW_EINVAL, "sinew_explain: rank is %d; ranks are 0 to %d; text may be "
-                           "NULL only with cap 0", rank, team->core->size - 1);
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_explain: rank is %d; ranks are 0 to %d; text may be "
+                           "NULL only with cap 0",
+                           rank, team->core->size - 1);
     struct peer *p = peer_get(s, team_world_rank(team->core, rank));
     if (!p) return SINEW_ENOMEM;
     struct text t = text_into(text, cap);

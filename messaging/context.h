@@ -45,12 +45,12 @@ struct match_key {
 enum { MATCH_BUCKETS = 1024 };
 
 struct match {
-    struct list posted[MATCH_BUCKETS];     /* receives from one rank with one tag, by post order   */
-    struct list wild;                      /* receives with a wildcard, by post order              */
-    struct list unexpected[MATCH_BUCKETS]; /* by arrival                                           */
-    struct list arrivals;                  /* every unexpected user message, by arrival            */
-    uint64_t posts;                        /* orders the posted lists against each other           */
-    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too                */
+    struct list posted[MATCH_BUCKETS];     /* receives from one rank with one tag, by post order  */
+    struct list wild;                      /* receives with a wildcard, by post order             */
+    struct list unexpected[MATCH_BUCKETS]; /* by arrival                                          */
+    struct list arrivals;                  /* every unexpected user message, by arrival           */
+    uint64_t posts;                        /* orders the posted lists against each other          */
+    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
 };
 
 /* A blocking receive with nothing before it, see want.c. */

@@ -2,21 +2,22 @@
 /*
  * jump.c - a receive asks for a message that is stuck behind others
  *
- * Sends wait in their peer's queue when the room for unexpected messages is used up. The receiver may
- * then wait for a message that stands behind those nobody has asked for: legal, and with a bounded budget a
- * deadlock, unless the receiver says what it wants:
+ * Sends wait in their peer's queue when the room for unexpected messages is used up. The receiver
+ * may then wait for a message that stands behind those nobody has asked for: legal, and with a
+ * bounded budget a deadlock, unless the receiver says what it wants:
  *
  *    sender                                receiver
  *    its queue is stuck:  STUCK 1   -->    remembers it
- *                                   <--    about to wait: WANT {team, tag, receive} for what is posted
- *    the first match in the queue jumps:
- *    JUMP {its request, length, receive} --> that receive still is the one to match: CTS as ever,
+ *                                   <--    about to wait: WANT {team, tag, receive} for what is
+ * posted the first match in the queue jumps: JUMP {its request, length, receive} --> that receive
+ * still is the one to match: CTS as ever,
  *                                   <--    else NACK: it goes back to its place
  *    nothing is stuck:    STUCK 0   -->
  *
- * A jumped message is never kept, so it needs no credit, and it is matched only with the receive that
- * wanted it: all that was sent before it did not match that receive. While one jump is unanswered no
- * other user message goes to that peer, so a rejected one keeps its place in the order.
+ * A jumped message is never kept, so it needs no credit, and it is matched only with the receive
+ * that wanted it: all that was sent before it did not match that receive. While one jump is
+ * unanswered no other user message goes to that peer, so a rejected one keeps its place in the
+ * order.
  */
 #include "base/wire.h"
 #include "messaging/context.h"
@@ -71,16 +72,17 @@ int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader 
 {
     uint64_t receive = wire_take64(more);
     bool any_tag = wire_take8(more) != 0;
-    struct match_key want = { .source = p->context->rank,
-                              .team = e->team,
-                              .tag = e->tag,
-                              .any_tag = any_tag };
+    struct match_key want = {
+        .source = p->context->rank, .team = e->team, .tag = e->tag, .any_tag = any_tag
+    };
     if (more->bad) return SINEW_EPROTO;
     p->told_stuck = false;
     if (p->stuck || p->jumping) return 0;
     struct sinew_request *r = jump_first(p, &want);
-    if (r) jump_send(r, receive);
-    else if (list_empty(&p->queue[SPACE_USER])) tell_stuck(p, false);
+    if (r)
+        jump_send(r, receive);
+    else if (list_empty(&p->queue[SPACE_USER]))
+        tell_stuck(p, false);
     return 0;
 }
 
@@ -137,8 +139,10 @@ static int ask_all(struct sinew *s, struct sinew_request *r)
         if (!p || !p->they_are_stuck || p->state != PEER_UP) continue;
         if (r->key.source != SINEW_ANY_RANK && r->key.source != rank) continue;
         if (team_rank_of(r->team->core, rank) < 0) continue;
-        if (ask(p, r) == 0) asked++;
-        else unasked++;
+        if (ask(p, r) == 0)
+            asked++;
+        else
+            unasked++;
     }
     if (!unasked) r->asked = s->stuck_round;
     s->unasked += unasked;

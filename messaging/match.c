@@ -3,9 +3,9 @@
  * match.c - which message meets which receive
  *
  * A receive from one rank with one tag, and every message, live in the bucket of their whole key;
- * receives with a wildcard in one list of their own. A message that could be matched by both goes to the one posted
- * first (`order`). A wildcard receive takes the first arrival that it accepts. Messages for a team that
- * does not exist here yet simply wait under their team id.
+ * receives with a wildcard in one list of their own. A message that could be matched by both goes
+ * to the one posted first (`order`). A wildcard receive takes the first arrival that it accepts.
+ * Messages for a team that does not exist here yet simply wait under their team id.
  */
 #include "messaging/context.h"
 

@@ -27,8 +27,9 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
         return team_refuse(team, SINEW_EINVAL, "sinew_memory_alloc: size is %zu; 1 to %td", size,
                            PTRDIFF_MAX);
     if (rights & ~(unsigned)RIGHTS_ALL)
-        return team_refuse(team, SINEW_EINVAL, "sinew_memory_alloc: rights are 0x%x; known are 0x%x",
-                           rights, RIGHTS_ALL);
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_memory_alloc: rights are 0x%x; known are 0x%x", rights,
+                           RIGHTS_ALL);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t mapped = (size + page - 1) / page * page;
     struct sinew_memory *m = context_allocate(s, sizeof(*m));
@@ -38,11 +39,9 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
         return team_refuse(team, SINEW_ENOMEM, "sinew_memory_alloc: no memory for %zu bytes", size);
     }
     s->counters.memory_bytes += mapped;
-    *m = (struct sinew_memory){ .team = team,
-                                .address = address,
-                                .size = size,
-                                .mapped = mapped,
-                                .rights = rights };
+    *m = (struct sinew_memory){
+        .team = team, .address = address, .size = size, .mapped = mapped, .rights = rights
+    };
     list_init(&m->entry);
     list_append(&s->memories, &m->entry);
     team->live++;
@@ -51,9 +50,15 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
     return 0;
 }
 
-void *sinew_memory_address(const struct sinew_memory *memory) { return memory ? memory->address : NULL; }
+void *sinew_memory_address(const struct sinew_memory *memory)
+{
+    return memory ? memory->address : NULL;
+}
 
-size_t sinew_memory_size(const struct sinew_memory *memory) { return memory ? memory->size : 0; }
+size_t sinew_memory_size(const struct sinew_memory *memory)
+{
+    return memory ? memory->size : 0;
+}
 
 /* Whether a message under way reads or writes this memory. */
 static bool memory_in_use(const struct sinew *s, const struct sinew_memory *m)
@@ -85,8 +90,9 @@ int sinew_memory_free(struct sinew_memory **memory)
     int rc = context_check(s, true);
     if (rc) return rc;
     if (memory_in_use(s, m))
-        return context_fail(s, SINEW_EBUSY, "sinew_memory_free: a live request uses this memory; wait "
-                                            "for it first");
+        return context_fail(s, SINEW_EBUSY,
+                            "sinew_memory_free: a live request uses this memory; wait "
+                            "for it first");
     m->team->live--;
     s->requests.live--;
     memory_release(s, m);

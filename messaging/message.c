@@ -14,15 +14,17 @@ static int receive_check(struct sinew_team *team, const char *call, const void *
     if (rc) return rc;
     if (from != SINEW_ANY_RANK && from != SINEW_NO_RANK && (from < 0 || from >= team->core->size))
         return team_refuse(team, SINEW_EINVAL,
-                           "%s: from is %d; ranks of this team are 0 to %d, or SINEW_ANY_RANK", call,
-                           from, team->core->size - 1);
+                           "%s: from is %d; ranks of this team are 0 to %d, or SINEW_ANY_RANK",
+                           call, from, team->core->size - 1);
     if (tag != SINEW_ANY_TAG && (tag < 0 || tag > SINEW_TAG_MAX))
-        return team_refuse(team, SINEW_EINVAL, "%s: tag is %lld; tags are 0 to %lld, or SINEW_ANY_TAG",
-                           call, (long long)tag, SINEW_TAG_MAX);
+        return team_refuse(team, SINEW_EINVAL,
+                           "%s: tag is %lld; tags are 0 to %lld, or SINEW_ANY_TAG", call,
+                           (long long)tag, SINEW_TAG_MAX);
     if (!buf && cap > 0)
         return team_refuse(team, SINEW_EINVAL, "%s: buf is NULL with cap %zu", call, cap);
     if (cap > PTRDIFF_MAX)
-        return team_refuse(team, SINEW_EINVAL, "%s: cap is %zu; at most %td", call, cap, PTRDIFF_MAX);
+        return team_refuse(team, SINEW_EINVAL, "%s: cap is %zu; at most %td", call, cap,
+                           PTRDIFF_MAX);
     return 0;
 }
 
@@ -201,12 +203,13 @@ static int exchange_start(void *state, struct sinew_request *request)
     x->send_status = x->recv_status = 0;
     int rc = x->in_key.source == SINEW_NO_RANK
                  ? receive_nothing(x->status)
-                 : receive_start(x->team, x->recv_buf, x->cap, &x->in_key, 0, x->status, &x->received, &r);
+                 : receive_start(x->team, x->recv_buf, x->cap, &x->in_key, 0, x->status,
+                                 &x->received, &r);
     if (rc > 0) x->open++;
     if (rc < 0) x->recv_status = rc;
     rc = x->to == SINEW_NO_RANK ? 0
-                                : send_start(x->team, x->send_buf, x->len, x->to, &x->out_key, 0, false,
-                                             false, &x->sent, &r);
+                                : send_start(x->team, x->send_buf, x->len, x->to, &x->out_key, 0,
+                                             false, false, &x->sent, &r);
     if (rc > 0) x->open++;
     if (rc < 0) x->send_status = rc;
     if (x->open) return SINEW_PENDING;
@@ -228,8 +231,8 @@ static void exchange_release(void *state)
 static void exchange_describe(const void *state, struct text *t)
 {
     const struct exchange *x = state;
-    text_add(t, "sendrecv of %zu bytes to rank %d and from rank %d, tag %u (%d of 2 open)", x->len, x->to,
-             x->in_key.source, x->in_key.tag, x->open);
+    text_add(t, "sendrecv of %zu bytes to rank %d and from rank %d, tag %u (%d of 2 open)", x->len,
+             x->to, x->in_key.source, x->in_key.tag, x->open);
 }
 
 static const struct operation_ops exchange_ops = {
@@ -245,22 +248,27 @@ static bool overlap(const void *a, size_t a_len, const void *b, size_t b_len)
     return a_len && b_len && x < y + b_len && y < x + a_len;
 }
 
-int sinew_sendrecv(struct sinew_team *team, const void *send_buf, size_t len, int to, void *recv_buf,
-                   size_t cap, int from, int64_t tag, struct sinew_status *status,
+int sinew_sendrecv(struct sinew_team *team, const void *send_buf, size_t len, int to,
+                   void *recv_buf, size_t cap, int from, int64_t tag, struct sinew_status *status,
                    struct sinew_request **req)
 {
     int rc = receive_check(team, "sinew_sendrecv", recv_buf, cap, from, tag, !req);
     if (rc) return rc;
     if (tag < 0)
-        return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: tag is %lld; it is sent too, so it must be 0 "
-                                               "to %lld", (long long)tag, SINEW_TAG_MAX);
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_sendrecv: tag is %lld; it is sent too, so it must be 0 "
+                           "to %lld",
+                           (long long)tag, SINEW_TAG_MAX);
     if (to != SINEW_NO_RANK && (to < 0 || to >= team->core->size))
-        return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: to is %d; ranks of this team are 0 to %d",
-                           to, team->core->size - 1);
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_sendrecv: to is %d; ranks of this team are 0 to %d", to,
+                           team->core->size - 1);
     if (!send_buf && len > 0)
-        return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: send_buf is NULL with len %zu", len);
+        return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: send_buf is NULL with len %zu",
+                           len);
     if (len > PTRDIFF_MAX)
-        return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: len is %zu; at most %td", len, PTRDIFF_MAX);
+        return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: len is %zu; at most %td", len,
+                           PTRDIFF_MAX);
     if (overlap(send_buf, len, recv_buf, cap))
         return team_refuse(team, SINEW_EINVAL, "sinew_sendrecv: send_buf and recv_buf overlap");
     struct exchange *x = context_allocate(team->core->context, sizeof(*x));
@@ -323,7 +331,8 @@ static void probe_status(const struct sinew_team *team, const struct unexpected 
     };
 }
 
-static int message_take(struct sinew_team *team, struct unexpected *u, struct sinew_message **message)
+static int message_take(struct sinew_team *team, struct unexpected *u,
+                        struct sinew_message **message)
 {
     struct sinew *s = team->core->context;
     struct sinew_message *m = context_allocate(s, sizeof(*m));
@@ -401,5 +410,6 @@ void message_release_all(struct sinew *s)
 {
     struct list *entry;
     while ((entry = list_take(&s->messages)))
-        context_release(s, LIST_OWNER(entry, struct sinew_message, entry), sizeof(struct sinew_message));
+        context_release(s, LIST_OWNER(entry, struct sinew_message, entry),
+                        sizeof(struct sinew_message));
 }

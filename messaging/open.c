@@ -211,8 +211,7 @@ static void order_transports(struct sinew *s)
 static int join(struct sinew *s, const struct sinew_options *options, int64_t until)
 {
     int rc = 0;
-    if (!s->launch)
-        rc = launch_open(s->world, &s->config, options, until, &s->launch, &s->why);
+    if (!s->launch) rc = launch_open(s->world, &s->config, options, until, &s->launch, &s->why);
     if (rc) return rc;
     s->rank = s->launch->rank;
     s->size = s->launch->size;
@@ -224,7 +223,8 @@ static int join(struct sinew *s, const struct sinew_options *options, int64_t un
                             "strangers; give one, or choose security = none");
     s->peer = context_allocate(s, (size_t)s->size * sizeof(*s->peer));
     if (!s->peer) return context_fail(s, SINEW_ENOMEM, "no memory for %d ranks", s->size);
-    while (rc == 0 && s->epoch == 0) rc = s->world->random(s->world->arg, &s->epoch, sizeof(s->epoch));
+    while (rc == 0 && s->epoch == 0)
+        rc = s->world->random(s->world->arg, &s->epoch, sizeof(s->epoch));
     return rc ? context_fail(s, rc, "the system gives no random numbers") : 0;
 }
 
@@ -309,8 +309,10 @@ static int refuse_close(struct sinew *s)
             text_add(&t, "%s", shown++ ? ", " : ": ");
             request_describe(r, &t);
         }
-    return context_fail(s, SINEW_EBUSY, "sinew_close: %u requests, messages or memories are live%s; "
-                                        "wait for them or free them first", s->requests.live, text);
+    return context_fail(s, SINEW_EBUSY,
+                        "sinew_close: %u requests, messages or memories are live%s; "
+                        "wait for them or free them first",
+                        s->requests.live, text);
 }
 
 struct waiting_links {
@@ -333,7 +335,8 @@ static void links_describe(const struct waiting *w, struct text *t)
 static bool controls_waiting(const struct sinew *s)
 {
     for (int rank = 0; rank < s->size; rank++)
-        if (s->peer[rank] && s->peer[rank]->out && !list_empty(&s->peer[rank]->controls)) return true;
+        if (s->peer[rank] && s->peer[rank]->out && !list_empty(&s->peer[rank]->controls))
+            return true;
     return false;
 }
 
@@ -380,7 +383,8 @@ void sinew_abandon(struct sinew *s)
 {
     if (!s || s->in_progress || s->in_callback) return;
     if (!*s->owned) {
-        /* A forked child: what the transports share belongs to the parent, so its copy just stays. */
+        /* A forked child: what the transports share belongs to the parent, so its copy just stays.
+         */
         s->launch->ops->abandon(s->launch);
         return;
     }
@@ -398,7 +402,9 @@ int sinew_abort(struct sinew *s, int status, const char *text)
     int rc = context_check(s, false);
     if (rc) return rc;
     rc = s->launch->ops->abort(s->launch, status, text ? text : "");
-    return rc ? context_fail(s, rc, "sinew_abort: %s: %s", s->launch->ops->name, s->launch->why.text) : 0;
+    return rc ? context_fail(s, rc, "sinew_abort: %s: %s", s->launch->ops->name,
+                             s->launch->why.text)
+              : 0;
 }
 
 /* ---- seeing inside --------------------------------------------------------------------------- */

@@ -22,8 +22,8 @@ int collective_send(struct sinew_team *team, const void *buf, size_t len, int to
 {
     struct sinew_request *r;
     struct match_key match = collective_match(team, team->core->context->rank, key);
-    return send_start(team, buf, len, team_world_rank(team->core, to), &match, key->digest, false, false,
-                      c, &r);
+    return send_start(team, buf, len, team_world_rank(team->core, to), &match, key->digest, false,
+                      false, c, &r);
 }
 
 int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
@@ -111,8 +111,10 @@ static void operation_cause(const struct sinew_request *r)
 void operation_end(struct sinew_request *r, int status)
 {
     /* A deadline that has passed asked the operation to end: that is the outcome. */
-    if (r->status == SINEW_ETIMEDOUT) status = SINEW_ETIMEDOUT;
-    else if (status < 0) operation_cause(r);
+    if (r->status == SINEW_ETIMEDOUT)
+        status = SINEW_ETIMEDOUT;
+    else if (status < 0)
+        operation_cause(r);
     list_remove(&r->timed);
     if (r->persistent) {
         r->state = STATE_DONE;
@@ -172,11 +174,13 @@ int sinew_start(struct sinew_request *req)
     int rc = context_check(s, false);
     if (rc) return rc;
     if (!req->persistent)
-        return context_fail(s, SINEW_EINVAL, "sinew_start: the request was not made through a persistent "
-                                             "view");
+        return context_fail(s, SINEW_EINVAL,
+                            "sinew_start: the request was not made through a persistent "
+                            "view");
     if (req->state != STATE_IDLE)
-        return context_fail(s, SINEW_ESTATE, "sinew_start: the request is under way, or has an outcome "
-                                             "nobody has waited for");
+        return context_fail(s, SINEW_ESTATE,
+                            "sinew_start: the request is under way, or has an outcome "
+                            "nobody has waited for");
     rc = operation_start(req);
     if (rc == 0) req->state = STATE_IDLE;
     return rc == 0 ? 0 : SINEW_PENDING;
@@ -190,10 +194,12 @@ int sinew_request_free(struct sinew_request **req)
     int rc = context_check(s, false);
     if (rc) return rc;
     if (!r->persistent)
-        return context_fail(s, SINEW_EINVAL, "sinew_request_free: only persistent requests are freed; "
-                                             "others end by wait or test");
+        return context_fail(s, SINEW_EINVAL,
+                            "sinew_request_free: only persistent requests are freed; "
+                            "others end by wait or test");
     if (r->state == STATE_RUNNING)
-        return context_fail(s, SINEW_EBUSY, "sinew_request_free: the request is under way; wait first");
+        return context_fail(s, SINEW_EBUSY,
+                            "sinew_request_free: the request is under way; wait first");
     r->ops->release(r->state_of);
     request_free(r);
     *req = NULL;

@@ -65,7 +65,7 @@ const struct world *team_world(const struct sinew_team *team);
 const struct log *team_log(const struct sinew_team *team);
 uint32_t team_next_collective(struct sinew_team *team); /* 1, 2, 3 …; wraps past 0                */
 int team_level(const struct sinew_team *team);          /* enum sinew_level, resolved             */
-const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL: choose            */
+const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL: choose           */
 
 /* One slot for the collectives' own cache of schedules; destroy is called when the team goes. */
 struct team_cache {
@@ -75,7 +75,7 @@ struct team_cache **team_cache(struct sinew_team *team);
 
 /* Members are team ranks of the parent, in the new order; 0 members gives *out NULL. `id` is the same on
  * all members and from team_next_id(). Local: no communication. */
-uint32_t team_next_id(struct sinew_team *parent); /* the least id this process has never seen       */
+uint32_t team_next_id(struct sinew_team *parent); /* the least id this process has never seen     */
 void team_reserve_id(struct sinew_team *parent, uint32_t id); /* ids up to and with it are used now */
 int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
               struct sinew_team **out);

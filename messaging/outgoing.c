@@ -2,10 +2,11 @@
 /*
  * outgoing.c - everything that goes to a peer, and what waits for its turn
  *
- * What waits, in the order in which it is tried when there is room: the credit grant, control messages,
- * collectives' messages, puts, users' messages. Control messages live in the objects they speak of and their number is
- * bounded by the credits, so they need no room of their own. Nothing is allocated here but the
- * rare orphan: an answer to a request that nobody remembers, bounded by the sender's credits.
+ * What waits, in the order in which it is tried when there is room: the credit grant, control
+ * messages, collectives' messages, puts, users' messages. Control messages live in the objects they
+ * speak of and their number is bounded by the credits, so they need no room of their own. Nothing
+ * is allocated here but the rare orphan: an answer to a request that nobody remembers, bounded by
+ * the sender's credits.
  */
 #include <string.h>
 
@@ -98,9 +99,8 @@ static int send_controls(struct peer *p)
 {
     while (!list_empty(&p->controls)) {
         struct control *c = LIST_OWNER(p->controls.next, struct control, entry);
-        int rc = c->kind == KIND_CTS
-                     ? send_cts(p, LIST_OWNER(c, struct sinew_request, control))
-                     : send_numbered(p, c);
+        int rc = c->kind == KIND_CTS ? send_cts(p, LIST_OWNER(c, struct sinew_request, control))
+                                     : send_numbered(p, c);
         if (rc) return rc;
         list_remove(&c->entry);
         control_sent(p, c);
@@ -130,7 +130,8 @@ int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_who
     }
     struct control *c = context_allocate(p->context, sizeof(*c));
     if (!c) { /* without the answer the peer would wait for ever: better without the link */
-        log_line(&p->context->log, LOG_ERROR, "no memory to answer rank %d: its links are dropped", p->rank);
+        log_line(&p->context->log, LOG_ERROR, "no memory to answer rank %d: its links are dropped",
+                 p->rank);
         wireup_disconnect(p, DISCONNECT_NOW);
         return SINEW_ENOMEM;
     }
@@ -153,11 +154,11 @@ void outgoing_grant(struct peer *p)
     if (owes(p) && p->out && !p->stuck) {
         struct credit *owed = &p->owed;
         uint32_t collective = owed->blocks[SPACE_COLLECTIVE];
-        int rc = outgoing_send(
-            p, &(struct outgoing){ .kind = KIND_CREDIT,
-                                   .team = collective,
-                                   .tag = owed->requests[SPACE_USER] |
-                                          owed->requests[SPACE_COLLECTIVE] << 16 });
+        int rc =
+            outgoing_send(p, &(struct outgoing){ .kind = KIND_CREDIT,
+                                                 .team = collective,
+                                                 .tag = owed->requests[SPACE_USER] |
+                                                        owed->requests[SPACE_COLLECTIVE] << 16 });
         if (rc == 0) {
             p->grant_sent = true;
             owed->blocks[SPACE_COLLECTIVE] -= collective;

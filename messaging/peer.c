@@ -7,8 +7,8 @@
 #include "messaging/context.h"
 
 /*
- * The unexpected pool: of unexpected_bytes, 5/8 for users' short messages, 2/8 for collectives', the
- * rest (and one block per request beyond it) for announcements. A sender starts with what the
+ * The unexpected pool: of unexpected_bytes, 5/8 for users' short messages, 2/8 for collectives',
+ * the rest (and one block per request beyond it) for announcements. A sender starts with what the
  * smallest configuration grants, and is told the rest in the first CREDIT.
  */
 enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
@@ -16,7 +16,8 @@ enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
 static struct credit credit_of(uint64_t bytes, uint32_t requests)
 {
     uint32_t eighth = (uint32_t)(bytes / BLOCK_BYTES / 8);
-    return (struct credit){ .blocks = { 5 * eighth, 2 * eighth }, .requests = { requests, requests } };
+    return (struct credit){ .blocks = { 5 * eighth, 2 * eighth },
+                            .requests = { requests, requests } };
 }
 
 static void credit_open(struct peer *p)

@@ -2,9 +2,9 @@
 /*
  * progress.c - where data moves
  *
- * One round polls the hinted link's transport each time and the others now and then; then what upcalls
- * were not allowed to do is done. The idle step has what no event announces: deadlines, the launcher's
- * word, credit too small to be worth a message while data flows.
+ * One round polls the hinted link's transport each time and the others now and then; then what
+ * upcalls were not allowed to do is done. The idle step has what no event announces: deadlines, the
+ * launcher's word, credit too small to be worth a message while data flows.
  */
 #include <stdio.h>
 

@@ -79,8 +79,8 @@ void receive_discard(struct unexpected *u)
     if (p->rank == p->context->rank || p->state == PEER_GONE) return;
     if (!announced) outgoing_owe(p, key.space, blocks, 0);
     if (announced || sync)
-        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC, SINEW_ESTATE,
-                        key.space);
+        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC,
+                        SINEW_ESTATE, key.space);
 }
 
 /* A receive that was tried: 0 and gone, or the caller's. */
@@ -88,8 +88,10 @@ static int receive_started(struct sinew_request *r, int rc, struct completion *c
                            struct sinew_request **out)
 {
     bool done = r->state == STATE_DONE;
-    if (rc == 0 && done && (c || r->status == 0)) rc = r->status;
-    else if (rc == 0) rc = SINEW_PENDING;
+    if (rc == 0 && done && (c || r->status == 0))
+        rc = r->status;
+    else if (rc == 0)
+        rc = SINEW_PENDING;
     if (rc <= 0) {
         if (done && rc < 0) request_explain(r);
         request_free(r);
@@ -102,7 +104,8 @@ static int receive_started(struct sinew_request *r, int rc, struct completion *c
 }
 
 static struct sinew_request *receive_prepare(struct sinew_team *team, void *buf, size_t cap,
-                                             const struct match_key *key, struct sinew_status *status)
+                                             const struct match_key *key,
+                                             struct sinew_status *status)
 {
     struct sinew_request *r = request_new(team, REQUEST_RECV);
     if (!r) return NULL;
@@ -186,7 +189,8 @@ bool receive_hopeless(struct sinew_team *team, const struct match_key *key)
     return p && p->state == PEER_GONE;
 }
 
-int receive_despair(struct sinew_team *team, const struct match_key *key, struct sinew_status *status)
+int receive_despair(struct sinew_team *team, const struct match_key *key,
+                    struct sinew_status *status)
 {
     struct sinew *s = team->core->context;
     struct sinew_request *r = receive_prepare(team, NULL, 0, key, status);
@@ -222,7 +226,8 @@ int receive_post(struct sinew_request *r)
     return 0;
 }
 
-/* Receives from p alone: all are taken down before the first ends, for an end may post and cancel. */
+/* Receives from p alone: all are taken down before the first ends, for an end may post and cancel.
+ */
 static void fail_exact(struct match *m, struct peer *p)
 {
     struct list failed;
@@ -339,8 +344,9 @@ static int arrive(const struct arrival *a)
     const struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
     if (!core && a->key.team < s->next_team) return drop(a);
     if (core && team_rank_of(core, a->peer->rank) < 0)
-        return why_set(&a->peer->why, SINEW_EPROTO, "rank %d sent to team %u, which it is no member of",
-                       a->peer->rank, a->key.team);
+        return why_set(&a->peer->why, SINEW_EPROTO,
+                       "rank %d sent to team %u, which it is no member of", a->peer->rank,
+                       a->key.team);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return keep(a);
     match_unpost(&s->match, r);
@@ -383,8 +389,8 @@ static int take_message(struct peer *p, struct transport *by, const struct envel
         p->in = by;
         a.length = wire_take64(more);
         if (blen || a.length > PTRDIFF_MAX)
-            return why_set(&p->why, SINEW_EPROTO, "rank %d announced a message of %llu bytes", p->rank,
-                           (unsigned long long)a.length);
+            return why_set(&p->why, SINEW_EPROTO, "rank %d announced a message of %llu bytes",
+                           p->rank, (unsigned long long)a.length);
     }
     if (more->bad) return SINEW_EPROTO;
     return arrive(&a);
@@ -432,22 +438,34 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
     case KIND_SYNC:
     case KIND_RTS:
     case KIND_COLL:
-    case KIND_COLL_RTS: return take_message(p, by, e, more, body, blen);
-    case KIND_ACK: return take_ack(p, more);
-    case KIND_CTS: return rendezvous_cts(p, e, body, blen);
-    case KIND_FIN: return rendezvous_fin(p, more);
-    case KIND_NACK: return rendezvous_nack(p, e, more);
-    case KIND_CREDIT: return 0;
-    case KIND_STUCK: jump_take_stuck(p, e); return 0;
-    case KIND_WANT: return jump_take_want(p, e, more);
-    case KIND_JUMP: p->in = by; return jump_take(p, e, more);
-    default: return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message of kind %u, which is not built",
-                            p->rank, e->kind);
+    case KIND_COLL_RTS:
+        return take_message(p, by, e, more, body, blen);
+    case KIND_ACK:
+        return take_ack(p, more);
+    case KIND_CTS:
+        return rendezvous_cts(p, e, body, blen);
+    case KIND_FIN:
+        return rendezvous_fin(p, more);
+    case KIND_NACK:
+        return rendezvous_nack(p, e, more);
+    case KIND_CREDIT:
+        return 0;
+    case KIND_STUCK:
+        jump_take_stuck(p, e);
+        return 0;
+    case KIND_WANT:
+        return jump_take_want(p, e, more);
+    case KIND_JUMP:
+        p->in = by;
+        return jump_take(p, e, more);
+    default:
+        return why_set(&p->why, SINEW_EPROTO,
+                       "rank %d sent a message of kind %u, which is not built", p->rank, e->kind);
     }
 }
 
-/* The short way, for what most messages are: eager, in order, wanted by a receive that waits, and giving
- * back no credit that somebody waits for. */
+/* The short way, for what most messages are: eager, in order, wanted by a receive that waits, and
+ * giving back no credit that somebody waits for. */
 static bool receive_quick(struct peer *p, const uint8_t *head, const void *body, size_t blen)
 {
     uint64_t word = wire_get64(head);
@@ -484,8 +502,8 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     if (rc == SINEW_EPROTO && !p->why.text[0])
         why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
                 e.kind);
-    if (rc == 0 && !p->stuck && (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS ||
-                                e.kind == KIND_NACK))
+    if (rc == 0 && !p->stuck &&
+        (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS || e.kind == KIND_NACK))
         outgoing_room(p);
     return rc;
 }

@@ -75,8 +75,8 @@ void rendezvous_abandon(struct sinew_request *r, int status, bool tell)
         list_remove(&r->control.entry);
         r->control.kind = 0;
         if (tell)
-            outgoing_answer(r->peer, KIND_NACK, r->theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT,
-                            status, r->space);
+            outgoing_answer(r->peer, KIND_NACK, r->theirs,
+                            r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, status, r->space);
     }
     list_append(&s->revoking, &r->entry);
     rendezvous_revoked(r);
@@ -115,7 +115,7 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p)
         return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
     if (c.accepted > r->len) return SINEW_EPROTO;
-    list_remove(&r->timed); /* from here on it ends by itself */
+    list_remove(&r->timed);                              /* from here on it ends by itself */
     if (r->jumped) p->context->counters.messages_sent++; /* never announced */
     r->theirs = c.theirs;
     r->len = (size_t)c.accepted;
@@ -181,7 +181,8 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     uint64_t number = wire_take64(more);
     uint8_t whose = wire_take8(more);
     int32_t status = (int32_t)wire_take32(more);
-    if (more->bad || e->tag >= SPACES || status >= 0 || status < SINEW_EABORTED) return SINEW_EPROTO;
+    if (more->bad || e->tag >= SPACES || status >= 0 || status < SINEW_EABORTED)
+        return SINEW_EPROTO;
     /* Their deadline is not this request's own. */
     if (status == SINEW_ETIMEDOUT) status = SINEW_ECANCELED;
     struct sinew_request *r = request_find(p->context, number);

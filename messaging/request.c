@@ -2,10 +2,10 @@
 /*
  * request.c - the pool of requests, their numbers, and how they end
  *
- * A request ends exactly once, through request_end(): a user's becomes DONE and waits to be consumed by
- * test or wait; a collective's message (completion not NULL) tells its owner and is free again.
- * A number on the wire is index | generation << 32; the generation moves on when the request is
- * freed, so that a late answer finds nothing.
+ * A request ends exactly once, through request_end(): a user's becomes DONE and waits to be
+ * consumed by test or wait; a collective's message (completion not NULL) tells its owner and is
+ * free again. A number on the wire is index | generation << 32; the generation moves on when the
+ * request is freed, so that a late answer finds nothing.
  */
 #include <string.h>
 
@@ -135,10 +135,11 @@ void request_explain(struct sinew_request *r)
     else if (r->status == SINEW_EPEER)
         context_fail(s, r->status, "%s: no member of the team is left that could send", what);
     else if (r->status == SINEW_ETRUNCATED)
-        context_fail(s, r->status,
-                     "%s: the message is longer than the buffer, %llu bytes; the rest is gone, the next "
-                     "message is intact; probe first, or post a larger buffer",
-                     what, (unsigned long long)r->sent);
+        context_fail(
+            s, r->status,
+            "%s: the message is longer than the buffer, %llu bytes; the rest is gone, the next "
+            "message is intact; probe first, or post a larger buffer",
+            what, (unsigned long long)r->sent);
     else
         context_fail(s, r->status, "%s: %s", what, sinew_strerror(r->status));
 }
@@ -164,15 +165,23 @@ int request_consume(struct sinew_request **req)
 static const char *state_text(const struct sinew_request *r)
 {
     switch ((enum request_state)r->state) {
-    case STATE_QUEUED: return r->peer->state == PEER_UP ? "the receiver has no room for it yet"
-                                                        : "the link is not up yet";
-    case STATE_ASKING: return "the receiver has not asked for it yet";
-    case STATE_MOVING: return "the body is on its way";
-    case STATE_ENDING: return "the end is being told";
-    case STATE_POSTED: return "nothing that matches has come";
-    case STATE_FILLING: return "the body is on its way";
-    case STATE_IDLE: return "not started";
-    default: return "";
+    case STATE_QUEUED:
+        return r->peer->state == PEER_UP ? "the receiver has no room for it yet"
+                                         : "the link is not up yet";
+    case STATE_ASKING:
+        return "the receiver has not asked for it yet";
+    case STATE_MOVING:
+        return "the body is on its way";
+    case STATE_ENDING:
+        return "the end is being told";
+    case STATE_POSTED:
+        return "nothing that matches has come";
+    case STATE_FILLING:
+        return "the body is on its way";
+    case STATE_IDLE:
+        return "not started";
+    default:
+        return "";
     }
 }
 
@@ -241,7 +250,8 @@ void request_expire(struct sinew_request *r)
         r->status = SINEW_ETIMEDOUT;
         r->ops->cancel(r->state_of, SINEW_ETIMEDOUT);
         break;
-    default: break; /* the body is on its way out: it ends by itself */
+    default:
+        break; /* the body is on its way out: it ends by itself */
     }
 }
 

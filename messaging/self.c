@@ -3,8 +3,9 @@
  * self.c - messages to oneself
  *
  * A receive that is posted gets them at once. Otherwise a short one is kept like any unexpected
- * message, and a long or synchronous one waits as an entry that points to its send request; nothing of its body is
- * copied until a receive takes it. Such entries are allocated one by one: the user's requests bound them.
+ * message, and a long or synchronous one waits as an entry that points to its send request; nothing
+ * of its body is copied until a receive takes it. Such entries are allocated one by one: the user's
+ * requests bound them.
  */
 #include <string.h>
 
@@ -32,10 +33,9 @@ static void copy_body(struct sinew_request *recv, const struct sinew_request *se
 /* A receive is posted: it gets the message now. */
 static int self_deliver(struct sinew_request *send, struct sinew_request *recv)
 {
-    struct unexpected u = { .peer = send->peer,
-                            .length = send->len,
-                            .tag = send->key.tag,
-                            .digest = send->digest };
+    struct unexpected u = {
+        .peer = send->peer, .length = send->len, .tag = send->key.tag, .digest = send->digest
+    };
     match_unpost(&recv->context->match, recv);
     recv->peer = send->peer;
     recv->key.tag = send->key.tag;
@@ -90,11 +90,12 @@ int self_send(struct sinew_request *r, bool blocking)
         return 0;
     }
     if (blocking)
-        return context_fail(s, SINEW_ESTATE,
-                            "a blocking send of %zu bytes to oneself, tag %u, would wait for ever: no "
-                            "receive is posted and it is too long to keep; post the receive first, or "
-                            "take a request",
-                            r->len, r->key.tag);
+        return context_fail(
+            s, SINEW_ESTATE,
+            "a blocking send of %zu bytes to oneself, tag %u, would wait for ever: no "
+            "receive is posted and it is too long to keep; post the receive first, or "
+            "take a request",
+            r->len, r->key.tag);
     return self_park(r);
 }
 

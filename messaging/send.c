@@ -2,8 +2,8 @@
 /*
  * send.c - sending: at once, or from the peer's queue when it cannot take it yet
  *
- * A short message (eager) costs blocks of credit; a long one is announced (RTS) and costs one of the
- * requests. Beyond the credits the sender's own request is the queue.
+ * A short message (eager) costs blocks of credit; a long one is announced (RTS) and costs one of
+ * the requests. Beyond the credits the sender's own request is the queue.
  */
 #include <string.h>
 
@@ -99,7 +99,8 @@ int send_try(struct sinew_request *r)
 
 static bool may_go_at_once(const struct peer *p, enum space space)
 {
-    return p->out && !p->stuck && list_empty(&p->queue[space]) && !(p->jumping && space == SPACE_USER);
+    return p->out && !p->stuck && list_empty(&p->queue[space]) &&
+           !(p->jumping && space == SPACE_USER);
 }
 
 /* The general way: a request that is tried now, or waits in the peer's queue. */
@@ -156,7 +157,8 @@ int send_start(struct sinew_team *team, const void *buf, size_t len, int to_worl
     if (!sync && may_go_at_once(p, key->space) && len <= send_eager_limit(p, key->space)) {
         int rc = send_eager(p, key, digest, false, 0, buf, len);
         if (rc == 0) return 0;
-        if (rc < 0) return context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, p->out->why.text);
+        if (rc < 0)
+            return context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, p->out->why.text);
     }
     struct sinew_request *r = send_prepare(team, buf, len, p, key, digest, sync, c);
     if (!r) return SINEW_ENOMEM;
@@ -197,7 +199,8 @@ static int persistent_send_start(void *state, struct sinew_request *request)
     struct sinew_request *r;
     p->request = request;
     if (p->to == SINEW_NO_RANK) return 0;
-    return send_start(p->team, p->buf, p->len, p->to, &p->key, 0, p->sync, false, &p->completion, &r);
+    return send_start(p->team, p->buf, p->len, p->to, &p->key, 0, p->sync, false, &p->completion,
+                      &r);
 }
 
 static void persistent_send_cancel(void *state, int status)
@@ -240,36 +243,40 @@ static int send_persistent(struct sinew_team *team, const void *buf, size_t len,
     return operation_run(team, &persistent_send_ops, p, req);
 }
 
-static int send_check(struct sinew_team *team, const char *call, const void *buf, size_t len, int to,
-                      int64_t tag, bool blocking)
+static int send_check(struct sinew_team *team, const char *call, const void *buf, size_t len,
+                      int to, int64_t tag, bool blocking)
 {
     if (!team) return SINEW_EINVAL;
     int rc = context_check(team->core->context, blocking);
     if (rc) return rc;
     if (to != SINEW_NO_RANK && (to < 0 || to >= team->core->size))
-        return team_refuse(team, SINEW_EINVAL, "%s: to is %d; ranks of this team are 0 to %d", call, to,
-                           team->core->size - 1);
+        return team_refuse(team, SINEW_EINVAL, "%s: to is %d; ranks of this team are 0 to %d", call,
+                           to, team->core->size - 1);
     if (tag < 0 || tag > SINEW_TAG_MAX)
         return team_refuse(team, SINEW_EINVAL, "%s: tag is %lld; tags are 0 to %lld", call,
                            (long long)tag, SINEW_TAG_MAX);
     if (!buf && len > 0)
         return team_refuse(team, SINEW_EINVAL, "%s: buf is NULL with len %zu", call, len);
     if (len > PTRDIFF_MAX)
-        return team_refuse(team, SINEW_EINVAL, "%s: len is %zu; at most %td", call, len, PTRDIFF_MAX);
+        return team_refuse(team, SINEW_EINVAL, "%s: len is %zu; at most %td", call, len,
+                           PTRDIFF_MAX);
     return 0;
 }
 
 /*
  * The short way, for what most sends are: short, to a peer that is linked, with credit, and nothing
- * waiting before it. > 0: go the general way, which also finds out what is wrong with the arguments.
+ * waiting before it. > 0: go the general way, which also finds out what is wrong with the
+ * arguments.
  */
-static int send_quick(const struct sinew_team *team, const void *buf, size_t len, int to, int64_t tag)
+static int send_quick(const struct sinew_team *team, const void *buf, size_t len, int to,
+                      int64_t tag)
 {
     const struct team_core *core = team->core;
     struct sinew *s = core->context;
     if ((unsigned)to >= (unsigned)core->size || (uint64_t)tag > SINEW_TAG_MAX) return SINEW_PENDING;
     struct peer *p = s->peer[team_world_rank(core, to)];
-    if (!p || !p->out || len > p->quick_len || (!buf && len) || !*s->owned || s->in_callback || s->in_progress)
+    if (!p || !p->out || len > p->quick_len || (!buf && len) || !*s->owned || s->in_callback ||
+        s->in_progress)
         return SINEW_PENDING;
     uint32_t cost = blocks_of(len), credit = p->owed.blocks[SPACE_USER];
     if (p->mine.blocks[SPACE_USER] < cost || credit > UINT16_MAX || p->stuck || p->jumping ||

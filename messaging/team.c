@@ -2,9 +2,10 @@
 /*
  * team.c - ordered sets of ranks, and views of them
  *
- * struct sinew_team is a handle: how things are done. struct team_core is what the members share; the
- * handles of one team point to one core. Ids grow and are never used twice, so a message that carries a smaller unknown id
- * is for a team that was freed, and a larger one for a team not yet made here.
+ * struct sinew_team is a handle: how things are done. struct team_core is what the members share;
+ * the handles of one team point to one core. Ids grow and are never used twice, so a message that
+ * carries a smaller unknown id is for a team that was freed, and a larger one for a team not yet
+ * made here.
  */
 #include <stdio.h>
 #include <string.h>
@@ -90,8 +91,8 @@ int team_open_world(struct sinew *s)
     return 0;
 }
 
-/* Unexpected messages of a freed team go nowhere: their senders are answered. Of a new one (members not
- * NULL), those that came before it was made and whose senders are no members. */
+/* Unexpected messages of a freed team go nowhere: their senders are answered. Of a new one (members
+ * not NULL), those that came before it was made and whose senders are no members. */
 static void drop_unexpected(struct sinew *s, uint32_t id, const struct team_core *members)
 {
     for (int i = 0; i < MATCH_BUCKETS; i++) {
@@ -108,14 +109,18 @@ static void drop_unexpected(struct sinew *s, uint32_t id, const struct team_core
 void team_destroy_all(struct sinew *s)
 {
     struct list *entry;
-    while ((entry = list_take(&s->handles))) handle_free(LIST_OWNER(entry, struct sinew_team, entry));
+    while ((entry = list_take(&s->handles)))
+        handle_free(LIST_OWNER(entry, struct sinew_team, entry));
     while (!list_empty(&s->teams)) core_free(LIST_OWNER(s->teams.next, struct team_core, entry));
     s->world_team = NULL;
 }
 
 /* ---- what collectives use -------------------------------------------------------------------- */
 
-uint32_t team_next_id(struct sinew_team *parent) { return parent->core->context->next_team; }
+uint32_t team_next_id(struct sinew_team *parent)
+{
+    return parent->core->context->next_team;
+}
 
 void team_reserve_id(struct sinew_team *parent, uint32_t id)
 {
@@ -163,8 +168,14 @@ int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
     return 0;
 }
 
-const struct world *team_world(const struct sinew_team *team) { return team->core->context->world; }
-const struct log *team_log(const struct sinew_team *team) { return &team->core->context->log; }
+const struct world *team_world(const struct sinew_team *team)
+{
+    return team->core->context->world;
+}
+const struct log *team_log(const struct sinew_team *team)
+{
+    return &team->core->context->log;
+}
 
 uint32_t team_next_collective(struct sinew_team *team)
 {
@@ -172,14 +183,20 @@ uint32_t team_next_collective(struct sinew_team *team)
     return ++team->core->collectives;
 }
 
-int team_level(const struct sinew_team *team) { return team->level; }
+int team_level(const struct sinew_team *team)
+{
+    return team->level;
+}
 
 const char *team_algorithm(const struct sinew_team *team)
 {
     return team->algorithm[0] ? team->algorithm : NULL;
 }
 
-struct team_cache **team_cache(struct sinew_team *team) { return &team->core->cache; }
+struct team_cache **team_cache(struct sinew_team *team)
+{
+    return &team->core->cache;
+}
 
 int team_refuse(struct sinew_team *team, int status, const char *format, ...)
 {
@@ -198,11 +215,20 @@ int team_enter(struct sinew_team *team, int blocking)
 
 /* ---- the public calls ------------------------------------------------------------------------ */
 
-struct sinew_team *sinew_world(struct sinew *s) { return s ? s->world_team : NULL; }
+struct sinew_team *sinew_world(struct sinew *s)
+{
+    return s ? s->world_team : NULL;
+}
 
-int sinew_rank(const struct sinew_team *team) { return team ? team->core->rank : SINEW_EINVAL; }
+int sinew_rank(const struct sinew_team *team)
+{
+    return team ? team->core->rank : SINEW_EINVAL;
+}
 
-int sinew_size(const struct sinew_team *team) { return team ? team->core->size : SINEW_EINVAL; }
+int sinew_size(const struct sinew_team *team)
+{
+    return team ? team->core->size : SINEW_EINVAL;
+}
 
 int sinew_team_translate(const struct sinew_team *other, int rank, const struct sinew_team *team)
 {
@@ -215,11 +241,13 @@ int sinew_team_translate(const struct sinew_team *other, int rank, const struct 
 static int view_check(struct sinew_team *team, const struct sinew_view_options *how)
 {
     if (!how || how->size < sizeof(size_t))
-        return team_refuse(team, SINEW_EINVAL, "sinew_team_view: how is NULL or its size is not set; start "
-                                               "from SINEW_VIEW_OPTIONS_INIT");
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_team_view: how is NULL or its size is not set; start "
+                           "from SINEW_VIEW_OPTIONS_INIT");
     if (how->size > sizeof(*how))
-        return team_refuse(team, SINEW_ENOTSUP, "sinew_team_view: the program was built for a newer "
-                                                "library");
+        return team_refuse(team, SINEW_ENOTSUP,
+                           "sinew_team_view: the program was built for a newer "
+                           "library");
     return 0;
 }
 
@@ -234,7 +262,8 @@ static int view_values(struct sinew_team *team, const struct sinew_view_options 
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: persistent is %d; 0 or 1",
                            how->persistent);
     if (how->deadline != 0 && how->deadline < 1000)
-        return team_refuse(team, SINEW_EINVAL, "sinew_team_view: deadline is %lld ns; from 1000 ns, or 0",
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_team_view: deadline is %lld ns; from 1000 ns, or 0",
                            (long long)how->deadline);
     if (how->algorithm && strlen(how->algorithm) >= sizeof(team->algorithm))
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: no algorithm is called \"%.40s\"",
@@ -275,11 +304,15 @@ int sinew_team_free(struct sinew_team **team)
     if (t == core->context->world_team)
         return team_refuse(t, SINEW_EINVAL, "sinew_team_free: the world lives until sinew_close()");
     if (t->live)
-        return team_refuse(t, SINEW_EBUSY, "sinew_team_free: %u requests of this team are live; wait "
-                                           "for them first", t->live);
+        return team_refuse(t, SINEW_EBUSY,
+                           "sinew_team_free: %u requests of this team are live; wait "
+                           "for them first",
+                           t->live);
     if (!t->is_view && core->views)
-        return team_refuse(t, SINEW_EBUSY, "sinew_team_free: %d views of this team live; free them "
-                                           "first", core->views);
+        return team_refuse(t, SINEW_EBUSY,
+                           "sinew_team_free: %d views of this team live; free them "
+                           "first",
+                           core->views);
     bool whole = !t->is_view;
     if (t->is_view) core->views--;
     handle_free(t);

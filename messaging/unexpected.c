@@ -13,7 +13,10 @@ static uint8_t *block_at(const struct peer *p, int32_t i)
     return p->blocks + (size_t)i * BLOCK_BYTES;
 }
 
-static int32_t *block_next(const struct peer *p, int32_t i) { return (int32_t *)(void *)block_at(p, i); }
+static int32_t *block_next(const struct peer *p, int32_t i)
+{
+    return (int32_t *)(void *)block_at(p, i);
+}
 
 int unexpected_open(struct peer *p)
 {

@@ -2,10 +2,11 @@
 /*
  * wait.c - the one home of waiting
  *
- * Spin on progress; then yield; then arm every transport and sleep on one epoll. Where ranks outnumber
- * the cores there is nothing to spin for: yield at once. Every IDLE_POLLS empty polls the clock is read and rare
- * matters are seen to. A wait longer than stall_report says who waits for whom, then again after ten
- * times as long. Nothing here waits without looking at deadlines and the deaths of peers.
+ * Spin on progress; then yield; then arm every transport and sleep on one epoll. Where ranks
+ * outnumber the cores there is nothing to spin for: yield at once. Every IDLE_POLLS empty polls the
+ * clock is read and rare matters are seen to. A wait longer than stall_report says who waits for
+ * whom, then again after ten times as long. Nothing here waits without looking at deadlines and the
+ * deaths of peers.
  */
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,8 +18,8 @@
 enum {
     IDLE_POLLS = 256,
     QUICK_POLLS = 256, /* see want.c */
-    SPINS = 20000,      /* polls, or … */
-    SPIN_NS = 500000,   /* … so long, whichever comes first: a poll may be a system call     */
+    SPINS = 20000,     /* polls, or … */
+    SPIN_NS = 500000,  /* … so long, whichever comes first: a poll may be a system call     */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
@@ -84,7 +85,8 @@ static void report_peer(const struct sinew *s, struct text *t)
     for (int rank = 0; rank < s->size; rank++) {
         const struct peer *p = s->peer[rank];
         if (!p || rank == s->rank) continue;
-        bool queued = !list_empty(&p->queue[SPACE_USER]) || !list_empty(&p->queue[SPACE_COLLECTIVE]);
+        bool queued =
+            !list_empty(&p->queue[SPACE_USER]) || !list_empty(&p->queue[SPACE_COLLECTIVE]);
         if (queued || !list_empty(&p->attached))
             text_add(t, "; rank %d (%s): %s", rank, p->out ? p->out->ops->name : "no link",
                      queued ? "messages wait for its room" : "a long message is under way");
@@ -113,12 +115,16 @@ static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, 
 {
     if (stall->after == INT64_MAX || now - stall->began < stall->after) return;
     report(s, w, now - stall->began);
-    stall->after = stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
+    stall->after =
+        stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-static int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static void doze(struct sinew *s, int64_t until, const struct stall *stall)
 {
@@ -232,7 +238,8 @@ static void requests_describe(const struct waiting *w, struct text *t)
     if (open > shown) text_add(t, " and %d more", open - shown);
 }
 
-static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool all, int64_t patience)
+static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool all,
+                     int64_t patience)
 {
     struct waiting_requests q = {
         .base = { .ready = requests_ready, .describe = requests_describe },
@@ -263,11 +270,20 @@ static int wait_one(struct sinew_request **req, int64_t patience)
     return rc ? rc : request_consume(req);
 }
 
-int sinew_test(struct sinew_request **req) { return wait_one(req, 0); }
+int sinew_test(struct sinew_request **req)
+{
+    return wait_one(req, 0);
+}
 
-int sinew_wait(struct sinew_request **req) { return wait_one(req, SINEW_FOREVER); }
+int sinew_wait(struct sinew_request **req)
+{
+    return wait_one(req, SINEW_FOREVER);
+}
 
-int sinew_wait_for(struct sinew_request **req, int64_t patience) { return wait_one(req, patience); }
+int sinew_wait_for(struct sinew_request **req, int64_t patience)
+{
+    return wait_one(req, patience);
+}
 
 static struct sinew *context_of(struct sinew_request *reqs[], int n)
 {
@@ -317,14 +333,19 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
 
 /* ---- the caller's own loop ------------------------------------------------------------------- */
 
-int sinew_fd(struct sinew *s) { return s ? s->epoll_fd : SINEW_EINVAL; }
+int sinew_fd(struct sinew *s)
+{
+    return s ? s->epoll_fd : SINEW_EINVAL;
+}
 
 int sinew_arm(struct sinew *s, int64_t *timeout)
 {
     if (!s) return SINEW_EINVAL;
     int rc = context_check(s, true);
     if (rc) return rc;
-    if (context_idle_step(s) > 0 || !list_empty(&s->deferrals) || !list_empty(&s->revoking) || arm_all(s)) return SINEW_PENDING;
+    if (context_idle_step(s) > 0 || !list_empty(&s->deferrals) || !list_empty(&s->revoking) ||
+        arm_all(s))
+        return SINEW_PENDING;
     if (timeout) {
         int64_t next = wait_next_deadline(s);
         int64_t now = next == INT64_MAX ? 0 : world_now(s->world);

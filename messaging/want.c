@@ -2,10 +2,11 @@
 /*
  * want.c - the short way of a blocking receive
  *
- * When nothing is posted and nothing unexpected is kept, a blocking receive from one rank with one tag
- * needs no request: a `want` on its stack is hung on the peer, that peer's link is polled, and the upcall
- * fills it. Whatever is not as simple as that (silence, a long message, another message first) goes the general way:
- * the want is taken down and a request is posted, which is the same as if it had been posted first.
+ * When nothing is posted and nothing unexpected is kept, a blocking receive from one rank with one
+ * tag needs no request: a `want` on its stack is hung on the peer, that peer's link is polled, and
+ * the upcall fills it. Whatever is not as simple as that (silence, a long message, another message
+ * first) goes the general way: the want is taken down and a request is posted, which is the same as
+ * if it had been posted first.
  */
 #include <string.h>
 
@@ -41,11 +42,12 @@ static int want_outcome(const struct want *w, struct sinew_team *team, const str
                                          .bytes = w->sent < w->cap ? w->sent : w->cap,
                                          .sent = w->sent };
     if (code)
-        context_fail(p->context, code,
-                     "receive of %zu bytes from rank %d, tag %u: the message is longer than the buffer, "
-                     "%zu bytes; the rest is gone, the next message is intact; probe first, or post a "
-                     "larger buffer",
-                     w->cap, team_rank_of(team->core, p->rank), w->tag, w->sent);
+        context_fail(
+            p->context, code,
+            "receive of %zu bytes from rank %d, tag %u: the message is longer than the buffer, "
+            "%zu bytes; the rest is gone, the next message is intact; probe first, or post a "
+            "larger buffer",
+            w->cap, team_rank_of(team->core, p->rank), w->tag, w->sent);
     return code;
 }
 

@@ -5,8 +5,8 @@
  *   NEW --peer_meet()--> CONNECTING --up--> UP --down--> GONE
  *    \__ up.link(): a peer came first __/      \__ set-up failed: the next candidate, or GONE
  *
- * Both sides may start at once; the transport makes one link of it. Where the two sides chose different
- * transports each sends on the one that came up first here and takes what comes on both.
+ * Both sides may start at once; the transport makes one link of it. Where the two sides chose
+ * different transports each sends on the one that came up first here and takes what comes on both.
  * connect and disconnect are not allowed inside upcalls: they wait in context->deferrals.
  *
  * A link's memory: | struct link_head (64 bytes) | the transport's own link structure |
@@ -20,7 +20,10 @@ struct link_head {
     size_t size;
 };
 
-static struct link_head *head_of(struct link *l) { return (struct link_head *)(void *)l - 1; }
+static struct link_head *head_of(struct link *l)
+{
+    return (struct link_head *)(void *)l - 1;
+}
 
 static int index_of(const struct sinew *s, const struct transport *t)
 {
@@ -183,7 +186,8 @@ static struct link *upcall_link(struct transport *t, int rank, uint64_t epoch)
     struct peer *p = peer_get(s, rank);
     if (!p || p->state == PEER_GONE || p->going || p->link[index_of(s, t)]) return NULL;
     if (choose_epoch(p, &published, &why) || published != epoch) {
-        log_line(&s->log, LOG_WARNING, "rank %d: another incarnation of it wants a link; refused", rank);
+        log_line(&s->log, LOG_WARNING, "rank %d: another incarnation of it wants a link; refused",
+                 rank);
         return NULL;
     }
     p->epoch = epoch;

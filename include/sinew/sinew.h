@@ -144,24 +144,24 @@ struct sinew_options {
     int security;           /* enum sinew_security                                                */
     int environment;        /* enum sinew_environment                                             */
     int reserved;
-    int64_t setup_deadline;  /* to find and connect peers; 30 s; 0.1 s to 1 h                      */
-    int64_t repair_deadline; /* silence of a peer's kernel until EPEER; 15 s; 0.5 s to 1 h         */
-    int64_t deadline;        /* of every operation, ETIMEDOUT; none; from 1 us                     */
+    int64_t setup_deadline;  /* to find and connect peers; 30 s; 0.1 s to 1 h                     */
+    int64_t repair_deadline; /* silence of a peer's kernel until EPEER; 15 s; 0.5 s to 1 h        */
+    int64_t deadline;        /* of every operation, ETIMEDOUT; none; from 1 us                    */
     int64_t stall_report;    /* a wait this long is reported, then ten times as long, and so on;
-                                10 s; SINEW_NEVER silences it; from 1 ms                           */
-    size_t eager_bytes;      /* longer messages ask the receiver first; 8 KiB; 0 to 16 KiB         */
+                                10 s; SINEW_NEVER silences it; from 1 ms                          */
+    size_t eager_bytes;      /* longer messages ask the receiver first; 8 KiB; 0 to 16 KiB        */
     size_t unexpected_bytes; /* per peer met, for messages nobody has asked for yet; 64 KiB;
-                                32 KiB to 8 MiB; all ranks must agree                              */
-    int unexpected_requests; /* per peer met, long messages announced; 16; 1 to 256; likewise      */
-    int log_level;           /* 0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail; 2            */
+                                32 KiB to 8 MiB; ranks may differ */
+    int unexpected_requests; /* per peer met, long messages announced; 16; 1 to 256 */
+    int log_level;           /* 0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail; 2           */
     /* Where stall reports and log lines go; NULL: standard error. One line, no newline. The
-     * callback must not call the context. Log lines below warnings are made only when asked.      */
+     * callback must not call the context. Log lines below warnings are made only when asked.     */
     void (*log)(void *arg, int level, const char *line);
     void *log_arg;
-    const char *settings; /* more, "name=value,name=value"; sinew-info --config lists the names    */
-    const struct sinew_exchange *exchange; /* NULL: a launcher, the environment, or alone          */
+    const char *settings; /* more, "name=value,name=value"; sinew-info --config lists the names   */
+    const struct sinew_exchange *exchange; /* NULL: a launcher, the environment, or alone         */
     const void *secret;                    /* with exchange: 32 bytes all ranks share, from a safe
-                                              place; NULL with `exchange`: rank 0's, see docs/security.md */
+                                              place; NULL: rank 0 makes one         */
 };
 #define SINEW_OPTIONS_INIT                                                                         \
     { sizeof(struct sinew_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -190,8 +190,9 @@ SINEW_API int sinew_open(const struct sinew_options *options, struct sinew **s);
  */
 SINEW_API int sinew_close(struct sinew *s);
 
-/* Wait-free end: no goodbye, nothing flushed; peers see SINEW_EPEER, "is lost", or "died" where they
- * can tell. Memory from sinew_memory_alloc() goes with it. Also the only call a forked child may make, where it lets go of its copy. NULL is allowed. */
+/* Wait-free end: no goodbye, nothing flushed; peers see SINEW_EPEER, "is lost", or "died" where
+ * they can tell. Memory from sinew_memory_alloc() goes with it. Also the only call a forked child
+ * may make, where it lets go of its copy. NULL is allowed. */
 SINEW_API void sinew_abandon(struct sinew *s);
 
 /* End every rank of the job through the launcher, with `status` as exit status where it can; peers
@@ -205,8 +206,8 @@ SINEW_API int sinew_abort(struct sinew *s, int status, const char *text);
  * A team is an ordered set of ranks with a matching space of its own. Making one is collective over
  * the parent and blocking; one at a time per context. Team ids are 32-bit and never used again.
  */
-SINEW_API struct sinew_team *sinew_world(struct sinew *s); /* all ranks; lives until close         */
-SINEW_API int sinew_rank(const struct sinew_team *team);   /* mine, 0 <= rank < size               */
+SINEW_API struct sinew_team *sinew_world(struct sinew *s); /* all ranks; lives until close        */
+SINEW_API int sinew_rank(const struct sinew_team *team);   /* mine, 0 <= rank < size              */
 SINEW_API int sinew_size(const struct sinew_team *team);
 
 /* The rank in `team` of rank `rank` of `other`; SINEW_ENOENT if it is not a member, SINEW_EINVAL if
@@ -234,10 +235,10 @@ enum sinew_level {
 /* How operations through a view are done. Zero means "as the team does it". */
 struct sinew_view_options {
     size_t size;
-    int level;             /* enum sinew_level                                                     */
+    int level;             /* enum sinew_level                                                    */
     int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
-    int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us               */
-    const char *algorithm; /* of collectives, by name; NULL: chosen. sinew-plan --help lists them   */
+    int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
+    const char *algorithm; /* of collectives, by name; NULL: chosen. an unknown one is refused with the list */
 };
 #define SINEW_VIEW_OPTIONS_INIT { sizeof(struct sinew_view_options), 0, 0, 0, 0 }
 
@@ -334,8 +335,8 @@ SINEW_API int sinew_message_recv(struct sinew_message **message, void *buf, size
  * A NULL *req counts as done. Patience that runs out returns > 0 and keeps the request.
  * An idle persistent request counts as done and is kept. In a callback: SINEW_ESTATE.
  */
-SINEW_API int sinew_test(struct sinew_request **req); /* looks, moves data, never blocks           */
-SINEW_API int sinew_wait(struct sinew_request **req); /* until final                               */
+SINEW_API int sinew_test(struct sinew_request **req); /* looks, moves data, never blocks          */
+SINEW_API int sinew_wait(struct sinew_request **req); /* until final                              */
 SINEW_API int sinew_wait_for(struct sinew_request **req, int64_t patience);
 
 /* Until one of n is final: its outcome is returned and *index says which (lowest that is). All NULL
@@ -402,20 +403,20 @@ SINEW_API int sinew_memory_free(struct sinew_memory **memory);
  */
 #define SINEW_IN_PLACE ((const void *)-1)
 
-enum sinew_type { /* numbers reserved for good; those marked * are not built: SINEW_ENOTSUP        */
+enum sinew_type { /* numbers reserved for good; those marked * are not built: SINEW_ENOTSUP       */
     SINEW_I8 = 1, SINEW_I16, SINEW_I32, SINEW_I64,
     SINEW_U8, SINEW_U16, SINEW_U32, SINEW_U64,
     SINEW_F32, SINEW_F64,
-    SINEW_F16, SINEW_BF16,   /* * IEEE binary16 and bfloat16, as 16-bit integers in memory         */
-    SINEW_C32, SINEW_C64,    /* * pairs of f32, of f64                                             */
-    SINEW_F32_I32, SINEW_F64_I32, SINEW_I32_I32, SINEW_I64_I32, /* * value and index               */
+    SINEW_F16, SINEW_BF16,   /* * IEEE binary16 and bfloat16, as 16-bit integers in memory        */
+    SINEW_C32, SINEW_C64,    /* * pairs of f32, of f64                                            */
+    SINEW_F32_I32, SINEW_F64_I32, SINEW_I32_I32, SINEW_I64_I32, /* * value and index              */
 };
 
 enum sinew_operator {
-    SINEW_SUM = 1, SINEW_PROD, SINEW_MIN, SINEW_MAX, /* min and max: a NaN operand gives NaN          */
-    SINEW_MINLOC, SINEW_MAXLOC,                      /* * numbers reserved                         */
-    SINEW_BAND, SINEW_BOR, SINEW_BXOR,               /* *                                          */
-    SINEW_LAND, SINEW_LOR, SINEW_LXOR,               /* *                                          */
+    SINEW_SUM = 1, SINEW_PROD, SINEW_MIN, SINEW_MAX, /* min and max: a NaN operand gives NaN      */
+    SINEW_MINLOC, SINEW_MAXLOC,                      /* * numbers reserved                        */
+    SINEW_BAND, SINEW_BOR, SINEW_BXOR,               /* *                                         */
+    SINEW_LAND, SINEW_LOR, SINEW_LXOR,               /* *                                         */
 };
 
 /* Bytes of one element; 0 for an unknown type. */
@@ -458,8 +459,8 @@ SINEW_API int sinew_team_acknowledge(struct sinew_team *team);
 /* ------------------------------------------------------------------------------------------------
  * Seeing inside
  */
-/* The last failure on s, as the calling thread saw it: "outer: inner: cause". NULL: the calling thread's last failed
- * sinew_open(). Never NULL ("no failure" if none); valid until that thread's next failure there. */
+/* The last failure on s, as the calling thread saw it: "outer: inner: cause". NULL: the calling
+ * thread's last failed sinew_open(). Never NULL ("no failure" if none); valid until that thread's next failure there. */
 SINEW_API const char *sinew_why(struct sinew *s);
 
 /* How a message of `bytes` to `rank` would travel, and why not otherwise: text lines into `text` (cap
