@@ -433,8 +433,9 @@ static void execution_describe(const void *state, struct text *text)
     for (uint64_t i = e->base; i < e->tail; i++) {
         const struct step *step = &e->window[i % WINDOW].step;
         if (!(e->issued & window_bit(i)) || (e->arrived | e->done) & window_bit(i)) continue;
-        text_add(text, ", step %llu: %s rank %u", (unsigned long long)i + 1,
-                 op_receives(step->op) ? "waits for" : "sends to", step->at[FIELD_PEER]);
+        text_add(text, ", step %llu: %s ", (unsigned long long)i + 1,
+                 op_receives(step->op) ? "waits for" : "sends to");
+        team_describe_rank(e->team, (int)step->at[FIELD_PEER], text);
         if (e->outstanding > 1) text_add(text, " (and for %u more messages)", e->outstanding - 1);
         return;
     }

@@ -217,6 +217,7 @@ static int parse_one(struct run_options *o, struct given *g, int option)
 {
     switch (option) {
     case 'n':
+        if (strcmp(optarg, "p") == 0) return complain("-np is spelled -n here: sinewrun -n 4 CMD");
         return parse_count("-n", optarg, &g->n);
     case OPT_TRANSPORT:
         return set_value(o, "transports", optarg);

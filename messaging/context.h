@@ -193,6 +193,7 @@ struct peer {
     uint32_t refused;                  /* bits: transports that failed at set-up     */
     bool nobody;                       /* one of these was told that nobody is there */
     bool stuck;                        /* out said AGAIN                             */
+    bool lost;                         /* the launcher says it is dead               */
     bool want_connect, want_disconnect; /* at the end of progress                    */
     enum disconnect_how disconnect_how;
     bool told_stuck, jumping;          /* see jump.c                               */

@@ -161,6 +161,10 @@ static int open_transport(struct sinew *s, const struct transport_ops *ops)
 
 static int refuse_open(struct sinew *s, int status)
 {
+    if (strcmp(s->config.transports, "sim") == 0)
+        return context_fail(s, status,
+                            "transports is \"sim\": that is the simulated world of tests, for ranks "
+                            "in one process; a job of processes uses shm or tcp");
     char text[WHY_MAX];
     struct text t = text_into(text, sizeof(text));
     for (int i = 0; i < s->refusals; i++)
@@ -433,7 +437,9 @@ const char *sinew_counter_name(int index)
 
 int sinew_counter(struct sinew *s, const char *name, uint64_t *value)
 {
-    if (!s || !name || !value) return SINEW_EINVAL;
+    if (!s) return SINEW_EINVAL;
+    if (!name || !value)
+        return context_fail(s, SINEW_EINVAL, "sinew_counter: name and value must not be NULL");
     for (int i = 0; i < (int)COUNTERS; i++) {
         if (strcmp(counter_table[i].name, name)) continue;
         memcpy(value, (const char *)&s->counters + counter_table[i].offset, sizeof(*value));

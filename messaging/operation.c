@@ -161,6 +161,7 @@ int operation_run(struct sinew_team *team, const struct operation_ops *ops, void
         return SINEW_PENDING;
     }
     if (rc > 0) return wait_request(r);
+    if (rc < 0) request_explain(r);
     ops->release(state);
     request_free(r);
     if (rc == 0 && req) *req = NULL;

@@ -80,6 +80,9 @@ void team_reserve_id(struct sinew_team *parent, uint32_t id); /* ids up to and w
 int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
               struct sinew_team **out);
 
+/* "rank 2", or where a team is not the world "rank 0 of team 1 (rank 2 of the job)". */
+void team_describe_rank(const struct sinew_team *team, int rank, struct text *text);
+
 /* Fail an argument check: sets sinew_why(), returns `status`. The text names argument and bounds. */
 int team_refuse(struct sinew_team *team, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

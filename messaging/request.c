@@ -140,6 +140,11 @@ void request_explain(struct sinew_request *r)
             "%s: the message is longer than the buffer, %llu bytes; the rest is gone, the next "
             "message is intact; probe first, or post a larger buffer",
             what, (unsigned long long)r->sent);
+    else if (r->status == SINEW_EMISMATCH)
+        context_fail(s, r->status,
+                     "%s: that rank called another collective, or the same with other arguments; "
+                     "all ranks must call the same ones in the same order",
+                     what);
     else
         context_fail(s, r->status, "%s: %s", what, sinew_strerror(r->status));
 }
@@ -188,10 +193,12 @@ static const char *state_text(const struct sinew_request *r)
 static void describe_peer(const struct sinew_request *r, struct text *t)
 {
     const struct team_core *core = r->team->core;
-    if (!r->peer)
-        text_add(t, "any rank");
-    else
-        text_add(t, "rank %d", team_rank_of(core, r->peer->rank));
+    bool any = r->kind == REQUEST_RECV && r->key.source == SINEW_ANY_RANK;
+    if (r->peer && !any) {
+        team_describe_rank(r->team, team_rank_of(core, r->peer->rank), t);
+        return;
+    }
+    text_add(t, "any rank");
     if (core->id) text_add(t, " of team %u", core->id);
 }
 

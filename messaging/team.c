@@ -198,6 +198,14 @@ struct team_cache **team_cache(struct sinew_team *team)
     return &team->core->cache;
 }
 
+void team_describe_rank(const struct sinew_team *team, int rank, struct text *text)
+{
+    const struct team_core *core = team->core;
+    text_add(text, "rank %d", rank);
+    if (core->id)
+        text_add(text, " of team %u (rank %d of the job)", core->id, team_world_rank(core, rank));
+}
+
 int team_refuse(struct sinew_team *team, int status, const char *format, ...)
 {
     struct why *why = &team->core->context->why;

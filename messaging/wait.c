@@ -80,6 +80,11 @@ static int arm_all(struct sinew *s)
 
 /* ---- the stall report ------------------------------------------------------------------------ */
 
+static bool anyone_gone(const struct sinew *s)
+{
+    return s->counters.peers_left + s->counters.peers_died > 0;
+}
+
 static void report_peer(const struct sinew *s, struct text *t)
 {
     for (int rank = 0; rank < s->size; rank++) {
@@ -87,7 +92,9 @@ static void report_peer(const struct sinew *s, struct text *t)
         if (!p || rank == s->rank) continue;
         bool queued =
             !list_empty(&p->queue[SPACE_USER]) || !list_empty(&p->queue[SPACE_COLLECTIVE]);
-        if (queued || !list_empty(&p->attached))
+        if (p->state == PEER_GONE)
+            text_add(t, "; %s", peer_gone_text(p));
+        else if (queued || !list_empty(&p->attached))
             text_add(t, "; rank %d (%s): %s", rank, p->out ? p->out->ops->name : "no link",
                      queued ? "messages wait for its room" : "a long message is under way");
     }
@@ -100,7 +107,8 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
     text_add(&t, "rank %d has waited %s for: ", s->rank, text_duration(waited, duration));
     w->describe(w, &t);
     report_peer(s, &t);
-    text_add(&t, " (no failure; the other side may be computing, or waiting for this one)");
+    if (!anyone_gone(s))
+        text_add(&t, " (no failure; the other side may be computing, or waiting for this one)");
     s->counters.stall_reports++;
     s->in_callback = true;
     log_line(&s->log, LOG_ERROR, "stall: %s", line);

@@ -169,6 +169,7 @@ void peer_lost(struct sinew *s, int world_rank, const char *why)
     struct peer *p = peer_get(s, world_rank);
     if (!p || p->state == PEER_GONE || world_rank == s->rank) return;
     why_set(&p->why, 0, "%s", why);
+    p->lost = true;
     if (linked(p))
         wireup_disconnect(p, DISCONNECT_DEAD);
     else
@@ -231,7 +232,9 @@ static void describe_down(struct peer *p, const struct link *l, enum gone gone, 
 {
     static const char *const how[] = { "left: it closed its context", "died", "is lost" };
     const char *cause = l->why.text[0] ? l->why.text : p->why.text;
-    if (cause[0])
+    if (p->lost && gone == GONE_DIED)
+        why_set(why, 0, "%s", p->why.text);
+    else if (cause[0])
         why_set(why, 0, "rank %d %s (by %s: %s)", p->rank, how[gone], l->ops->name, cause);
     else
         why_set(why, 0, "rank %d %s (known by %s)", p->rank, how[gone], l->ops->name);

@@ -9,7 +9,8 @@
  *  Status     Every call that can fail returns an int: 0 is done, > 0 is "not yet", < 0 is one of
  *             the SINEW_E… numbers. errno is never set and never meant. Outputs are written on
  *             success only; receives and probes fill a sinew_status on every completion.
- *  Text       After a failure on a context, sinew_why() says who, what, why and what to do.
+ *  Text       After a failure on a context, sinew_why() says who, what, why and what to do. A call
+ *             that names no context (NULL where an object was due) leaves no text.
  *  Blocking   An operation's last argument is `struct sinew_request **req`. NULL: the call finishes
  *             it here and returns its outcome. Otherwise:
  *                 < 0  refused, nothing was started, *req is untouched;
@@ -238,7 +239,10 @@ struct sinew_view_options {
     int level;             /* enum sinew_level                                                    */
     int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
     int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
-    const char *algorithm; /* of collectives, by name; NULL: chosen. an unknown one is refused with the list */
+    /* Of collectives, by name; NULL: chosen. barrier: dissemination. bcast: binomial, scatter-ring.
+     * reduce: binomial, ring. allreduce: recursive-doubling, ring. gather: binomial, linear.
+     * allgather: bruck, ring. A collective refuses a name that it does not have. */
+    const char *algorithm;
 };
 #define SINEW_VIEW_OPTIONS_INIT { sizeof(struct sinew_view_options), 0, 0, 0, 0 }
 
@@ -399,7 +403,9 @@ SINEW_API int sinew_memory_free(struct sinew_memory **memory);
  * difference in operation, count, type, operator or root is answered SINEW_EMISMATCH. They match in
  * a space of their own that receives never see. in == SINEW_IN_PLACE where allowed: the input is
  * already where the output goes; other overlaps are SINEW_EINVAL. Outcomes as sinew_send() and
- * sinew_recv(). After a failed collective the team is in doubt: free it and make a new one.
+ * sinew_recv(). After a failed collective the team is in doubt: other ranks may have completed
+ * it, or wait for ranks that gave up (a deadline, through a view, ends that). No collective, and so no
+ * split or subset, succeeds in a team with a dead member; teams made before without it go on.
  */
 #define SINEW_IN_PLACE ((const void *)-1)
 

@@ -496,6 +496,12 @@ struct team_cache **team_cache(struct sinew_team *team)
 {
     return &team->cache;
 }
+void team_describe_rank(const struct sinew_team *team, int rank, struct text *text)
+{
+    (void)team;
+    text_add(text, "rank %d", rank);
+}
+
 uint32_t team_next_id(struct sinew_team *parent)
 {
     return parent->next_id;
