@@ -278,13 +278,21 @@ static void test_forged_words_stay_inside(void **state)
 
 /* --- two threads, one mapping ----------------------------------------------------------------- */
 
-enum { THREAD_MESSAGES = 30000 };
+/* With two slots every other message is a hand-over between threads, which on a busy machine costs a
+ * turn of the scheduler: milliseconds. */
+enum { MESSAGES_FULL = 30000, MESSAGES_TINY = 2000 };
+
+struct threads {
+    struct pair pair;
+    uint32_t messages;
+};
 
 static void *produce(void *arg)
 {
-    struct pair *pair = arg;
+    struct threads *threads = arg;
+    struct pair *pair = &threads->pair;
     uint64_t state = 0x7152;
-    for (uint32_t n = 0; n < THREAD_MESSAGES;) {
+    for (uint32_t n = 0; n < threads->messages;) {
         uint64_t next = state;
         size_t hlen = length(&next, 64), blen = length(&next, 128);
         int status = put(&pair->p, RING_DATA, n, hlen, blen);
@@ -299,37 +307,38 @@ static void *produce(void *arg)
     return NULL;
 }
 
-static void threads_on(const struct ring_shape *shape, uint32_t start)
+static void threads_on(const struct ring_shape *shape, uint32_t start, uint32_t messages)
 {
-    struct pair pair = pair_make(shape, start);
+    struct threads threads = { pair_make(shape, start), messages };
+    struct pair *pair = &threads.pair;
     pthread_t producer;
     uint64_t state = 0x7152;
     void *failed;
-    assert_int_equal(pthread_create(&producer, NULL, produce, &pair), 0);
-    for (uint32_t n = 0; n < THREAD_MESSAGES;) {
+    assert_int_equal(pthread_create(&producer, NULL, produce, &threads), 0);
+    for (uint32_t n = 0; n < messages;) {
         struct ring_message m = { 0 };
-        int got = ring_take(&pair.c, &m);
+        int got = ring_take(&pair->c, &m);
         assert_true(got >= 0);
         if (got == 0) {
-            if (ring_untold(&pair.c)) ring_tell(&pair.c);
+            if (ring_untold(&pair->c)) ring_tell(&pair->c);
             sched_yield();
             continue;
         }
         size_t hlen = length(&state, 64), blen = length(&state, 128);
         check(&m, n++, hlen, blen);
-        ring_finish(&pair.c, &m);
-        if (ring_should_tell(&pair.c)) ring_tell(&pair.c);
+        ring_finish(&pair->c, &m);
+        if (ring_should_tell(&pair->c)) ring_tell(&pair->c);
     }
     pthread_join(producer, &failed);
     assert_null(failed);
-    free(pair.memory);
+    free(pair->memory);
 }
 
 static void test_threads_on_one_mapping(void **state)
 {
     (void)state;
-    threads_on(&full, 0);
-    threads_on(&tiny, UINT32_MAX - 100);
+    threads_on(&full, 0, MESSAGES_FULL);
+    threads_on(&tiny, UINT32_MAX - 100, MESSAGES_TINY);
 }
 
 int main(void)
