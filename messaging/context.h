@@ -123,16 +123,18 @@ struct sinew_request {
     struct sinew_status *status_out;
     uint8_t kind, state, space;
     bool sync, jumped, persistent, wild;
-    bool is_plain; /* a receive of the short way: what stands below `order` was never used */
+    bool is_plain; /* see window.c: what stands below `order` was never used      */
+    bool in_window;
     int status;
     uint32_t index, generation;
     uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
     void *buf;
     size_t len; /* to send; or the room for receiving */
     uint64_t sent; /* how long the sender made it      */
-    struct match_key key;
+    struct expect expect;
     uint64_t order; /* among posted receives, or the sends to a peer */
 
+    struct match_key key; /* in a window it stands in `expect` */
     struct list attached; /* peer->attached: in flight with it                   */
     struct list timed;   /* context->timed                                       */
     struct completion *completion; /* a collective's message: nobody waits for it */
@@ -154,7 +156,7 @@ struct sinew_request {
 enum { REQUEST_CHUNK = 64, REQUEST_CHUNKS_MAX = 1 << 16 };
 
 struct request_pool {
-    struct list free;
+    struct sinew_request *free; /* chained by entry.next; the most recently used first: it is warm */
     struct sinew_request **chunk;
     uint32_t chunks, chunks_cap;
     uint32_t live;  /* handed out to the user */
@@ -186,6 +188,9 @@ struct peer {
     struct transport *in;              /* what it announced last came by this one    */
     size_t quick_below;                /* shorter sends may go the short way; see quick.c */
     struct link *quick_in;             /* = out, if it looks for what one expects    */
+    struct sinew_request *window;      /* the oldest in it; NULL: none                */
+    struct sinew_request *window_last; /* the newest, if any                          */
+    uint32_t filed;                    /* receives of users from it alone, in match   */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
     bool nobody;                       /* one of these was told that nobody is there */
@@ -198,7 +203,7 @@ struct peer {
     uint64_t queued;                   /* sends queued so far                        */
     int gone_status;                   /* what operations with it end with           */
     struct credit mine;                /* what I may send                            */
-    uint32_t window[SPACES];           /* blocks I may have outstanding in all       */
+    uint32_t window_blocks[SPACES];    /* blocks I may have outstanding in all       */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
@@ -344,6 +349,29 @@ int context_idle_step(struct sinew *s);
 struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind);
 void request_clear(struct sinew_request *r); /* as new */
 void request_free(struct sinew_request *r);
+
+static inline struct sinew_request *request_take(struct request_pool *pool)
+{
+    struct sinew_request *r = pool->free;
+    if (r) pool->free = r->entry.next ? LIST_OWNER(r->entry.next, struct sinew_request, entry) : NULL;
+    return r;
+}
+
+static inline void request_give(struct request_pool *pool, struct sinew_request *r)
+{
+    r->state = STATE_FREE;
+    r->entry.next = pool->free ? &pool->free->entry : NULL;
+    pool->free = r;
+}
+
+/* One of window.c, done: as request_consume(). */
+static inline void request_free_plain(struct sinew_request *r)
+{
+    r->team->live--;
+    r->context->requests.live--;
+    request_give(&r->context->requests, r);
+}
+
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
 uint64_t request_number(const struct sinew_request *r);
 void request_end(struct sinew_request *r, int status); /* exactly once */
@@ -363,6 +391,7 @@ struct unexpected *match_unexpected(struct match *m, const struct match_key *key
 /* The posted receive that a message with this (exact) key matches first, or NULL. */
 struct sinew_request *match_posted(struct match *m, const struct match_key *key);
 void match_post(struct match *m, struct sinew_request *r);
+void match_file(struct match *m, struct sinew_request *r); /* one counted and ordered already */
 void match_unpost(struct match *m, struct sinew_request *r);
 void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
 void match_drop(struct match *m, struct unexpected *u); /* is findable no more; twice is once */
@@ -452,6 +481,19 @@ void rendezvous_cleanup(struct sinew_request *r);
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
 bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */
 
+/* window.c */
+/* sinew_recv() with a request. */
+int window_receive(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
+                   struct sinew_status *status, struct sinew_request **req);
+/* All of them are filed under their keys; before anybody looks there for a receive. */
+void window_file(struct peer *p);
+void window_file_all(struct sinew *s);
+/* A message for the oldest is taken: true, or false and nothing happened. */
+bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+/* Around one progress() of l: it may take what the window of p (not empty) waits for. */
+void window_expect(struct peer *p, struct link *l);
+void window_collect(struct peer *p);
+
 /* quick.c */
 enum { QUICK_ALONE = 1024 }; /* every so many messages go the general way, which sees to others */
 /* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
@@ -460,8 +502,7 @@ static inline void quick_close(struct peer *p)
     p->quick_below = 0;
 }
 void quick_open(struct peer *p);
-/* A message that a receive of the short way waits for: taken, or false and nothing happened. */
-bool quick_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+int quick_refuse(struct peer *p);
 /* Adds what went the short way, which counts by peer alone. */
 void quick_count(const struct sinew *s, struct counters *c);
 

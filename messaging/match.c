@@ -76,17 +76,24 @@ struct sinew_request *match_posted(struct match *m, const struct match_key *key)
     return exact ? exact : wild;
 }
 
+void match_file(struct match *m, struct sinew_request *r)
+{
+    r->wild = !is_exact(&r->key);
+    if (!r->wild && r->key.space == SPACE_USER) r->peer->filed++;
+    list_append(r->wild ? &m->wild : &m->posted[match_bucket(&r->key)], &r->entry);
+}
+
 void match_post(struct match *m, struct sinew_request *r)
 {
     r->state = STATE_POSTED;
     r->order = m->posts++;
-    r->wild = !is_exact(&r->key);
-    list_append(r->wild ? &m->wild : &m->posted[match_bucket(&r->key)], &r->entry);
     m->posted_count++;
+    match_file(m, r);
 }
 
 void match_unpost(struct match *m, struct sinew_request *r)
 {
+    if (!r->wild && r->key.space == SPACE_USER) r->peer->filed--;
     list_remove(&r->entry);
     m->posted_count--;
 }

@@ -55,7 +55,6 @@ static struct sinew *context_new(const struct world *world)
     s->world = world;
     s->counters.memory_bytes = sizeof(*s);
     s->epoll_fd = -1;
-    list_init(&s->requests.free);
     match_init(&s->match);
     list_init(&s->teams);
     list_init(&s->handles);

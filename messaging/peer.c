@@ -27,7 +27,7 @@ static void credit_open(struct peer *p)
     struct credit all = credit_of((uint64_t)c->unexpected_bytes, (uint32_t)c->unexpected_requests);
     p->mine = least;
     for (int i = 0; i < SPACES; i++) {
-        p->window[i] = least.blocks[i];
+        p->window_blocks[i] = least.blocks[i];
         p->owed.blocks[i] = all.blocks[i] - least.blocks[i];
         p->owed.requests[i] = all.requests[i] - least.requests[i];
         p->blocks_total += all.blocks[i] + all.requests[i];

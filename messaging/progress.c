@@ -12,10 +12,21 @@
 
 enum { POLL_OTHERS = 16 };
 
+/* The link that somebody waits for. */
+static int poll_hint(struct link *l)
+{
+    struct peer *p = l->owner;
+    if (p->window) window_expect(p, l);
+    int events = l->transport->ops->progress(l->transport, l);
+    l->expect = NULL;
+    if (p->window) window_collect(p);
+    return events;
+}
+
 static int poll_transport(struct sinew *s, int i, struct link *hint)
 {
     struct transport *t = s->transport[i];
-    return t->ops->progress(t, hint && hint->transport == t ? hint : NULL);
+    return hint && hint->transport == t ? poll_hint(hint) : t->ops->progress(t, NULL);
 }
 
 static int retry_revoked(struct sinew *s)

@@ -288,6 +288,7 @@ static void drop_announcements(struct peer *p)
 void receive_peer_gone(struct peer *p)
 {
     struct match *m = &p->context->match;
+    window_file(p);
     drop_announcements(p);
     fail_exact(m, p);
     fail_wildcards(m, p);
@@ -348,6 +349,7 @@ static int arrive(const struct arrival *a)
         return why_set(&a->peer->why, SINEW_EPROTO,
                        "rank %d sent to team %u, which it is no member of", a->peer->rank,
                        a->key.team);
+    if (a->peer->window) window_file(a->peer);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return keep(a);
     match_unpost(&s->match, r);
@@ -415,15 +417,15 @@ static int take_credit(struct peer *p, const struct envelope *e)
     if (e->kind == KIND_CREDIT) {
         collective = e->team;
         if (!p->granted) {
-            p->window[SPACE_USER] += user;
-            p->window[SPACE_COLLECTIVE] += collective;
+            p->window_blocks[SPACE_USER] += user;
+            p->window_blocks[SPACE_COLLECTIVE] += collective;
             p->granted = true;
         }
         p->mine.requests[SPACE_USER] += e->tag & 0xffff;
         p->mine.requests[SPACE_COLLECTIVE] += e->tag >> 16;
     }
-    if (user > p->window[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
-        collective > p->window[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
+    if (user > p->window_blocks[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
+        collective > p->window_blocks[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
         return why_set(&p->why, SINEW_EPROTO, "rank %d gave back more credit than it had", p->rank);
     p->mine.blocks[SPACE_USER] += user;
     p->mine.blocks[SPACE_COLLECTIVE] += collective;
@@ -470,7 +472,7 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     struct peer *p = l->owner;
     struct envelope e;
     (void)lease; /* bodies are taken at once */
-    if (hlen == ENVELOPE_SMALL && quick_arrive(p, head, body, blen)) return 0;
+    if (hlen == ENVELOPE_SMALL && window_arrive(p, head, body, blen)) return 0;
     size_t used = envelope_decode(head, hlen, &e);
     if (!used || e.seq != (uint16_t)p->messages_in || e.length != blen)
         return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message that breaks the protocol",

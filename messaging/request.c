@@ -29,7 +29,7 @@ static int pool_grow(struct sinew *s)
     for (uint32_t i = 0; i < REQUEST_CHUNK; i++) {
         fresh[i].index = pool->chunks * REQUEST_CHUNK + i;
         fresh[i].generation = 1;
-        list_append(&pool->free, &fresh[i].entry);
+        request_give(pool, &fresh[i]);
     }
     pool->chunk[pool->chunks++] = fresh;
     return 0;
@@ -50,16 +50,15 @@ void request_clear(struct sinew_request *r)
 struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind)
 {
     struct sinew *s = team->core->context;
-    struct list *entry = list_take(&s->requests.free);
-    if (!entry) {
+    struct sinew_request *r = request_take(&s->requests);
+    if (!r) {
         if (pool_grow(s)) {
             context_fail(s, SINEW_ENOMEM, "no memory for another request (%u are live)",
                          s->requests.live);
             return NULL;
         }
-        entry = list_take(&s->requests.free);
+        r = request_take(&s->requests);
     }
-    struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
     request_clear(r);
     r->context = s;
     r->team = team;
@@ -72,19 +71,15 @@ struct sinew_request *request_new(struct sinew_team *team, enum request_kind kin
 void request_free(struct sinew_request *r)
 {
     struct sinew *s = r->context;
-    if (!r->is_plain) {
-        list_remove(&r->entry);
-        list_remove(&r->attached);
-        list_remove(&r->timed);
-        list_remove(&r->control.entry);
-        rendezvous_cleanup(r);
-    }
+    list_remove(&r->entry);
+    list_remove(&r->attached);
+    list_remove(&r->timed);
+    list_remove(&r->control.entry);
+    rendezvous_cleanup(r);
     r->team->live--;
     s->requests.live--;
     if (++r->generation == 0) r->generation = 1;
-    r->state = STATE_FREE;
-    /* The most recently used first: it is warm. */
-    list_append(s->requests.free.next, &r->entry);
+    request_give(&s->requests, r);
 }
 
 struct sinew_request *request_find(struct sinew *s, uint64_t number)
@@ -163,7 +158,7 @@ int request_consume(struct sinew_request **req)
     int status = r->status;
     if (r->is_plain) {
         *req = NULL;
-        request_free(r);
+        request_free_plain(r);
         return 0;
     }
     if (status < 0) request_explain(r);
@@ -215,6 +210,11 @@ static void describe_peer(const struct sinew_request *r, struct text *t)
     if (core->id) text_add(t, " of team %u", core->id);
 }
 
+static uint32_t request_tag(const struct sinew_request *r)
+{
+    return r->in_window ? (uint32_t)(r->expect.head[1] >> 32) : r->key.tag;
+}
+
 void request_describe(const struct sinew_request *r, struct text *t)
 {
     if (r->kind == REQUEST_OPERATION) {
@@ -229,7 +229,7 @@ void request_describe(const struct sinew_request *r, struct text *t)
     else if (r->key.any_tag)
         text_add(t, ", any tag");
     else
-        text_add(t, ", tag %u", r->key.tag);
+        text_add(t, ", tag %u", request_tag(r));
     if (r->state != STATE_DONE) text_add(t, " (%s)", state_text(r));
 }
 

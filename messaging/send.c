@@ -14,7 +14,7 @@ size_t send_eager_limit(const struct peer *p, enum space space)
 {
     size_t limit = (size_t)p->context->config.eager_bytes;
     /* Half the window, so that a full queue always drains: docs/PROTOCOL.md, "Credits". */
-    size_t window = BLOCK_FIRST + (size_t)(p->window[space] / 2 - 1) * BLOCK_MORE;
+    size_t window = BLOCK_FIRST + (size_t)(p->window_blocks[space] / 2 - 1) * BLOCK_MORE;
     if (limit > window) limit = window;
     if (p->out) {
         const struct transport_caps *caps = &p->out->transport->caps;

@@ -227,6 +227,7 @@ static bool requests_ready(struct waiting *w)
     struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
     if (q->all) {
         while (q->passed < q->n && is_final(q->reqs[q->passed])) q->passed++;
+        w->from = q->passed < q->n ? q->reqs[q->passed]->peer : NULL;
         return q->passed == q->n;
     }
     for (int i = 0; i < q->n; i++)
@@ -333,7 +334,13 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
     for (int i = 0; i < n; i++) {
         struct sinew_request *r = reqs[i];
         int status = !r || r->state == STATE_IDLE ? 0 : SINEW_PENDING;
-        if (r && r->state == STATE_DONE) status = request_consume(&reqs[i]);
+        if (r && r->state == STATE_DONE && r->is_plain) {
+            request_free_plain(r);
+            reqs[i] = NULL;
+            status = 0;
+        } else if (r && r->state == STATE_DONE) {
+            status = request_consume(&reqs[i]);
+        }
         if (results) results[i] = status;
         if (status < 0 && first == 0) first = status;
     }

@@ -116,8 +116,10 @@ struct lease {
 
 /* A message that messaging waits for. A transport that can (caps.expects) takes it straight out of
  * where it arrived, with no upcall: the next message of the link, if its head is of 16 bytes that
- * are `head` (little-endian words; the first under `mask`). All others come by recv as ever. */
+ * are `head` (little-endian words; the first under `mask`); then that of `next`, and so on. A
+ * progress() that took any makes no upcalls for that link. All others come by recv as ever. */
 struct expect {
+    struct expect *next; /* NULL: no more */
     uint64_t head[2], mask;
     void *buf; /* gets the body, or its first cap bytes */
     size_t cap, len;
@@ -146,7 +148,7 @@ struct link {
     void *owner; /* messaging's peer */
     uint64_t epoch;
     int rank;
-    struct expect *expect;     /* set by messaging before progress(), NULL after           */
+    struct expect *expect;     /* set by messaging for one progress(); moves to the first not done */
     const int32_t *short_room; /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
 };

@@ -112,6 +112,7 @@ static inline bool shm_take_expected(struct shm_link *l, size_t most)
     e->head[0] = r.head[0];
     e->len = r.blen;
     e->done = true;
+    l->base.expect = e->next;
     if (__builtin_expect(ring_returned(&l->tx, r.credit) < 0, 0))
         link_break(l, "it gave back slots that it never had");
     else if (ring_should_tell(&l->rx))
@@ -124,12 +125,22 @@ static inline bool shm_expects(const struct shm_link *l)
     return l && l->base.expect && l->state == SHM_UP;
 }
 
+/* One was taken; the others that are expected and there. Returns how many in all. */
+static __attribute__((noinline)) int shm_take_more(struct shm_link *l)
+{
+    int taken = 1;
+    while (taken < TRANSPORT_UPCALLS_MAX && shm_expects(l) &&
+           shm_take_expected(l, SEGMENT_EAGER_MAX))
+        taken++;
+    return taken;
+}
+
 static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, struct shm_link *hot)
 {
     int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
     if (__builtin_expect(t->armed, 0)) shm_disarm(t);
     if (shm_expects(hot) && t->until_look > 0 && shm_take_expected(hot, SEGMENT_EAGER_MAX))
-        return 1;
+        return shm_take_more(hot);
     if (hot) upcalls += link_poll(hot, &budget);
     upcalls += shm_poll_cold(t, hot, &budget);
     bool moved = budget < TRANSPORT_UPCALLS_MAX;
@@ -144,7 +155,8 @@ static int shm_progress(struct transport *base, struct link *link)
     struct shm_transport *t = shm_of(base);
     struct shm_link *hot = (struct shm_link *)link;
     /* The shortest way, for what fits a line. What is armed or due makes until_look 0. */
-    if (shm_expects(hot) && --t->until_look > 0 && shm_take_expected(hot, RING_SHORT)) return 1;
+    if (shm_expects(hot) && --t->until_look > 0 && shm_take_expected(hot, RING_SHORT))
+        return hot->base.expect ? shm_take_more(hot) : 1;
     return shm_progress_all(t, hot);
 }
 
