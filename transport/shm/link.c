@@ -123,6 +123,17 @@ void link_sleep(struct shm_link *l)
     shared_exchange32(&l->rx.ring->sleeping, SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
 }
 
+void link_rise(struct shm_link *l)
+{
+    shared_u32 *flag = &l->rx.ring->sleeping;
+    /* Without membarrier a plain store would not do: it would part our next link_sleep() from what
+     * the peer's link_nudge() has released to this flag, and so from the message before it. */
+    if (l->paired)
+        shared_store_relaxed32(flag, 0);
+    else
+        shared_exchange32(flag, 0);
+}
+
 bool link_has_work(struct shm_link *l)
 {
     if (ring_ready(&l->rx) || l->peer_left) return true;
