@@ -105,8 +105,9 @@ void link_socket_ended(struct shm_link *l)
 
 void link_wake_peer(struct shm_link *l)
 {
-    /* Release and acquire, partner link_sleep(): whoever takes the flag down writes, once. */
-    if (shared_exchange32(&l->tx.ring->sleeping, 0) == 0) return;
+    /* Partner link_sleep(): whoever takes the flag down writes, once. What link_nudge() released to
+     * the flag stays in it through every exchange, whatever its order. */
+    if (shared_exchange_relaxed32(&l->tx.ring->sleeping, 0) == 0) return;
     uint64_t one = 1;
     ssize_t ignored = write(l->peer_wake, &one, sizeof(one)); /* full: it will wake anyway */
     (void)ignored;
@@ -119,8 +120,9 @@ void link_sleep(struct shm_link *l)
         ring_tell(&l->rx);
         link_nudge(l, SHM_SLEEPS_FOR_ROOM);
     }
-    /* Partner link_nudge(): see "Sleeping" in link.h. */
-    shared_exchange32(&l->rx.ring->sleeping, SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
+    /* Acquire, partner link_nudge(): see "Sleeping" in link.h. */
+    shared_exchange_acquire32(&l->rx.ring->sleeping,
+                              SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
 }
 
 void link_rise(struct shm_link *l)
@@ -131,7 +133,7 @@ void link_rise(struct shm_link *l)
     if (l->paired)
         shared_store_relaxed32(flag, 0);
     else
-        shared_exchange32(flag, 0);
+        shared_exchange_relaxed32(flag, 0);
 }
 
 bool link_has_work(struct shm_link *l)
