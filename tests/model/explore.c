@@ -15,7 +15,7 @@ enum {
     STACK_BYTES = 64 * 1024,
     CHOICES_MAX = 1024,
     STEPS_MAX = 2000, /* of one execution: more is a loop that goes nowhere */
-    STATES_MAX = 1 << 24,
+    STATES_MAX = 1 << 23,
 };
 
 enum standing { STANDS_READY, STANDS_AWAITING, STANDS_ASLEEP, STANDS_DONE };
@@ -43,7 +43,7 @@ static struct {
     int me;
     struct choice choices[CHOICES_MAX];
     int depth, replay, steps; /* choices made; … of which given; steps of this execution */
-    bool traces, silent;
+    bool traces, forgets;
     uint64_t *states; /* hash table of their hashes; 0: free */
     size_t states_cap;
 } run;
@@ -201,7 +201,7 @@ static void execution_go_on(bool is_new)
     if (++run.steps > STEPS_MAX) execution_end(ENDS_CUT);
     if (run.depth >= run.replay && !run.traces) {
         run.out->steps++;
-        if (!states_put(state_hash())) execution_end(ENDS_KNOWN);
+        if (!run.forgets && !states_put(state_hash())) execution_end(ENDS_KNOWN);
         if (++run.out->states * 2 > run.states_cap) states_grow();
         if (run.out->states > STATES_MAX) execution_end(ENDS_CUT);
     }
@@ -275,6 +275,8 @@ static bool choices_next(void)
     run.replay = n;
     return true;
 }
+
+void explore_forget(bool forgets) { run.forgets = forgets; }
 
 void explore(const struct scenario *s, bool trace, struct outcome *out)
 {

@@ -38,6 +38,8 @@ struct outcome {
 /* Explore all of it, or up to the first failure, which is run once more and printed step by step if
  * `trace`. */
 void explore(const struct scenario *s, bool trace, struct outcome *out);
+/* From now on, explore states that were met before too: slow, and the same outcome. */
+void explore_forget(bool forgets);
 
 /* --- for threads and the memory --- */
 int explore_me(void);

@@ -39,7 +39,7 @@ enum { WAKE_FD = 1000 }; /* + the end it wakes */
 
 static const struct ring_shape shape = { 2, 256, 128 };
 static const struct link_case *current;
-static alignas(128) uint8_t block[1280];
+static alignas(128) uint8_t block[1280]; /* both rings */
 static struct link_end ends[2];
 
 /* --- what the transport asks for -------------------------------------------------------------- */
@@ -241,11 +241,13 @@ static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1
 static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1 };
 static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1 };
 static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1 };
-static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 0 };
-static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 0 };
-static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 0 };
-static const struct link_case large_modify = { 0, { 3, 3 }, false, { false, false }, 1 };
-static const struct link_case large_barrier = { 0, { 3, 3 }, true, { false, false }, 1 };
+static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1 };
+static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1 };
+static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1 };
+static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1 };
+static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1 };
+static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1 };
+static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1 };
 static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1 };
 
 const struct scenario link_scenarios[] = {
@@ -257,9 +259,13 @@ const struct scenario link_scenarios[] = {
     { "goodbye, exchange", 2, link_reset, link_run, link_end_check, &bye_modify, false },
     { "goodbye, membarrier", 2, link_reset, link_run, link_end_check, &bye_barrier, false },
     { "goodbyes that cross", 2, link_reset, link_run, link_end_check, &byes_cross, false },
-    { "sleep by exchange, 3 messages", 2, link_reset, link_run, link_end_check, &large_modify, true },
-    { "sleep by membarrier, 3 messages", 2, link_reset, link_run, link_end_check, &large_barrier,
+    { "sleep by exchange, 4 messages", 2, link_reset, link_run, link_end_check, &four_modify, true },
+    { "sleep by membarrier, 4 messages", 2, link_reset, link_run, link_end_check, &four_barrier,
       true },
+    { "sleep by exchange, 2 and 2 messages", 2, link_reset, link_run, link_end_check, &large_modify,
+      true },
+    { "sleep by membarrier, 2 and 2 messages", 2, link_reset, link_run, link_end_check,
+      &large_barrier, true },
     { "goodbyes that cross, 2 messages", 2, link_reset, link_run, link_end_check, &large_byes,
       true },
 };
