@@ -87,13 +87,12 @@ static const char *site_file(const struct memory_site *site)
     return strstr(site->file, "transport/shm/") + strlen("transport/shm/");
 }
 
-/* The compiler may name the last line of a call. */
 static bool was_met(const char *file, int line, const char *operation)
 {
     for (int i = 0; i < memory_site_count(); i++) {
         const struct memory_site *site = memory_site(i);
         if (site_is_ours(site) && strcmp(site_file(site), file) == 0 &&
-            strcmp(site->operation, operation) == 0 && site->line >= line && site->line < line + 4)
+            strcmp(site->operation, operation) == 0 && site->line == line)
             return true;
     }
     return false;
