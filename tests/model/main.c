@@ -109,7 +109,8 @@ static int line_unmet(const char *file, int line, const char *text)
             len++;
         memcpy(operation, at, len);
         operation[len] = '\0';
-        bool is_plain = !strcmp(operation, "shared_read") || !strcmp(operation, "shared_write");
+        bool is_plain = strncmp(operation, "shared_read", strlen("shared_read")) == 0 ||
+                        strncmp(operation, "shared_write", strlen("shared_write")) == 0;
         if (at[len] != '(' || is_plain || was_met(file, line, operation)) continue;
         printf("%s:%d: %s is in no scenario\n", file, line, operation);
         unmet++;

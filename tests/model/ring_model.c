@@ -47,8 +47,8 @@ static void name_words(struct ring *ring, uint32_t slots, int from)
 
 static void producer_start_bytes(struct ring_producer *p, uint32_t at)
 {
-    p->body_head = p->body_tail = p->bulk_head = p->bulk_tail = at;
-    for (uint32_t i = 0; i < RING_SLOTS_MAX; i++) p->marks[i] = (struct ring_mark){ at, at };
+    p->written = p->finished = (struct ring_mark){ at, at };
+    for (uint32_t i = 0; i < RING_SLOTS_MAX; i++) p->marks[i] = p->written;
 }
 
 static void ring_reset(const struct scenario *s)
@@ -75,13 +75,22 @@ static uint8_t content(int from, int n, size_t i)
     return (uint8_t)(from * 101 + n * 37 + (int)i * 3 + 1);
 }
 
+/* Whether its head is one that the short ways are for. */
+static bool plan_is_short(const struct message_plan *m)
+{
+    return m->class == RING_DATA && m->hlen == RING_SHORT_HEAD;
+}
+
 static int end_put(const struct ring_case *c, struct ring_end *e, int me, uint32_t *credit)
 {
     const struct message_plan *m = &c->plan[e->sent];
     uint8_t head[RING_HEAD_MAX], body[256];
     for (size_t i = 0; i < m->hlen; i++) head[i] = content(me, e->sent, i);
     for (size_t i = 0; i < m->blen; i++) body[i] = content(me, e->sent, m->hlen + i);
-    return ring_put(&e->tx, m->class, 1, head, m->hlen, body, m->blen, credit);
+    if (!plan_is_short(m) || m->blen > RING_SHORT || e->tx.room <= 0)
+        return ring_put(&e->tx, m->class, 1, head, m->hlen, body, m->blen, credit);
+    ring_put_short(&e->tx, 1, wire_get64(head), wire_get64(head + 8), body, m->blen, credit);
+    return 0;
 }
 
 static void end_send(const struct ring_case *c, struct ring_end *e, int me)
@@ -117,9 +126,34 @@ static void end_check(const struct ring_case *c, const struct ring_end *e,
         if (body[i] != content(from, e->got, m->hlen + i)) explore_fail("content: body of %d", e->got);
 }
 
+/* What is expected is taken straight out of the ring. */
+static bool end_take_expected(const struct ring_case *c, struct ring_end *e, int me)
+{
+    const struct message_plan *plan = &c->plan[e->got];
+    uint8_t head[RING_SHORT_HEAD], body[256];
+    if (e->got == c->messages[!me] || !plan_is_short(plan)) return false;
+    for (size_t i = 0; i < sizeof(head); i++) head[i] = content(!me, e->got, i);
+    struct ring_expected x = { .head = { wire_get64(head), wire_get64(head + 8) },
+                               .mask = UINT64_MAX,
+                               .kind = 1 };
+    if (!ring_take_expected(&e->rx, &x, body, sizeof(body), c->shape.body_max)) return false;
+    if (x.blen != plan->blen) explore_fail("content: %zu expected bytes", x.blen);
+    for (size_t i = 0; i < x.blen; i++)
+        if (body[i] != content(!me, e->got, plan->hlen + i)) explore_fail("content: expected body");
+    if (e->tx.ring && ring_returned(&e->tx, x.credit) < 0)
+        explore_fail("ring_returned: the credit was refused");
+    e->got++;
+    explore_say("has message %d, as expected", e->got);
+    return true;
+}
+
 static void end_receive(const struct ring_case *c, struct ring_end *e, int me)
 {
     struct ring_message m;
+    if (end_take_expected(c, e, me)) {
+        if (c->tells_at_will && explore_pick(2)) ring_tell(&e->rx);
+        return;
+    }
     int got = ring_take(&e->rx, &m);
     if (got < 0) explore_fail("ring_take: the word was refused");
     if (got == 0) return;
@@ -166,10 +200,11 @@ static void ring_run(const struct scenario *s, int me)
 
 /* --- the cases -------------------------------------------------------------------------------- */
 
-/* Inline, with a body, inline to the last byte, head in the byte ring, and the longest. */
+/* Inline, with a body, the short way to its last byte, head in the byte ring, the longest, empty, and
+ * one that is expected and long. */
 static const struct message_plan mixed[MESSAGES_MAX] = {
-    { RING_DATA, 8, 0 },  { RING_DATA, 8, 100 }, { RING_DATA, 16, 40 }, { RING_DATA, 64, 60 },
-    { RING_DATA, 8, 128 }, { RING_DATA, 0, 0 },  { RING_DATA, 8, 70 },  { RING_DATA, 8, 8 },
+    { RING_DATA, 8, 0 },   { RING_DATA, 8, 100 }, { RING_DATA, 16, 40 }, { RING_DATA, 64, 60 },
+    { RING_DATA, 16, 128 }, { RING_DATA, 0, 0 },  { RING_DATA, 16, 70 }, { RING_DATA, 8, 8 },
 };
 static const struct message_plan bulk[MESSAGES_MAX] = {
     { RING_BULK, 24, 64 }, { RING_DATA, 8, 8 },   { RING_BULK, 24, 128 }, { RING_DATA, 8, 100 },
@@ -189,7 +224,8 @@ static const struct ring_case bulk_and_data = { FOUR, 0, 0, { 6, 0 }, bulk, true
 static const struct ring_case both_ways = { TWO, 0, 0, { 4, 4 }, mixed, true, false };
 static const struct ring_case both_wrap = { TWO, UINT32_MAX - 1, UINT32_MAX - 191, { 4, 4 }, mixed,
                                             true, false };
-static const struct ring_case both_ways_four = { FOUR, 0, 0, { 5, 5 }, mixed, false, false };
+static const struct ring_case both_ways_four = { FOUR, 0, 0, { 4, 4 }, mixed, false, false };
+static const struct ring_case both_ways_five = { FOUR, 0, 0, { 5, 5 }, mixed, false, false };
 static const struct ring_case both_ways_many = { TWO, 65536 - 3, 0, { 8, 8 }, mixed, true, true };
 static const struct ring_case four_at_will = { FOUR, UINT32_MAX - 2, UINT32_MAX - 191, { 4, 4 },
                                                mixed, true, false };
@@ -204,6 +240,7 @@ const struct scenario ring_scenarios[] = {
     { "2 slots, both ways", 2, ring_reset, ring_run, NULL, &both_ways, false },
     { "2 slots, both ways, index wraps at 2^32", 2, ring_reset, ring_run, NULL, &both_wrap, false },
     { "4 slots, both ways", 2, ring_reset, ring_run, NULL, &both_ways_four, false },
+    { "4 slots, both ways, 5 messages", 2, ring_reset, ring_run, NULL, &both_ways_five, true },
     { "2 slots, both ways, lap wraps, 8 messages", 2, ring_reset, ring_run, NULL, &both_ways_many,
       true },
     { "4 slots, both ways, index and bytes wrap", 2, ring_reset, ring_run, NULL, &four_at_will,

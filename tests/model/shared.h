@@ -51,5 +51,7 @@ typedef struct shared_u64 {
 /* Bytes that only one side touches at a time: the model proves it. */
 #define shared_write(to, from, len) memory_write((to), (from), (len))
 #define shared_read(to, from, len) memory_read((to), (from), (len))
+#define shared_write_line(to, from, len) memory_write((to), (from), (len))
+#define shared_read_line(to, from, len) memory_read((to), (from), (len))
 
 #endif
