@@ -2,7 +2,7 @@
 #ifndef TESTS_MODEL_EXPLORE_H
 #define TESTS_MODEL_EXPLORE_H
 /*
- * explore.h - every execution of a few threads, by going back to the last choice and taking the next
+ * explore.h - every execution of a few threads, by going back to the last choice
  *
  * A thread is a stack of its own; it stops before each step that others can notice, and at each of
  * these stops and whenever a load may read several messages there is a choice. An execution is run

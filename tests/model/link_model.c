@@ -2,8 +2,8 @@
 /*
  * link_model.c - two links, whole, that sleep when there is nothing to do
  *
- * What runs is link.c and shm.c as they are shipped: send, progress, arm, disconnect. In place of an
- * eventfd there is a token that wakes, and orders nothing; in place of the socket, nothing. Each
+ * What runs is link.c and shm.c as they are shipped: send, progress, arm, disconnect. In place of
+ * an eventfd there is a token that wakes, and orders nothing; in place of the socket, nothing. Each
  * end may also wake once by chance, as for a timer or another link. Messages arrive in order, no
  * wake-up is lost, and a goodbye gets through a full ring.
  */
@@ -164,8 +164,8 @@ static void link_reset(const struct scenario *s)
     for (int me = 0; me < 2; me++) end_init(&ends[me], me);
 }
 
-/* All that its course depends on. `until_look` counts until the sockets are looked at, where nothing
- * is found; no execution is long enough for it to end by counting. */
+/* All that its course depends on. `until_look` counts until the sockets are looked at, where
+ * nothing is found; no execution is long enough for it to end by counting. */
 static void end_state(int place, struct link_end *e)
 {
     const char *from = (const char *)&e->l.state, *to = (const char *)&e->l.of_transport;
@@ -279,7 +279,8 @@ static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, f
 static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1 };
 
 const struct scenario link_scenarios[] = {
-    { "sleep by exchange, one way", 2, link_reset, link_run, link_end_check, &modify_one_way, false },
+    { "sleep by exchange, one way", 2, link_reset, link_run, link_end_check, &modify_one_way,
+      false },
     { "sleep by membarrier, one way", 2, link_reset, link_run, link_end_check, &barrier_one_way,
       false },
     { "sleep by exchange, both ways", 2, link_reset, link_run, link_end_check, &modify, false },
@@ -287,7 +288,8 @@ const struct scenario link_scenarios[] = {
     { "goodbye, exchange", 2, link_reset, link_run, link_end_check, &bye_modify, false },
     { "goodbye, membarrier", 2, link_reset, link_run, link_end_check, &bye_barrier, false },
     { "goodbyes that cross", 2, link_reset, link_run, link_end_check, &byes_cross, false },
-    { "sleep by exchange, 4 messages", 2, link_reset, link_run, link_end_check, &four_modify, true },
+    { "sleep by exchange, 4 messages", 2, link_reset, link_run, link_end_check, &four_modify,
+      true },
     { "sleep by membarrier, 4 messages", 2, link_reset, link_run, link_end_check, &four_barrier,
       true },
     { "sleep by exchange, 2 and 2 messages", 2, link_reset, link_run, link_end_check, &large_modify,

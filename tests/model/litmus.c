@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * litmus.c - the explorer tried on programs whose outcomes are known: what RC11 allows is found, what
- * it forbids is not
+ * litmus.c - the explorer tried on programs whose outcomes are known: what RC11 allows is found,
+ * what it forbids is not
  */
 #include <stdio.h>
 #include <string.h>

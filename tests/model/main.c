@@ -202,7 +202,7 @@ static bool is_caught(int index, const struct weakening *w)
     char name[64];
     uint64_t executions = 0;
     snprintf(name, sizeof(name), "%s (%s:%d)", site->function, site_file(site), site->line);
-    printf("%-30s %-12s %-17s %-17s ", name, access_name(site), order_names[site->order],
+    printf("%-34s %-12s %-9s %-17s ", name, access_name(site), order_names[site->order],
            weakening_name(site, w));
     memory_weaken(index, w->how, w->order);
     for (size_t i = 0; (s = scenario_at(i)); i++) {
@@ -226,8 +226,8 @@ static void test_every_weakening_is_caught(void **state)
     struct weakening w[4];
     int missed = 0, count = 0;
     (void)state;
-    printf("\n%-30s %-12s %-17s %-17s caught by: what was wrong (executions until then)\n", "access",
-           "", "order", "weakened to");
+    printf("\n%-34s %-12s %-9s %-17s caught by: what was wrong (executions until then)\n",
+           "access", "", "order", "weakened to");
     for (int i = 0; i < memory_site_count(); i++) {
         if (!site_is_ours(memory_site(i))) continue;
         int n = weakenings(memory_site(i), w);

@@ -441,7 +441,10 @@ static struct view horizon(unsigned living)
     return least;
 }
 
-static uint64_t beyond(uint8_t at, uint8_t least) { return at > least ? (uint64_t)(at - least) : 0; }
+static uint64_t beyond(uint8_t at, uint8_t least)
+{
+    return at > least ? (uint64_t)(at - least) : 0;
+}
 
 static uint64_t view_hash(uint64_t hash, const struct view *v, const struct view *least)
 {
@@ -489,10 +492,11 @@ static uint64_t thread_hash(uint64_t hash, const struct memory_thread *t, const 
         hash = view_hash(hash, &t->settled, least);
         hash = view_hash(hash, &t->before_store, least);
     }
-    for (int i = 0; i < memory.locations; i++)
+    for (int i = 0; i < memory.locations; i++) {
+        uint8_t place = memory.location[i].place[t->seen[i]];
         if (t->watched[i])
-            hash = explore_mix(hash, (uint64_t)(i + 1) << 8 |
-                                         beyond(memory.location[i].place[t->seen[i]], least->at[i]));
+            hash = explore_mix(hash, (uint64_t)(i + 1) << 8 | beyond(place, least->at[i]));
+    }
     return hash;
 }
 

@@ -4,15 +4,17 @@
 /*
  * memory.h - a weak memory: release/acquire views, as in RC11 without cycles of po and rf
  *
- * Location    every word has the history of its messages, in modification order. A store adds one at
- *             any place that coherence and the atomicity of others leave; so no interleaving decides
- *             that order.
- * View        what a thread knows: per location the newest message it must not read behind, and per
- *             thread how much of it happened before. A load takes any message not behind its view.
+ * Location    every word has the history of its messages, in modification order. A store adds one
+ *             at any place that coherence and the atomicity of others leave; so no interleaving
+ *             decides that order.
+ * View        what a thread knows: per location the newest message it must not read behind, and
+ *             per thread how much of it happened before. A load takes any message not behind its
+ *             view.
  * Synchronise a release store puts its thread's view into the message, an acquire load takes it
- *             over. A read-modify-write goes right after the message it reads and passes its view on
- *             (release sequences). Relaxed ones do neither.
- * Barrier     membarrier(): views of locations, of all threads, become one. It orders no plain bytes.
+ *             over. A read-modify-write goes right after the message it reads and passes that
+ *             one's view on (release sequences). Relaxed ones do neither.
+ * Barrier     membarrier(): the views of locations of all threads become one. It orders no plain
+ *             bytes.
  * Plain bytes a conflicting pair of accesses that is not ordered by happens-before is a race, in
  *             whichever order it was run: an execution with one fails.
  */

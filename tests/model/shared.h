@@ -38,9 +38,11 @@ typedef struct shared_u64 {
 #define shared_store_relaxed32(p, v)                                                               \
     memory_store(MODEL_SITE("shared_store_relaxed32", ACCESS_STORE, ORDER_RELAXED), (p), (v))
 #define shared_exchange_acquire32(p, v)                                                            \
-    memory_exchange(MODEL_SITE("shared_exchange_acquire32", ACCESS_EXCHANGE, ORDER_ACQUIRE), (p), (v))
+    memory_exchange(MODEL_SITE("shared_exchange_acquire32", ACCESS_EXCHANGE, ORDER_ACQUIRE), (p),  \
+                    (v))
 #define shared_exchange_relaxed32(p, v)                                                            \
-    memory_exchange(MODEL_SITE("shared_exchange_relaxed32", ACCESS_EXCHANGE, ORDER_RELAXED), (p), (v))
+    memory_exchange(MODEL_SITE("shared_exchange_relaxed32", ACCESS_EXCHANGE, ORDER_RELAXED), (p),  \
+                    (v))
 #define shared_load_after_stores32(p)                                                              \
     ((uint32_t)memory_or_nothing(                                                                  \
         MODEL_SITE("shared_load_after_stores32", ACCESS_OR_NOTHING, ORDER_RELEASE), (p)))

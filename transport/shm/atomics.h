@@ -62,8 +62,8 @@ static inline uint32_t shared_exchange_relaxed32(shared_u32 *p, uint32_t v)
     return atomic_exchange_explicit(p, v, memory_order_relaxed);
 }
 
-/* A load for which earlier stores of this thread do not wait in vain: a read-modify-write, so that
- * whoever exchanges the word afterwards, with acquire, sees them; and a release, for those stores. */
+/* A load that is not missed: whoever exchanges the word afterwards, with acquire, sees the earlier
+ * stores of this thread, for this is a read-modify-write and a release. */
 static inline uint32_t shared_load_after_stores32(shared_u32 *p)
 {
     return atomic_fetch_or_explicit(p, 0, memory_order_release);
