@@ -109,8 +109,9 @@ void link_socket_ended(struct shm_link *l)
 
 __attribute__((noinline)) void link_wake_peer(struct shm_link *l)
 {
-    /* Release and acquire, partner link_sleep(): whoever takes the flag down writes, once. */
-    if (shared_exchange32(&l->tx.ring->sleeping, 0) == 0) return;
+    /* Partner link_sleep(): whoever takes the flag down writes, once. What link_nudge() released to
+     * the flag stays in it through every exchange, whatever its order. */
+    if (shared_exchange_relaxed32(&l->tx.ring->sleeping, 0) == 0) return;
     uint64_t one = 1;
     ssize_t ignored = write(l->peer_wake, &one, sizeof(one)); /* full: it will wake anyway */
     (void)ignored;
@@ -123,8 +124,20 @@ void link_sleep(struct shm_link *l)
         ring_tell(&l->rx);
         link_nudge(l, SHM_SLEEPS_FOR_ROOM);
     }
-    /* Partner link_nudge(): see "Sleeping" in link.h. */
-    shared_exchange32(&l->rx.ring->sleeping, SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
+    /* Acquire, partner link_nudge(): see "Sleeping" in link.h. */
+    shared_exchange_acquire32(&l->rx.ring->sleeping,
+                              SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
+}
+
+void link_rise(struct shm_link *l)
+{
+    shared_u32 *flag = &l->rx.ring->sleeping;
+    /* Without membarrier a plain store would not do: it would part our next link_sleep() from what
+     * the peer's link_nudge() has released to this flag, and so from the message before it. */
+    if (l->paired)
+        shared_store_relaxed32(flag, 0);
+    else
+        shared_exchange_relaxed32(flag, 0);
 }
 
 bool link_has_work(struct shm_link *l)

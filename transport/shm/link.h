@@ -165,6 +165,7 @@ int shm_send(struct link *base, const void *head, size_t hlen, const void *body,
 void shm_disconnect(struct link *base, enum disconnect_how how);
 bool link_has_work(struct shm_link *l);
 void link_sleep(struct shm_link *l);
+void link_rise(struct shm_link *l);
 /* Publish one message of any class: 0, > 0 no room, < 0 the link ends. */
 int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, const void *head,
                  size_t hlen, const void *body, size_t blen);

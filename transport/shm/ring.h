@@ -256,10 +256,11 @@ static inline void ring_put_short(struct ring_producer *p, uint8_t kind, uint64_
     ring_publish(p, kind, RING_SHORT_HEAD, blen, credit);
 }
 
+/* Relaxed: it tells that ring_take() would find something, and that looks itself. */
 static inline bool ring_ready(const struct ring_consumer *c)
 {
     const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
-    return (uint16_t)shared_load_acquire64(&slot->word) == ring_lap(c->next, c->slot_shift);
+    return (uint16_t)shared_load_relaxed64(&slot->word) == ring_lap(c->next, c->slot_shift);
 }
 
 /* The next message: > 0 with *m filled, until ring_finish(); 0: none; SINEW_EPROTO. */

@@ -81,8 +81,7 @@ static int shm_poll_cold(struct shm_transport *t, const struct shm_link *hot, in
 static void shm_disarm(struct shm_transport *t)
 {
     for (struct list *e = t->live.next; e != &t->live; e = e->next)
-        shared_store_relaxed32(
-            &LIST_OWNER(e, struct shm_link, of_live)->rx.ring->sleeping, 0);
+        link_rise(LIST_OWNER(e, struct shm_link, of_live));
     t->armed = false;
     shm_look_soon(t);
 }
