@@ -24,13 +24,6 @@
 static const uint8_t secret[32] = "a secret of thirty-two bytes...";
 static const uint8_t other_secret[32] = "another one of thirty-two bytes";
 
-static uint64_t seeded(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    return *state ^= *state << 17;
-}
-
 /* --- strangers at the door -------------------------------------------------------------------- */
 
 static int raw_socket(void)
