@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME shm_ring SOURCES unit/shm_ring_test.c)
-foreach(story link message put)
+foreach(story link message put limits)
   sinew_test(NAME shm_${story} SOURCES unit/shm_${story}_test.c unit/shm_pair.c)
 endforeach()
 sinew_test(NAME shm_hostile SOURCES unit/shm_hostile_test.c unit/shm_pair.c)
