@@ -2,6 +2,7 @@
 /*
  * shm_link_test.c - how links of two transports in one process come up, and how they end
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -113,6 +114,54 @@ static void test_a_new_incarnation_ends_the_old_link(void **state)
     UNTIL(a.peers[1].downs == 1, &a, &a);
     end_close(&a);
     pair_down(&again, &b);
+}
+
+/* A newcomer waits for an older link to go down: its host sleeps meanwhile, and notices if it is
+ * given up. */
+static void newcomer_waits(bool gives_up)
+{
+    static uint8_t memory[100000], local[100000];
+    struct end a, b, again;
+    struct region mine = { .base = memory, .len = sizeof(memory) }, theirs;
+    pair_up(&a, &b, secret);
+    assert_int_equal(transport_shm.reg(&a.t->base, NULL, &mine), 0);
+    theirs = mine;
+    assert_int_equal(transport_shm.reg(&b.t->base, &b.peers[0].link->base, &theirs), 0);
+    struct rma op = { .kind = RMA_PUT, .local = local, .len = sizeof(local), .peers = &theirs };
+    assert_int_equal(transport_shm.rma(&b.peers[0].link->base, &op), TRANSPORT_PENDING);
+    end_disconnect(&b, 0, DISCONNECT_DRAIN); /* which takes as long as a does nothing */
+    end_open(&again, 0, 2, secret);
+    again.t->base.opt.epoch = 77;
+    end_connect(&again, 1, &b);
+    UNTIL(b.t->deferred == 1, &b, &again);
+    for (int i = 0; i < 1000; i++) end_progress(&b);
+    assert_int_equal(transport_shm.arm(&b.t->base), 0);
+    struct pollfd fd = { .fd = b.t->base.fd, .events = POLLIN };
+    assert_int_equal(poll(&fd, 1, 0), 0);
+    if (gives_up) {
+        end_disconnect(&again, 1, DISCONNECT_NOW);
+        UNTIL(again.peers[1].downs == 1, &again, &again);
+        assert_int_equal(poll(&fd, 1, 1000), 1);
+        UNTIL(b.t->deferred == 0, &b, &b);
+    }
+    UNTIL(a.peers[1].downs == 1 && b.peers[0].downs == 1, &a, &b);
+    assert_int_equal(transport_shm.dereg(&a.t->base, &mine), 0);
+    end_close(&a);
+    if (!gives_up) {
+        UNTIL(b.peers[0].ups == 2 && again.peers[1].ups == 1, &b, &again);
+        end_disconnect(&again, 1, DISCONNECT_DRAIN);
+        UNTIL(!b.peers[0].link && !again.peers[1].link, &b, &again);
+    }
+    assert_int_equal(b.links, gives_up ? 1 : 2);
+    end_close(&again);
+    end_close(&b);
+}
+
+static void test_a_newcomer_waits_asleep(void **state)
+{
+    (void)state;
+    newcomer_waits(false);
+    newcomer_waits(true);
 }
 
 static void test_messaging_may_refuse(void **state)
@@ -311,6 +360,7 @@ int main(void)
         TEST(test_crossing_connects_make_one_link),
         TEST(test_a_peer_may_come_back),
         TEST(test_a_new_incarnation_ends_the_old_link),
+        TEST(test_a_newcomer_waits_asleep),
         TEST(test_messaging_may_refuse),
         TEST(test_nobody_there),
         TEST(test_a_forked_child_does_not_listen_on),
