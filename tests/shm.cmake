@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME shm_ring SOURCES unit/shm_ring_test.c)
-foreach(story link message put limits stranger hostile)
+foreach(story link message put limits stranger hostile scribble)
   sinew_test(NAME shm_${story} SOURCES unit/shm_${story}_test.c unit/shm_pair.c)
 endforeach()
 sinew_test(NAME shm_threads SOURCES unit/shm_threads_test.c unit/shm_pair.c)
