@@ -101,6 +101,22 @@ static void attempt_later(struct shm_link *l, enum shm_state state, int64_t dela
     if (l->deadline == INT64_MAX) l->deadline = now + setup_ns(shm_of_link(l));
 }
 
+/* It dropped us unheard, or is gone: the next attempt tells. */
+static void attempt_dropped(struct shm_link *l)
+{
+    struct shm_transport *t = shm_of_link(l);
+    int64_t now = shm_now(t);
+    if (!l->dropped_at) l->dropped_at = now;
+    if (now - l->dropped_at < setup_ns(t)) {
+        attempt_later(l, SHM_TRYING, SHM_RETRY_NS);
+        return;
+    }
+    why_set(&l->base.why, 0,
+            "it closed each attempt unheard for the whole setup deadline: does one of the two run "
+            "as another user than it began?");
+    attempt_fail(l, SINEW_ETIMEDOUT);
+}
+
 /* A connected socket to the peer's: 0, > 0 try again, < 0. */
 static int attempt_socket(struct shm_link *l)
 {
@@ -115,8 +131,9 @@ static int attempt_socket(struct shm_link *l)
     if (connect(l->socket, (struct sockaddr *)&address, len) < 0) {
         if (errno == EAGAIN || errno == EINTR) return SINEW_PENDING; /* its queue is full */
         int status = errno == ECONNREFUSED ? SINEW_EPEER : SINEW_EIO;
-        return why_set(why, status, "nobody listens at %s: %s", address.sun_path + 1,
-                       strerror(errno));
+        return why_set(why, status, "nobody listens at @%s: %s%s", address.sun_path + 1,
+                       strerror(errno),
+                       status == SINEW_EPEER ? "; its process has ended, or left the job" : "");
     }
     return host_socket_peer(l->socket, t->self.user, &l->pid, why);
 }
@@ -140,7 +157,10 @@ static void attempt(struct shm_link *l)
 {
     l->retry_at = 0;
     int status = attempt_socket(l);
-    if (status == 0) status = attempt_hello(l);
+    if (status == 0 && (status = attempt_hello(l)) == SINEW_EPEER) {
+        attempt_dropped(l);
+        return;
+    }
     if (status == 0) status = watch_link(l, l->socket, WATCH_SOCKET);
     if (status == 0) {
         l->state = SHM_ASKED;
@@ -269,22 +289,6 @@ static int link_accepted(struct shm_link *l, const struct hello *answer, int *de
     return link_is_made(l, descriptors, answer->epoch);
 }
 
-/* It dropped us unheard, or is gone: the next attempt tells. */
-static void link_dropped(struct shm_link *l)
-{
-    struct shm_transport *t = shm_of_link(l);
-    int64_t now = shm_now(t);
-    if (!l->dropped_at) l->dropped_at = now;
-    if (now - l->dropped_at < setup_ns(t)) {
-        attempt_later(l, SHM_TRYING, SHM_RETRY_NS);
-        return;
-    }
-    why_set(&l->base.why, 0,
-            "it closed each attempt unheard for the whole setup deadline: does one of the two run "
-            "as another user than it began?");
-    attempt_fail(l, SINEW_ETIMEDOUT);
-}
-
 static int link_answered(struct shm_link *l)
 {
     struct hello_packet packet;
@@ -293,7 +297,7 @@ static int link_answered(struct shm_link *l)
     int status = hello_receive(l->socket, &packet, descriptors, &n, &l->base.why);
     if (status > 0) return 0;
     if (status == SINEW_EPEER) {
-        link_dropped(l);
+        attempt_dropped(l);
         return 0;
     }
     l->dropped_at = 0;
