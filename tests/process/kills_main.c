@@ -33,7 +33,7 @@ static int files_left(void)
 
 int main(int argc, char **argv)
 {
-    static const struct suite_case *const tables[] = { process_kills, NULL };
+    static const struct suite_case *const tables[] = { process_kills, process_scribbles, NULL };
     bool alone = unshare(CLONE_NEWNET) == 0;
     if (!alone)
         printf("not root: the names of sockets are shared with others, and not looked at\n");
