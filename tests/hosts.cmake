@@ -4,3 +4,9 @@ sinew_public_program(job-rank hosts/job_rank.c)
 set_target_properties(job-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 sinew_add_test(NAME hosts-job TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/job
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:job-rank> $<TARGET_FILE:heat2d>)
+
+# Two ranks of one host in namespaces of their own.
+sinew_public_program(path-rank hosts/path_rank.c)
+set_target_properties(path-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+sinew_add_test(NAME hosts-paths TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/paths
+  $<TARGET_FILE:sinewrun> $<TARGET_FILE:path-rank>)

@@ -4,7 +4,9 @@
  */
 #include "transport/shm/link.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 static const int32_t no_room = 0;
@@ -20,20 +22,28 @@ void link_init(struct shm_link *l)
     list_append(&t->links, &l->of_transport);
 }
 
-int link_open(struct shm_link *l, int memory, int side, bool paired, struct why *why)
+int link_map(struct shm_link *l, int memory)
 {
     struct shm_transport *t = shm_of_link(l);
     l->segment = t->mapper.map(t->mapper.arg, memory, segment_bytes());
-    if (!l->segment)
-        return why_set(why, SINEW_ENOMEM, "%zu bytes of shared memory cannot be mapped",
-                       segment_bytes());
+    if (l->segment) return 0;
+    bool locked = errno == EAGAIN;
+    return why_set(&l->base.why, locked ? SINEW_ELIMIT : SINEW_ENOMEM,
+                   "%zu bytes of shared memory cannot be mapped: %s; %s", segment_bytes(),
+                   strerror(errno),
+                   locked ? "this process locks its memory: raise that limit with ulimit -l"
+                          : "address space or mappings run out (ulimit -v, vm.max_map_count)");
+}
+
+void link_open(struct shm_link *l, int side, bool paired)
+{
+    struct shm_transport *t = shm_of_link(l);
     ring_producer_init(&l->tx, segment_ring(l->segment, side), &segment_shape, 0);
     ring_consumer_init(&l->rx, segment_ring(l->segment, !side), &segment_shape, 0);
     l->paired = paired;
     l->state = SHM_UP;
     l->base.short_room = &l->tx.room;
     list_append(&t->live, &l->of_live);
-    return 0;
 }
 
 static void link_leave_live(struct shm_link *l)
@@ -51,8 +61,11 @@ static void close_descriptor(int *fd)
 
 void link_abandon(struct shm_link *l)
 {
-    wireup_drop(shm_of_link(l), &l->socket);
+    struct shm_transport *t = shm_of_link(l);
+    wireup_drop(t, &l->socket);
     close_descriptor(&l->memory);
+    if (l->segment) t->mapper.unmap(t->mapper.arg, l->segment, segment_bytes());
+    l->segment = NULL;
 }
 
 static void link_release(struct shm_link *l)
@@ -61,8 +74,6 @@ static void link_release(struct shm_link *l)
     link_abandon(l);
     wireup_drop(t, &l->pidfd);
     close_descriptor(&l->peer_wake);
-    if (l->segment) t->mapper.unmap(t->mapper.arg, l->segment, segment_bytes());
-    l->segment = NULL;
     list_remove(&l->of_transport);
     list_remove(&l->of_ending);
 }
@@ -77,7 +88,7 @@ void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
     l->state = SHM_ENDING;
     l->status = status;
     l->gone = gone;
-    l->drains = drains && l->segment;
+    l->drains = drains && l->rx.ring;
     l->drain_left = SEGMENT_SLOTS;
     l->wants_room = false;
     link_leave_live(l);
@@ -86,8 +97,13 @@ void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
 
 void link_process_ended(struct shm_link *l)
 {
-    why_set(&l->base.why, 0, "rank %d has died: its process %d is gone (pidfd)", l->base.rank,
-            (int)l->pid);
+    if (l->pid > 0)
+        why_set(&l->base.why, 0, "rank %d has died: its process %d is gone (pidfd)", l->base.rank,
+                (int)l->pid);
+    else
+        why_set(&l->base.why, 0,
+                "rank %d has died: its process, in another pid namespace, is gone (pidfd)",
+                l->base.rank);
     shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
 }
 
@@ -327,6 +343,7 @@ int link_finish(struct shm_link *l, int *budget)
     --*budget;
     link_release(l);
     l->state = SHM_DOWN;
+    shm_of_link(l)->settles = true;
     shm_of_link(l)->base.up->down(&l->base, l->status, l->gone);
     return upcalls + 1;
 }
@@ -334,7 +351,7 @@ int link_finish(struct shm_link *l, int *budget)
 void shm_disconnect(struct link *base, enum disconnect_how how)
 {
     struct shm_link *l = (struct shm_link *)base;
-    bool has_rings = l->segment != NULL;
+    bool has_rings = l->rx.ring != NULL;
     if (how == DISCONNECT_DRAIN) {
         if (l->state == SHM_UP) {
             l->state = SHM_DRAINING;

@@ -12,6 +12,19 @@
 
 size_t shm_peer_bytes(void) { return segment_bytes(); }
 
+/* Without one the death of a rank would be hidden by any child that it forked. */
+static int shm_open_pidfd(struct shm_transport *t)
+{
+    t->pidfd = host_pidfd_self();
+    if (t->pidfd >= 0) return 0;
+    if (errno == EMFILE || errno == ENFILE)
+        return why_set(&t->base.why, SINEW_ELIMIT, "pidfd_open: %s", strerror(errno));
+    return why_set(&t->base.why, SINEW_ENOTSUP,
+                   "pidfd_open() is refused (%s), so the death of a peer would not be seen: Linux "
+                   "5.3 is needed, and a filter that lets it pass",
+                   strerror(errno));
+}
+
 static int shm_open_transport(struct transport *base)
 {
     struct shm_transport *t = shm_of(base);
@@ -29,7 +42,8 @@ static int shm_open_transport(struct transport *base)
     status = base->opt.world->random(base->opt.world->arg, t->region_key, SIPHASH_KEY);
     if (status < 0) return why_set(&base->why, status, "no random bytes for keys to memory");
     t->pid = getpid();
-    t->pidfd = host_pidfd_self();
+    status = shm_open_pidfd(t);
+    if (status < 0) return status;
     t->membarrier = host_membarrier_register();
     status = wireup_open(t);
     if (status < 0) return status;
@@ -60,12 +74,7 @@ static int shm_reach(struct transport *base, const void *address, size_t len, st
     struct host_address peer;
     int status = host_address_decode(address, len, &peer, why);
     if (status == 0) status = host_reach(&t->self, &peer, why);
-    if (status < 0) return status;
-    if (t->pidfd < 0)
-        return why_set(why, SINEW_ENOTSUP,
-                       "pidfd_open() is refused, so the death of a peer would not be seen: Linux "
-                       "5.3 is needed, and a filter that lets it pass");
-    return 100;
+    return status < 0 ? status : 100;
 }
 
 /* The next link in turn: cost follows who talks, not who is connected. */
@@ -96,7 +105,8 @@ static int shm_look(struct shm_transport *t, int *budget)
         upcalls += link_finish(LIST_OWNER(e, struct shm_link, of_ending), budget);
     }
     t->until_look = t->connecting ? SHM_LOOK_SOON : SHM_LOOK_AFTER;
-    if (!list_empty(&t->ending) || t->deferred > 0 || *budget <= 0) shm_look_soon(t);
+    bool settles = t->settles && t->deferred > 0;
+    if (!list_empty(&t->ending) || settles || *budget <= 0) shm_look_soon(t);
     return upcalls;
 }
 
