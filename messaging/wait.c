@@ -12,7 +12,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/cores.h"
 #include "messaging/context.h"
 
 enum {
@@ -27,8 +26,8 @@ enum {
 
 static bool oversubscribed(const struct sinew *s)
 {
-    int here = s->launch->ranks_here > 0 ? s->launch->ranks_here : s->size;
-    return here > (s->launch->cores_here > 0 ? s->launch->cores_here : cores_allowed());
+    int told = s->launch->ranks_here;
+    return (told > s->ranks_here ? told : s->ranks_here) > s->cores;
 }
 
 static void watch(struct sinew *s, int fd)
@@ -146,12 +145,22 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     if (stall->after < INT64_MAX - stall->began) until = sooner(until, stall->began + stall->after);
     s->counters.sleeps++;
     s->world->sleep(s->world->arg, s->epoll_fd, until);
+    s->polls = s->idle_steps = 0; /* whoever woke us is heard in the next round */
 }
 
 /* A link may go while one waits; the peer stays. */
 static int look(struct sinew *s, const struct waiting *w)
 {
     return context_progress(s, w->from ? w->from->out : NULL);
+}
+
+/* Before the processor is given away every link is looked at: a poll takes one cold link in turn. */
+static int look_around(struct sinew *s, const struct waiting *w)
+{
+    uint64_t links = s->spins > 0 ? 1 : s->counters.peers_met;
+    int events = 0;
+    for (uint64_t i = 0; i < links && events == 0; i++) events = look(s, w);
+    return events;
 }
 
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
@@ -166,7 +175,7 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
     }
     stall.began = world_now(s->world);
     for (;;) {
-        if (look(s, w) > 0) {
+        if (look_around(s, w) > 0) {
             if (w->ready(w)) return 0;
             idle = idle_since = 0;
             if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
@@ -186,8 +195,10 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         if (!tired && now - idle_since > SPIN_NS) idle = s->spins;
         if (idle > s->spins + s->yields)
             doze(s, until, &stall);
-        else if (tired)
+        else if (tired) {
+            s->counters.yields++;
             s->world->yield(s->world->arg);
+        }
     }
 }
 
@@ -351,6 +362,7 @@ int sinew_arm(struct sinew *s, int64_t *timeout)
     if (!s) return SINEW_EINVAL;
     int rc = context_check(s, true);
     if (rc) return rc;
+    s->idle_steps = 0; /* the caller sleeps: this is the moment to hear of everything */
     if (context_idle_step(s) > 0 || !list_empty(&s->deferrals) || !list_empty(&s->revoking) ||
         arm_all(s))
         return SINEW_PENDING;
