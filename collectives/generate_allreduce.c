@@ -92,11 +92,13 @@ static struct place counter_run(struct build *b)
 }
 
 /* 2 (p - 1) messages at rank 0, two at each other, and the very bits of recursive doubling: so
- * what is chosen for the sake of speed alone changes no result. Up to FLAT_RANKS. */
+ * what is chosen for the sake of speed alone changes no result. */
 void generate_allreduce_flat(struct build *b)
 {
     struct place out = place_at(BUFFER_OUT, 0);
     struct place in = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
+    if (b->size > FLAT_RANKS) b->failure = FLAT_TOO_MANY;
+    if (b->failure) return;
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
     if (b->rank != FLAT_ROOT) {
         build_send(b, FLAT_ROOT, in, 1);

@@ -157,9 +157,9 @@ static int look(struct sinew *s, const struct waiting *w)
 /* Before the processor is given away every link is looked at: a poll takes one cold link in turn. */
 static int look_around(struct sinew *s, const struct waiting *w)
 {
-    uint64_t links = s->spins > 0 ? 1 : s->counters.peers_met;
-    int events = 0;
-    for (uint64_t i = 0; i < links && events == 0; i++) events = look(s, w);
+    uint64_t more = s->spins > 0 ? 0 : s->counters.peers_met;
+    int events = look(s, w);
+    for (; more > 0 && events == 0; more--) events = look(s, w);
     return events;
 }
 

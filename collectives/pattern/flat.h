@@ -8,7 +8,9 @@
 
 enum {
     FLAT_ROOT = 0,
-    FLAT_RANKS = 64, /* most it is for: rank 0 knows each of the others */
+    FLAT_RANKS = 64, /* most that a reduction is for: rank 0 has an operation for each */
 };
+
+#define FLAT_TOO_MANY "flat is for up to 64 ranks"
 
 #endif
