@@ -315,6 +315,8 @@ struct sinew {
     int epoll_fd;
     uint32_t cores_name; /* see crowd.c                              */
     int cores, ranks_here;
+    bool takes_turns; /* spins changes with who else wants the core … */
+    uint32_t yields_alone; /* … so many yields in a row: nobody       */
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
     uint32_t polls;

@@ -3,7 +3,9 @@
  * wait.c - the one home of waiting
  *
  * Spin on progress; then yield; then arm every transport and sleep on one epoll. Where ranks
- * outnumber the cores there is nothing to spin for: yield at once. Every IDLE_POLLS empty polls the
+ * outnumber the cores, one look around and the next one's turn: yield at once. But a crowd may be
+ * asleep: a yield that comes back sooner than the core could change hands found nobody, and after
+ * some of these in a row there is something to spin for, a little. Every IDLE_POLLS empty polls the
  * clock is read and rare matters are seen to. A wait longer than stall_report says who waits for
  * whom, then again after ten times as long. Nothing here waits without looking at deadlines and the
  * deaths of peers.
@@ -19,6 +21,9 @@ enum {
     QUICK_POLLS = 256, /* see want.c */
     SPINS = 20000,     /* polls, or … */
     SPIN_NS = 500000,  /* … so long, whichever comes first: a poll may be a system call     */
+    SPINS_ALONE = 256, /* in a crowd, after …                              */
+    YIELDS_ALONE = 16, /* … yields in a row that found nobody, as they took */
+    ALONE_NS = 1000,   /* … less than this: two switches take more         */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
@@ -26,8 +31,13 @@ enum {
 
 static bool oversubscribed(const struct sinew *s)
 {
-    int told = s->launch->ranks_here;
-    return (told > s->ranks_here ? told : s->ranks_here) > s->cores;
+    return s->launch->ranks_here > s->cores || s->ranks_here > s->cores;
+}
+
+static void set_spins(struct sinew *s, int64_t spins)
+{
+    s->spins = spins;
+    s->quick_polls = spins >= QUICK_POLLS ? QUICK_POLLS : 1;
 }
 
 static void watch(struct sinew *s, int fd)
@@ -38,9 +48,10 @@ static void watch(struct sinew *s, int fd)
 
 int wait_open(struct sinew *s)
 {
-    s->spins = s->config.poll_spins >= 0 ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS;
+    bool told = s->config.poll_spins >= 0;
+    set_spins(s, told ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS);
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
-    s->quick_polls = s->spins >= QUICK_POLLS ? QUICK_POLLS : 1;
+    s->takes_turns = !told && s->ranks_here > s->cores;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd < 0)
         return context_fail(s, SINEW_ELIMIT, "no descriptor left for waiting: raise `ulimit -n`");
@@ -163,10 +174,34 @@ static int look_around(struct sinew *s, const struct waiting *w)
     return events;
 }
 
+/* A wait in vain, so far. */
+struct patience {
+    int64_t polls, yields, since; /* since: when the clock was first looked at; 0: not yet */
+};
+
+/* Whether it is time to do something else than poll. */
+static bool tired(const struct sinew *s, struct patience *p, int64_t now)
+{
+    if (p->polls <= s->spins && now - p->since > SPIN_NS) p->polls = s->spins + 1;
+    return p->polls > s->spins;
+}
+
+static void give_way(struct sinew *s, struct patience *p, int64_t now)
+{
+    p->yields++;
+    s->counters.yields++;
+    s->world->yield(s->world->arg);
+    if (!s->takes_turns) return;
+    bool alone = world_now(s->world) - now < ALONE_NS;
+    s->yields_alone = alone ? s->yields_alone + 1 : 0;
+    set_spins(s, s->yields_alone >= YIELDS_ALONE ? SPINS_ALONE : 0);
+    if (alone && now - p->since <= SPIN_NS) p->polls = p->yields = 0;
+}
+
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
-    int64_t idle = 0, idle_since = 0;
+    struct patience idle = { 0, 0, 0 };
     unsigned busy = 0;
     if (w->ready(w)) return 0;
     while (look(s, w) > 0 || w->ready(w)) {
@@ -177,13 +212,11 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
     for (;;) {
         if (look_around(s, w) > 0) {
             if (w->ready(w)) return 0;
-            idle = idle_since = 0;
+            idle = (struct patience){ 0, 0, 0 };
             if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
-        } else {
-            idle++;
+        } else if (++idle.polls <= s->spins && idle.polls % IDLE_POLLS) {
+            continue;
         }
-        bool tired = idle > s->spins;
-        if (!tired && idle % IDLE_POLLS) continue;
         if (context_idle_step(s) > 0 || w->ready(w)) {
             if (w->ready(w)) return 0;
             continue;
@@ -191,14 +224,12 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
         stall_step(s, w, &stall, now);
-        if (idle_since == 0) idle_since = now;
-        if (!tired && now - idle_since > SPIN_NS) idle = s->spins;
-        if (idle > s->spins + s->yields)
+        if (idle.since == 0) idle.since = now;
+        if (!tired(s, &idle, now)) continue;
+        if (idle.yields < s->yields)
+            give_way(s, &idle, now);
+        else
             doze(s, until, &stall);
-        else if (tired) {
-            s->counters.yields++;
-            s->world->yield(s->world->arg);
-        }
     }
 }
 
