@@ -24,6 +24,7 @@ enum {
     SPINS_ALONE = 256, /* in a crowd, after …                              */
     YIELDS_ALONE = 16, /* … yields in a row that found nobody, as they took */
     ALONE_NS = 1000,   /* … less than this: two switches take more         */
+    TURNS_AWAKE = 1024, /* yields to somebody until one sleeps once, see should_move() */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
@@ -186,6 +187,17 @@ static bool tired(const struct sinew *s, struct patience *p, int64_t now)
     return p->polls > s->spins;
 }
 
+/*
+ * Who only yields stays where it is: two ranks may take turns on one core for seconds while another
+ * core is idle. Who is woken is put on an idle one, so now and then one sleeps.
+ */
+static bool should_move(struct sinew *s)
+{
+    if (!s->takes_turns || s->turns < TURNS_AWAKE) return false;
+    s->turns = 0;
+    return true;
+}
+
 static void give_way(struct sinew *s, struct patience *p, int64_t now)
 {
     p->yields++;
@@ -194,6 +206,7 @@ static void give_way(struct sinew *s, struct patience *p, int64_t now)
     if (!s->takes_turns) return;
     bool alone = world_now(s->world) - now < ALONE_NS;
     s->yields_alone = alone ? s->yields_alone + 1 : 0;
+    s->turns = alone ? 0 : s->turns + 1;
     set_spins(s, s->yields_alone >= YIELDS_ALONE ? SPINS_ALONE : 0);
     if (alone && now - p->since <= SPIN_NS) p->polls = p->yields = 0;
 }
@@ -226,7 +239,7 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         stall_step(s, w, &stall, now);
         if (idle.since == 0) idle.since = now;
         if (!tired(s, &idle, now)) continue;
-        if (idle.yields < s->yields)
+        if (idle.yields < s->yields && !should_move(s))
             give_way(s, &idle, now);
         else
             doze(s, until, &stall);
