@@ -316,8 +316,7 @@ struct sinew {
     uint32_t cores_name; /* see crowd.c                              */
     int cores, ranks_here;
     bool takes_turns; /* spins changes with who else wants the core … */
-    uint32_t yields_alone; /* … so many yields in a row: nobody …     */
-    uint32_t turns;        /* … so many: somebody                     */
+    uint32_t turns_alone, turns_shared; /* … so many times in a row: nobody, somebody */
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
     uint32_t polls;

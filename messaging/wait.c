@@ -22,8 +22,8 @@ enum {
     SPINS = 20000,     /* polls, or … */
     SPIN_NS = 500000,  /* … so long, whichever comes first: a poll may be a system call     */
     SPINS_ALONE = 256, /* in a crowd, after …                              */
-    YIELDS_ALONE = 16, /* … yields in a row that found nobody, as they took */
-    ALONE_NS = 1000,   /* … less than this: two switches take more         */
+    TURNS_ALONE = 16,  /* … waits or yields in a row that met nobody,      */
+    ALONE_NS = 1000,   /* … as they took less than this: two switches don't */
     TURNS_AWAKE = 1024, /* yields to somebody until one sleeps once, see should_move() */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
@@ -187,15 +187,13 @@ static bool tired(const struct sinew *s, struct patience *p, int64_t now)
     return p->polls > s->spins;
 }
 
-/*
- * Who only yields stays where it is: two ranks may take turns on one core for seconds while another
- * core is idle. Who is woken is put on an idle one, so now and then one sleeps.
- */
-static bool should_move(struct sinew *s)
+/* Among others: whether somebody else had the core, or it was ours alone. */
+static void note_turn(struct sinew *s, bool alone)
 {
-    if (!s->takes_turns || s->turns < TURNS_AWAKE) return false;
-    s->turns = 0;
-    return true;
+    if (!s->takes_turns) return;
+    s->turns_alone = alone ? s->turns_alone + 1 : 0;
+    s->turns_shared = alone ? 0 : s->turns_shared + 1;
+    set_spins(s, s->turns_alone >= TURNS_ALONE ? SPINS_ALONE : 0);
 }
 
 static void give_way(struct sinew *s, struct patience *p, int64_t now)
@@ -205,16 +203,26 @@ static void give_way(struct sinew *s, struct patience *p, int64_t now)
     s->world->yield(s->world->arg);
     if (!s->takes_turns) return;
     bool alone = world_now(s->world) - now < ALONE_NS;
-    s->yields_alone = alone ? s->yields_alone + 1 : 0;
-    s->turns = alone ? 0 : s->turns + 1;
-    set_spins(s, s->yields_alone >= YIELDS_ALONE ? SPINS_ALONE : 0);
+    note_turn(s, alone);
     if (alone && now - p->since <= SPIN_NS) p->polls = p->yields = 0;
+}
+
+/*
+ * Who only yields stays where it is: two ranks may take turns on one core for seconds while another
+ * core is idle. Who is woken is put on an idle one, so now and then one sleeps.
+ */
+static bool should_move(struct sinew *s)
+{
+    if (s->turns_shared < TURNS_AWAKE) return false;
+    s->turns_shared = 0;
+    return true;
 }
 
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
     struct patience idle = { 0, 0, 0 };
+    uint64_t yields = s->counters.yields;
     unsigned busy = 0;
     if (w->ready(w)) return 0;
     while (look(s, w) > 0 || w->ready(w)) {
@@ -224,7 +232,10 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
     stall.began = world_now(s->world);
     for (;;) {
         if (look_around(s, w) > 0) {
-            if (w->ready(w)) return 0;
+            if (w->ready(w)) {
+                if (s->counters.yields == yields) note_turn(s, true); /* others are elsewhere */
+                return 0;
+            }
             idle = (struct patience){ 0, 0, 0 };
             if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
         } else if (++idle.polls <= s->spins && idle.polls % IDLE_POLLS) {
