@@ -51,6 +51,7 @@ int wait_open(struct sinew *s)
 {
     bool told = s->config.poll_spins >= 0;
     set_spins(s, told ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS);
+    s->has_deadline = s->config.deadline != INT64_MAX;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
     s->takes_turns = !told && s->ranks_here > s->cores;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
