@@ -2,8 +2,8 @@
 /*
  * crowd.c - ranks and the cores they share
  *
- * Every rank publishes a name for the processors it may use (base/cores.h). Those with the same name
- * share the same cores, whoever started them; where there are more of them than cores they take
+ * Every rank publishes a name for the processors it may use (base/cores.h). Those with the same
+ * name share the same cores, whoever started them; where there are more of them than cores they take
  * turns. Waiting depends on it, and so does the choice of algorithms, which must come out alike on
  * all members of a team: it is made from the names alone, and equal names mean equal numbers.
  *
