@@ -24,7 +24,7 @@ enum {
     SPINS_ALONE = 256, /* in a crowd, after …                              */
     TURNS_ALONE = 16,  /* … waits or yields in a row that met nobody,      */
     ALONE_NS = 1000,   /* … as they took less than this: two switches don't */
-    TURNS_AWAKE = 16384, /* yields to somebody until one sleeps once, see should_move() */
+    TURNS_AWAKE = 1024, /* yields to somebody until one sleeps once, see should_move() */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
