@@ -225,6 +225,8 @@ struct peer {
 
 /* ---- teams ----------------------------------------------------------------------------------- */
 
+enum crowd { CROWD_UNKNOWN, CROWD_NO, CROWD_YES };
+
 /* What members share; views point to the same one. */
 struct team_core {
     struct list entry; /* context->teams */
@@ -236,6 +238,7 @@ struct team_core {
     uint32_t collectives; /* started so far                                         */
     struct team_cache *cache;
     int views;
+    uint8_t crowd; /* enum crowd: whether all members take turns on the same cores      */
     uint8_t *told; /* per member: 1 its death was reported to a wildcard receive or acknowledged */
     int gone;      /* members known to be gone                                      */
 };
@@ -268,6 +271,7 @@ struct sinew_team {
     X(peers_died)                                                                                  \
     X(links_failed)                                                                                \
     X(collectives)                                                                                 \
+    X(yields)                                                                                      \
     X(sleeps)                                                                                      \
     X(stall_reports)                                                                               \
     X(memory_bytes)
@@ -296,6 +300,7 @@ struct sinew {
 
     struct transport *transport[TRANSPORTS_MAX];
     int transports;
+    int links[TRANSPORTS_MAX];          /* by transport: links that are not down  */
     struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
     const char *refused_name[TRANSPORTS_MAX];
     int refusals;
@@ -316,10 +321,15 @@ struct sinew {
     struct list memories;
 
     int epoll_fd;
+    uint32_t cores_name; /* see crowd.c                              */
+    int cores, ranks_here;
+    bool takes_turns; /* spins changes with who else wants the core … */
+    uint32_t turns_alone, turns_shared; /* … so many times in a row: nobody, somebody */
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
     bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
+    uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
     uint32_t asked_round; /* every receive posted so far was asked for in this round … */
@@ -540,6 +550,12 @@ int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, stru
 int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
                      struct why *why);
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
+/* The name of the cores a rank runs on, as it published; 0: not known. */
+uint32_t choose_cores(struct sinew *s, int world_rank);
+
+/* crowd.c: ranks and the cores they share */
+void crowd_name(struct sinew *s);  /* before the record is published */
+void crowd_count(struct sinew *s); /* when all records are there     */
 
 /* team.c */
 int team_world_rank(const struct team_core *core, int rank);

@@ -237,11 +237,14 @@ static int publish(struct sinew *s, int64_t until)
     uint8_t record[RECORD_MAX];
     size_t len = 0;
     struct why why = { "" };
+    crowd_name(s);
     int rc = choose_record(s, record, &len, &why);
     if (rc) return context_fail(s, rc, "%s", why.text);
     rc = launch->ops->put(launch, record, len);
     if (rc == 0) rc = launch->ops->fence(launch, until);
-    return rc ? context_fail(s, rc, "%s: %s", launch->ops->name, launch->why.text) : 0;
+    if (rc) return context_fail(s, rc, "%s: %s", launch->ops->name, launch->why.text);
+    crowd_count(s);
+    return 0;
 }
 
 static int context_start(struct sinew *s, const struct origin *origin,

@@ -52,13 +52,16 @@ static struct link *link_new(struct peer *p, int i)
     l->epoch = p->epoch;
     l->short_room = &no_room;
     p->link[i] = l;
+    s->links[i]++;
     return l;
 }
 
 static void link_bury(struct link *l)
 {
     struct peer *p = l->owner;
-    p->link[index_of(p->context, l->transport)] = NULL;
+    int i = index_of(p->context, l->transport);
+    p->link[i] = NULL;
+    p->context->links[i]--;
     if (p->out == l) {
         p->out = NULL;
         p->quick_in = NULL;

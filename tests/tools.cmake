@@ -22,3 +22,6 @@ endfunction()
 sinew_tools_test(perf 240)
 sinew_tools_test(info 60)
 sinew_tools_test(examples 400)
+
+# Memory decides; the time is told, for a busy machine may take any.
+sinew_add_test(NAME startup-memory COMMAND startup --memory LABELS tools release-only TIMEOUT 60)

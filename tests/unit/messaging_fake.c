@@ -188,10 +188,11 @@ static int launch_get(struct launch *l, int rank, void *record)
     uint8_t *at = record;
     (void)l, (void)rank;
     memset(at, 0, LAUNCH_RECORD_MAX);
-    at[0] = 1;
+    at[0] = 2;
     wire_put64(at + 1, EPOCH);
-    at[9] = 1, at[10] = 1, at[12] = 2, at[13] = 1;
-    return 15;
+    wire_put32(at + 9, 1 + (uint32_t)rank);
+    at[13] = 1, at[14] = 1, at[16] = 2, at[17] = 1;
+    return 19;
 }
 
 static int launch_failed(struct launch *l, int *rank)
