@@ -5,7 +5,7 @@
  * bench/compare compiles it with each MPI's mpicc. `mean` is one timed loop with no clock inside,
  * after 10 ms of warming; half a round trip for latency, the slowest rank for collectives. Rate and
  * bandwidth are windows of 64 nonblocking messages with 64 buffers, wait-all on both sides, then
- * an answer of 4 bytes. Reductions add floats. The test `start` does one allreduce and says how
+ * an answer of 4 bytes. `rewrite` writes every buffer before it is sent. Reductions add floats. The test `start` does one allreduce and says how
  * much memory it took.
  */
 #include <mpi.h>
@@ -19,7 +19,8 @@ enum { WINDOW = 64, TAG = 1, TAG_ANSWER = 2, ANSWER_LEN = 4, LEAST = 10, MOST = 
 static const double WARM_S = 0.01;
 
 struct work {
-    int rank, size;
+    int rank, size, rewrite;
+    unsigned char written;
     size_t bytes, out_len, in_len;
     char *out, *in;
     MPI_Request requests[WINDOW];
@@ -33,22 +34,34 @@ struct test {
     size_t (*out_len)(const struct work *w), (*in_len)(const struct work *w);
 };
 
+static void rewrite(struct work *w, char *at)
+{
+    if (w->rewrite) memset(at, ++w->written, w->bytes);
+}
+
 static void latency(struct work *w, int64_t n)
 {
     int len = (int)w->bytes, peer = 1 - w->rank;
     for (int64_t i = 0; i < n; i++) {
-        if (w->rank == 0) MPI_Send(w->out, len, MPI_BYTE, peer, TAG, MPI_COMM_WORLD);
-        MPI_Recv(w->in, len, MPI_BYTE, peer, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-        if (w->rank == 1) MPI_Send(w->out, len, MPI_BYTE, peer, TAG, MPI_COMM_WORLD);
+        for (int step = 0; step < 2; step++) {
+            if (step == w->rank) {
+                rewrite(w, w->out);
+                MPI_Send(w->out, len, MPI_BYTE, peer, TAG, MPI_COMM_WORLD);
+            } else {
+                MPI_Recv(w->in, len, MPI_BYTE, peer, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+            }
+        }
     }
 }
 
 static void window_send(struct work *w, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        for (int k = 0; k < WINDOW; k++)
-            MPI_Isend(w->out + (size_t)k * w->bytes, (int)w->bytes, MPI_BYTE, 1, TAG,
-                      MPI_COMM_WORLD, &w->requests[k]);
+        for (int k = 0; k < WINDOW; k++) {
+            char *out = w->out + (size_t)k * w->bytes;
+            rewrite(w, out);
+            MPI_Isend(out, (int)w->bytes, MPI_BYTE, 1, TAG, MPI_COMM_WORLD, &w->requests[k]);
+        }
         MPI_Waitall(WINDOW, w->requests, MPI_STATUSES_IGNORE);
         MPI_Recv(w->in, ANSWER_LEN, MPI_BYTE, 1, TAG_ANSWER, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     }
@@ -275,7 +288,7 @@ static void pin(void)
     sched_setaffinity(0, sizeof(one_core), &one_core);
 }
 
-/* mpi_peer TEST BYTES,BYTES… SECONDS; mpi_peer start */
+/* mpi_peer TEST BYTES,BYTES… SECONDS [rewrite]; mpi_peer start */
 int main(int argc, char **argv)
 {
     struct work w = { 0 };
@@ -283,13 +296,14 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &w.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &w.size);
-    const struct test *t = argc == 4 ? test_find(argv[1]) : NULL;
+    const struct test *t = argc >= 4 ? test_find(argv[1]) : NULL;
     if (argc == 2 && strcmp(argv[1], "start") == 0) {
         start();
     } else if (!t || (t->pair && w.size != 2)) {
         fprintf(stderr, "mpi_peer: TEST BYTES,BYTES... SECONDS are wanted, pair tests on 2 ranks\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     } else {
+        w.rewrite = argc > 4;
         w.counts = calloc((size_t)w.size, sizeof(*w.counts));
         for (char *at = strtok(argv[2], ","); at; at = strtok(NULL, ",")) {
             w.bytes = strtoull(at, NULL, 10);

@@ -18,13 +18,20 @@ LOOP_SECONDS = 0.1  # of every timed loop, as sinew-perf's
 PATIENCE = 60
 UNITS = {"latency": "us", "bandwidth": "MB/s", "rate": "Mmsg/s", "start": "s", "memory": "MB"}
 PAIR_TESTS = ("latency", "bandwidth", "rate")
+REWRITTEN = "-rewritten"  # before every message, as programs do; Sinew's buffers are shared then
+REWRITTEN_TESTS = ("latency" + REWRITTEN, "bandwidth" + REWRITTEN)
 COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "allgather",
                "alltoall", "reduce_scatter")
-TESTS = PAIR_TESTS + COLLECTIVES + ("start", "memory")
+TESTS = PAIR_TESTS + REWRITTEN_TESTS + COLLECTIVES + ("start", "memory")
+
+
+def base(test):
+    """The loop that is run, and whether buffers are rewritten in it."""
+    return test.removesuffix(REWRITTEN), test.endswith(REWRITTEN)
 
 
 def unit(test):
-    return UNITS.get(test, "us")
+    return UNITS.get(base(test)[0], "us")
 
 
 class Failed(Exception):
@@ -128,8 +135,10 @@ class Sinew:
             run += ["--transport", transport]
         if test in ("start", "memory"):
             return run + [os.path.join(self.bin, "sinew-start")]
-        sizes = [] if test == "barrier" else ["--bytes", str(size)]
-        return run + [os.path.join(self.bin, "sinew-perf"), test] + sizes + ["--json"]
+        loop, rewritten = base(test)
+        words = [] if test == "barrier" else ["--bytes", str(size)]
+        words += ["--memory", "shared", "--rewrite"] if rewritten else []
+        return run + [os.path.join(self.bin, "sinew-perf"), loop] + words + ["--json"]
 
     def run(self, test, transport, ranks, size, way):
         command = self.command(test, transport, ranks, size, way)
@@ -152,21 +161,24 @@ class Limit:
         return None
 
     def ways(self, test, transport, ranks, size):
-        of = {"shm": ("line", "ring", "kernel", "copy"), "tcp": ("tcp", "tcp-batched")}
-        fits = {"latency": ("line", "ring", "kernel", "copy", "tcp"),
-                "rate": ("ring", "tcp", "tcp-batched"),
-                "bandwidth": ("ring", "kernel", "copy", "tcp")}
-        small = self.transport in ("line", "tcp-batched")
-        if ranks != 2 or self.transport not in of.get(transport, ()):
+        limited = {("shm", "latency"): ("line", "ring", "kernel"),
+                   ("shm", "rate"): ("ring",),
+                   ("shm", "bandwidth"): ("ring", "kernel"),
+                   ("shm", "latency-rewritten"): ("copy",),
+                   ("shm", "bandwidth-rewritten"): ("copy",),
+                   ("tcp", "latency"): ("tcp",),
+                   ("tcp", "rate"): ("tcp", "tcp-batched"),
+                   ("tcp", "bandwidth"): ("tcp",)}
+        if ranks != 2 or self.transport not in limited.get((transport, test), ()):
             return []
-        if self.transport not in fits.get(test, ()) or (small and size != 8):
+        if size != 8 and self.transport in ("line", "tcp-batched"):
             return []
-        if self.transport in ("kernel", "copy") and size < 1024:
+        if size < 1024 and self.transport in ("kernel", "copy"):
             return []
         return [Way("fastest way")]
 
     def command(self, test, transport, ranks, size, way):
-        return [self.program, test, "--transport", self.transport, "--bytes", str(size), "--json",
+        return [self.program, base(test)[0], "--transport", self.transport, "--bytes", str(size), "--json",
                 "--seconds", str(LOOP_SECONDS)]
 
     def run(self, test, transport, ranks, size, way):
@@ -222,11 +234,22 @@ class ClientServer:
                 server.communicate()
 
 
-class Ucx(ClientServer):
-    """ucx_perftest: one buffer used again and again, no answer after a window; so it has less to
-    do than the others in rate and bandwidth."""
+def ucx_ways(test, transport, ranks, size):
+    if ranks != 2:
+        return []
+    if transport == "tcp":
+        return [Way("tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]
+    ways = [Way("posix", UCX_TLS="posix,self")]
+    if size > 4096:
+        ways.append(Way("posix, cma", UCX_TLS="posix,cma,self"))
+    return ways
 
-    name = "UCX"
+
+class UcxPerftest(ClientServer):
+    """One buffer used again and again, and no answer after a window. Beyond small messages that
+    measures a cache: such figures are shown, and not counted among the peers'."""
+
+    name = "ucx_perftest"
     tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw"}
 
     def missing(self):
@@ -235,15 +258,11 @@ class Ucx(ClientServer):
     def version(self):
         return first_line(["ucx_info", "-v"], r"Version (\S+)")
 
+    def other_work(self, test, size):
+        return test != "latency" and size >= 1024
+
     def ways(self, test, transport, ranks, size):
-        if test not in self.tests or ranks != 2:
-            return []
-        if transport == "tcp":
-            return [Way("tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]
-        ways = [Way("posix", UCX_TLS="posix,self")]
-        if size > 4096:
-            ways.append(Way("posix, cma", UCX_TLS="posix,cma,self"))
-        return ways
+        return ucx_ways(test, transport, ranks, size) if test in self.tests else []
 
     def server(self, test, size, way, port):
         return ["ucx_perftest", "-p", str(port)]
@@ -302,15 +321,15 @@ class Libfabric(ClientServer):
         raise failed(command, text, "no figure")
 
 
-class Mpi:
-    """An MPI with mpi_peer.c, which does the work of sinew-perf and pins itself as sinewrun does."""
+class Compiled:
+    """A peer whose work is a program of ours, made on first use."""
 
-    def __init__(self, source, build):
-        self.source = source
-        self.program = os.path.join(build, "peers", f"mpi_peer-{self.kind}")
+    def __init__(self, bench, build):
+        self.source = os.path.join(bench, self.source)
+        self.program = os.path.join(build, "peers", self.output)
 
     def missing(self):
-        for program in (f"mpicc.{self.kind}", f"mpirun.{self.kind}"):
+        for program in self.needs:
             if not shutil.which(program):
                 return f"{program} is not installed"
         try:
@@ -324,17 +343,47 @@ class Mpi:
             if os.path.getmtime(self.program) >= os.path.getmtime(self.source):
                 return
         os.makedirs(os.path.dirname(self.program), exist_ok=True)
-        execute([f"mpicc.{self.kind}", "-std=gnu11", "-D_GNU_SOURCE", "-O3", "-o", self.program,
-                 self.source])
+        execute([self.compiler, "-std=gnu11", "-D_GNU_SOURCE", "-O3", "-o", self.program,
+                 self.source] + self.libraries)
 
     def version(self):
         return first_line(*self.version_command)
+
+
+class Ucx(Compiled):
+    """Tagged messages of UCX's UCP."""
+
+    name, source, output = "UCX", "ucx_peer.c", "ucx_peer"
+    needs, compiler, libraries = ("gcc", "ucx_info"), "gcc", ["-lucp", "-lucs"]
+    version_command = (["ucx_info", "-v"], r"Version (\S+)")
+
+    def ways(self, test, transport, ranks, size):
+        return ucx_ways(test, transport, ranks, size) if base(test)[0] in PAIR_TESTS else []
+
+    def command(self, test, transport, ranks, size, way):
+        loop, rewritten = base(test)
+        return [self.program, loop, str(size), str(LOOP_SECONDS)] + ["rewrite"] * rewritten
+
+    def run(self, test, transport, ranks, size, way):
+        return one_number(self.command(test, transport, ranks, size, way), way.environment)
+
+
+class Mpi(Compiled):
+    """An MPI; it pins itself as sinewrun --bind core does."""
+
+    source, libraries = "mpi_peer.c", []
+
+    def __init__(self, bench, build):
+        self.output, self.compiler = f"mpi_peer-{self.kind}", f"mpicc.{self.kind}"
+        self.needs = (self.compiler, f"mpirun.{self.kind}")
+        super().__init__(bench, build)
 
     def command(self, test, transport, ranks, size, way):
         run = [f"mpirun.{self.kind}"] + self.launch(ranks) + way.arguments + [self.program]
         if test in ("start", "memory"):
             return run + ["start"]
-        return run + [test, str(0 if test == "barrier" else size), str(LOOP_SECONDS)]
+        loop, rewritten = base(test)
+        return run + [loop, str(size), str(LOOP_SECONDS)] + ["rewrite"] * rewritten
 
     def run(self, test, transport, ranks, size, way):
         command = self.command(test, transport, ranks, size, way)
@@ -388,9 +437,8 @@ class Mpich(Mpi):
 
 
 def peers(bench, build):
-    source = os.path.join(bench, "mpi_peer.c")
-    return {"ucx": Ucx(), "libfabric": Libfabric(), "openmpi": OpenMpi(source, build),
-            "mpich": Mpich(source, build)}
+    return {"ucx": Ucx(bench, build), "ucx_perftest": UcxPerftest(), "libfabric": Libfabric(),
+            "openmpi": OpenMpi(bench, build), "mpich": Mpich(bench, build)}
 
 
 def limits(build):

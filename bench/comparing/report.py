@@ -38,7 +38,7 @@ def cell_json(cell, show):
 def cell_rows(cell, show):
     best, _ = cell.best_peer()
     for name, s in cell.summaries().items():
-        mark = "*" if name == best else " "
+        mark = "*" if name == best else "!" if name in cell.other_work else " "
         sure = f"{s.low:.3f} to {s.high:.3f}"
         show(f"{cell.size:>9} {name:<19}{mark}{digits(s.theirs):>10} {digits(s.ours):>10}"
              f" {s.ratio:>8.3f}  {sure:<17} {s.pairs:>5}  {cell.ways[name].name}")
@@ -59,5 +59,6 @@ def table(cells, show):
                  f"  {'95 % interval':<17} {'pairs':>5}  way")
         cell_rows(cell, show)
     if before:
-        show("\nMedians; the ratio is Sinew's figure by theirs, pair by pair. * the best peer. Fewer"
-             " than 6 pairs give\nno interval of 95 %: what is shown then is the range.")
+        show("\nMedians; the ratio is Sinew's figure by theirs, pair by pair. * the best peer; !"
+             " other work, not counted.\nFewer than 6 pairs give no interval of 95 %: what is shown"
+             " then is the range.")

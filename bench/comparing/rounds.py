@@ -14,6 +14,7 @@ class Cell:
         self.test, self.transport, self.ranks, self.size = test, transport, ranks, size
         self.against = {}  # name of the other: list of (ours, theirs)
         self.ways = {}     # name of the other: the Way it runs in
+        self.other_work = set()  # names of those whose figure is not of the same work
 
     def key(self):
         return self.test, self.transport, self.ranks, self.size
@@ -24,14 +25,15 @@ class Cell:
         return f"{self.test}{size}{over}, {self.ranks} ranks"
 
     def more_is_better(self):
-        return self.test in ("rate", "bandwidth")
+        return programs.base(self.test)[0] in ("rate", "bandwidth")
 
     def summaries(self):
         return {name: Summary(pairs) for name, pairs in self.against.items() if pairs}
 
     def best_peer(self):
-        """The peer with the best median; limits are no peers."""
-        found = {n: s for n, s in self.summaries().items() if not n.startswith("limit")}
+        """The peer with the best median, of those that do the same work; limits are no peers."""
+        found = {n: s for n, s in self.summaries().items()
+                 if not n.startswith("limit") and n not in self.other_work}
         if not found:
             return None, None
         choose = max if self.more_is_better() else min
@@ -72,6 +74,8 @@ class Rounds:
         """The best of each other's ways, by two tries of each in turn; none: it has no such test."""
         for other in self.others:
             ways = other.ways(*cell.key())
+            if hasattr(other, "other_work") and other.other_work(cell.test, cell.size):
+                cell.other_work.add(other.name)
             if len(ways) < 2:
                 if ways:
                     cell.ways[other.name] = ways[0]

@@ -171,7 +171,8 @@ static void limits_run(const struct options *opt, const struct limit *limit, siz
     } else {
         printf("%-10s %-12s %9zu %14.*f %-7s %s", limit->test, limit->transport, bytes,
                value < 100 ? 4 : 1, value, limit->unit, v.name);
-        if (v.chunk > 0) printf(" of %zu, room %zu", v.chunk, v.room);
+        if (v.chunk > 0) printf(" of %zu", v.chunk);
+        if (v.room > 0) printf(", room %zu", v.room);
         printf("\n");
     }
     fflush(stdout);

@@ -53,9 +53,10 @@ static inline void ring_publish(struct ring_end *tx, struct ring_slot *slot)
     limit_write(&slot->word, ++tx->next); /* with ring_expect */
 }
 
-static inline struct ring_slot *ring_expect(struct ring_end *rx)
+static inline struct ring_slot *ring_expect(struct ring_end *rx, uint64_t ahead)
 {
     struct ring_slot *slot = &rx->slots[rx->next % SLOTS];
+    if (ahead > 0) __builtin_prefetch(&rx->slots[(rx->next + ahead) % SLOTS]);
     limit_await(&slot->word, rx->next + 1); /* with ring_publish */
     return slot;
 }
@@ -82,7 +83,7 @@ static void ring_put_slots(struct run *r, const uint8_t *from)
 static void ring_get_slots(struct run *r, uint8_t *to)
 {
     for (size_t at = 0; at < r->bytes; at += IN_SLOT) {
-        struct ring_slot *slot = ring_expect(&r->rx);
+        struct ring_slot *slot = ring_expect(&r->rx, r->variant->room);
         if (r->bytes - at >= IN_SLOT)
             memcpy(to + at, slot->data, IN_SLOT);
         else
@@ -107,7 +108,7 @@ static void ring_get_chunks(struct run *r, uint8_t *to)
     const struct variant *v = r->variant;
     for (size_t at = 0; at < r->bytes; at += v->chunk) {
         size_t len = r->bytes - at < v->chunk ? r->bytes - at : v->chunk;
-        ring_expect(&r->rx);
+        ring_expect(&r->rx, 0);
         memcpy(to + at, r->rx.bodies + r->rx.next % v->room * v->chunk, len);
         ring_release(&r->rx, v->room < TELL_EVERY ? 1 : TELL_EVERY);
     }
@@ -129,7 +130,7 @@ static inline void ring_put(struct run *r, const uint8_t *from)
 static inline void ring_get(struct run *r, uint8_t *to)
 {
     if (r->bytes == 8) {
-        memcpy(to, ring_expect(&r->rx)->data, 8);
+        memcpy(to, ring_expect(&r->rx, r->variant->room)->data, 8);
         ring_release(&r->rx, TELL_EVERY);
     } else if (r->variant->how == IN_SLOTS) {
         ring_get_slots(r, to);
@@ -142,7 +143,8 @@ static int ring_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
     static const size_t rooms[] = { 1, 2, 4, 16, 64 };
     int n = 0;
-    if (bytes <= IN_SLOTS_MOST) out[n++] = (struct variant){ .name = "slots", .how = IN_SLOTS };
+    for (size_t ahead = 0; ahead <= 16 && bytes <= IN_SLOTS_MOST; ahead += ahead < 4 ? 2 : 4)
+        out[n++] = (struct variant){ .name = "slots", .room = ahead, .how = IN_SLOTS };
     if (bytes <= IN_SLOT) return n;
     for (size_t chunk = 256; chunk <= 65536 && chunk < 2 * bytes; chunk *= 2) {
         if (bytes / chunk > 1024) continue;
