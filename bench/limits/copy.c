@@ -56,14 +56,10 @@ static void copy_prepare(struct run *r)
 
 static void copy_from(const struct run *r, uint8_t *to, const uint8_t *from)
 {
-#if defined(__x86_64__)
-    if (r->variant->how == 1) {
-        size_t len = r->bytes;
-        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
-        return;
-    }
-#endif
-    memcpy(to, from, r->bytes);
+    if (r->variant->how == 1)
+        limit_copy_string(to, from, r->bytes);
+    else
+        memcpy(to, from, r->bytes);
 }
 
 static void copy_pingpong(struct run *r, uint64_t n)
@@ -86,6 +82,11 @@ static void copy_pingpong(struct run *r, uint64_t n)
     }
 }
 
+static uint8_t copy_pingpong_expected(const struct run *r)
+{
+    return (uint8_t)r->count;
+}
+
 static void copy_stream(struct run *r, uint64_t n)
 {
     struct copy_line *lines = copy_lines(r);
@@ -104,6 +105,11 @@ static void copy_stream(struct run *r, uint64_t n)
             limit_write(taken, r->count + 1);
         }
     }
+}
+
+static uint8_t copy_stream_expected(const struct run *r)
+{
+    return (uint8_t)((r->count - 1) / LIMIT_WINDOW * LIMIT_WINDOW);
 }
 
 /* The other's buffer i, by its address there, which it left at the end of the shared part. */
@@ -149,6 +155,7 @@ const struct limit limit_copy_latency = {
     .variants = copy_pingpong_variants,
     .prepare = copy_prepare,
     .rounds = copy_pingpong,
+    .expected = copy_pingpong_expected,
 };
 
 const struct limit limit_copy_bandwidth = {
@@ -163,6 +170,7 @@ const struct limit limit_copy_bandwidth = {
     .variants = copy_variants,
     .prepare = copy_prepare,
     .rounds = copy_stream,
+    .expected = copy_stream_expected,
 };
 
 const struct limit limit_kernel_latency = {
@@ -176,6 +184,7 @@ const struct limit limit_kernel_latency = {
     .variants = kernel_variants,
     .prepare = copy_prepare,
     .rounds = kernel_pingpong,
+    .expected = limit_filled,
 };
 
 const struct limit limit_kernel_bandwidth = {
@@ -189,4 +198,5 @@ const struct limit limit_kernel_bandwidth = {
     .variants = kernel_variants,
     .prepare = copy_prepare,
     .rounds = kernel_stream,
+    .expected = limit_filled,
 };

@@ -19,8 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-enum { LIMIT_LINE = 64, LIMIT_VARIANTS = 48, LIMIT_WINDOW = 64 };
+enum { LIMIT_LINE = 64, LIMIT_VARIANTS = 128, LIMIT_WINDOW = 64 };
 
 /* One way of doing it; what the fields mean is the limit's own affair. */
 struct variant {
@@ -45,6 +46,8 @@ struct limit {
     /* n rounds of this side; the other one runs as many. A round is a message there and one back,
      * or one message from side 0. */
     void (*rounds)(struct run *r, uint64_t n);
+    /* Every byte of the last message into the first buffer is this; NULL: no message is carried. */
+    uint8_t (*expected)(const struct run *r);
 };
 
 /* One end of a ring in one direction, see ring.c. */
@@ -83,6 +86,8 @@ extern const struct limit limit_tcp_latency, limit_tcp_rate, limit_tcp_batched,
 double pair_measure(const struct limit *limit, size_t bytes, const int cores[2], double seconds,
                     uint64_t *rounds, struct variant *fastest);
 _Noreturn void limit_die(const char *what);
+/* What the other side's buffers were filled with at the start. */
+uint8_t limit_filled(const struct run *r);
 
 static inline void limit_write(_Atomic uint64_t *at, uint64_t value)
 {
@@ -93,6 +98,16 @@ static inline void limit_await(_Atomic uint64_t *at, uint64_t value)
 {
     while (atomic_load_explicit(at, memory_order_acquire) != value) /* with limit_write */
         ;
+}
+
+/* One instruction; it may take lines of the target without fetching what is in them. */
+static inline void limit_copy_string(void *to, const void *from, size_t len)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+#else
+    memcpy(to, from, len);
+#endif
 }
 
 #endif

@@ -24,7 +24,8 @@ struct ring_line {
     _Alignas(LIMIT_LINE) _Atomic uint64_t word;
 };
 
-enum how { IN_SLOTS, IN_CHUNKS };
+enum how { IN_SLOTS, IN_CHUNKS, IN_CHUNKS_STRING_IN, IN_CHUNKS_STRING_BOTH, HOWS };
+enum { STRING_BELOW = 16384 }; /* above, memcpy does the same by itself */
 
 static void ring_attach(struct ring_end *end, uint8_t *at)
 {
@@ -98,7 +99,11 @@ static void ring_put_chunks(struct run *r, const uint8_t *from)
     for (size_t at = 0; at < r->bytes; at += v->chunk) {
         size_t len = r->bytes - at < v->chunk ? r->bytes - at : v->chunk;
         struct ring_slot *slot = ring_claim(&r->tx, v->room);
-        memcpy(r->tx.bodies + r->tx.next % v->room * v->chunk, from + at, len);
+        uint8_t *body = r->tx.bodies + r->tx.next % v->room * v->chunk;
+        if (v->how == IN_CHUNKS)
+            memcpy(body, from + at, len);
+        else
+            limit_copy_string(body, from + at, len);
         ring_publish(&r->tx, slot);
     }
 }
@@ -109,8 +114,12 @@ static void ring_get_chunks(struct run *r, uint8_t *to)
     for (size_t at = 0; at < r->bytes; at += v->chunk) {
         size_t len = r->bytes - at < v->chunk ? r->bytes - at : v->chunk;
         ring_expect(&r->rx, 0);
-        memcpy(to + at, r->rx.bodies + r->rx.next % v->room * v->chunk, len);
-        ring_release(&r->rx, v->room < TELL_EVERY ? 1 : TELL_EVERY);
+        const uint8_t *body = r->rx.bodies + r->rx.next % v->room * v->chunk;
+        if (v->how == IN_CHUNKS_STRING_BOTH)
+            limit_copy_string(to + at, body, len);
+        else
+            memcpy(to + at, body, len);
+        ring_release(&r->rx, v->room < 4 ? 1 : v->room / 4);
     }
 }
 
@@ -139,20 +148,28 @@ static inline void ring_get(struct run *r, uint8_t *to)
     }
 }
 
-static int ring_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
+static int ring_chunks(size_t bytes, size_t chunk, struct variant *out, int n)
 {
     static const size_t rooms[] = { 1, 2, 4, 16, 64 };
+    static const char *const names[] = { "", "chunks", "chunks, rep movsb in",
+                                         "chunks, rep movsb in and out" };
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        if (chunk * rooms[i] > LIMIT_SHARED_BYTES / 4 || chunk * rooms[i] < bytes / 64) continue;
+        for (int how = IN_CHUNKS; how < HOWS && n < LIMIT_VARIANTS; how++)
+            if (how == IN_CHUNKS || chunk < STRING_BELOW)
+                out[n++] = (struct variant){ names[how], chunk, rooms[i], how };
+    }
+    return n;
+}
+
+static int ring_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
+{
     int n = 0;
     for (size_t ahead = 0; ahead <= 16 && bytes <= IN_SLOTS_MOST; ahead += ahead < 4 ? 2 : 4)
         out[n++] = (struct variant){ .name = "slots", .room = ahead, .how = IN_SLOTS };
     if (bytes <= IN_SLOT) return n;
-    for (size_t chunk = 256; chunk <= 65536 && chunk < 2 * bytes; chunk *= 2) {
-        if (bytes / chunk > 1024) continue;
-        for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]) && n < LIMIT_VARIANTS; i++) {
-            if (chunk * rooms[i] > LIMIT_SHARED_BYTES / 4 || (chunk * rooms[i] < bytes / 64)) continue;
-            out[n++] = (struct variant){ "chunks", chunk, rooms[i], IN_CHUNKS };
-        }
-    }
+    for (size_t chunk = 256; chunk <= 65536 && chunk < 2 * bytes; chunk *= 2)
+        if (bytes / chunk <= 256) n = ring_chunks(bytes, chunk, out, n);
     return n;
 }
 
@@ -224,6 +241,7 @@ const struct limit limit_ring_latency = {
     .variants = ring_variants,
     .prepare = ring_prepare,
     .rounds = ring_pingpong,
+    .expected = limit_filled,
 };
 
 const struct limit limit_ring_rate = {
@@ -237,6 +255,7 @@ const struct limit limit_ring_rate = {
     .variants = ring_variants,
     .prepare = ring_prepare,
     .rounds = ring_stream,
+    .expected = limit_filled,
 };
 
 const struct limit limit_ring_bandwidth = {
@@ -250,4 +269,5 @@ const struct limit limit_ring_bandwidth = {
     .variants = ring_variants,
     .prepare = ring_prepare,
     .rounds = ring_stream,
+    .expected = limit_filled,
 };

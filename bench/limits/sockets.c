@@ -138,6 +138,7 @@ const struct limit limit_tcp_latency = {
     .variants = tcp_variants,
     .prepare = tcp_prepare,
     .rounds = tcp_pingpong,
+    .expected = limit_filled,
 };
 
 const struct limit limit_tcp_rate = {
@@ -152,6 +153,7 @@ const struct limit limit_tcp_rate = {
     .variants = tcp_variants,
     .prepare = tcp_prepare,
     .rounds = tcp_stream,
+    .expected = limit_filled,
 };
 
 const struct limit limit_tcp_batched = {
@@ -167,6 +169,7 @@ const struct limit limit_tcp_batched = {
     .variants = batched_variants,
     .prepare = tcp_prepare,
     .rounds = batched_stream,
+    .expected = limit_filled,
 };
 
 const struct limit limit_tcp_bandwidth = {
@@ -181,4 +184,5 @@ const struct limit limit_tcp_bandwidth = {
     .variants = tcp_variants,
     .prepare = tcp_prepare,
     .rounds = tcp_stream,
+    .expected = limit_filled,
 };
