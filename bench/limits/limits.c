@@ -173,6 +173,7 @@ static void limits_run(const struct options *opt, const struct limit *limit, siz
                value < 100 ? 4 : 1, value, limit->unit, v.name);
         if (v.chunk > 0) printf(" of %zu", v.chunk);
         if (v.room > 0) printf(", room %zu", v.room);
+        if (v.lazy > 0) printf(", lazy");
         printf("\n");
     }
     fflush(stdout);

@@ -21,13 +21,14 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LIMIT_LINE = 64, LIMIT_VARIANTS = 128, LIMIT_WINDOW = 64 };
+enum { LIMIT_LINE = 64, LIMIT_VARIANTS = 192, LIMIT_WINDOW = 64 };
 
 /* One way of doing it; what the fields mean is the limit's own affair. */
 struct variant {
     const char *name;
     size_t chunk, room;
     int how;
+    int lazy; /* pauses between two looks: a reader that looks all the time takes lines away */
 };
 
 struct run;
@@ -92,6 +93,17 @@ uint8_t limit_filled(const struct run *r);
 static inline void limit_write(_Atomic uint64_t *at, uint64_t value)
 {
     atomic_store_explicit(at, value, memory_order_release); /* with limit_await's load */
+}
+
+static inline void limit_pause(int times)
+{
+    for (int i = 0; i < times; i++) {
+#if defined(__x86_64__)
+        __asm__ volatile("pause");
+#elif defined(__aarch64__)
+        __asm__ volatile("isb");
+#endif
+    }
 }
 
 static inline void limit_await(_Atomic uint64_t *at, uint64_t value)

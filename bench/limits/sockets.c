@@ -62,15 +62,15 @@ static int tcp_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
     static const size_t rooms[] = { 0, 1 << 20, 4 << 20 };
     int n = 0;
     if (bytes <= 4096) {
-        out[n++] = (struct variant){ "spinning", bytes, 0, SPIN };
-        out[n++] = (struct variant){ "blocking", bytes, 0, BLOCK };
+        out[n++] = (struct variant){ "spinning", bytes, 0, SPIN, 0 };
+        out[n++] = (struct variant){ "blocking", bytes, 0, BLOCK, 0 };
         return n;
     }
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
         for (int how = SPIN; how <= BLOCK; how++)
             for (size_t chunk = 65536; chunk / 4 < bytes && chunk <= 1 << 20; chunk *= 4)
                 out[n++] = (struct variant){ how == BLOCK ? "blocking" : "spinning", chunk,
-                                             rooms[i], how };
+                                             rooms[i], how, 0 };
     return n;
 }
 
@@ -100,8 +100,8 @@ static int batched_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
     int n = 0;
     (void)bytes;
     for (size_t records = 16; records <= STAGING_RECORDS; records *= 4) {
-        out[n++] = (struct variant){ "spinning", records, 0, SPIN };
-        out[n++] = (struct variant){ "blocking", records, 0, BLOCK };
+        out[n++] = (struct variant){ "spinning", records, 0, SPIN, 0 };
+        out[n++] = (struct variant){ "blocking", records, 0, BLOCK, 0 };
     }
     return n;
 }
