@@ -5,8 +5,8 @@
  * bench/compare compiles it with each MPI's mpicc. `mean` is one timed loop with no clock inside,
  * after 10 ms of warming; half a round trip for latency, the slowest rank for collectives. Rate and
  * bandwidth are windows of 64 nonblocking messages with 64 buffers, wait-all on both sides, then
- * an answer of 4 bytes. `rewrite` writes every buffer before it is sent. Reductions add floats. The test `start` does one allreduce and says how
- * much memory it took.
+ * an answer of 4 bytes. `rewrite` writes every buffer before it is sent. Reductions add floats. The
+ * test `start` does one allreduce and says how much memory it took.
  */
 #include <mpi.h>
 #include <sched.h>

@@ -28,7 +28,7 @@ struct variant {
     const char *name;
     size_t chunk, room;
     int how;
-    int lazy; /* pauses between two looks: a reader that looks all the time takes lines away */
+    int lazy; /* a reader that waits for so many, for one that looks all the time takes lines away */
 };
 
 struct run;
@@ -57,6 +57,7 @@ struct ring_end {
     _Atomic uint64_t *credit; /* slots the reader has emptied, told now and then */
     uint8_t *bodies;
     uint64_t next, known; /* slot to use next; slots known (writer) or told (reader) to be empty */
+    uint64_t end;         /* a lazy reader's: the slot after the last that will come */
 };
 
 /* One limit, one size, one variant; each process has its own copy. */
@@ -93,17 +94,6 @@ uint8_t limit_filled(const struct run *r);
 static inline void limit_write(_Atomic uint64_t *at, uint64_t value)
 {
     atomic_store_explicit(at, value, memory_order_release); /* with limit_await's load */
-}
-
-static inline void limit_pause(int times)
-{
-    for (int i = 0; i < times; i++) {
-#if defined(__x86_64__)
-        __asm__ volatile("pause");
-#elif defined(__aarch64__)
-        __asm__ volatile("isb");
-#endif
-    }
 }
 
 static inline void limit_await(_Atomic uint64_t *at, uint64_t value)

@@ -55,13 +55,21 @@ static inline void ring_publish(struct ring_end *tx, struct ring_slot *slot)
     limit_write(&slot->word, ++tx->next); /* with ring_expect */
 }
 
+/* Until a whole batch is there, or the last of all. */
+static void ring_await_batch(struct ring_end *rx, uint64_t batch)
+{
+    uint64_t last = rx->next + batch - 1 < rx->end ? rx->next + batch - 1 : rx->end - 1;
+    limit_await(&rx->slots[last % SLOTS].word, last + 1); /* with ring_publish */
+}
+
 static inline struct ring_slot *ring_expect(struct run *r, uint64_t ahead)
 {
     struct ring_end *rx = &r->rx;
     struct ring_slot *slot = &rx->slots[rx->next % SLOTS];
+    uint64_t batch = (uint64_t)r->variant->lazy;
     if (ahead > 0) __builtin_prefetch(&rx->slots[(rx->next + ahead) % SLOTS]);
-    while (atomic_load_explicit(&slot->word, memory_order_acquire) != rx->next + 1)
-        limit_pause(r->variant->lazy); /* with ring_publish */
+    if (batch > 0 && rx->next % batch == 0) ring_await_batch(rx, batch);
+    limit_await(&slot->word, rx->next + 1); /* with ring_publish */
     return slot;
 }
 
@@ -182,14 +190,14 @@ static int ring_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
     return n;
 }
 
-/* The same, and each with a reader that takes its time and then finds several. */
+/* The same, and each with a reader that waits until half of the room is full. */
 static int ring_stream_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
     int eager = ring_variants(bytes, out), n = eager;
     for (int i = 0; i < eager && n < LIMIT_VARIANTS; i++) {
         if (out[i].how != IN_SLOTS && out[i].room < 16) continue;
         out[n] = out[i];
-        out[n++].lazy = 16;
+        out[n++].lazy = out[i].how == IN_SLOTS ? SLOTS / 2 : (int)out[i].room / 2;
     }
     return n;
 }
@@ -203,8 +211,16 @@ static void ring_pingpong(struct run *r, uint64_t n)
     }
 }
 
+/* Slots that a message takes. */
+static uint64_t ring_slots(const struct run *r)
+{
+    size_t each = r->variant->how == IN_SLOTS ? IN_SLOT : r->variant->chunk;
+    return (r->bytes + each - 1) / each;
+}
+
 static void ring_stream(struct run *r, uint64_t n)
 {
+    r->rx.end = r->rx.next + n * ring_slots(r);
     for (uint64_t i = 0; i < n; i++) {
         size_t at = i % LIMIT_WINDOW * r->bytes;
         if (r->side == 0)
