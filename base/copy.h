@@ -24,7 +24,9 @@ static inline void copy_line(void *to, const void *from, size_t len)
 {
     char *t = to;
     const char *f = from;
-    if (len - 8 <= 8) {
+    if (__builtin_constant_p(len)) {
+        memcpy(to, from, len);
+    } else if (len - 8 <= 8) {
         copy_ends(t, f, len, 8);
     } else if (len > 32) {
         copy_ends(t, f, 32, 16);
