@@ -111,6 +111,11 @@ static inline bool must_turn_back(const struct sinew *s)
            !list_empty(&s->revoking);
 }
 
+static inline uint64_t expect_word(const struct peer *p)
+{
+    return (uint16_t)p->messages_in | (uint64_t)KIND_EAGER << 16;
+}
+
 static inline bool expect_poll(struct sinew *s, struct link *l, struct expect *e, int *events)
 {
     l->expect = e;
@@ -163,6 +168,7 @@ static __attribute__((noinline)) int receive_otherwise(struct sinew_team *team, 
     for (int polls = 1; polls < s->quick_polls && !e->done; polls++) {
         if (events && (!p->quick_in || must_turn_back(s))) break;
         cpu_relax();
+        e->head[0] = expect_word(p);
         if (expect_poll(s, p->quick_in, e, &events) && quick_account(p, e->head[0], e->len) == 0)
             return expect_outcome(team, from, e, status);
     }
@@ -185,8 +191,7 @@ int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t
     if (!p || !quick_may_expect(team, p))
         return receive_generally(team, buf, cap, from, tag, status, req);
     struct expect e = {
-        .head = { (uint16_t)p->messages_in | (uint64_t)KIND_EAGER << 16,
-                  envelope_key(team->core->id, (uint32_t)tag) },
+        .head = { expect_word(p), envelope_key(team->core->id, (uint32_t)tag) },
         .mask = ENVELOPE_SEQ | ENVELOPE_KIND,
         .buf = buf,
         .cap = cap,

@@ -238,7 +238,8 @@ __attribute__((noinline)) void link_tell(struct shm_link *l)
     link_nudge(l, SHM_SLEEPS_FOR_ROOM);
 }
 
-/* Hand up what is there. Returns the upcalls; *budget counts messages of every kind. */
+/* Hand up what is there; if messaging expects something, one message, for it may expect another
+ * after that. Returns the upcalls; *budget counts messages of every kind. */
 static int link_receive(struct shm_link *l, int *budget)
 {
     const struct transport_up *up = l->base.transport->up;
@@ -268,6 +269,7 @@ static int link_receive(struct shm_link *l, int *budget)
         /* A send inside the upcall may have ended the link. */
         if (__builtin_expect(l->state == SHM_ENDING && !l->drains, 0)) return upcalls;
         if (ring_should_tell(&l->rx)) link_tell(l);
+        if (l->base.expect) return upcalls;
     }
     if (got < 0)
         link_break(l, "a message with impossible lengths");
