@@ -50,6 +50,8 @@ enum { CONFIG_TEXT_MAX = 128 };
       "per peer met, for messages nobody has asked for")                    \
     N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                              \
       "per peer met, long messages announced")                              \
+    N(shm_read_bytes, CONFIG_NUMBER, -1, -1, INT64_MAX,                                            \
+      "a message this long is read out of a local peer's memory; -1: from ranks and cores")        \
     N(poll_spins, CONFIG_NUMBER, -1, -1, 1000000000,                                               \
       "empty polls before a waiter yields; -1: from ranks and cores")                              \
     N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \

@@ -25,7 +25,7 @@ enum {
     STALL_FACTOR = 10,
 };
 
-static bool oversubscribed(const struct sinew *s)
+bool wait_crowded(const struct sinew *s)
 {
     int here = s->launch->ranks_here > 0 ? s->launch->ranks_here : s->size;
     return here > (s->launch->cores_here > 0 ? s->launch->cores_here : cores_allowed());
@@ -39,7 +39,7 @@ static void watch(struct sinew *s, int fd)
 
 int wait_open(struct sinew *s)
 {
-    s->spins = s->config.poll_spins >= 0 ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS;
+    s->spins = s->config.poll_spins >= 0 ? s->config.poll_spins : wait_crowded(s) ? 0 : SPINS;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
     s->quick_polls = s->spins >= QUICK_POLLS ? QUICK_POLLS : 1;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -65,7 +65,7 @@ static struct link *up_link(struct transport *t, int rank, uint64_t epoch)
     v->links++;
     v->epoch = epoch;
     v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
-    v->link->base = (struct link){ &transport_tcp, t, e, epoch, rank, { "" } };
+    v->link->base = (struct link){ &transport_tcp, t, e, epoch, rank, { "" }, NULL };
     return &v->link->base;
 }
 
@@ -155,7 +155,7 @@ struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret)
     e->t = world_allocate_aligned(&world_real, 64, transport_tcp.transport_size);
     e->t->base = (struct transport){ .ops = &transport_tcp, .up = &e->up, .owner = e };
     e->t->base.opt = (struct transport_options){ &e->world, &e->config, rank,   ENDS_MAX,
-                                                 epoch,     secret,     &e->log };
+                                                 epoch,     secret,     &e->log, false };
     int rc = transport_tcp.open(&e->t->base);
     if (rc < 0) fail_msg("open: %s", e->t->base.why.text);
     return e;
@@ -194,7 +194,7 @@ int end_connect(struct end *from, const struct end *to)
     struct view *v = &from->view[to->rank];
     assert_null(v->link);
     v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
-    v->link->base = (struct link){ &transport_tcp, &from->t->base, from, 0, to->rank, { "" } };
+    v->link->base = (struct link){ &transport_tcp, &from->t->base, from, 0, to->rank, { "" }, NULL };
     return transport_tcp.connect(&v->link->base, to->t->base.address, to->t->base.address_len);
 }
 

@@ -28,6 +28,7 @@ int link_open(struct shm_link *l, int memory, int side, bool paired, struct why 
     ring_producer_init(&l->tx, segment_ring(l->segment, side), &segment_shape, 0);
     ring_consumer_init(&l->rx, segment_ring(l->segment, !side), &segment_shape, 0);
     l->paired = paired;
+    l->side = side;
     l->state = SHM_UP;
     list_append(&t->live, &l->of_live);
     return 0;
@@ -58,6 +59,7 @@ static void link_release(struct shm_link *l)
     link_abandon(l);
     wireup_drop(t, &l->pidfd);
     close_descriptor(&l->peer_wake);
+    share_forget(l);
     if (l->segment) t->mapper.unmap(t->mapper.arg, l->segment, segment_bytes());
     l->segment = NULL;
     list_remove(&l->of_transport);
@@ -187,6 +189,9 @@ static int link_deliver(struct shm_link *l, const struct ring_message *m, int *u
         if (put_land(l, m) == 0) return 0;
         shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
         return SINEW_EPROTO;
+    case SHM_SHARE:
+        if (share_deliver(l, m) == 0) return 0;
+        return link_break(l, "it spoke nonsense of memory to be mapped");
     case SHM_BYE:
         l->peer_left = true;
         return 0;

@@ -16,7 +16,8 @@ enum { SEGMENT_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
 size_t segment_bytes(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (2 * ring_bytes(&segment_shape) + page - 1) / page * page;
+    size_t used = 2 * ring_bytes(&segment_shape) + 2 * SEGMENT_PLEDGES * sizeof(shared_u32);
+    return (used + page - 1) / page * page;
 }
 
 static int segment_fill(int fd, off_t len)
@@ -29,9 +30,10 @@ static int segment_fill(int fd, off_t len)
     return fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS);
 }
 
-int segment_create(struct why *why)
+int segment_create(struct why *why) { return segment_memory(segment_bytes(), why); }
+
+int segment_memory(size_t len, struct why *why)
 {
-    size_t len = segment_bytes();
     int status = host_memory_check(len, why);
     if (status < 0) return status;
     int fd = memfd_create("sinew", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -50,14 +52,18 @@ int segment_create(struct why *why)
 
 int segment_check(int fd, struct why *why)
 {
+    return segment_check_memory(fd, segment_bytes(), why);
+}
+
+int segment_check_memory(int fd, size_t len, struct why *why)
+{
     struct stat file;
     int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || (seals & SEGMENT_SEALS) != SEGMENT_SEALS)
         return why_set(why, SINEW_EPROTO,
                        "the peer's memory is not sealed against change of size (seals %d)", seals);
-    if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size != (off_t)segment_bytes())
-        return why_set(why, SINEW_EPROTO, "the peer's memory is not %zu bytes long",
-                       segment_bytes());
+    if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size != (off_t)len)
+        return why_set(why, SINEW_EPROTO, "the peer's memory is not %zu bytes long", len);
     if ((uint64_t)file.st_blocks * 512 < (uint64_t)file.st_size)
         return why_set(why, SINEW_EPROTO, "the peer's memory is not allocated in full");
     return 0;

@@ -4,7 +4,9 @@
 /*
  * segment.h - the memory of one pair: two rings in one sealed memfd
  *
- *   | ring: connecting side to accepting side | ring: the other way | up to a page |
+ *   | ring: connecting side to accepting side | ring: the other way | pledges, 256 each | up to a page |
+ *
+ * A pledge is a word for a piece of memory that one side lets the other read: see read.c.
  *
  * Sealed against shrinking, growing and unsealing, and allocated in full, so that touching it can
  * neither fault nor need memory. The side that is handed one checks seals, size and allocation
@@ -20,6 +22,7 @@ enum {
     SEGMENT_BODY_BYTES = 32768, /* twice eager: a body of that length always fits an empty ring */
     SEGMENT_EAGER_MAX = 16384,
     SEGMENT_FRAGMENT = 8192,
+    SEGMENT_PLEDGES = 64,
     SEGMENT_LIMIT = 128 * 1024, /* per connected peer, both directions */
 };
 
@@ -31,6 +34,10 @@ size_t segment_bytes(void);
 /* A new one: its descriptor, or < 0. */
 int segment_create(struct why *why);
 int segment_check(int fd, struct why *why);
+
+/* The same for memory of any length, a multiple of the page. */
+int segment_memory(size_t len, struct why *why);
+int segment_check_memory(int fd, size_t len, struct why *why);
 
 /* Tests put both ends in one place by replacing these. */
 struct segment_mapper {
@@ -44,6 +51,13 @@ extern const struct segment_mapper segment_mapper_real;
 static inline void *segment_ring(void *segment, int which)
 {
     return (char *)segment + (which ? ring_bytes(&segment_shape) : 0);
+}
+
+/* Those that side `which` writes. */
+static inline shared_u32 *segment_pledges(void *segment, int which)
+{
+    char *at = (char *)segment + 2 * ring_bytes(&segment_shape);
+    return (shared_u32 *)(void *)at + (which ? SEGMENT_PLEDGES : 0);
 }
 
 #endif
