@@ -45,7 +45,7 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(deadline, CONFIG_TIME, INT64_MAX, 1000, INT64_MAX, "of every operation; never: none")        \
     N(stall_report, CONFIG_TIME, 10 * CONFIG_SECOND, 1000000, INT64_MAX,                           \
       "a wait this long is reported; never: silent")                                               \
-    N(eager_bytes, CONFIG_SIZE, 8192, 0, 16384, "longer messages ask the receiver first")          \
+    N(eager_bytes, CONFIG_SIZE, 16384, 0, 16384, "longer messages ask the receiver first")          \
     N(unexpected_bytes, CONFIG_SIZE, 65536, 32768, 8388608,                                        \
       "per peer met, for messages nobody has asked for")                    \
     N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                              \

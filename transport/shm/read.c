@@ -28,7 +28,7 @@
 
 enum {
     READ_CHUNK = 131072,          /* then other links are served                         */
-    READ_CROWDED_FROM = 32768, /* by process_vm_readv(), where ranks outnumber the cores */
+    READ_CROWDED_FROM = 0,     /* by process_vm_readv(), where ranks outnumber the cores */
 };
 
 void read_open(struct shm_transport *t)
@@ -167,6 +167,7 @@ static int read_confirm(struct shm_link *l, const struct rma *op, bool mapped)
 
 int read_advance(struct shm_link *l, struct rma *op)
 {
+    if (op->len == 0) return 0;
     const uint8_t *key = op->peers->key;
     uint64_t from = wire_get64(key + 8) + op->offset + op->progress;
     uint8_t *to = (uint8_t *)op->local + op->progress;
