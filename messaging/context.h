@@ -50,15 +50,7 @@ struct match {
     struct list unexpected[MATCH_BUCKETS]; /* by arrival                                          */
     struct list arrivals;                  /* every unexpected user message, by arrival           */
     uint64_t posts;                        /* orders the posted lists against each other          */
-    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
-};
-
-/* A blocking receive with nothing before it, see want.c. */
-struct want {
-    void *buf;
-    size_t cap, sent;
-    uint32_t team, tag;
-    bool done;
+    uint32_t held;                         /* in all of the above, collectives' too               */
 };
 
 /* ---- control messages ------------------------------------------------------------------------ */
@@ -181,6 +173,10 @@ struct credit {
     uint32_t requests[SPACES];
 };
 
+struct flow {
+    uint64_t messages, bytes;
+};
+
 struct peer {
     struct sinew *context;
     int rank; /* in the world */
@@ -190,7 +186,8 @@ struct peer {
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
     struct transport *in;              /* what it announced last came by this one    */
-    struct want *want;                 /* NULL: none                                 */
+    size_t quick_below;                /* shorter sends may go the short way; see quick.c */
+    struct link *quick_in;             /* = out, if it looks for what one expects    */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
     bool nobody;                       /* one of these was told that nobody is there */
@@ -202,13 +199,12 @@ struct peer {
     bool they_are_stuck;               /* likewise, as the receiver                  */
     uint64_t queued;                   /* sends queued so far                        */
     int gone_status;                   /* what operations with it end with           */
-    uint16_t seq_out, seq_in;
     struct credit mine;                /* what I may send                            */
     uint32_t window[SPACES];           /* blocks I may have outstanding in all       */
-    size_t quick_len;                  /* longest eager message over `out`           */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
+    uint32_t owed_below;               /* less may be owed without looking; see outgoing_owe() */
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */
@@ -218,7 +214,9 @@ struct peer {
     uint32_t blocks_total, blocks_free;
     int32_t block_free;                /* first of the free chain                    */
     int64_t connecting_since;
-    uint64_t messages_out, messages_in, bytes_out, bytes_in;
+    uint64_t messages_out, messages_in; /* modulo 2^16 the sequence of each  */
+    uint64_t bytes_out, bytes_in;
+    struct flow general_out, general_in; /* of these, what did not go the short way     */
     struct why why;                    /* why it is gone                             */
 };
 
@@ -278,6 +276,11 @@ struct counters {
 #undef COUNTER_FIELD
 };
 
+/* What calls are allowed now. In a page of its own that a forked child finds wiped. */
+struct context_state {
+    uint8_t is_owned, in_progress, in_callback, unused;
+};
+
 struct sinew {
     const struct world *world;
     struct config config;
@@ -286,8 +289,8 @@ struct sinew {
     struct launch *launch;
     int rank, size;
     uint64_t epoch;
-    bool in_progress, in_callback, closing;
-    uint32_t *owned; /* 1 here, 0 in a forked child (the page is wiped) */
+    bool closing;
+    struct context_state *state;
 
     struct transport *transport[TRANSPORTS_MAX];
     int transports;
@@ -314,7 +317,6 @@ struct sinew {
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
     uint32_t polls;
-    uint32_t wants; /* that went the short way */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
     uint32_t asked_round; /* every receive posted so far was asked for in this round … */
@@ -394,11 +396,20 @@ void outgoing_withdraw(struct sinew_request *r, int status);
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
 void outgoing_grant(struct peer *p); /* tell what is owed, now */
 
+/* The same as outgoing_owe(), which is only called when there is more to do than to count. */
+static inline void outgoing_owe_quick(struct peer *p, enum space space, uint32_t blocks)
+{
+    p->owed.blocks[space] += blocks;
+    if (p->owed.blocks[space] >= p->owed_below) outgoing_owe(p, space, 0, 0);
+}
+
 /* send.c */
 size_t send_eager_limit(const struct peer *p, enum space space);
 int send_start(struct sinew_team *team, const void *buf, size_t len, int to_world,
                const struct match_key *key, uint32_t digest, bool sync, bool blocking,
                struct completion *c, struct sinew_request **out);
+int send_generally(struct sinew_team *team, const char *call, const void *buf, size_t len, int to,
+                   int64_t tag, bool sync, struct sinew_request **req);
 int send_try(struct sinew_request *r); /* a queued send: 0 done or asking, AGAIN, < 0 */
 
 /* receive.c */
@@ -413,6 +424,8 @@ int receive_post(struct sinew_request *r);
 /* Nobody is left who could send what such a receive would match; and its failure. */
 bool receive_hopeless(struct sinew_team *team, const struct match_key *key);
 int receive_despair(struct sinew_team *team, const struct match_key *key, struct sinew_status *status);
+int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
+                      struct sinew_status *status, struct sinew_request **req);
 /* Give an unexpected message to a receive, which ends or is on its way. */
 void receive_take(struct sinew_request *r, struct unexpected *u);
 /* Nobody will ever ask for it: give its room back and tell a sender that waits. */
@@ -443,10 +456,16 @@ void rendezvous_cleanup(struct sinew_request *r);
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
 bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */
 
-/* want.c */
-int want_receive(struct sinew_team *team, void *buf, size_t cap, int source, uint32_t tag,
-                 struct sinew_status *status);
-bool want_take(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+/* quick.c */
+enum { QUICK_ALONE = 1024 }; /* every so many messages go the general way, which sees to others */
+/* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
+static inline void quick_close(struct peer *p)
+{
+    p->quick_below = 0;
+}
+void quick_open(struct peer *p);
+/* Adds what went the short way, which counts by peer alone. */
+void quick_count(const struct sinew *s, struct counters *c);
 
 /* jump.c */
 void jump_tell_stuck(struct peer *p);

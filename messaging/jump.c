@@ -63,6 +63,7 @@ static int jump_send(struct sinew_request *r, uint64_t receive)
     list_remove(&r->entry);
     r->state = STATE_ASKING;
     r->jumped = p->jumping = true;
+    quick_close(p);
     list_append(&p->attached, &r->attached);
     p->context->counters.messages_jumped++;
     return 0;

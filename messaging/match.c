@@ -92,13 +92,13 @@ void match_post(struct match *m, struct sinew_request *r)
     r->order = m->posts++;
     r->wild = !is_exact(&r->key);
     list_append(r->wild ? &m->wild : &m->posted[bucket_of(&r->key)], &r->entry);
-    m->posted_count++;
+    m->held++;
 }
 
 void match_unpost(struct match *m, struct sinew_request *r)
 {
     list_remove(&r->entry);
-    m->posted_count--;
+    m->held--;
 }
 
 void match_keep(struct match *m, struct unexpected *u)
@@ -106,13 +106,13 @@ void match_keep(struct match *m, struct unexpected *u)
     struct match_key key = unexpected_key(u);
     list_append(&m->unexpected[bucket_of(&key)], &u->bucket);
     if (key.space == SPACE_USER) list_append(&m->arrivals, &u->arrival);
-    m->kept_count++;
+    m->held++;
 }
 
 void match_drop(struct match *m, struct unexpected *u)
 {
     if (list_empty(&u->bucket)) return;
-    m->kept_count--;
+    m->held--;
     list_remove(&u->bucket);
     list_remove(&u->arrival);
 }

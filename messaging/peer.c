@@ -138,7 +138,8 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why)
     p->state = PEER_GONE;
     p->gone = gone;
     p->gone_status = status;
-    p->out = NULL;
+    p->out = p->quick_in = NULL;
+    quick_close(p);
     why_set(&p->why, 0, "%s", why);
     if (gone == GONE_LEFT)
         s->counters.peers_left++;

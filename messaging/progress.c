@@ -33,10 +33,10 @@ int context_progress(struct sinew *s, struct link *hint)
 {
     int events = 0;
     bool all = !hint || s->polls++ % POLL_OTHERS == 0;
-    s->in_progress = true;
+    s->state->in_progress = true;
     for (int i = 0; i < s->transports; i++)
         if (all || hint->transport == s->transport[i]) events += poll_transport(s, i, hint);
-    s->in_progress = false;
+    s->state->in_progress = false;
     if (!list_empty(&s->revoking)) events += retry_revoked(s);
     if (!list_empty(&s->deferrals) || !list_empty(&s->dead_links)) wireup_deferred(s);
     return events;
@@ -67,16 +67,16 @@ static int ask_launcher(struct sinew *s)
     struct launch *launch = s->launch;
     int rank, rc, events = 0;
     if (s->launch_gone) return 0;
-    s->in_callback = true;
+    s->state->in_callback = true;
     while ((rc = launch->ops->failed(launch, &rank)) > 0) {
         char why[64];
-        s->in_callback = false;
+        s->state->in_callback = false;
         snprintf(why, sizeof(why), "rank %d died (the launcher says so)", rank);
         if (rank >= 0 && rank < s->size) peer_lost(s, rank, why);
-        s->in_callback = true;
+        s->state->in_callback = true;
         events++;
     }
-    s->in_callback = false;
+    s->state->in_callback = false;
     if (rc < 0) {
         s->launch_gone = true;
         log_line(&s->log, LOG_WARNING, "the launcher is gone: %s", launch->why.text);

@@ -17,7 +17,7 @@
 
 enum {
     IDLE_POLLS = 256,
-    QUICK_POLLS = 256, /* see want.c */
+    QUICK_POLLS = 256, /* see quick.c */
     SPINS = 20000,     /* polls, or … */
     SPIN_NS = 500000,  /* … so long, whichever comes first: a poll may be a system call     */
     YIELDS = 20,
@@ -110,9 +110,9 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
     if (!anyone_gone(s))
         text_add(&t, " (no failure; the other side may be computing, or waiting for this one)");
     s->counters.stall_reports++;
-    s->in_callback = true;
+    s->state->in_callback = true;
     log_line(&s->log, LOG_ERROR, "stall: %s", line);
-    s->in_callback = false;
+    s->state->in_callback = false;
 }
 
 struct stall {

@@ -37,6 +37,8 @@ struct link *wireup_link_by(const struct peer *p, const struct transport *t)
     return p->link[index_of(p->context, t)];
 }
 
+static const int32_t no_room = 0;
+
 static struct link *link_new(struct peer *p, int i)
 {
     struct sinew *s = p->context;
@@ -53,6 +55,7 @@ static struct link *link_new(struct peer *p, int i)
     l->owner = p;
     l->rank = p->rank;
     l->epoch = p->epoch;
+    l->short_room = &no_room;
     p->link[i] = l;
     return l;
 }
@@ -61,7 +64,11 @@ static void link_bury(struct link *l)
 {
     struct peer *p = l->owner;
     p->link[index_of(p->context, l->transport)] = NULL;
-    if (p->out == l) p->out = NULL;
+    if (p->out == l) {
+        p->out = NULL;
+        p->quick_in = NULL;
+        quick_close(p);
+    }
     list_append(&p->context->dead_links, &head_of(l)->entry);
 }
 
@@ -110,7 +117,7 @@ int peer_meet(struct peer *p)
     if (p->state != PEER_NEW) return 0;
     p->connecting_since = world_now(s->world);
     p->state = PEER_CONNECTING;
-    if (s->in_progress) {
+    if (s->state->in_progress) {
         p->want_connect = true;
         defer(p);
         return 0;
@@ -126,7 +133,7 @@ int peer_meet(struct peer *p)
 void wireup_disconnect(struct peer *p, enum disconnect_how how)
 {
     struct sinew *s = p->context;
-    if (s->in_progress) {
+    if (s->state->in_progress) {
         p->want_disconnect = true;
         p->disconnect_how = how;
         defer(p);
@@ -207,8 +214,8 @@ static void upcall_up(struct link *l)
     log_line(&p->context->log, LOG_DETAIL, "rank %d is linked by %s", p->rank, l->ops->name);
     if (p->out || p->going || p->state == PEER_GONE) return;
     p->out = l;
+    p->quick_in = l->transport->caps.expects ? l : NULL;
     p->state = PEER_UP;
-    p->quick_len = send_eager_limit(p, SPACE_USER);
     outgoing_room(p);
 }
 

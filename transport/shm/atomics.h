@@ -13,7 +13,8 @@
 #else
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
+
+#include "base/copy.h"
 
 typedef _Atomic uint32_t shared_u32;
 typedef _Atomic uint64_t shared_u64;
@@ -68,12 +69,23 @@ static inline uint32_t shared_load_after_stores_paired32(const shared_u32 *p)
 /* Bytes that only one side touches at a time. */
 static inline void shared_write(void *to, const void *from, size_t len)
 {
-    if (len > 0) memcpy(to, from, len);
+    copy_short(to, from, len);
+}
+
+/* The same for at most 64 bytes. */
+static inline void shared_write_line(void *to, const void *from, size_t len)
+{
+    copy_line(to, from, len);
 }
 
 static inline void shared_read(void *to, const void *from, size_t len)
 {
-    if (len > 0) memcpy(to, from, len);
+    copy_short(to, from, len);
+}
+
+static inline void shared_read_line(void *to, const void *from, size_t len)
+{
+    copy_line(to, from, len);
 }
 #endif
 #endif

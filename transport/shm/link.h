@@ -144,6 +144,13 @@ static inline struct shm_transport *shm_of_link(struct shm_link *l)
 {
     return (struct shm_transport *)l->base.transport;
 }
+/* What is outside the rings is seen to by the next progress(). */
+static inline void shm_look_soon(struct shm_transport *t)
+{
+    t->look = true;
+    t->until_look = 0;
+}
+
 static inline int64_t shm_now(struct shm_transport *t) { return world_now(t->base.opt.world); }
 
 /* --- link.c --- */
@@ -161,6 +168,12 @@ void link_process_ended(struct shm_link *l);
 int link_poll(struct shm_link *l, int *budget);
 int link_finish(struct shm_link *l, int *budget);
 void link_wake_peer(struct shm_link *l);
+/* Give room back now. */
+void link_tell(struct shm_link *l);
+/* The peer broke the protocol: SINEW_EPROTO. */
+int link_break(struct shm_link *l, const char *what);
+int shm_send_short(struct link *base, uint64_t head0, uint64_t head1, const void *body,
+                   size_t blen);
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie);
 void shm_disconnect(struct link *base, enum disconnect_how how);
@@ -186,7 +199,7 @@ int shm_reg(struct transport *base, struct link *link, struct region *region);
 int shm_dereg(struct transport *base, struct region *region);
 int put_pump(struct shm_link *l, int *budget);
 /* Whether put_pump() would do something, as far as is known. */
-bool put_can_move(const struct shm_link *l);
+bool put_can_move(struct shm_link *l);
 /* A fragment has come: it lands, or goes nowhere. SINEW_EPROTO. */
 int put_land(struct shm_link *l, const struct ring_message *m);
 /* Every cookie is done with `status`. Returns the upcalls made; *budget as link_poll(). */

@@ -43,6 +43,7 @@ static int shm_open_transport(struct transport *base)
         .get = true,
         .memory = true,
         .local = true,
+        .expects = true,
         .latency_ns = 100,
         .megabytes_per_s = 8000,
     };
@@ -86,7 +87,7 @@ static void shm_disarm(struct shm_transport *t)
         shared_store_relaxed32(
             &LIST_OWNER(e, struct shm_link, of_live)->rx.ring->sleeping, 0);
     t->armed = false;
-    t->look = true;
+    shm_look_soon(t);
 }
 
 /* Everything that is not in a ring. */
@@ -98,23 +99,56 @@ static int shm_look(struct shm_transport *t, int *budget)
         next = e->next;
         upcalls += link_finish(LIST_OWNER(e, struct shm_link, of_ending), budget);
     }
-    t->look = !list_empty(&t->ending) || t->deferred > 0 || *budget <= 0;
     t->until_look = t->connecting ? SHM_LOOK_SOON : SHM_LOOK_AFTER;
+    if (!list_empty(&t->ending) || t->deferred > 0 || *budget <= 0) shm_look_soon(t);
     return upcalls;
+}
+
+/* The message that messaging expects, out of the ring into the user's memory. */
+static inline bool shm_take_expected(struct shm_link *l, size_t most)
+{
+    struct expect *e = l->base.expect;
+    struct ring_expected r = { .head = { e->head[0], e->head[1] },
+                               .mask = e->mask,
+                               .kind = SHM_MESSAGE };
+    if (!ring_take_expected(&l->rx, &r, e->buf, e->cap, most)) return false;
+    e->head[0] = r.head[0];
+    e->len = r.blen;
+    e->done = true;
+    if (__builtin_expect(ring_returned(&l->tx, r.credit) < 0, 0))
+        link_break(l, "it gave back slots that it never had");
+    else if (ring_should_tell(&l->rx))
+        link_tell(l);
+    return true;
+}
+
+static inline bool shm_expects(const struct shm_link *l)
+{
+    return l && l->base.expect && l->state == SHM_UP;
+}
+
+static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, struct shm_link *hot)
+{
+    int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
+    if (__builtin_expect(t->armed, 0)) shm_disarm(t);
+    if (shm_expects(hot) && t->until_look > 0 && shm_take_expected(hot, SEGMENT_EAGER_MAX))
+        return 1;
+    if (hot) upcalls += link_poll(hot, &budget);
+    upcalls += shm_poll_cold(t, hot, &budget);
+    bool moved = budget < TRANSPORT_UPCALLS_MAX;
+    t->until_look -= moved ? 1 : SHM_EMPTY_COST;
+    if (__builtin_expect(t->until_look <= 0, 0)) upcalls += shm_look(t, &budget);
+    /* Fragments that moved are no upcalls, but whoever waits must not take them for idleness. */
+    return upcalls > 0 || !moved ? upcalls : 1;
 }
 
 static int shm_progress(struct transport *base, struct link *link)
 {
     struct shm_transport *t = shm_of(base);
     struct shm_link *hot = (struct shm_link *)link;
-    int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
-    if (__builtin_expect(t->armed, 0)) shm_disarm(t);
-    if (hot) upcalls += link_poll(hot, &budget);
-    upcalls += shm_poll_cold(t, hot, &budget);
-    t->until_look -= budget == TRANSPORT_UPCALLS_MAX ? SHM_EMPTY_COST : 1;
-    if (__builtin_expect(t->look || t->until_look <= 0, 0)) upcalls += shm_look(t, &budget);
-    /* Fragments that moved are no upcalls, but whoever waits must not take them for idleness. */
-    return upcalls > 0 || budget == TRANSPORT_UPCALLS_MAX ? upcalls : 1;
+    /* The shortest way, for what fits a line. What is armed or due makes until_look 0. */
+    if (shm_expects(hot) && --t->until_look > 0 && shm_take_expected(hot, RING_SHORT)) return 1;
+    return shm_progress_all(t, hot);
 }
 
 static int shm_arm(struct transport *base)
@@ -122,6 +156,7 @@ static int shm_arm(struct transport *base)
     struct shm_transport *t = shm_of(base);
     if (t->look) return SINEW_PENDING;
     t->armed = true;
+    t->until_look = 0;
     for (struct list *e = t->live.next; e != &t->live; e = e->next)
         link_sleep(LIST_OWNER(e, struct shm_link, of_live));
     if (t->membarrier && !list_empty(&t->live)) host_membarrier();
@@ -142,6 +177,7 @@ const struct transport_ops transport_shm = {
     .connect = shm_connect,
     .disconnect = shm_disconnect,
     .send = shm_send,
+    .send_short = shm_send_short,
     .rma = shm_rma,
     .flush = shm_flush,
     .reg = shm_reg,

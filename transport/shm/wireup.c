@@ -172,7 +172,7 @@ int shm_connect(struct link *base, const void *bytes, size_t len)
     }
     l->peer_name = peer.name;
     attempt(l);
-    t->look = true;
+    shm_look_soon(t);
     return 0;
 }
 
