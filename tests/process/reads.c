@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 enum { LEN = 3 << 20 };
@@ -136,10 +137,10 @@ static void given_up_before_it_is_read(struct job_rank *me)
         job_fill(buf, LEN, 0, 1, 1);
         CHECK_IS(me, sinew_send(hasty, buf, LEN, 1, 0, NULL), SINEW_ETIMEDOUT);
         memset(buf, 0, LEN);
-        free(buf);
         CHECK_OK(me, sinew_team_free(&hasty));
         atomic_store(&me->words[1], 1);
         give(me, world, LEN, 1, 2);
+        free(buf); /* not before: it can still be read, and must not be believed */
         job_close(me, me->s);
         return;
     }
@@ -152,10 +153,38 @@ static void given_up_before_it_is_read(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* Shared memory above the limit would be a signal: what comes instead serves as well. */
+static void memory_beyond_the_limits_is_ordinary_memory(struct job_rank *me)
+{
+    struct rlimit limit = { 1 << 20, 1 << 20 };
+    CHECK(me, setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    o.settings = "log_level=3";
+    struct sinew_team *world = sinew_world(job_open(me, &o));
+    struct sinew_memory *memory = NULL;
+    meet_all(me, world);
+    CHECK_OK(me, sinew_memory_alloc(world, LEN, 0, &memory));
+    CHECK_EQ(me, job_log_count(me, "come from the heap"), 1);
+    char *buf = sinew_memory_address(memory);
+    for (uint64_t i = 0; i < 4; i++) {
+        if (me->rank == 0) {
+            job_fill(buf, LEN, 0, 1, i);
+            CHECK_OK(me, sinew_send(world, buf, LEN, 1, 0, NULL));
+        } else {
+            CHECK_OK(me, sinew_recv(world, buf, LEN, 0, 0, NULL, NULL));
+            CHECK_CONTENT(me, buf, LEN, 0, 1, i);
+        }
+    }
+    CHECK_OK(me, sinew_memory_free(&memory));
+    job_close(me, me->s);
+}
+
 const struct suite_case process_reads[] = {
     { "reading is refused", reading_is_refused, 2, 2, SUITE_PROCESSES | SUITE_REAL, 0, 0, 3 },
     { "killed while it is read", killed_while_it_is_read, 2, 2, SUITE_PROCESSES | SUITE_REAL, 0, 0,
       20 },
+    { "memory beyond the limits is ordinary memory", memory_beyond_the_limits_is_ordinary_memory, 2,
+      2, SUITE_PROCESSES | SUITE_REAL, 0, 0, 0 },
     { "given up before it is read", given_up_before_it_is_read, 2, 2, SUITE_REAL, 0, 0, 2 },
     SUITE_END,
 };
