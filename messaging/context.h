@@ -50,7 +50,7 @@ struct match {
     struct list unexpected[MATCH_BUCKETS]; /* by arrival                                          */
     struct list arrivals;                  /* every unexpected user message, by arrival           */
     uint64_t posts;                        /* orders the posted lists against each other          */
-    uint32_t held;                         /* in all of the above, collectives' too               */
+    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
 };
 
 /* ---- control messages ------------------------------------------------------------------------ */
@@ -118,28 +118,28 @@ enum request_state {
 };
 
 struct sinew_request {
-    struct list entry;   /* free list, a peer's queue, or match->posted / wild   */
-    struct list attached; /* peer->attached: in flight with it                   */
-    struct list timed;   /* context->timed                                       */
+    struct list entry; /* free list, a peer's queue, or match->posted / wild   */
     struct sinew *context;
     struct sinew_team *team;
     struct peer *peer; /* NULL: any                                              */
-    struct completion *completion; /* a collective's message: nobody waits for it */
     struct sinew_status *status_out;
     uint8_t kind, state, space;
     bool sync, jumped, persistent, wild;
+    bool is_plain; /* a receive of the short way: what stands below `order` was never used */
     int status;
     uint32_t index, generation;
-    int64_t deadline, since;
-
-    struct match_key key;
-    uint64_t order; /* among posted receives, or the sends to a peer */
     uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
-    uint32_t digest;
     void *buf;
     size_t len; /* to send; or the room for receiving */
+    uint64_t sent; /* how long the sender made it      */
+    struct match_key key;
+    uint64_t order; /* among posted receives, or the sends to a peer */
 
-    uint64_t sent;     /* how long the sender made it                            */
+    struct list attached; /* peer->attached: in flight with it                   */
+    struct list timed;   /* context->timed                                       */
+    struct completion *completion; /* a collective's message: nobody waits for it */
+    int64_t deadline, since;
+    uint32_t digest;
     const struct operation_ops *ops;
     void *state_of;
     bool mine_registered, peers_registered, flushing;
@@ -316,6 +316,7 @@ struct sinew {
     int epoll_fd;
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
+    bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
@@ -344,6 +345,7 @@ int context_idle_step(struct sinew *s);
 
 /* request.c */
 struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind);
+void request_clear(struct sinew_request *r); /* as new */
 void request_free(struct sinew_request *r);
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
 uint64_t request_number(const struct sinew_request *r);
@@ -368,6 +370,14 @@ void match_unpost(struct match *m, struct sinew_request *r);
 void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
 void match_drop(struct match *m, struct unexpected *u); /* is findable no more; twice is once */
 bool match_accepts(const struct match_key *receive, const struct match_key *message);
+
+static inline uint32_t match_bucket(const struct match_key *k)
+{
+    uint32_t h = (uint32_t)k->source * 0x9e3779b1u + k->team * 0x85ebca6bu + k->tag * 0xc2b2ae35u +
+                 k->step * 0x27d4eb2fu + (k->tile ^ (uint32_t)k->space << 7) * 0x165667b1u;
+    return (h ^ h >> 15) * 0x2c1b3c6du >> 22;
+}
+_Static_assert(MATCH_BUCKETS == 1 << (32 - 22), "ten bits choose the bucket");
 
 /* unexpected.c */
 int unexpected_open(struct peer *p);
@@ -464,6 +474,8 @@ static inline void quick_close(struct peer *p)
     p->quick_below = 0;
 }
 void quick_open(struct peer *p);
+/* A message that a receive of the short way waits for: taken, or false and nothing happened. */
+bool quick_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
 /* Adds what went the short way, which counts by peer alone. */
 void quick_count(const struct sinew *s, struct counters *c);
 

@@ -9,9 +9,13 @@
  * arguments that make no sense) goes the general way, with the same effect as if it had gone there
  * from the start.
  *
+ * A nonblocking receive of that kind is posted with a request of which only the first half is used
+ * (is_plain), and is found and finished by quick_arrive().
+ *
  * The gate, peer->quick_below: whatever may make a send wait closes it (quick_close); a send that
  * went the general way and found nothing before it opens it again.
  */
+#include "base/copy.h"
 #include "base/relax.h"
 #include "base/wire.h"
 #include "messaging/context.h"
@@ -118,12 +122,12 @@ int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int
     return p->out->ops->send_short(p->out, word, quick_key(team->core, tag), buf, len);
 }
 
-/* ---- receive --------------------------------------------------------------------------------- */
+/* ---- a receive that waits --------------------------------------------------------------------- */
 
 /* Something turned up that the general way has to see to. */
 static inline bool must_turn_back(const struct sinew *s)
 {
-    return s->match.held || !list_empty(&s->deferrals) || !list_empty(&s->dead_links) ||
+    return s->match.kept_count || s->match.posted_count || !list_empty(&s->deferrals) || !list_empty(&s->dead_links) ||
            !list_empty(&s->revoking);
 }
 
@@ -195,24 +199,122 @@ static __attribute__((noinline)) int receive_otherwise(struct sinew_team *team, 
     return receive_generally(team, e->buf, e->cap, from, (int64_t)(e->head[1] >> 32), status, NULL);
 }
 
-/* The peer, if this receive may go the short way. */
-static inline struct peer *quick_from(const struct sinew_team *team, const void *buf, size_t cap,
-                                      int from, int64_t tag, struct sinew_request **req)
+/* ---- receive into a window ------------------------------------------------------------------- */
+
+static inline struct match_key plain_key(int source, uint32_t team, uint32_t tag)
 {
-    if (!team || req) return NULL;
+    return (struct match_key){ .source = source, .team = team, .tag = tag };
+}
+
+static inline bool plain_is(const struct match_key *key, int source, uint64_t team_and_tag)
+{
+    return key->source == source && key->team == (uint32_t)team_and_tag &&
+           key->tag == (uint32_t)(team_and_tag >> 32) && key->space == SPACE_USER;
+}
+
+/* A receive with a request, when nothing that came could be its message. */
+static int quick_post(struct sinew_team *team, void *buf, size_t cap, struct peer *p, uint32_t tag,
+                      struct sinew_status *status, struct sinew_request **req)
+{
+    struct sinew *s = team->core->context;
+    struct list *entry = list_take(&s->requests.free);
+    if (!entry) return TRANSPORT_AGAIN;
+    struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
+    if (!r->is_plain) request_clear(r);
+    r->context = s;
+    r->team = team;
+    r->peer = p;
+    r->status_out = status;
+    r->kind = REQUEST_RECV;
+    r->state = STATE_POSTED;
+    r->is_plain = true;
+    r->asked = 0;
+    r->buf = buf;
+    r->len = cap;
+    r->key = plain_key(p->rank, team->core->id, tag);
+    r->order = s->match.posts++;
+    list_append(&s->match.posted[match_bucket(&r->key)], &r->entry);
+    s->match.posted_count++;
+    team->live++;
+    s->requests.live++;
+    *req = r;
+    return SINEW_PENDING;
+}
+
+static inline bool quick_may_post(const struct sinew_team *team, const struct peer *p)
+{
+    const struct sinew *s = team->core->context;
+    return p->out && !team->persistent && !team->deadline && !s->has_deadline &&
+           !s->match.kept_count;
+}
+
+static inline struct sinew_request *plain_find(struct match *m, const struct peer *p, uint64_t key)
+{
+    struct match_key sought = plain_key(p->rank, (uint32_t)key, (uint32_t)(key >> 32));
+    struct list *bucket = &m->posted[match_bucket(&sought)];
+    for (struct list *l = bucket->next; l != bucket; l = l->next) {
+        struct sinew_request *r = LIST_OWNER(l, struct sinew_request, entry);
+        if (plain_is(&r->key, p->rank, key)) return r->is_plain ? r : NULL;
+    }
+    return NULL;
+}
+
+bool quick_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen)
+{
+    struct sinew *s = p->context;
+    uint64_t word = wire_get64(head), key = wire_get64(head + 8);
+    uint64_t plain = (uint16_t)p->messages_in | (uint64_t)KIND_EAGER << 16 | (uint64_t)blen << 40;
+    uint32_t credit = (uint32_t)(word >> 24) & 0xffff;
+    if ((word & ~credit_bits) != plain || !list_empty(&s->match.wild)) return false;
+    if (credit > p->window[SPACE_USER] - p->mine.blocks[SPACE_USER]) return false;
+    if (credit && !p->quick_below) return false;
+    struct sinew_request *r = plain_find(&s->match, p, key);
+    if (!r || blen > r->len) return false;
+    list_remove(&r->entry);
+    s->match.posted_count--;
+    copy_short(r->buf, body, blen);
+    r->status = 0;
+    r->state = STATE_DONE;
+    if (r->status_out)
+        *r->status_out = (struct sinew_status){ .rank = team_rank_of(r->team->core, p->rank),
+                                                .tag = r->key.tag,
+                                                .bytes = blen,
+                                                .sent = blen };
+    p->mine.blocks[SPACE_USER] += credit;
+    p->messages_in++;
+    p->bytes_in += blen;
+    outgoing_owe_quick(p, SPACE_USER, blocks_of(blen));
+    return true;
+}
+
+/* ---- receive --------------------------------------------------------------------------------- */
+
+/* The peer, if the arguments of this receive are in order. */
+static inline struct peer *quick_from(const struct sinew_team *team, const void *buf, size_t cap,
+                                      int from, int64_t tag)
+{
+    if (!team) return NULL;
     const struct team_core *core = team->core;
     if ((unsigned)from >= (unsigned)core->size || (uint64_t)tag > SINEW_TAG_MAX) return NULL;
     if (!quick_allowed(core->context) || (!buf && cap) || cap > PTRDIFF_MAX) return NULL;
-    struct peer *p = quick_peer(core, from);
-    if (!p || p->messages_in % QUICK_ALONE == 0) return NULL;
-    return p->quick_in && !core->context->match.held ? p : NULL;
+    return quick_peer(core, from);
+}
+
+static inline bool quick_may_expect(const struct sinew_team *team, const struct peer *p)
+{
+    const struct match *m = &team->core->context->match;
+    return p->quick_in && !m->posted_count && !m->kept_count && p->messages_in % QUICK_ALONE;
 }
 
 int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                struct sinew_status *status, struct sinew_request **req)
 {
-    struct peer *p = quick_from(team, buf, cap, from, tag, req);
-    if (!p) return receive_generally(team, buf, cap, from, tag, status, req);
+    struct peer *p = quick_from(team, buf, cap, from, tag);
+    if (req && p && quick_may_post(team, p) &&
+        quick_post(team, buf, cap, p, (uint32_t)tag, status, req) == SINEW_PENDING)
+        return SINEW_PENDING;
+    if (req || !p || !quick_may_expect(team, p))
+        return receive_generally(team, buf, cap, from, tag, status, req);
     struct expect e = {
         .head = { (uint16_t)p->messages_in | (uint64_t)KIND_EAGER << 16,
                   quick_key(team->core, tag) },

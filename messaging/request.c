@@ -35,6 +35,18 @@ static int pool_grow(struct sinew *s)
     return 0;
 }
 
+void request_clear(struct sinew_request *r)
+{
+    uint32_t index = r->index, generation = r->generation;
+    memset(r, 0, offsetof(struct sinew_request, theirs));
+    r->index = index;
+    r->generation = generation;
+    list_init(&r->entry);
+    list_init(&r->attached);
+    list_init(&r->timed);
+    list_init(&r->control.entry);
+}
+
 struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind)
 {
     struct sinew *s = team->core->context;
@@ -48,14 +60,7 @@ struct sinew_request *request_new(struct sinew_team *team, enum request_kind kin
         entry = list_take(&s->requests.free);
     }
     struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
-    uint32_t index = r->index, generation = r->generation;
-    memset(r, 0, offsetof(struct sinew_request, theirs));
-    r->index = index;
-    r->generation = generation;
-    list_init(&r->entry);
-    list_init(&r->attached);
-    list_init(&r->timed);
-    list_init(&r->control.entry);
+    request_clear(r);
     r->context = s;
     r->team = team;
     r->kind = (uint8_t)kind;
@@ -67,11 +72,13 @@ struct sinew_request *request_new(struct sinew_team *team, enum request_kind kin
 void request_free(struct sinew_request *r)
 {
     struct sinew *s = r->context;
-    list_remove(&r->entry);
-    list_remove(&r->attached);
-    list_remove(&r->timed);
-    list_remove(&r->control.entry);
-    rendezvous_cleanup(r);
+    if (!r->is_plain) {
+        list_remove(&r->entry);
+        list_remove(&r->attached);
+        list_remove(&r->timed);
+        list_remove(&r->control.entry);
+        rendezvous_cleanup(r);
+    }
     r->team->live--;
     s->requests.live--;
     if (++r->generation == 0) r->generation = 1;
@@ -107,6 +114,7 @@ void request_status(struct sinew_request *r, int source_world, uint32_t tag, uin
 void request_end(struct sinew_request *r, int status)
 {
     struct completion *c = r->completion;
+    r->is_plain = false;
     list_remove(&r->entry);
     list_remove(&r->attached);
     list_remove(&r->timed);
@@ -153,6 +161,11 @@ int request_consume(struct sinew_request **req)
 {
     struct sinew_request *r = *req;
     int status = r->status;
+    if (r->is_plain) {
+        *req = NULL;
+        request_free(r);
+        return 0;
+    }
     if (status < 0) request_explain(r);
     if (r->persistent) {
         r->state = STATE_IDLE;

@@ -40,6 +40,7 @@ static void watch(struct sinew *s, int fd)
 int wait_open(struct sinew *s)
 {
     s->spins = s->config.poll_spins >= 0 ? s->config.poll_spins : wait_crowded(s) ? 0 : SPINS;
+    s->has_deadline = s->config.deadline != INT64_MAX;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
     s->quick_polls = s->spins >= QUICK_POLLS ? QUICK_POLLS : 1;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
