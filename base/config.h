@@ -45,11 +45,13 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(deadline, CONFIG_TIME, INT64_MAX, 1000, INT64_MAX, "of every operation; never: none")        \
     N(stall_report, CONFIG_TIME, 10 * CONFIG_SECOND, 1000000, INT64_MAX,                           \
       "a wait this long is reported; never: silent")                                               \
-    N(eager_bytes, CONFIG_SIZE, 8192, 0, 16384, "longer messages ask the receiver first")          \
+    N(eager_bytes, CONFIG_SIZE, 16384, 0, 16384, "longer messages ask the receiver first")          \
     N(unexpected_bytes, CONFIG_SIZE, 65536, 32768, 8388608,                                        \
       "per peer met, for messages nobody has asked for")                    \
     N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                              \
       "per peer met, long messages announced")                              \
+    N(shm_read_bytes, CONFIG_NUMBER, -1, -1, INT64_MAX,                                            \
+      "a message this long is read out of a local peer's memory; -1: from ranks and cores")        \
     N(poll_spins, CONFIG_NUMBER, -1, -1, 1000000000,                                               \
       "empty polls before a waiter yields; -1: from ranks and cores")                              \
     N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \

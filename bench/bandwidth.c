@@ -27,7 +27,8 @@ static void bandwidth_send(struct work *w, uint64_t n)
     struct sinew_team *team = w->perf->world;
     for (uint64_t i = 0; i < n; i++) {
         for (int k = 0; k < w->window; k++) {
-            const uint8_t *from = w->out + (size_t)k * w->bytes;
+            uint8_t *from = w->out + (size_t)k * w->bytes;
+            work_rewrite(w, from, w->bytes);
             int status = sinew_send(team, from, w->bytes, 1, TAG, &w->requests[k]);
             perf_check(w->perf, status, "send");
         }

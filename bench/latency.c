@@ -34,6 +34,7 @@ static void latency_ping(struct work *w, uint64_t n)
 {
     struct sinew_team *team = w->perf->world;
     for (uint64_t i = 0; i < n; i++) {
+        work_rewrite(w, w->out, w->bytes);
         perf_check(w->perf, sinew_send(team, w->out, w->bytes, 1, TAG, NULL), "send");
         perf_check(w->perf, sinew_recv(team, w->in, w->bytes, 1, TAG, NULL, NULL), "receive");
     }
@@ -44,6 +45,7 @@ static void latency_pong(struct work *w, uint64_t n)
     struct sinew_team *team = w->perf->world;
     for (uint64_t i = 0; i < n; i++) {
         perf_check(w->perf, sinew_recv(team, w->in, w->bytes, 0, TAG, NULL, NULL), "receive");
+        work_rewrite(w, w->out, w->bytes);
         perf_check(w->perf, sinew_send(team, w->out, w->bytes, 0, TAG, NULL), "send");
     }
 }

@@ -15,6 +15,11 @@ enum {
     VALIDATE_ROUNDS = 16,
 };
 
+void work_rewrite(struct work *w, uint8_t *at, size_t len)
+{
+    if (w->perf->opt.rewrite) memset(at, ++w->written, len);
+}
+
 static void measure_barrier(const struct work *w)
 {
     perf_check(w->perf, sinew_barrier(w->perf->world, NULL), "barrier between passes");

@@ -49,6 +49,9 @@ static void options_help(void)
            "  --iterations N   rounds of the timed loop, 1 to 1000000000; otherwise about 0.1 s\n"
            "  --warmup N       rounds before it, 0 to 1000000000; otherwise about 10 ms\n"
            "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
+           "  --memory M       buffers are plain, or shared: from sinew_memory_alloc()\n"
+           "  --rewrite        write every buffer before it is sent; that counts (latency,\n"
+           "                   bandwidth, rate)\n"
            "  --validate       check contents first, 16 rounds of each size\n"
            "  --json           one object per line and nothing else\n"
            "  --help, --version\n"
@@ -147,6 +150,8 @@ static bool options_settle(struct perf_options *opt)
         opt->bytes[opt->sizes++] = 0;
         return true;
     }
+    if (opt->rewrite && !load->pair)
+        return options_refuse("--rewrite: only for tests between 2 ranks, %s is none", load->name);
     if (opt->sizes == 0) options_default_sizes(opt);
     for (int i = 0; i < opt->sizes; i++)
         if (opt->bytes[i] % load->element != 0)
@@ -162,6 +167,8 @@ enum options_code {
     ITERATIONS,
     WARMUP,
     WINDOW,
+    MEMORY,
+    REWRITE,
     VALIDATE,
     JSON,
     HELP,
@@ -174,6 +181,8 @@ static const struct option options_table[] = {
     { "iterations", required_argument, NULL, ITERATIONS },
     { "warmup", required_argument, NULL, WARMUP },
     { "window", required_argument, NULL, WINDOW },
+    { "memory", required_argument, NULL, MEMORY },
+    { "rewrite", no_argument, NULL, REWRITE },
     { "validate", no_argument, NULL, VALIDATE },
     { "json", no_argument, NULL, JSON },
     { "help", no_argument, NULL, HELP },
@@ -197,6 +206,13 @@ static bool options_take(struct perf_options *opt, int which)
     case WINDOW:
         if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &window)) return false;
         opt->window = (int)window;
+        return true;
+    case MEMORY:
+        opt->shared = strcmp(optarg, "shared") == 0;
+        if (opt->shared || strcmp(optarg, "plain") == 0) return true;
+        return options_refuse("--memory %s: plain or shared", optarg);
+    case REWRITE:
+        opt->rewrite = true;
         return true;
     case VALIDATE:
         opt->validate = true;

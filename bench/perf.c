@@ -46,14 +46,24 @@ static bool perf_fits(const struct perf *p)
     return false;
 }
 
-static void *perf_buffer(const struct perf *p, size_t len)
+static void *perf_buffer(const struct perf *p, size_t len, struct sinew_memory **memory)
 {
     void *at = NULL;
     size_t rounded = (len + 4095) / 4096 * 4096 + 4096;
+    if (p->opt.shared) {
+        perf_check(p, sinew_memory_alloc(p->world, rounded, 0, memory), "allocate shared memory");
+        return memset(sinew_memory_address(*memory), 0, rounded);
+    }
     if (posix_memalign(&at, 4096, rounded) != 0)
         perf_die(p, "no memory for a buffer of %zu bytes: use smaller --bytes or --window", len);
     memset(at, 0, rounded);
     return at;
+}
+
+static void perf_release(const struct perf *p, uint8_t *at, struct sinew_memory **memory)
+{
+    if (!*memory) free(at);
+    perf_check(p, sinew_memory_free(memory), "free shared memory");
 }
 
 static void perf_size(struct perf *p, size_t bytes, bool first)
@@ -61,8 +71,8 @@ static void perf_size(struct perf *p, size_t bytes, bool first)
     struct work w = { .perf = p, .load = p->opt.workload, .bytes = bytes, .window = p->opt.window };
     struct result result = { 0 };
     w.load->shape(&w);
-    w.out = perf_buffer(p, w.out_len);
-    w.in = perf_buffer(p, w.in_len);
+    w.out = perf_buffer(p, w.out_len, &w.out_memory);
+    w.in = perf_buffer(p, w.in_len, &w.in_memory);
     w.requests = calloc((size_t)w.window, sizeof(struct sinew_request *));
     if (!w.requests) perf_die(p, "no memory for %d requests", w.window);
 
@@ -73,8 +83,8 @@ static void perf_size(struct perf *p, size_t bytes, bool first)
     if (p->rank == 0) output_result(p, &result);
 
     free(w.requests);
-    free(w.in);
-    free(w.out);
+    perf_release(p, w.in, &w.in_memory);
+    perf_release(p, w.out, &w.out_memory);
 }
 
 static int perf_run(struct perf *p)

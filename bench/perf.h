@@ -62,6 +62,8 @@ struct perf_options {
     int64_t iterations, warmup; /* -1: by time */
     int window;
     bool validate, json;
+    bool shared;  /* buffers from sinew_memory_alloc()             */
+    bool rewrite; /* every buffer, whole, before it is sent, timed */
 };
 
 struct perf {
@@ -79,6 +81,8 @@ struct work {
     int window;
     size_t out_len, in_len; /* set by shape */
     uint8_t *out, *in;
+    struct sinew_memory *out_memory, *in_memory; /* when they are shared */
+    uint8_t written; /* the last value that work_rewrite() wrote */
     struct sinew_request **requests; /* window of them */
 };
 
@@ -112,7 +116,9 @@ void perf_check(const struct perf *p, int status, const char *what);
 _Noreturn void perf_die(const struct perf *p, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* measure.c: everything there is to know about one size. */
+/* measure.c: new contents for what is about to be sent, if --rewrite asks for it. */
+void work_rewrite(struct work *w, uint8_t *at, size_t len);
+/* Everything there is to know about one size. */
 void measure(struct work *w, struct result *result);
 
 /* statistics.c: sorts the samples. n > 0. */

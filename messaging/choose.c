@@ -128,8 +128,10 @@ static void explain_protocol(struct text *t, struct peer *p, size_t bytes)
     else
         text_add(t,
                  "  %zu bytes are announced first (rendezvous, above %zu), then put into the "
-                 "receiver's buffer\n",
-                 bytes, limit);
+                 "receiver's buffer%s\n",
+                 bytes, limit,
+                 p->out && p->out->transport->caps.get ? ", or read by it where that is faster" : "");
+    if (p->out && p->out->note) text_add(t, "  %s\n", p->out->note);
 }
 
 static void explain_transports(struct text *t, struct peer *p)

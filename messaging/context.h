@@ -90,6 +90,7 @@ struct unexpected {
     uint32_t digest;
     int32_t next;         /* block                           */
     uint8_t kind;
+    uint8_t body_len;     /* RTS: of what is kept as body    */
 };
 
 static inline uint32_t blocks_of(size_t len)
@@ -109,6 +110,7 @@ enum request_state {
     STATE_MOVING,  /* a body is on its way out                                  */
     STATE_ENDING,  /* FIN waits to be sent                                      */
     STATE_POSTED,  /* a receive that has not matched                            */
+    STATE_READING, /* a long body is read out of the sender's memory            */
     STATE_FILLING, /* a long body is on its way in                              */
     STATE_REVOKING, /* over, but the transport still holds the region           */
     STATE_RUNNING, /* an operation                                              */
@@ -149,7 +151,7 @@ struct sinew_request {
     /* Only of a rendezvous, and not cleared with the rest: */
     uint64_t theirs; /* their request's number                                   */
     struct region mine, peers;
-    struct transport *transport; /* where mine is registered                     */
+    struct transport *transport; /* where mine and peers are registered          */
     struct rma rma;
 };
 
@@ -261,6 +263,7 @@ struct sinew_team {
     X(messages_received)                                                                           \
     X(bytes_received)                                                                              \
     X(rendezvous_sent)                                                                             \
+    X(rendezvous_read)                                                                             \
     X(unexpected_messages)                                                                         \
     X(messages_jumped)                                                                             \
     X(unexpected_full)                                                                             \
@@ -480,7 +483,18 @@ void receive_discard(struct unexpected *u);
 void receive_peer_gone(struct peer *p);
 
 /* rendezvous.c */
-void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length);
+enum { OFFER_MAX = 2 + TRANSPORT_KEY_MAX };
+/* What an announcement of r says of where to read it: its length, 0 for nothing. */
+size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX]);
+/* What came with the announcement: read once, by whoever keeps it. */
+struct offer {
+    size_t len;
+    uint8_t bytes[OFFER_MAX];
+};
+void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length,
+                       const struct offer *offer);
+void rendezvous_read_done(struct sinew_request *r, int status);
+int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader *more);
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len);
 void rendezvous_put(struct sinew_request *r);
 void rendezvous_put_done(struct sinew_request *r, int status);
@@ -540,6 +554,7 @@ void peer_destroy(struct peer *p);
 void peer_lost(struct sinew *s, int world_rank, const char *why); /* the launcher's word */
 void wireup_deferred(struct sinew *s);
 void wireup_disconnect(struct peer *p, enum disconnect_how how);
+struct link *wireup_link_by(const struct peer *p, const struct transport *t); /* NULL: none */
 bool wireup_links_left(const struct sinew *s);
 const char *peer_gone_text(const struct peer *p);
 
@@ -569,6 +584,7 @@ void message_release_all(struct sinew *s);
 void memory_release_all(struct sinew *s);
 
 /* wait.c */
+bool wait_crowded(const struct sinew *s); /* more ranks than cores here */
 int wait_request(struct sinew_request *r); /* blocking calls: until final, consumed */
 /* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late. */
 struct waiting {

@@ -14,11 +14,13 @@
  * kind belongs to. length is the body's. What more a kind needs follows the head:
  *
  *   SYNC               u64 sender's request
- *   RTS, COLL_RTS      u64 sender's request, u64 length (the word's length is 0)
+ *   RTS, COLL_RTS      u64 sender's request, u64 length; in body, when the receiver may read the
+ *                      sender's buffer: u8 transport, u8 key length, key
  *   CTS      (in body) u64 sender's request, u64 receiver's request, u64 accepted, u8 transport,
  *                      u8 key length, key; tag: the space, or 2 after JUMP
  *   ACK                u64 sender's request
  *   FIN                u64 receiver's request
+ *   GOT                u64 sender's request; tag: the space
  *   NACK               u64 request, u8 whose (enum nack_whose), i32 status; tag: the space
  *   WANT               u64 receiver's request, u8 any tag
  *   JUMP               u64 sender's request, u64 length, u64 receiver's request
@@ -50,7 +52,8 @@ enum envelope_kind {
     KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0) */
     KIND_WANT,      /* I wait for this; let it jump the queue                     */
     KIND_JUMP,      /* here it is: an RTS for that receive only                   */
-    KIND_LAST = KIND_JUMP,
+    KIND_GOT,       /* I have read it out of your buffer                          */
+    KIND_LAST = KIND_GOT,
 };
 
 enum {

@@ -191,6 +191,6 @@ int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more
     match_unpost(&p->context->match, r);
     r->key.tag = key.tag;
     r->jumped = true;
-    rendezvous_accept(r, p, theirs, length);
+    rendezvous_accept(r, p, theirs, length, &(struct offer){ 0 });
     return 0;
 }

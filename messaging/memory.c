@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * memory.c - memory that operations in a team may use best
+ *
+ * The first transport that gives memory of its own does so; where none has any (left), it comes from
+ * the heap, and all works as well, only slower.
  */
 #include <unistd.h>
 
@@ -9,12 +12,32 @@
 struct sinew_memory {
     struct list entry; /* context->memories */
     struct sinew_team *team;
-    void *address;
-    size_t size, mapped;
+    struct transport *transport; /* whose memory it is; NULL: of the heap */
+    struct region region;
+    size_t size;
     unsigned rights;
 };
 
 enum { RIGHTS_ALL = SINEW_RIGHT_READ | SINEW_RIGHT_WRITE | SINEW_RIGHT_ATOMIC };
+
+/* From a transport, or the heap: 0, or nothing is left. */
+static int memory_take(struct sinew *s, struct sinew_memory *m, size_t page)
+{
+    struct region *region = &m->region;
+    for (int i = 0; i < s->transports; i++) {
+        struct transport *t = s->transport[i];
+        if (!t->caps.memory) continue;
+        if (t->ops->reg(t, NULL, region) == 0) {
+            m->transport = t;
+            return 0;
+        }
+        log_line(&s->log, LOG_CHOICE, "%zu bytes come from the heap, and %s copies twice: %s",
+                 region->len, t->ops->name, t->why.text);
+    }
+    region->base = world_allocate_aligned(s->world, page, region->len);
+    if (region->base) s->counters.memory_bytes += region->len;
+    return region->base ? 0 : SINEW_ENOMEM;
+}
 
 int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
                        struct sinew_memory **memory)
@@ -31,17 +54,15 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
                            "sinew_memory_alloc: rights are 0x%x; known are 0x%x", rights,
                            RIGHTS_ALL);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t mapped = (size + page - 1) / page * page;
     struct sinew_memory *m = context_allocate(s, sizeof(*m));
-    void *address = m ? world_allocate_aligned(s->world, page, mapped) : NULL;
-    if (!address) {
+    if (m) {
+        *m = (struct sinew_memory){ .team = team, .size = size, .rights = rights };
+        m->region.len = (size + page - 1) / page * page;
+    }
+    if (!m || memory_take(s, m, page)) {
         context_release(s, m, sizeof(*m));
         return team_refuse(team, SINEW_ENOMEM, "sinew_memory_alloc: no memory for %zu bytes", size);
     }
-    s->counters.memory_bytes += mapped;
-    *m = (struct sinew_memory){
-        .team = team, .address = address, .size = size, .mapped = mapped, .rights = rights
-    };
     list_init(&m->entry);
     list_append(&s->memories, &m->entry);
     team->live++;
@@ -52,7 +73,7 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
 
 void *sinew_memory_address(const struct sinew_memory *memory)
 {
-    return memory ? memory->address : NULL;
+    return memory ? memory->region.base : NULL;
 }
 
 size_t sinew_memory_size(const struct sinew_memory *memory)
@@ -63,7 +84,7 @@ size_t sinew_memory_size(const struct sinew_memory *memory)
 /* Whether a message under way reads or writes this memory. */
 static bool memory_in_use(const struct sinew *s, const struct sinew_memory *m)
 {
-    uintptr_t from = (uintptr_t)m->address, to = from + m->size;
+    uintptr_t from = (uintptr_t)m->region.base, to = from + m->size;
     for (uint32_t i = 0; i < s->requests.chunks; i++)
         for (int j = 0; j < REQUEST_CHUNK; j++) {
             const struct sinew_request *r = &s->requests.chunk[i][j];
@@ -78,7 +99,10 @@ static bool memory_in_use(const struct sinew *s, const struct sinew_memory *m)
 static void memory_release(struct sinew *s, struct sinew_memory *m)
 {
     list_remove(&m->entry);
-    context_release(s, m->address, m->mapped);
+    if (m->transport)
+        m->transport->ops->dereg(m->transport, &m->region);
+    else
+        context_release(s, m->region.base, m->region.len);
     context_release(s, m, sizeof(*m));
 }
 

@@ -142,6 +142,7 @@ static int open_transport(struct sinew *s, const struct transport_ops *ops)
         .config = &s->config,
         .rank = s->rank,
         .size = s->size,
+        .crowded = wait_crowded(s),
         .epoch = s->epoch,
         .secret = s->config.security == SINEW_SECURITY_NONE ? NULL : s->launch->secret,
         .log = &s->log,

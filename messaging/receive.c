@@ -31,7 +31,7 @@ static size_t fitting(const struct sinew_request *r, uint64_t length)
 
 /* A long message was announced and is wanted. */
 static void receive_announced(struct sinew_request *r, struct peer *p, uint64_t theirs,
-                              uint32_t digest, uint64_t length)
+                              uint32_t digest, uint64_t length, const struct offer *offer)
 {
     if (p->state == PEER_GONE) {
         request_status(r, p->rank, r->key.tag, 0);
@@ -40,7 +40,7 @@ static void receive_announced(struct sinew_request *r, struct peer *p, uint64_t 
         outgoing_answer(p, KIND_NACK, theirs, NACK_ANNOUNCEMENT, SINEW_EMISMATCH, r->space);
         request_end(r, SINEW_EMISMATCH);
     } else {
-        rendezvous_accept(r, p, theirs, length);
+        rendezvous_accept(r, p, theirs, length, offer);
     }
 }
 
@@ -58,8 +58,10 @@ void receive_take(struct sinew_request *r, struct unexpected *u)
     r->peer = p;
     r->key.tag = tag;
     if (kind == KIND_RTS || kind == KIND_COLL_RTS) {
+        struct offer offer = { .len = u->body_len };
+        unexpected_copy(p, u, offer.bytes, offer.len);
         unexpected_free(p, u);
-        receive_announced(r, p, theirs, digest, length);
+        receive_announced(r, p, theirs, digest, length, &offer);
         return;
     }
     unexpected_copy(p, u, r->buf, fitting(r, length));
@@ -321,6 +323,7 @@ static int keep(const struct arrival *a)
     u->digest = a->e->digest;
     u->length = a->length;
     u->theirs = a->theirs;
+    u->body_len = a->announced ? (uint8_t)a->body_len : 0;
     match_keep(&s->match, u);
     /* It may be what is waited for; what comes behind it must not overtake. */
     if (a->peer->quick_in) a->peer->quick_in->expect = NULL;
@@ -356,7 +359,9 @@ static int arrive(const struct arrival *a)
     r->peer = a->peer;
     r->key.tag = a->key.tag;
     if (a->announced) {
-        receive_announced(r, a->peer, a->theirs, a->e->digest, a->length);
+        struct offer offer = { .len = a->body_len };
+        if (offer.len) memcpy(offer.bytes, a->body, offer.len);
+        receive_announced(r, a->peer, a->theirs, a->e->digest, a->length, &offer);
         return 0;
     }
     outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
@@ -391,9 +396,11 @@ static int take_message(struct peer *p, struct transport *by, const struct envel
     if (a.announced) {
         p->in = by;
         a.length = wire_take64(more);
-        if (blen || a.length > PTRDIFF_MAX)
-            return why_set(&p->why, SINEW_EPROTO, "rank %d announced a message of %llu bytes",
-                           p->rank, (unsigned long long)a.length);
+        bool odd = blen > OFFER_MAX || (blen && (blen < 2 || ((const uint8_t *)body)[1] != blen - 2));
+        if (odd || a.length > PTRDIFF_MAX)
+            return why_set(&p->why, SINEW_EPROTO,
+                           "rank %d announced a message of %llu bytes, in %zu", p->rank,
+                           (unsigned long long)a.length, blen);
     }
     if (more->bad) return SINEW_EPROTO;
     return arrive(&a);
@@ -448,6 +455,8 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
         return rendezvous_cts(p, e, body, blen);
     case KIND_FIN:
         return rendezvous_fin(p, more);
+    case KIND_GOT:
+        return rendezvous_got(p, e, more);
     case KIND_NACK:
         return rendezvous_nack(p, e, more);
     case KIND_CREDIT:
@@ -488,7 +497,8 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
         why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
                 e.kind);
     if (rc == 0 && !p->stuck &&
-        (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS || e.kind == KIND_NACK))
+        (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS || e.kind == KIND_GOT ||
+         e.kind == KIND_NACK))
         outgoing_room(p);
     return rc;
 }

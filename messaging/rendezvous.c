@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rendezvous.c - long messages: announce, clear, put, finish
+ * rendezvous.c - long messages: announce, clear, put, finish; or announce, read, say so
  *
  *    sender                      receiver
  *    RTS {request, length}  -->  matched: registers its buffer
  *                           <--  CTS {request, its request, accepted, key}
  *    put into the region    ==>
  *    FIN {its request}      -->  revokes the region: done
+ *
+ *    RTS {…, where it is}   -->  matched: reads it there
+ *                           <--  GOT {request}
+ *
+ * Whether a message may be read where it is, and had better be, the transports at both ends say; a
+ * read that fails is followed by CTS, as if nothing had been offered. A sender that gives up while
+ * it is read takes its registration back: the reader's transport tells it that what came is worth
+ * nothing, and CTS gets the NACK.
  *
  * A receiver that gives up revokes first, and sends NACK if CTS has not gone (else what is put goes
  * nowhere); a sender that gave up answers CTS with NACK.
@@ -19,19 +27,24 @@
 
 /* ---- the receiver ---------------------------------------------------------------------------- */
 
-void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length)
+/* The whole body is in the buffer. */
+static void rendezvous_filled(struct sinew_request *r)
 {
-    r->peer = p;
-    r->theirs = theirs;
-    r->sent = length;
+    struct sinew *s = r->context;
+    request_status(r, r->peer->rank, r->key.tag, r->mine.len);
+    s->counters.messages_received++;
+    s->counters.bytes_received += r->mine.len;
+}
+
+/* Ask the sender to put it. */
+static void rendezvous_clear(struct sinew_request *r)
+{
+    struct peer *p = r->peer;
     r->state = STATE_FILLING;
-    r->transport = p->in; /* the body comes where its announcement did */
-    list_append(&p->attached, &r->attached);
-    r->mine = (struct region){ .base = r->buf, .len = length < r->len ? (size_t)length : r->len };
     if (r->mine.len > 0 && r->transport) {
         int rc = r->transport->ops->reg(r->transport, NULL, &r->mine);
         if (rc < 0) {
-            outgoing_answer(p, KIND_NACK, theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, rc,
+            outgoing_answer(p, KIND_NACK, r->theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, rc,
                             r->space);
             request_status(r, p->rank, r->key.tag, 0);
             request_end(r, rc);
@@ -39,7 +52,64 @@ void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs,
         }
         r->mine_registered = true;
     }
-    outgoing_control(p, &r->control, KIND_CTS, theirs);
+    outgoing_control(p, &r->control, KIND_CTS, r->theirs);
+}
+
+/* The offer is one that this side can and would rather use. */
+static bool rendezvous_may_read(struct sinew_request *r, const struct offer *offer)
+{
+    struct transport *t = r->transport;
+    struct link *l = t && offer->len ? wireup_link_by(r->peer, t) : NULL;
+    if (!l || r->mine.len == 0 || offer->bytes[0] != t->ops->id) return false;
+    r->peers = (struct region){ .len = (size_t)r->sent, .key_len = offer->bytes[1] };
+    memcpy(r->peers.key, offer->bytes + 2, r->peers.key_len);
+    r->peers_registered = t->ops->reg(t, l, &r->peers) == 0;
+    return r->peers_registered;
+}
+
+static void rendezvous_read(struct sinew_request *r)
+{
+    struct link *l = wireup_link_by(r->peer, r->transport);
+    r->state = STATE_READING;
+    r->rma = (struct rma){ .kind = RMA_GET,
+                           .local = r->buf,
+                           .len = r->mine.len,
+                           .peers = &r->peers,
+                           .cookie = request_number(r) };
+    list_init(&r->rma.entry);
+    int rc = l->ops->rma(l, &r->rma);
+    if (rc != TRANSPORT_PENDING) rendezvous_read_done(r, rc > 0 ? SINEW_EACCESS : rc);
+}
+
+void rendezvous_accept(struct sinew_request *r, struct peer *p, uint64_t theirs, uint64_t length,
+                       const struct offer *offer)
+{
+    r->peer = p;
+    r->theirs = theirs;
+    r->sent = length;
+    r->transport = p->in; /* the body comes where its announcement did */
+    list_append(&p->attached, &r->attached);
+    r->mine = (struct region){ .base = r->buf, .len = length < r->len ? (size_t)length : r->len };
+    if (rendezvous_may_read(r, offer))
+        rendezvous_read(r);
+    else
+        rendezvous_clear(r);
+}
+
+void rendezvous_read_done(struct sinew_request *r, int status)
+{
+    struct peer *p = r->peer;
+    r->transport->ops->dereg(r->transport, &r->peers);
+    r->peers_registered = false;
+    if (status < 0) { /* or the link is going, and `down` will end this */
+        if (r->deadline && list_empty(&r->timed)) list_append(&r->context->timed, &r->timed);
+        rendezvous_clear(r);
+        return;
+    }
+    r->context->counters.rendezvous_read++;
+    rendezvous_filled(r);
+    outgoing_answer(p, KIND_GOT, r->theirs, NACK_SYNC, 0, r->jumped ? SPACES : r->space);
+    request_end(r, r->sent > r->len ? SINEW_ETRUNCATED : 0);
 }
 
 int rendezvous_fin(struct peer *p, struct wire_reader *more)
@@ -48,9 +118,7 @@ int rendezvous_fin(struct peer *p, struct wire_reader *more)
     if (more->bad) return SINEW_EPROTO;
     /* None, or another's: it was given up. */
     if (!r || r->kind != REQUEST_RECV || r->state != STATE_FILLING || r->peer != p) return 0;
-    request_status(r, p->rank, r->key.tag, r->mine.len);
-    p->context->counters.messages_received++;
-    p->context->counters.bytes_received += r->mine.len;
+    rendezvous_filled(r);
     rendezvous_abandon(r, r->sent > r->len ? SINEW_ETRUNCATED : 0, false);
     return 0;
 }
@@ -84,6 +152,52 @@ void rendezvous_abandon(struct sinew_request *r, int status, bool tell)
 
 /* ---- the sender ------------------------------------------------------------------------------ */
 
+size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX])
+{
+    struct link *l = r->peer->out;
+    struct transport *t = l->transport;
+    if (!t->caps.get) return 0;
+    if (!r->mine_registered) { /* else it was told AGAIN before */
+        r->mine = (struct region){ .base = r->buf, .len = r->len, .reader = l };
+        r->mine_registered = t->ops->reg(t, NULL, &r->mine) == 0;
+        r->transport = t;
+    }
+    if (!r->mine_registered) return 0;
+    offer[0] = t->ops->id;
+    offer[1] = (uint8_t)r->mine.key_len;
+    memcpy(offer + 2, r->mine.key, r->mine.key_len);
+    return 2 + r->mine.key_len;
+}
+
+/* Nobody reads it there any more. */
+static void rendezvous_take_back(struct sinew_request *r)
+{
+    if (r->mine_registered) r->transport->ops->dereg(r->transport, &r->mine);
+    r->mine_registered = false;
+}
+
+/* An announcement was answered: its credit is back. */
+static void rendezvous_answered(struct peer *p, uint32_t space)
+{
+    if (space == SPACES)
+        p->jumping = false; /* it had cost none */
+    else
+        p->mine.requests[space]++;
+}
+
+int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader *more)
+{
+    struct sinew_request *r = request_find(p->context, wire_take64(more));
+    if (more->bad || e->tag > SPACES) return SINEW_EPROTO;
+    rendezvous_answered(p, e->tag);
+    /* None: it was given up, and the reader has not seen it in time; or never offered. */
+    if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p) return 0;
+    if (!r->mine_registered) return SINEW_EPROTO;
+    p->context->counters.bytes_sent += r->len;
+    request_end(r, 0);
+    return 0;
+}
+
 struct clearance {
     uint64_t mine, theirs, accepted;
     uint8_t transport, key_len;
@@ -108,13 +222,11 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
     struct clearance c;
     if (!read_clearance(body, len, &c) || e->tag > SPACES) return SINEW_EPROTO;
     struct sinew_request *r = request_find(p->context, c.mine);
-    if (e->tag == SPACES)
-        p->jumping = false; /* it had cost no credit */
-    else
-        p->mine.requests[e->tag]++;
+    rendezvous_answered(p, e->tag);
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p)
         return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
     if (c.accepted > r->len) return SINEW_EPROTO;
+    rendezvous_take_back(r);
     list_remove(&r->timed);                              /* from here on it ends by itself */
     if (r->jumped) p->context->counters.messages_sent++; /* never announced */
     r->theirs = c.theirs;

@@ -190,6 +190,7 @@ static const char *state_text(const struct sinew_request *r)
     case STATE_POSTED:
         return "nothing that matches has come";
     case STATE_FILLING:
+    case STATE_READING:
         return "the body is on its way";
     case STATE_IDLE:
         return "not started";

@@ -59,7 +59,7 @@ static int send_eager(struct peer *p, const struct match_key *key, uint32_t dige
 static int send_announce(struct sinew_request *r)
 {
     struct peer *p = r->peer;
-    uint8_t more[16];
+    uint8_t more[16], offer[OFFER_MAX];
     if (p->mine.requests[r->space] == 0) {
         p->context->counters.unexpected_full++;
         return TRANSPORT_AGAIN;
@@ -74,7 +74,9 @@ static int send_announce(struct sinew_request *r)
                                .tile = r->key.tile,
                                .digest = r->digest,
                                .more = more,
-                               .more_len = sizeof(more) });
+                               .more_len = sizeof(more),
+                               .body = offer,
+                               .body_len = rendezvous_offer(r, offer) });
     if (rc) return rc;
     p->mine.requests[r->space]--;
     p->context->counters.messages_sent++;

@@ -30,7 +30,7 @@ enum {
     STALL_FACTOR = 10,
 };
 
-static bool oversubscribed(const struct sinew *s)
+bool wait_crowded(const struct sinew *s)
 {
     return s->launch->ranks_here > s->cores || s->ranks_here > s->cores;
 }
@@ -50,7 +50,7 @@ static void watch(struct sinew *s, int fd)
 int wait_open(struct sinew *s)
 {
     bool told = s->config.poll_spins >= 0;
-    set_spins(s, told ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS);
+    set_spins(s, told ? s->config.poll_spins : wait_crowded(s) ? 0 : SPINS);
     s->has_deadline = s->config.deadline != INT64_MAX;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
     s->takes_turns = !told && s->ranks_here > s->cores;

@@ -32,6 +32,11 @@ static int index_of(const struct sinew *s, const struct transport *t)
     return i;
 }
 
+struct link *wireup_link_by(const struct peer *p, const struct transport *t)
+{
+    return p->link[index_of(p->context, t)];
+}
+
 static const int32_t no_room = 0;
 
 static struct link *link_new(struct peer *p, int i)
@@ -230,6 +235,7 @@ static void upcall_done(struct link *l, uint64_t cookie, int status)
     struct peer *p = l->owner;
     struct sinew_request *r = request_find(p->context, cookie);
     if (r && r->state == STATE_MOVING) rendezvous_put_done(r, status);
+    if (r && r->state == STATE_READING) rendezvous_read_done(r, status);
 }
 
 static void upcall_room(struct link *l)

@@ -6,7 +6,15 @@ sinew_job_program(conformance conformance/main.c conformance/messages.c conforma
   conformance/arguments.c conformance/context.c)
 sinew_job_test(NAME conformance PROGRAM conformance TIMEOUT 300)
 
+# Long messages read out of the sender's memory: all that are announced, which are nearly all.
+sinew_job_test(NAME conformance-read PROGRAM conformance TRANSPORTS shm TIMEOUT 300
+  SETTINGS "eager_bytes=1K,shm_read_bytes=0")
+
 sinew_job_program(random-messages conformance/random_messages.c)
 sinew_job_test(NAME random-messages PROGRAM random-messages ARGS --messages 100000 TIMEOUT 600)
+sinew_job_test(NAME random-messages-read PROGRAM random-messages TRANSPORTS shm TIMEOUT 600
+  ARGS --messages 20000 --memory shared SETTINGS "eager_bytes=200,shm_read_bytes=0")
+sinew_job_test(NAME random-messages-shared PROGRAM random-messages TRANSPORTS shm TIMEOUT 600
+  ARGS --messages 20000 --memory shared SETTINGS "eager_bytes=200")
 sinew_job_test(NAME random-messages-long PROGRAM random-messages ARGS --messages 1000000
   LABELS long TIMEOUT 1500)

@@ -69,6 +69,7 @@ struct transport_caps {
     uint32_t copy_max;   /* longer bodies are lent until done, and need a registered region      */
     bool put_ordered;    /* see Order                                                            */
     bool get, atomic;    /* beyond PUT, which every transport has                                */
+    bool memory;         /* reg() gives memory that peers reach best, see there                  */
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
     bool wired;          /* needs a control link to exchange `tell` bytes                        */
@@ -84,6 +85,7 @@ struct transport_options {
     uint64_t epoch;          /* this incarnation of this rank: random, never 0                   */
     const uint8_t *secret;   /* the job's 32 bytes; NULL when security is none                   */
     const struct log *log;
+    bool crowded;            /* more ranks than cores here                                       */
 };
 
 /* The seven upcalls: messaging's side. */
@@ -151,6 +153,7 @@ struct link {
     struct expect *expect;     /* set by messaging for one progress(); moves to the first not done */
     const int32_t *short_room; /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
+    const char *note; /* what it cannot do, and why, for people; static; NULL: nothing */
 };
 
 enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
@@ -159,6 +162,7 @@ enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
 struct region {
     void *base;  /* mine; a peer's: a direct pointer when the transport can give one, else NULL */
     size_t len;
+    struct link *reader; /* mine: who alone is given the key, to read (RMA_GET); NULL: peers put */
     uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
     uint32_t key_len;
     uint64_t id;   /* the transport's own */
@@ -217,17 +221,23 @@ struct transport_ops {
      * only when *l->short_room > 0, and then it cannot fail. Returns 0. */
     int (*send_short)(struct link *l, uint64_t head0, uint64_t head1, const void *body, size_t blen);
 
-    /* 0: the local memory is free again and the data is on its way. PENDING: until done. */
+    /* 0: the local memory is free again and the data is on its way (of a get: it is here). PENDING:
+     * until done. A get alone may fail without its link: EACCESS, at once or as status of done, when
+     * the memory cannot be read or its owner has taken it back: what has come is worth nothing. */
     int (*rma)(struct link *l, struct rma *op);
 
     /* 0 now, or done(cookie): every earlier rma on l is visible to the target's CPU. */
     int (*flush)(struct link *l, uint64_t cookie);
 
     /* l NULL: region->base, len are mine; write key and key_len. Else key, key_len and len are the peer's:
-     * make them usable on l. SINEW_EINVAL for a key that cannot be right. */
+     * make them usable on l. SINEW_EINVAL for a key that cannot be right, SINEW_ENOTSUP for one to
+     * read that is better, or only, put. With caps.memory, l and base NULL: give memory, zeroed, into
+     * base; it goes with dereg. SINEW_ELIMIT or another reason why there is none: any other memory
+     * does. */
     int (*reg)(struct transport *t, struct link *l, struct region *region);
 
-    /* 0: nothing remote can land there (or, for a peer's, be sent there) any more. AGAIN: not yet. */
+    /* 0: nothing remote can land there (or, for a peer's, be sent there) any more, and who reads
+     * it still will know. AGAIN: not yet. */
     int (*dereg)(struct transport *t, struct region *region);
 
     /* Move data: l first (may be NULL), then the others, fairly. Returns the upcalls made, at most

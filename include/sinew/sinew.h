@@ -386,13 +386,16 @@ enum sinew_rights {
 };
 
 /* Zeroed, page-aligned memory of `size` bytes that operations in `team` may use best, and that later
- * one-sided operations with `rights` may reach. Local. SINEW_EINVAL for size 0 or unknown rights,
- * SINEW_ENOMEM. */
+ * one-sided operations with `rights` may reach. Local. Peers on this host map it when they first
+ * receive a long message from it: such messages are copied once, and bytes of it that were not sent
+ * can be read by the ranks of the job too. Where shared memory is short, it is ordinary memory. A
+ * forked child shares it. SINEW_EINVAL for size 0 or unknown rights, SINEW_ENOMEM. */
 SINEW_API int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
                                  struct sinew_memory **memory);
 SINEW_API void *sinew_memory_address(const struct sinew_memory *memory);
 SINEW_API size_t sinew_memory_size(const struct sinew_memory *memory);
-/* Visible wait until no peer can reach it any more. *memory NULL; NULL and *memory NULL are allowed.
+/* No peer reaches it any more; those that mapped it let its pages go when they next make progress, or
+ * end. Later one-sided operations: a visible wait. *memory NULL; NULL and *memory NULL are allowed.
  * SINEW_EBUSY: a live request uses it. */
 SINEW_API int sinew_memory_free(struct sinew_memory **memory);
 

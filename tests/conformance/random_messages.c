@@ -4,12 +4,15 @@
  * received
  *
  *     test-random-messages --kind sim|threads|processes --transport NAME
- *                          [--messages N] [--ranks N] [--seed S]
+ *                          [--messages N] [--ranks N] [--seed S] [--memory plain|shared]
  *
  * Lengths are 70 % up to 256 bytes, 29 % log-uniform to 16 KiB, 1 % 64 KiB to 1 MiB. Length, tag
  * and manner of message number q from s to d are a hash of (seed, s, d, q), which both sides
  * compute, and the content is job_fill(s, d, q). Without --ranks the messages are shared out over
  * jobs of 2, 3, 5 and 8 ranks.
+ *
+ * With --memory shared every SHARED_EACH-th sender's buffer comes from sinew_memory_alloc(), and is
+ * freed now and then.
  *
  * Why it cannot deadlock, whatever is bounded in between:
  *
@@ -46,10 +49,13 @@ enum {
     IDLE_MOST = 300, /* rounds in vain until receives are taken back */
     PHASE = 24,      /* messages received in one manner before the next is drawn */
     LENGTH_MAX = 1 << 20,
+    SHARED_EACH = 6,
+    SHARED_USES = 100, /* then it is freed, and allocated anew */
     WORD_BURST = 0,
     WORD_FULL = 1,
     WORD_PROBED = 2,
     WORD_DONE = 3,
+    WORD_READ = 4,
 };
 
 static const char counter_full[] = "unexpected_full";
@@ -57,6 +63,7 @@ static const char counter_full[] = "unexpected_full";
 struct plan {
     uint64_t seed;
     uint64_t per_pair;
+    bool shared;
 };
 
 /* One message that is known to both sides. */
@@ -69,6 +76,8 @@ struct item {
 struct sending {
     struct sinew_request *req;
     char *buf;
+    struct sinew_memory *memory; /* NULL: buf is malloc's */
+    int uses;
 };
 
 /* A receive posted ahead. */
@@ -132,13 +141,33 @@ static struct item item_of(const struct plan *plan, int source, int to, uint64_t
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
+static void buffer_open(struct player *p, struct sending *slot, size_t len)
+{
+    int index = (int)(slot - p->sending);
+    if (!p->plan->shared || index % SHARED_EACH || index >= SEND_WINDOW) {
+        slot->buf = malloc(len + 1);
+    } else {
+        if (slot->uses++ % SHARED_USES == 0) {
+            CHECK_OK(p->me, sinew_memory_free(&slot->memory));
+            CHECK_OK(p->me, sinew_memory_alloc(p->world, LENGTH_MAX + 1, 0, &slot->memory));
+        }
+        slot->buf = (char *)sinew_memory_address(slot->memory);
+    }
+    CHECK(p->me, slot->buf != NULL);
+}
+
+static void buffer_close(struct sending *slot)
+{
+    if (!slot->memory) free(slot->buf);
+    slot->buf = NULL;
+}
+
 static void send_start(struct player *p, struct sending *slot, int to)
 {
     struct job_rank *me = p->me;
     uint64_t number = p->sent[to]++;
     struct item item = item_of(p->plan, me->rank, to, number);
-    slot->buf = malloc(item.len + 1);
-    CHECK(me, slot->buf != NULL);
+    buffer_open(p, slot, item.len);
     job_fill(slot->buf, item.len, me->rank, to, number);
     slot->req = NULL;
     int status = item.sync
@@ -151,8 +180,7 @@ static void send_start(struct player *p, struct sending *slot, int to)
         return;
     }
     memset(slot->buf, 0x5a, item.len); /* done: mine again */
-    free(slot->buf);
-    slot->buf = NULL;
+    buffer_close(slot);
 }
 
 static int send_target(struct player *p)
@@ -172,8 +200,7 @@ static void sends_move(struct player *p)
             if (status > 0) continue;
             CHECK_OK(p->me, status);
             p->sending_now--;
-            free(slot->buf);
-            slot->buf = NULL;
+            buffer_close(slot);
         }
         if (i < SEND_WINDOW && p->to_send > 0 && job_below(p->me, 4) > 0)
             send_start(p, slot, send_target(p));
@@ -393,24 +420,29 @@ static void player_open(struct player *p, struct job_rank *me)
 static void player_close(struct player *p)
 {
     struct job_rank *me = p->me;
-    uint64_t full = 0;
+    uint64_t full = 0, read = 0;
     CHECK_OK(me, sinew_counter(me->s, counter_full, &full));
+    CHECK_OK(me, sinew_counter(me->s, "rendezvous_read", &read));
+    atomic_fetch_add(&me->words[WORD_READ], (int64_t)read);
     atomic_fetch_add(&me->words[WORD_FULL], (int64_t)full);
     atomic_fetch_add(&me->words[WORD_PROBED], (int64_t)p->probed);
     CHECK(me, sinew_probe(p->world, SINEW_ANY_RANK, SINEW_ANY_TAG, NULL, NULL, 0) != 0);
     for (int i = 0; i < RING; i++) free(p->ring[i].buf);
+    for (int i = 0; i < BURST; i++) CHECK_OK(me, sinew_memory_free(&p->sending[i].memory));
     job_close(me, me->s);
     atomic_fetch_add(&me->words[WORD_DONE], 1);
     if (me->rank > 0) return;
     job_await(me, WORD_DONE, me->size);
     double all = (double)p->plan->per_pair * me->size * (me->size - 1);
     printf("%d ranks, %.0f messages, %.0f %% probed before they were received, budget full %lld "
-           "times\n",
+           "times, %lld read in place\n",
            me->size, all, 100.0 * (double)atomic_load(&me->words[WORD_PROBED]) / all,
-           (long long)atomic_load(&me->words[WORD_FULL]));
+           (long long)atomic_load(&me->words[WORD_FULL]),
+           (long long)atomic_load(&me->words[WORD_READ]));
     fflush(stdout);
     CHECK(me, atomic_load(&me->words[WORD_FULL]) > 0);
     CHECK(me, (double)atomic_load(&me->words[WORD_PROBED]) > 0.3 * all);
+    CHECK(me, !p->plan->shared || (double)atomic_load(&me->words[WORD_READ]) > 0.01 * all);
 }
 
 static void play(struct job_rank *me)
@@ -430,10 +462,10 @@ static void play(struct job_rank *me)
     free(p);
 }
 
-static bool play_job(struct job_options o, uint64_t messages, int ranks)
+static bool play_job(struct job_options o, uint64_t messages, int ranks, bool shared)
 {
     uint64_t pairs = (uint64_t)(ranks * (ranks - 1));
-    struct plan plan = { o.seed + (uint64_t)ranks, (messages + pairs - 1) / pairs };
+    struct plan plan = { o.seed + (uint64_t)ranks, (messages + pairs - 1) / pairs, shared };
     o.ranks = ranks;
     o.arg = &plan;
     return job_run(&o, play);
@@ -445,6 +477,7 @@ int main(int argc, char **argv)
     struct job_options o = { .kind = JOB_SIM, .transport = "sim", .timeout_s = 3600 };
     uint64_t messages = 100000;
     int ranks = 0;
+    bool shared = false;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--kind") == 0)
             o.kind = (enum job_kind)job_kind_named(argv[i + 1]);
@@ -456,12 +489,14 @@ int main(int argc, char **argv)
             ranks = atoi(argv[i + 1]);
         else if (strcmp(argv[i], "--seed") == 0)
             o.seed = strtoull(argv[i + 1], NULL, 0);
+        else if (strcmp(argv[i], "--memory") == 0)
+            shared = strcmp(argv[i + 1], "shared") == 0;
         else
             return 2;
     }
     if (!o.seed) o.seed = job_seed();
-    if (ranks > 0) return play_job(o, messages, ranks) ? 0 : 1;
+    if (ranks > 0) return play_job(o, messages, ranks, shared) ? 0 : 1;
     for (int i = 0; i < 4; i++)
-        if (!play_job(o, messages / 4, several[i])) return 1;
+        if (!play_job(o, messages / 4, several[i], shared)) return 1;
     return 0;
 }

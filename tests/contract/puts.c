@@ -362,6 +362,85 @@ static void flush_of_nothing(struct job_rank *me)
     side_close(&side);
 }
 
+/* A get of rank 1's memory: its outcome. */
+static int get(struct side *side, const struct region *theirs, void *local, size_t len,
+               uint64_t offset)
+{
+    struct rma op = { .kind = RMA_GET,
+                      .local = local,
+                      .len = len,
+                      .peers = theirs,
+                      .offset = offset,
+                      .cookie = side_cookie(side) };
+    int status;
+    while ((status = side->ops->rma(side->peer[1].link, &op)) == TRANSPORT_AGAIN)
+        side_progress(side, NULL);
+    return status == TRANSPORT_PENDING ? side_cookie_wait(side, op.cookie) : status;
+}
+
+/* Rank 1 lends memory of the transport's own to rank 0, which learns to reach it by trying. Where
+ * there is no such thing, that is said. */
+static void gets_bring_what_is_lent_until_it_is_taken_back(struct job_rank *me)
+{
+    struct side side;
+    struct key_record mine = { 0 }, all[JOB_RANKS_MAX];
+    struct region lent = { .len = 0 }, memory = { .len = 1 << 20 }, theirs = { .len = 1 << 20 };
+    char *local = malloc(1 << 20);
+    side_open(&side, me);
+    side_connect_all(&side);
+    if (!side.t->caps.get || !side.t->caps.memory) {
+        struct region put = { .base = local, .len = 64 };
+        CHECK_OK(me, side.ops->reg(side.t, NULL, &put));
+        struct rma op = { .kind = RMA_GET, .local = local, .len = 64, .peers = &put };
+        CHECK_IS(me, side.ops->rma(side.peer[1 - me->rank].link, &op), SINEW_ENOTSUP);
+        SIDE_UNTIL(&side, side.ops->dereg(side.t, &put) == 0);
+        side_close(&side);
+        free(local);
+        return;
+    }
+    if (me->rank == 1) {
+        CHECK_OK(me, side.ops->reg(side.t, NULL, &memory));
+        job_fill(memory.base, memory.len, 1, 0, 1);
+        lent = (struct region){
+            .base = memory.base, .len = memory.len, .reader = side.peer[0].link
+        };
+        CHECK_OK(me, side.ops->reg(side.t, NULL, &lent));
+        mine.len = lent.key_len;
+        memcpy(mine.bytes, lent.key, lent.key_len);
+    }
+    job_allgather(me, &mine, sizeof(mine), all);
+    if (me->rank == 0) {
+        theirs.key_len = all[1].len;
+        memcpy(theirs.key, all[1].bytes, all[1].len);
+        SIDE_UNTIL(&side, side.ops->reg(side.t, side.peer[1].link, &theirs) == 0);
+        for (int i = 0; i < PIECES; i++) {
+            size_t len = piece[i].len, offset = piece[i].offset;
+            if (offset > theirs.len || len > theirs.len - offset) continue;
+            memset(local, GUARD_BYTE, 1 << 20);
+            CHECK_OK(me, get(&side, &theirs, local, len, offset));
+            char *whole = malloc(1 << 20);
+            job_fill(whole, 1 << 20, 1, 0, 1);
+            CHECK(me, memcmp(local, whole + offset, len) == 0);
+            free(whole);
+            if (len < 1 << 20) CHECK_EQ(me, (uint8_t)local[len], GUARD_BYTE);
+        }
+        CHECK(me, get(&side, &theirs, local, 2, (1 << 20) - 1) < 0); /* beyond: refused here */
+        CHECK(me, side.peer[1].link != NULL);
+        atomic_store(&me->words[0], 1);
+        SIDE_UNTIL(&side, atomic_load(&me->words[0]) == 2);
+        CHECK_IS(me, get(&side, &theirs, local, 1 << 20, 0), SINEW_EACCESS);
+        CHECK_OK(me, side.ops->dereg(side.t, &theirs));
+    } else {
+        SIDE_UNTIL(&side, atomic_load(&me->words[0]) == 1);
+        SIDE_UNTIL(&side, side.ops->dereg(side.t, &lent) == 0);
+        atomic_store(&me->words[0], 2);
+    }
+    side_barrier(&side);
+    if (me->rank == 1) SIDE_UNTIL(&side, side.ops->dereg(side.t, &memory) == 0);
+    side_close(&side);
+    free(local);
+}
+
 const struct suite_case contract_puts[] = {
     { "puts land whole and nowhere else", puts_land_whole_and_nowhere_else, 2, 2, 0, 0, 0, 0 },
     { "a send after a put is seen after it", send_after_put_is_seen_after_it, 2, 2, 0, 0, 0, 0 },
@@ -373,6 +452,8 @@ const struct suite_case contract_puts[] = {
     { "a key of impossible length", key_of_impossible_length, 2, 2, 0, 0, 0, 0 },
     { "nothing lands after dereg", nothing_lands_after_dereg, 2, 2, 0, 0, 0, 0 },
     { "regions come and go", regions_come_and_go, 1, 1, 0, 0, 0, 0 },
+    { "gets bring what is lent until it is taken back",
+      gets_bring_what_is_lent_until_it_is_taken_back, 2, 2, 0, 0, 0, 0 },
     { "flush of nothing", flush_of_nothing, 2, 2, 0, 0, 0, 0 },
     SUITE_END,
 };

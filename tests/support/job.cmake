@@ -19,10 +19,11 @@ function(sinew_job_program name)
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endfunction()
 
-# sinew_job_test(NAME name PROGRAM program [TRANSPORTS t...] [ARGS arg...] [LABELS l...] [TIMEOUT s])
+# sinew_job_test(NAME name PROGRAM program [TRANSPORTS t...] [ARGS arg...] [LABELS l...] [TIMEOUT s]
+#   [SETTINGS name=value,...])
 # One test per transport: "name-tcp".
 function(sinew_job_test)
-  cmake_parse_arguments(T "" "NAME;PROGRAM;TIMEOUT" "TRANSPORTS;ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(T "" "NAME;PROGRAM;TIMEOUT;SETTINGS" "TRANSPORTS;ARGS;LABELS" ${ARGN})
   if(NOT T_TRANSPORTS)
     set(T_TRANSPORTS sim shm tcp)
   endif()
@@ -41,5 +42,9 @@ function(sinew_job_test)
       COMMAND test-${T_PROGRAM} --kind ${kind} --transport ${transport} ${T_ARGS})
     set_tests_properties(${T_NAME}-${transport} PROPERTIES LABELS "${T_LABELS}"
       TIMEOUT ${T_TIMEOUT} SKIP_RETURN_CODE 77)
+    if(T_SETTINGS)
+      set_property(TEST ${T_NAME}-${transport} APPEND PROPERTY
+        ENVIRONMENT "TEST_SETTINGS=${T_SETTINGS}")
+    endif()
   endforeach()
 endfunction()

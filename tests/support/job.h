@@ -70,7 +70,8 @@ uint64_t job_seed(void);
 int job_kind_named(const char *word);
 
 /* sinew_open() as this kind of rank does it; options NULL: the defaults. A failure fails the test.
- * Unless set by the caller: transports is the job's, the environment is ignored, log lines go to
+ * Unless set by the caller: transports is the job's, settings are those of TEST_SETTINGS, the
+ * environment is ignored otherwise, log lines go to
  * the board. */
 struct sinew *job_open(struct job_rank *me, const struct sinew_options *options);
 int job_try_open(struct job_rank *me, const struct sinew_options *options, struct sinew **s);

@@ -5,6 +5,7 @@
 #include "tests/support/job_board.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "messaging/origin.h"
@@ -58,6 +59,7 @@ int job_try_open(struct job_rank *me, const struct sinew_options *options, struc
     struct sinew_options o = SINEW_OPTIONS_INIT;
     if (options) o = *options;
     if (!o.transports) o.transports = me->transport;
+    if (!o.settings) o.settings = getenv("TEST_SETTINGS");
     if (!o.log) {
         o.log = write_log;
         o.log_arg = me;

@@ -130,7 +130,7 @@ static void config_lists_the_whole_table_with_sources(void **state)
         if (strcmp(names[i], "eager_bytes") != 0) continue;
         assert_string_equal(json_text(&j, "value"), "4K");
         assert_string_equal(json_text(&j, "source"), "environment");
-        assert_string_equal(json_text(&j, "default"), "8K");
+        assert_string_equal(json_text(&j, "default"), "16K");
     }
     assert_null(run_next_line(&at));
 }

@@ -46,7 +46,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_true(c.repair_deadline == 15000000000);
     assert_true(c.deadline == INT64_MAX);
     assert_true(c.stall_report == 10000000000);
-    assert_int_equal(c.eager_bytes, 8192);
+    assert_int_equal(c.eager_bytes, 16384);
     assert_int_equal(c.unexpected_bytes, 65536);
     assert_int_equal(c.unexpected_requests, 16);
     assert_int_equal(c.log_level, 2);
@@ -99,7 +99,7 @@ static void environment_can_be_closed(void **state)
     (void)state;
     o.environment = SINEW_IGNORE;
     assert_int_equal(config_load(&c, &o, environment, NULL, NULL, &why), 0);
-    assert_int_equal(c.eager_bytes, 8192);
+    assert_int_equal(c.eager_bytes, 16384);
     o.environment = 2;
     assert_int_equal(config_load(&c, &o, environment, NULL, NULL, &why), SINEW_EINVAL);
     assert_says("sinew_options.environment is 2");

@@ -231,11 +231,12 @@ static void test_keys_differ_and_are_drawn_once(void **state)
     end_close(&a);
 }
 
-static void test_get_and_atomic_are_not_built(void **state)
+static void test_atomics_and_gets_of_what_was_not_offered_are_refused(void **state)
 {
     (void)state;
     struct end a, b;
-    struct rma op = { .kind = RMA_GET };
+    struct region to_put = { .key_len = 24 };
+    struct rma op = { .kind = RMA_GET, .peers = &to_put };
     pair_up(&a, &b, NULL);
     assert_int_equal(transport_shm.rma(&a.peers[1].link->base, &op), SINEW_ENOTSUP);
     op.kind = RMA_ATOMIC;
@@ -327,7 +328,7 @@ int main(void)
         TEST(test_a_flush_outlives_the_last_put),
         TEST(test_dereg_in_the_middle_of_a_put),
         TEST(test_keys_differ_and_are_drawn_once),
-        TEST(test_get_and_atomic_are_not_built),
+        TEST(test_atomics_and_gets_of_what_was_not_offered_are_refused),
         TEST(test_drain_delivers_queued_puts),
         TEST(test_now_drops_and_is_not_leaving),
         TEST(test_arm_goes_on_saying_that_there_is_work),

@@ -159,7 +159,7 @@ struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret)
     e->t = world_allocate_aligned(&world_real, 64, transport_tcp.transport_size);
     e->t->base = (struct transport){ .ops = &transport_tcp, .up = &e->up, .owner = e };
     e->t->base.opt = (struct transport_options){ &e->world, &e->config, rank,   ENDS_MAX,
-                                                 epoch,     secret,     &e->log };
+                                                 epoch,     secret,     &e->log, false };
     int rc = transport_tcp.open(&e->t->base);
     if (rc < 0) fail_msg("open: %s", e->t->base.why.text);
     return e;

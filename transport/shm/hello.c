@@ -43,6 +43,7 @@ void hello_encode(struct hello_packet *out, const struct hello *hello, const uin
     wire_put64(b + 24, hello->epoch);
     wire_put64(b + 32, hello->name);
     memcpy(b + 40, hello->nonce, sizeof(hello->nonce));
+    wire_put64(b + 56, hello->self);
     if (secret) hello_prove(out, secret, to, b + HELLO_SIGNED);
 }
 
@@ -85,6 +86,7 @@ int hello_decode(const struct hello_packet *in, const uint8_t *secret,
     hello->epoch = wire_take64(&r);
     hello->name = wire_take64(&r);
     memcpy(hello->nonce, wire_take(&r, 16), sizeof(hello->nonce));
+    hello->self = wire_take64(&r);
     /* A refusal is believed unproven: whoever could forge one could as well close the socket. */
     if (!secret || hello->kind == HELLO_REFUSE) return 0;
     return hello_verify(in, secret, to, why);

@@ -6,8 +6,8 @@
  *
  *   0       4         6      7       8      12     16   20        24
  *   | magic | version | kind | flags | size | from | to | segment |
- *   24      32     40      56         72
- *   | epoch | name | nonce | proof 16 |
+ *   24      32     40      56         64         80
+ *   | epoch | name | nonce | self     | proof 16 |
  *
  * HELLO   from the side that connects, with its segment, eventfd and pidfd: everything in one
  *         packet.
@@ -15,9 +15,11 @@
  * REFUSE  the answer otherwise; `segment` holds a status, and `flags` HELLO_CROSSED when the link
  *         will come of the other side's attempt.
  *
+ * `self` is where the sender's memory holds its epoch: who can read that there can read its memory.
+ *
  * `name` is the listening socket's, random and as published. The proof is SipHash-2-4 twice, keyed
  * by the one and the other half of the job secret: 128 bits, and no library is needed for it.
- * HELLO's covers its own first 56 bytes, ACCEPT's covers those of HELLO and its own, with the
+ * HELLO's covers its own first 64 bytes, ACCEPT's covers those of HELLO and its own, with the
  * nonces of both and the kind, so neither can be reflected or moved to another rank, epoch or
  * socket. Replaying a HELLO needs a descriptor of a process of the same user; the epochs then end
  * it. All integers are little-endian.
@@ -29,7 +31,7 @@
 #include "base/text.h"
 #include "base/world.h"
 
-enum { HELLO_LEN = 72, HELLO_SIGNED = 56, HELLO_PROOF = HELLO_LEN - HELLO_SIGNED };
+enum { HELLO_LEN = 80, HELLO_SIGNED = 64, HELLO_PROOF = HELLO_LEN - HELLO_SIGNED };
 enum { HELLO_VERSION = 3, HELLO_DESCRIPTORS = 3 };
 
 enum hello_kind { HELLO_HELLO = 1, HELLO_ACCEPT = 2, HELLO_REFUSE = 3 };
@@ -47,6 +49,7 @@ struct hello {
     uint32_t segment; /* its length; of REFUSE: the status */
     uint64_t epoch, name;
     uint8_t nonce[16];
+    uint64_t self;
 };
 
 struct hello_packet {

@@ -41,6 +41,7 @@ void link_open(struct shm_link *l, int side, bool paired)
     ring_producer_init(&l->tx, segment_ring(l->segment, side), &segment_shape, 0);
     ring_consumer_init(&l->rx, segment_ring(l->segment, !side), &segment_shape, 0);
     l->paired = paired;
+    l->side = side;
     l->state = SHM_UP;
     l->base.short_room = &l->tx.room;
     list_append(&t->live, &l->of_live);
@@ -74,6 +75,7 @@ static void link_release(struct shm_link *l)
     link_abandon(l);
     wireup_drop(t, &l->pidfd);
     close_descriptor(&l->peer_wake);
+    share_forget(l);
     list_remove(&l->of_transport);
     list_remove(&l->of_ending);
 }
@@ -225,6 +227,10 @@ static int link_take_own(struct shm_link *l, const struct ring_message *m)
         if (put_land(l, m) == 0) return 0;
         shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
         return SINEW_EPROTO;
+    }
+    if (m->kind == SHM_SHARE) {
+        if (share_deliver(l, m) == 0) return 0;
+        return link_break(l, "it spoke nonsense of memory to be mapped");
     }
     if (m->kind != SHM_BYE) return link_break(l, "a message of unknown kind");
     l->peer_left = true;

@@ -44,7 +44,7 @@ enum {
     SHM_QUIET_POLLS = 16, /* then room is told back without a message to carry it */
 };
 
-enum shm_kind { SHM_MESSAGE = 1, SHM_PUT = 2, SHM_BYE = 3 };
+enum shm_kind { SHM_MESSAGE = 1, SHM_PUT = 2, SHM_BYE = 3, SHM_SHARE = 4 };
 
 /* Bits of ring->sleeping. */
 enum { SHM_SLEEPS = 1, SHM_SLEEPS_FOR_ROOM = 2 };
@@ -60,6 +60,8 @@ enum shm_state {
     SHM_DOWN,
 };
 
+struct share_maps;
+
 struct shm_link {
     struct link base;
     uint8_t state;
@@ -71,9 +73,16 @@ struct shm_link {
     uint32_t wanted_blen;
     struct ring_consumer rx;
     struct ring_producer tx;
-    struct list puts;    /* struct rma, queued */
+    struct list puts;    /* struct rma, queued: gets too */
     struct list flushes; /* struct put_flush   */
     uint64_t puts_begun, puts_done;
+
+    int side;   /* 0 connected, 1 accepted                                                    */
+    bool reads; /* process_vm_readv() works on the peer                                       */
+    uint64_t pledged;                   /* bits: slots of mine that are taken, see read.c     */
+    uint32_t pledge[SEGMENT_PLEDGES];   /* their last generations                             */
+    struct share_maps *maps;            /* memory of the peer's, see share.c; NULL: none yet  */
+    uint32_t shares_sent, shares_taken; /* descriptors of mine                                */
 
     struct list of_transport, of_live, of_ending;
     void *segment;
@@ -101,6 +110,7 @@ struct shm_pending {
     int64_t deadline;
 };
 
+struct share;
 struct shm_region;
 
 struct shm_transport {
@@ -126,6 +136,10 @@ struct shm_transport {
     struct shm_region *regions;
     uint8_t region_key[SIPHASH_KEY]; /* of their nonces, see put.c */
     uint32_t region_count, region_free; /* region_free: index + 1 of the first free one */
+
+    uint64_t read_from; /* messages that long are read by process_vm_readv() */
+    struct share *shares; /* mine, in order of address, see share.c */
+    uint32_t share_count, share_cap, last_share;
 };
 
 static inline struct shm_transport *shm_of(struct transport *t)
@@ -199,6 +213,33 @@ int put_land(struct shm_link *l, const struct ring_message *m);
 /* Every cookie is done with `status`. Returns the upcalls made; *budget as link_poll(). */
 int put_cancel(struct shm_link *l, int status, int *budget);
 void put_close(struct shm_transport *t);
+
+/* --- read.c --- */
+enum { READ_KEY_LEN = 32 };
+void read_open(struct shm_transport *t);
+/* Whether the peer's memory can be read: `self` is where its epoch should be. */
+void read_probe(struct shm_link *l, uint64_t self, uint64_t epoch);
+/* Mine, for region->reader to read. SINEW_ENOTSUP, SINEW_ELIMIT: better put. */
+int read_offer(struct shm_transport *t, struct region *region);
+int read_withdraw(struct region *region);
+int read_accept(struct shm_link *l, struct region *region);
+/* Some of it: 0 all is here, > 0 not yet, SINEW_EACCESS, or < 0 and the link ends. */
+int read_advance(struct shm_link *l, struct rma *op);
+
+/* --- share.c --- */
+int share_create(struct shm_transport *t, struct region *region);
+int share_destroy(struct shm_transport *t, struct region *region);
+void share_close(struct shm_transport *t);
+/* The id of my memory that holds these bytes; 0: none. */
+uint32_t share_of(const struct shm_transport *t, const void *at, size_t len);
+/* The peer's bytes at `address` of its, in memory of that id; NULL: not mapped. */
+const void *share_at(struct shm_link *l, uint32_t id, uint64_t address, size_t len);
+/* Ask for it, if nobody has. */
+void share_want(struct shm_link *l, uint32_t id);
+void share_forget(struct shm_link *l);
+/* What came on the ring: SINEW_EPROTO. On the socket: > 0 nothing, SINEW_EPEER its end. */
+int share_deliver(struct shm_link *l, const struct ring_message *m);
+int share_heard(struct shm_link *l);
 
 /* --- wireup.c --- */
 int shm_connect(struct link *base, const void *bytes, size_t len);

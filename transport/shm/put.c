@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * put.c - one-sided writes as fragments that land in a registered region at the receiver
+ * put.c - one-sided writes as fragments that land in a registered region at the receiver; the queue
+ * of what waits, in which gets (read.c) stand too
  *
  *   key       | index 4 | generation 4 | nonce 8 | length 8 |
  *   fragment  head | index 4 | generation 4 | nonce 8 | offset 8 |, body: the bytes
@@ -79,7 +80,9 @@ static int reg_mine(struct shm_transport *t, struct region *region)
 int shm_reg(struct transport *base, struct link *link, struct region *region)
 {
     struct shm_transport *t = shm_of(base);
-    if (!link) return reg_mine(t, region);
+    if (!link && !region->base) return share_create(t, region);
+    if (!link) return region->reader ? read_offer(t, region) : reg_mine(t, region);
+    if (region->key_len == READ_KEY_LEN) return read_accept((struct shm_link *)link, region);
     if (region->key_len != PUT_KEY_LEN || wire_get64(region->key + 16) != region->len)
         return why_set(&base->why, SINEW_EINVAL,
                        "not a key of shared memory for %zu bytes: %" PRIu32 " bytes long",
@@ -102,6 +105,8 @@ static bool region_is_queued(struct shm_transport *t, const struct region *regio
 int shm_dereg(struct transport *base, struct region *region)
 {
     struct shm_transport *t = shm_of(base);
+    if (region->reader) return read_withdraw(region);
+    if (region->private == &t->shares) return share_destroy(t, region);
     if (!region->private) return region_is_queued(t, region) ? TRANSPORT_AGAIN : 0;
     struct shm_region *r = &t->regions[region->id];
     r->used = false;
@@ -155,20 +160,26 @@ static int put_advance(struct shm_link *l, struct rma *op)
     return 0;
 }
 
+static int rma_advance(struct shm_link *l, struct rma *op)
+{
+    return op->kind == RMA_GET ? read_advance(l, op) : put_advance(l, op);
+}
+
 int shm_rma(struct link *base, struct rma *op)
 {
     struct shm_link *l = (struct shm_link *)base;
-    if (op->kind != RMA_PUT)
-        return why_set(&base->why, SINEW_ENOTSUP, "shared memory can put, but not get or update");
+    if (op->kind == RMA_ATOMIC || (op->kind == RMA_GET) != (op->peers->key_len == READ_KEY_LEN))
+        return why_set(&base->why, SINEW_ENOTSUP,
+                       "shared memory can put, and get what was offered for it, but not update");
     if (l->state < SHM_UP) return TRANSPORT_AGAIN;
     if (l->state != SHM_UP) return l->status < 0 ? l->status : SINEW_EPEER;
     size_t room = op->peers->len;
     if (op->offset > room || op->len > room - op->offset)
         return why_set(&base->why, SINEW_EINVAL,
-                       "a put of %zu bytes at %" PRIu64 " into a region of %zu", op->len,
+                       "a put or get of %zu bytes at %" PRIu64 " in a region of %zu", op->len,
                        op->offset, room);
     op->progress = 0;
-    int status = list_empty(&l->puts) ? put_advance(l, op) : SINEW_PENDING;
+    int status = list_empty(&l->puts) ? rma_advance(l, op) : SINEW_PENDING;
     if (status <= 0) return status;
     list_append(&l->puts, &op->entry);
     l->puts_begun++;
@@ -217,7 +228,7 @@ bool put_can_move(struct shm_link *l)
     if (flush_is_due(l)) return true;
     if (list_empty(&l->puts)) return false;
     const struct rma *op = LIST_OWNER(l->puts.next, const struct rma, entry);
-    return ring_would_fit(&l->tx, RING_BULK, PUT_HEAD_LEN, next_fragment(op));
+    return op->kind == RMA_GET || ring_would_fit(&l->tx, RING_BULK, PUT_HEAD_LEN, next_fragment(op));
 }
 
 int put_pump(struct shm_link *l, int *budget)
@@ -230,11 +241,12 @@ int put_pump(struct shm_link *l, int *budget)
             if (list_empty(&l->puts)) break;
             struct rma *op = LIST_OWNER(l->puts.next, struct rma, entry);
             size_t before = op->progress;
-            if (put_advance(l, op) != 0) {
+            int status = rma_advance(l, op);
+            if (status > 0 || l->state == SHM_ENDING) {
                 if (op->progress != before) --*budget;
                 break;
             }
-            put_done(l, 0);
+            put_done(l, status);
         }
         --*budget;
         upcalls++;
@@ -261,4 +273,5 @@ void put_close(struct shm_transport *t)
     world_release(t->base.opt.world, t->regions, t->region_count * sizeof(*t->regions));
     t->regions = NULL;
     t->region_count = t->region_free = 0;
+    share_close(t);
 }

@@ -19,7 +19,8 @@ enum {
 size_t segment_bytes(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (2 * ring_bytes(&segment_shape) + page - 1) / page * page;
+    size_t used = 2 * ring_bytes(&segment_shape) + 2 * SEGMENT_PLEDGES * sizeof(shared_u32);
+    return (used + page - 1) / page * page;
 }
 
 static int segment_fill(int fd, off_t len)
@@ -32,9 +33,10 @@ static int segment_fill(int fd, off_t len)
     return fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS_FIRST);
 }
 
-int segment_create(struct why *why)
+int segment_create(struct why *why) { return segment_memory(segment_bytes(), why); }
+
+int segment_memory(size_t len, struct why *why)
 {
-    size_t len = segment_bytes();
     int status = host_memory_check(len, why);
     if (status < 0) return status;
     int fd = memfd_create("sinew", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -51,16 +53,16 @@ int segment_create(struct why *why)
     return fd;
 }
 
-static int check_seals(int fd, int wanted, struct why *why)
+static int check_memory(int fd, size_t len, int wanted, struct why *why)
 {
     struct stat file;
     int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || (seals & wanted) != wanted)
         return why_set(why, SINEW_EPROTO,
                        "the memory shared with the peer is not sealed against change (seals %d)", seals);
-    if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size != (off_t)segment_bytes())
+    if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size != (off_t)len)
         return why_set(why, SINEW_EPROTO, "the memory shared with the peer is not %zu bytes long",
-                       segment_bytes());
+                       len);
     if ((uint64_t)file.st_blocks * 512 < (uint64_t)file.st_size)
         return why_set(why, SINEW_EPROTO, "the memory shared with the peer is not allocated in full");
     return 0;
@@ -68,13 +70,20 @@ static int check_seals(int fd, int wanted, struct why *why)
 
 int segment_check(int fd, struct why *why)
 {
-    return check_seals(fd, SEGMENT_SEALS_FIRST, why);
+    return check_memory(fd, segment_bytes(), SEGMENT_SEALS_FIRST, why);
 }
+
+int segment_check_memory(int fd, size_t len, struct why *why)
+{
+    return check_memory(fd, len, SEGMENT_SEALS_FIRST | SEGMENT_SEALS_LAST, why);
+}
+
+void segment_seal_memory(int fd) { fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS_LAST); }
 
 int segment_seal(int fd, struct why *why)
 {
-    fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS_LAST); /* the peer may have been first */
-    return check_seals(fd, SEGMENT_SEALS_FIRST | SEGMENT_SEALS_LAST, why);
+    segment_seal_memory(fd); /* the peer may have been first */
+    return segment_check_memory(fd, segment_bytes(), why);
 }
 
 static void *segment_map(void *arg, int fd, size_t len)

@@ -4,7 +4,9 @@
 /*
  * segment.h - the memory of one pair: two rings in one sealed memfd
  *
- *   | ring: connecting side to accepting side | ring: the other way | up to a page |
+ *   | ring: connecting side to accepting side | ring: the other way | pledges, 256 each | up to a page |
+ *
+ * A pledge is a word for a piece of memory that one side lets the other read: see read.c.
  *
  * Allocated in full and sealed, so that touching it can neither fault nor need memory: against
  * shrinking and growing from the start; and, once both have mapped it, against what is left, which
@@ -22,6 +24,7 @@ enum {
     SEGMENT_BODY_BYTES = 32768, /* twice eager: a body of that length always fits an empty ring */
     SEGMENT_EAGER_MAX = 16384,
     SEGMENT_FRAGMENT = 8192,
+    SEGMENT_PLEDGES = 64,
     SEGMENT_LIMIT = 128 * 1024, /* per connected peer, both directions */
 };
 
@@ -36,6 +39,11 @@ int segment_check(int fd, struct why *why);
 /* Both have mapped it: from now on nobody can change anything but the bytes. */
 int segment_seal(int fd, struct why *why);
 
+/* The same for memory of any length, a multiple of the page. */
+int segment_memory(size_t len, struct why *why);
+void segment_seal_memory(int fd); /* when it is mapped */
+int segment_check_memory(int fd, size_t len, struct why *why);
+
 /* Tests put both ends in one place by replacing these. */
 struct segment_mapper {
     void *(*map)(void *arg, int fd, size_t len); /* NULL: refused */
@@ -48,6 +56,13 @@ extern const struct segment_mapper segment_mapper_real;
 static inline void *segment_ring(void *segment, int which)
 {
     return (char *)segment + (which ? ring_bytes(&segment_shape) : 0);
+}
+
+/* Those that side `which` writes. */
+static inline shared_u32 *segment_pledges(void *segment, int which)
+{
+    char *at = (char *)segment + 2 * ring_bytes(&segment_shape);
+    return (shared_u32 *)(void *)at + (which ? SEGMENT_PLEDGES : 0);
 }
 
 #endif

@@ -41,6 +41,7 @@ static int shm_open_transport(struct transport *base)
     if (status < 0) return status;
     status = base->opt.world->random(base->opt.world->arg, t->region_key, SIPHASH_KEY);
     if (status < 0) return why_set(&base->why, status, "no random bytes for keys to memory");
+    read_open(t);
     t->pid = getpid();
     status = shm_open_pidfd(t);
     if (status < 0) return status;
@@ -53,6 +54,8 @@ static int shm_open_transport(struct transport *base)
         .eager_max = SEGMENT_EAGER_MAX,
         .copy_max = SEGMENT_EAGER_MAX,
         .put_ordered = true,
+        .get = true,
+        .memory = true,
         .local = true,
         .expects = true,
         .latency_ns = 100,

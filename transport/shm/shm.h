@@ -8,11 +8,14 @@
  *   segment.h   two of them in a sealed memfd
  *   hello.h     how the memfd gets to the peer: one packet each way over an abstract UNIX socket
  *   link.h      a link's life, and the transport's
+ *   read.c      long messages read where they are
+ *   share.c     memory that peers map
  *   host.h      what is asked of the kernel
  *
  * Memory per connected peer: one segment of shm_peer_bytes() (76 KiB with 4 KiB pages), charged to
  * whoever connected first, at most 128 KiB; struct shm_link in messaging's memory; three
- * descriptors (the socket, the peer's eventfd, the peer's pidfd). A peer never met costs nothing.
+ * descriptors (the socket, the peer's eventfd, the peer's pidfd); up to 32 mappings of its memory, in
+ * 2 KiB of notes. One descriptor for each memory of one's own that peers may map. A peer never met costs nothing.
  * Queued puts live in their caller's struct rma. Flushes that cannot be answered at once cost 48
  * bytes each.
  *

@@ -69,6 +69,7 @@ static struct hello wireup_hello(const struct shm_transport *t, enum hello_kind 
         .segment = (uint32_t)segment_bytes(),
         .epoch = o->epoch,
         .name = name,
+        .self = (uint64_t)(uintptr_t)&o->epoch,
     };
 }
 
@@ -217,8 +218,8 @@ static int check_witnesses(const int *descriptors, int n, uint8_t flags, pid_t p
     return 0;
 }
 
-/* The link is made: take over the witnesses, tell messaging. `pid` is the peer's. */
-static int link_is_made(struct shm_link *l, const int *witnesses, uint64_t epoch)
+/* The link is made: take over the witnesses, tell messaging. `hello` is the peer's. */
+static int link_is_made(struct shm_link *l, const int *witnesses, const struct hello *hello)
 {
     struct shm_transport *t = shm_of_link(l);
     int status = 0;
@@ -233,7 +234,8 @@ static int link_is_made(struct shm_link *l, const int *witnesses, uint64_t epoch
         shm_link_end(l, status, GONE_BROKEN, false);
         return 0;
     }
-    l->base.epoch = epoch;
+    l->base.epoch = hello->epoch;
+    read_probe(l, hello->self, hello->epoch);
     t->base.up->up(&l->base);
     return 1;
 }
@@ -286,7 +288,7 @@ static int link_accepted(struct shm_link *l, const struct hello *answer, int *de
     link_open(l, 0, t->membarrier && (answer->flags & HELLO_MEMBARRIER));
     close(l->memory);
     l->memory = -1;
-    return link_is_made(l, descriptors, answer->epoch);
+    return link_is_made(l, descriptors, answer);
 }
 
 static int link_answered(struct shm_link *l)
@@ -316,17 +318,17 @@ static int link_answered(struct shm_link *l)
     return 0;
 }
 
-/* Nothing but its end may come on the socket of a link that is up. */
+/* Nothing but its end, and memory that was asked for, may come on the socket of a link that is up. */
 static void link_heard(struct shm_link *l)
 {
-    uint8_t byte;
-    ssize_t n = recv(l->socket, &byte, 1, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) {
+    int status = share_heard(l);
+    if (status >= 0) return;
+    if (status == SINEW_EPEER) {
         link_socket_ended(l);
         return;
     }
-    why_set(&l->base.why, 0, "rank %d wrote to a socket that has nothing to carry", l->base.rank);
+    why_set(&l->base.why, 0, "rank %d wrote to a socket that has nothing to carry but memory that "
+            "was asked for", l->base.rank);
     shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
 }
 
@@ -435,7 +437,7 @@ static int pending_adopt(struct shm_pending *p, struct shm_link *l)
         int witnesses[] = { p->descriptors[1], p->descriptors[2] };
         close(p->descriptors[0]);
         p->n = 0;
-        upcalls = link_is_made(l, witnesses, p->hello.epoch);
+        upcalls = link_is_made(l, witnesses, &p->hello);
     }
     pending_free(t, p);
     return upcalls;
