@@ -269,7 +269,7 @@ static int send_check(struct sinew_team *team, const char *call, const void *buf
  * arguments.
  */
 static int send_quick(const struct sinew_team *team, const void *buf, size_t len, int to,
-                      int64_t tag)
+                      int64_t tag, uint64_t when)
 {
     const struct team_core *core = team->core;
     struct sinew *s = core->context;
@@ -286,7 +286,8 @@ static int send_quick(const struct sinew_team *team, const void *buf, size_t len
     wire_put64(head, (uint64_t)p->seq_out | (uint64_t)KIND_EAGER << 16 | (uint64_t)credit << 24 |
                          (uint64_t)len << 40);
     wire_put64(head + 8, (uint64_t)core->id | (uint64_t)tag << 32);
-    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, 0) != 0) return SINEW_PENDING;
+    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, when) != 0)
+        return SINEW_PENDING;
     p->seq_out++;
     p->owed.blocks[SPACE_USER] = 0;
     p->mine.blocks[SPACE_USER] -= cost;
@@ -301,7 +302,9 @@ static int send_call(struct sinew_team *team, const char *call, const void *buf,
                      int64_t tag, bool sync, struct sinew_request **req)
 {
     struct sinew_request *r = NULL;
-    if (team && !sync && !(req && team->persistent) && send_quick(team, buf, len, to, tag) == 0) {
+    uint64_t when = req ? TRANSPORT_LATER : TRANSPORT_NOW;
+    if (team && !sync && !(req && team->persistent) &&
+        send_quick(team, buf, len, to, tag, when) == 0) {
         if (req) *req = NULL;
         return 0;
     }

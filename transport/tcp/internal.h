@@ -166,6 +166,7 @@ struct tcp_link {
     bool bye_queued, bye_shut;
     bool bye_out;    /* all that was accepted, and BYE, was written once */
     bool drained;    /* and the peer's kernel has it */
+    bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
@@ -267,7 +268,6 @@ enum received stream_receive(struct tcp_link *l);
 void stream_write(struct tcp_link *l, size_t burst);
 void stream_push(struct tcp_link *l); /* what was held back goes */
 bool stream_is_empty(const struct tcp_link *l);
-bool stream_wants_write(const struct tcp_link *l);
 bool stream_append(struct tcp_link *l, enum frame_kind kind); /* a frame without payload */
 void stream_owed(struct tcp_link *l);
 bool stream_report(struct tcp_link *l); /* done and room upcalls; false: the budget is used up */

@@ -40,7 +40,7 @@ void line_close(struct tcp_link *l)
     stream_restart(l);
     l->silence = (struct silence){ 0 };
     l->line = LINE_WAITING;
-    l->bye_shut = false;
+    l->bye_shut = l->blocked = false;
     link_set_due(l, &l->line_due, INT64_MAX);
 }
 
@@ -338,6 +338,7 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
         return;
     }
     if (!line_resume(l, &join)) return;
+    l->peer_attempt = join.attempt; /* those it had made are over: it has taken this one */
     l->base.epoch = l->session.peer_epoch;
     line_opened(l);
     if (l->state == LINK_SETUP) link_came_up(l);

@@ -38,7 +38,7 @@ void link_set_due(struct tcp_link *l, int64_t *which, int64_t at)
 
 void link_watch(struct tcp_link *l)
 {
-    uint32_t events = EPOLLIN | (stream_wants_write(l) ? EPOLLOUT : 0);
+    uint32_t events = EPOLLIN | (l->blocked ? EPOLLOUT : 0);
     int error = tcp_watch(tcp_under(l), &l->source, events);
     if (error < 0) line_failed(l, -error, "epoll");
 }

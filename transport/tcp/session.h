@@ -117,7 +117,7 @@ bool session_owes_ack(const struct session *s);
 struct join {
     uint64_t mine, yours; /* the session as its two ends call it; yours 0: not known */
     uint64_t received;
-    uint32_t attempt;     /* counts the sender's: an older one than the last is stale */
+    uint32_t attempt;     /* the sender's last: those up to the last that was heard of are stale */
     uint8_t address_len;
     uint8_t address[24];  /* where the sender listens, so that the other may connect too */
 };

@@ -72,11 +72,6 @@ bool stream_is_empty(const struct tcp_link *l)
     return session_all_sent(&l->session) && list_empty(&l->stream.puts);
 }
 
-bool stream_wants_write(const struct tcp_link *l)
-{
-    return l->line == LINE_OPEN && !session_all_sent(&l->session);
-}
-
 bool stream_append(struct tcp_link *l, enum frame_kind kind)
 {
     struct frame frame = { .kind = (uint8_t)kind };
@@ -190,22 +185,18 @@ void stream_write(struct tcp_link *l, size_t burst)
         session_sent(&l->session, (size_t)n);
         moved += (size_t)n;
         if (n > 0) tcp_under(l)->moved = true;
-        if ((size_t)n < bytes) return;
+        l->blocked = (size_t)n < bytes; /* epoll tells when the socket takes more */
+        if (l->blocked) return;
     }
-}
-
-/* Once the socket takes no more, epoll tells when it does. */
-static bool stream_is_blocked(const struct tcp_link *l)
-{
-    return l->source.events & EPOLLOUT;
+    link_make_ready(l); /* that was much: the others' turn */
 }
 
 void stream_push(struct tcp_link *l)
 {
     list_remove(&l->dirty);
-    if (l->line != LINE_OPEN || l->state >= LINK_ENDING || stream_is_blocked(l)) return;
+    if (l->line != LINE_OPEN || l->state >= LINK_ENDING || l->blocked) return;
     stream_write(l, TCP_BURST);
-    if (l->line == LINE_OPEN && stream_wants_write(l)) link_watch(l);
+    if (l->line == LINE_OPEN && l->blocked) link_watch(l);
 }
 
 /* Something new is in the window. `later`: more is likely to follow before the next progress. */
