@@ -8,7 +8,7 @@
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
  * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
- * else every eighth time: a waiter's poll costs one recv.
+ * else every 32nd time: a waiter's poll costs one recv.
  */
 #include "transport/tcp/tcp.h"
 
@@ -23,7 +23,7 @@
 #include "base/config.h"
 #include "transport/tcp/internal.h"
 
-enum { EVENTS = 64, OTHERS_EVERY = 8, BACKLOG = 1024 };
+enum { EVENTS = 64, OTHERS_EVERY = 32, BACKLOG = 1024 };
 
 int64_t tcp_now(const struct tcp *t)
 {
