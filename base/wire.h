@@ -23,8 +23,14 @@ static inline uint32_t wire_get32(const void *p)
 
 static inline uint64_t wire_get64(const void *p)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+#else
     const uint8_t *b = p;
     return (uint64_t)wire_get32(b) | (uint64_t)wire_get32(b + 4) << 32;
+#endif
 }
 
 static inline void wire_put16(void *p, uint16_t v)

@@ -18,6 +18,8 @@ const struct algorithm algorithms[] = {
     { "linear", COLLECTIVE_GATHER, generate_gather_linear },
     { "bruck", COLLECTIVE_ALLGATHER, generate_allgather_bruck },
     { "ring", COLLECTIVE_ALLGATHER, generate_allgather_ring },
+    { "flat", COLLECTIVE_BARRIER, generate_barrier_flat },
+    { "flat", COLLECTIVE_ALLREDUCE, generate_allreduce_flat },
 };
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);
 

@@ -100,8 +100,10 @@ static int caller_run(const struct caller *who, struct call *call, struct sinew_
                                name, algorithm_names(call->collective, names));
         call->algorithm = (uint32_t)index;
     } else {
-        call->algorithm = algorithm_choose(call->collective, (uint32_t)who->size,
-                                           (uint64_t)call->in_count * call->element_bytes);
+        struct situation at = { .size = (uint32_t)who->size,
+                                .bytes = (uint64_t)call->in_count * call->element_bytes,
+                                .crowded = team_is_crowded(who->team) };
+        call->algorithm = algorithm_choose(call->collective, &at);
     }
     return execution_run(who->team, call, req);
 }

@@ -59,6 +59,15 @@ void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct
     op_place(op, FIELD_D, d);
 }
 
+void build_reduce(struct build *b, struct place left, struct place right, struct place d,
+                  uint32_t n)
+{
+    struct op *op = build_add(b, OP_REDUCE, OP_A_LEFT, 0, n);
+    op_place(op, FIELD_A, left);
+    op_place(op, FIELD_B, right);
+    op_place(op, FIELD_D, d);
+}
+
 void build_copy(struct build *b, struct place a, struct place d, uint32_t n)
 {
     struct op *op = build_add(b, OP_COPY, 0, 0, n);

@@ -43,6 +43,9 @@ void build_recv(struct build *b, uint32_t peer, struct place d, uint32_t n);
 /* d = what arrives (+) b, or b (+) what arrives: the lower rank's stands left. */
 void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct place d,
                        uint32_t n);
+/* d = left (+) right; d may be one of them. */
+void build_reduce(struct build *b, struct place left, struct place right, struct place d,
+                  uint32_t n);
 void build_copy(struct build *b, struct place a, struct place d, uint32_t n);
 
 /* What is added until build_loop_end() happens n times, moving by one block; 0 times is allowed. */

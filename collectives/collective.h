@@ -4,6 +4,7 @@
 /*
  * collective.h - which collectives there are, by which algorithms, and one call of one
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,15 @@ int algorithm_find(enum collective collective, const char *name);
 enum { ALGORITHM_NAMES_MAX = 160 };
 const char *algorithm_names(enum collective collective, char names[ALGORITHM_NAMES_MAX]);
 
-/* The index of the algorithm for `bytes` (of one rank's input) among `size` ranks. */
-uint32_t algorithm_choose(enum collective collective, uint32_t size, uint64_t bytes);
+/* What a choice depends on; all ranks know it alike. */
+struct situation {
+    uint32_t size;
+    uint64_t bytes; /* of one rank's input                                                   */
+    bool crowded;   /* all ranks are on one host, and take turns on its cores                */
+};
+
+/* The index of the algorithm for it. */
+uint32_t algorithm_choose(enum collective collective, const struct situation *at);
 
 /* One call of a collective, its arguments checked. */
 struct call {
@@ -60,11 +68,13 @@ struct call {
 uint32_t call_digest(const struct call *call, int level);
 
 void generate_barrier_dissemination(struct build *b);
+void generate_barrier_flat(struct build *b);
 void generate_bcast_binomial(struct build *b);
 void generate_bcast_scatter_ring(struct build *b);
 void generate_reduce_binomial(struct build *b);
 void generate_reduce_ring(struct build *b);
 void generate_allreduce_doubling(struct build *b);
+void generate_allreduce_flat(struct build *b);
 void generate_allreduce_ring(struct build *b);
 void generate_gather_binomial(struct build *b);
 void generate_gather_linear(struct build *b);

@@ -2,6 +2,7 @@
 #include "collectives/collective.h"
 #include "collectives/generate_parts.h"
 #include "collectives/pattern/doubling.h"
+#include "collectives/pattern/flat.h"
 #include "collectives/pattern/ring.h"
 
 /*
@@ -42,4 +43,71 @@ void generate_allreduce_ring(struct build *b)
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size;
     ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT);
     ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size));
+}
+
+/*
+ * What rank 0 has added up so far: sums of 1, 2, 4 … places (see doubling.h), each waiting for the
+ * like to its right, as a binary counter's bits. The one furthest left lies in OUT (rank 0's own
+ * input until it is added to), the others lie in TMP, stacked.
+ */
+struct counter {
+    struct place held[32]; /* by the number of places, its logarithm */
+    uint32_t depth;        /* blocks of TMP in use                   */
+};
+
+/* left + right, as far left as can be written to. */
+static struct place counter_sum(struct build *b, struct place left, struct place right)
+{
+    struct place sum = left.buffer == BUFFER_IN ? place_at(BUFFER_OUT, 0) : left;
+    build_reduce(b, left, right, sum, 1);
+    return sum;
+}
+
+static struct place counter_receive(struct build *b, struct counter *c, uint32_t rank)
+{
+    struct place at = place_at(BUFFER_TMP, c->depth++);
+    if (b->blocks[BUFFER_TMP] < c->depth) b->blocks[BUFFER_TMP] = c->depth;
+    build_recv(b, rank, at, 1);
+    return at;
+}
+
+/* The sum of all inputs at rank 0, bracketed as recursive doubling does: where it lies. */
+static struct place counter_run(struct build *b)
+{
+    struct counter c = { .depth = 0 };
+    struct place sum = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
+    uint32_t places = (uint32_t)1 << doubling_rounds(b->size);
+    for (uint32_t place = 0; place < places; place++) {
+        uint32_t rank = doubling_rank(place, b->size), other, level = 0;
+        bool folded;
+        if (rank != FLAT_ROOT) sum = counter_receive(b, &c, rank);
+        if (doubling_fold(rank, b->size, &other, &folded)) {
+            sum = counter_sum(b, sum, counter_receive(b, &c, other));
+            c.depth--;
+        }
+        for (; place >> level & 1; level++, c.depth--) sum = counter_sum(b, c.held[level], sum);
+        c.held[level] = sum;
+    }
+    return sum;
+}
+
+/* 2 (p - 1) messages at rank 0, two at each other, and the very bits of recursive doubling: so
+ * what is chosen for the sake of speed alone changes no result. */
+void generate_allreduce_flat(struct build *b)
+{
+    struct place out = place_at(BUFFER_OUT, 0);
+    struct place in = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
+    if (b->size > FLAT_RANKS) b->failure = FLAT_TOO_MANY;
+    if (b->failure) return;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
+    if (b->rank != FLAT_ROOT) {
+        build_send(b, FLAT_ROOT, in, 1);
+        build_recv(b, FLAT_ROOT, out, 1);
+        return;
+    }
+    if (counter_run(b).buffer == BUFFER_IN) build_copy(b, in, out, 1);
+    build_loop(b, b->size - 1);
+    build_send(b, 1, out, 1);
+    build_move_peer(b, 1);
+    build_loop_end(b);
 }

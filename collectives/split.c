@@ -17,7 +17,10 @@
 static int split_run(struct sinew_team *parent, struct call *call)
 {
     uint64_t bytes = (uint64_t)call->in_count * call->element_bytes;
-    call->algorithm = algorithm_choose(call->collective, (uint32_t)sinew_size(parent), bytes);
+    struct situation at = { .size = (uint32_t)sinew_size(parent),
+                            .bytes = bytes,
+                            .crowded = team_is_crowded(parent) };
+    call->algorithm = algorithm_choose(call->collective, &at);
     return execution_run(parent, call, NULL);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* --- guests ----------------------------------------------------------------------------------- */
@@ -95,11 +96,14 @@ static void hub_take(struct hub *h, int first, int count)
 static void hub_stop_listening(struct hub *h)
 {
     while (!list_empty(&h->guests)) guest_free(LIST_OWNER(h->guests.next, struct guest, entry));
-    if (h->fd >= 0) {
-        node_unwatch(h->node, h->fd);
-        close(h->fd);
+    int *fds[] = { &h->fd, &h->rest.fd };
+    for (int i = 0; i < 2; i++) {
+        if (*fds[i] >= 0) {
+            node_unwatch(h->node, *fds[i]);
+            close(*fds[i]);
+        }
+        *fds[i] = -1;
     }
-    h->fd = -1;
 }
 
 static void guest_accept(struct guest *g, const struct join *join)
@@ -185,13 +189,34 @@ static struct guest *guest_new(struct hub *h, int fd)
     return NULL;
 }
 
+static void hub_rest(struct hub *h, int error)
+{
+    static const struct itimerspec soon = { .it_value = { .tv_nsec = HUB_REST_NS } };
+    node_unwatch(h->node, h->fd);
+    timerfd_settime(h->rest.fd, 0, &soon, NULL);
+    why_set(&h->why, SINEW_ELIMIT, "this launcher cannot take anybody in: %s%s", strerror(error),
+            error == EMFILE ? " (raise the limit with ulimit -n)" : "");
+    if (h->refused) h->refused(h->arg, "whoever knocks", h->why.text);
+}
+
+static void hub_rested(struct watch *w)
+{
+    struct hub *h = ((struct hub_rest *)w)->hub;
+    uint64_t times;
+    if (read(h->rest.fd, &times, sizeof(times)) > 0) node_watch(h->node, h->fd, EPOLLIN, &h->watch);
+}
+
 static void hub_ready(struct watch *w)
 {
     struct hub *h = (struct hub *)w;
     struct sockaddr_storage from;
     socklen_t len = sizeof(from);
     int fd = accept4(h->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            hub_rest(h, errno);
+        return;
+    }
     struct guest *g = hub_has_place(h) ? guest_new(h, fd) : NULL;
     if (!g) {
         close(fd);
@@ -212,8 +237,12 @@ static int hub_listen(struct hub *h, const char *address, const uint8_t *secret)
     if (!h->taken) return why_set(&h->why, SINEW_ENOMEM, "no memory for %d ranks", h->node->size);
     if (h->world->random(h->world->arg, &h->epoch, sizeof(h->epoch)) < 0)
         return why_set(&h->why, SINEW_EIO, "no random bytes for the epoch");
+    h->rest.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (h->rest.fd < 0) return why_set(&h->why, SINEW_ELIMIT, "timerfd_create: %s", strerror(errno));
     h->fd = meeting_listen(address, &h->why);
-    return h->fd < 0 ? h->fd : node_watch(h->node, h->fd, EPOLLIN, &h->watch);
+    if (h->fd < 0) return h->fd;
+    int rc = node_watch(h->node, h->rest.fd, EPOLLIN, &h->rest.watch);
+    return rc < 0 ? rc : node_watch(h->node, h->fd, EPOLLIN, &h->watch);
 }
 
 int hub_open(struct hub *h, struct node *node, const char *address, const uint8_t *secret,
@@ -223,7 +252,9 @@ int hub_open(struct hub *h, struct node *node, const char *address, const uint8_
     h->watch.ready = hub_ready;
     h->world = node->world;
     h->node = node;
-    h->fd = -1;
+    h->fd = h->rest.fd = -1;
+    h->rest.watch.ready = hub_rested;
+    h->rest.hub = h;
     list_init(&h->guests);
     int rc = hub_listen(h, address, secret);
     if (rc < 0) {

@@ -9,6 +9,9 @@
  *
  * A guest is a connection that has not proven itself and joined yet. At most HUB_GUESTS at a time;
  * when all places are taken the oldest one that is older than HUB_PATIENCE_NS goes, or the new one.
+ *
+ * Out of descriptors it looks away from the door for HUB_REST_NS, and says so: who knocks stays in
+ * the kernel's queue, which would else wake it again and again.
  */
 #include "base/handshake.h"
 #include "launch/meeting.h"
@@ -17,6 +20,7 @@
 
 enum { HUB_GUESTS = 64 };
 #define HUB_PATIENCE_NS 5000000000LL
+#define HUB_REST_NS 100000000LL
 
 struct hub;
 
@@ -32,8 +36,15 @@ struct guest {
     struct node_peer *peer; /* what it will become; its channel is in use when proven */
 };
 
+struct hub_rest {
+    struct watch watch;
+    struct hub *hub;
+    int fd; /* a timer, or -1 */
+};
+
 struct hub {
     struct watch watch;
+    struct hub_rest rest;
     const struct world *world;
     struct node *node;
     int fd;      /* listening; -1: closed */

@@ -54,8 +54,9 @@ struct launch {
     const struct launch_ops *ops;
     const struct world *world;
     int rank, size;
-    int ranks_here; /* ranks on this host, 0 when not known: waiting uses it */
+    int ranks_here; /* ranks on this host as far as the launcher knows, 0 when it does not */
     int cores_here; /* that they share, before each was bound to its own; 0 when not known */
+    uint32_t cores_name; /* of these cores, as base/cores.h says; 0 when not known         */
     bool has_secret;
     uint8_t secret[LAUNCH_SECRET_LEN]; /* of the job; without one the transports cannot authenticate */
     int fd;                            /* for failed(); -1: none */

@@ -15,9 +15,10 @@
  *
  *  JOIN     | first u32 | count u32 | size u32 |
  *           to the hub, once: "I speak for `count` ranks from `first`, of a job of `size`"
- *  WELCOME  | rank u32 | size u32 | here u32 | cores u32 | flags u32 | secret, 32, if flag 1 |
+ *  WELCOME  | rank u32 | size u32 | here u32 | cores u32 | name u32 | flags u32 | secret, 32, if
+ *           flag 1 |
  *           the answer, and what sinewrun says first to its rank. here: ranks on this host, 0 not
- *           known; flags: 1 the job secret follows (UNIX only), 2 the connection ends once all
+ *           known; name: of the cores they share (base/cores.h); flags: 1 the job secret follows (UNIX only), 2 the connection ends once all
  *           records are told
  *  REFUSE   | why: text to the end |
  *           instead of WELCOME
@@ -67,10 +68,10 @@ enum {
     LAUNCH_TEXT_MAX = 512,
     LAUNCH_PAYLOAD_MAX = 1024,
     LAUNCH_JOIN_LEN = 12,
-    LAUNCH_WELCOME_LEN = 20,
+    LAUNCH_WELCOME_LEN = 24,
     LAUNCH_EXIT_LEN = 12,
     LAUNCH_DOOR_LEN = 8,
-    LAUNCH_DOOR_VERSION = 1,
+    LAUNCH_DOOR_VERSION = 2,
     LAUNCH_OUT_LIMIT = LAUNCH_SIZE_MAX * 256, /* bytes waiting for who does not read: all news */
 };
 

@@ -136,6 +136,8 @@ struct run {
     int refusals;              /* strangers turned away */
     bool hub_ends;             /* the hub is a bare process: it goes when all records are told */
     uint8_t secret[LAUNCH_SECRET_LEN];
+    int cores;           /* that the ranks here share … */
+    uint32_t cores_name; /* … and their name            */
     struct child *children;
     int running; /* ranks that have not ended */
     struct sink out, err;

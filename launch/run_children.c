@@ -20,7 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cores.h"
 #include "base/wire.h"
 #include "launch/run.h"
 #include "launch/welcome.h"
@@ -253,7 +252,7 @@ static void welcome(struct run *run, struct child *c)
 {
     struct welcome w = {
         .rank = c->rank, .size = run->options.size, .here = run->options.ranks,
-        .cores = cores_allowed(), .has_secret = true
+        .cores = run->cores, .cores_name = run->cores_name, .has_secret = true
     };
     uint8_t payload[LAUNCH_PAYLOAD_MAX];
     memcpy(w.secret, run->secret, sizeof(w.secret));

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cores.h"
 #include "launch/run.h"
 
 /* A connection may end a moment before its process does: the process's end tells more. */
@@ -430,6 +431,8 @@ static int run_init(struct run *run, struct questions *q)
         c->rank = run->options.first + i;
         c->door = c->out.fd = c->err.fd = -1;
     }
+    run->cores = cores_allowed();
+    run->cores_name = cores_name();
     if (world_real.random(NULL, run->secret, sizeof(run->secret)) < 0) return -1;
     return node_init(&run->node, run->world, run->options.size, &run_events, run) < 0 ? -1 : 0;
 }

@@ -105,6 +105,7 @@ int sinewrun_open(const struct world *world, const char *door_text, int64_t unti
     }
     m->base.ranks_here = welcome.here;
     m->base.cores_here = welcome.cores;
+    m->base.cores_name = welcome.cores_name;
     m->base.has_secret = welcome.has_secret;
     memcpy(m->base.secret, welcome.secret, LAUNCH_SECRET_LEN);
     explicit_bzero(&welcome, sizeof(welcome));

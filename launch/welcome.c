@@ -34,7 +34,8 @@ size_t welcome_encode(const struct welcome *welcome, uint8_t out[LAUNCH_PAYLOAD_
     wire_put32(out + 4, (uint32_t)welcome->size);
     wire_put32(out + 8, (uint32_t)welcome->here);
     wire_put32(out + 12, (uint32_t)welcome->cores);
-    wire_put32(out + 16, flags);
+    wire_put32(out + 16, welcome->cores_name);
+    wire_put32(out + 20, flags);
     if (!welcome->has_secret) return LAUNCH_WELCOME_LEN;
     memcpy(out + LAUNCH_WELCOME_LEN, welcome->secret, LAUNCH_SECRET_LEN);
     return LAUNCH_WELCOME_LEN + LAUNCH_SECRET_LEN;
@@ -47,6 +48,7 @@ int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struc
     w.size = (int32_t)wire_take32(&r);
     w.here = (int32_t)wire_take32(&r);
     w.cores = (int32_t)wire_take32(&r);
+    w.cores_name = wire_take32(&r);
     uint32_t flags = wire_take32(&r);
     w.has_secret = flags & LAUNCH_HAS_SECRET;
     w.ends = flags & LAUNCH_ENDS;

@@ -18,6 +18,7 @@ struct join {
 struct welcome {
     int rank, size, here; /* here: ranks on this host, 0 when not known */
     int cores;            /* that they share, 0 when not known           */
+    uint32_t cores_name;  /* of these, as base/cores.h says              */
     bool ends;            /* the connection ends once all records are told */
     bool has_secret;
     uint8_t secret[LAUNCH_SECRET_LEN];

@@ -4,20 +4,21 @@
  *
  * What a rank publishes through the launcher, at most 64 bytes:
  *
- *    u8 version | u64 epoch | { u8 transport, u8 length, address } …
+ *    u8 version | u64 epoch | u32 name of the cores | { u8 transport, u8 length, address } …
  */
 #include <string.h>
 
 #include "base/wire.h"
 #include "messaging/context.h"
 
-enum { RECORD_VERSION = 1, RECORD_FIXED = 9 };
+enum { RECORD_VERSION = 2, RECORD_FIXED = 13 };
 
 int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, struct why *why)
 {
     size_t at = RECORD_FIXED;
     record[0] = RECORD_VERSION;
     wire_put64(record + 1, s->epoch);
+    wire_put32(record + 9, s->cores_name);
     for (int i = 0; i < s->transports; i++) {
         const struct transport *t = s->transport[i];
         if (at + 2 + t->address_len > RECORD_MAX)
@@ -34,23 +35,42 @@ int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, stru
     return 0;
 }
 
-static int fetch(struct peer *p, uint8_t record[RECORD_MAX], struct wire_reader *addresses,
-                 uint64_t *epoch, struct why *why)
+static int fetch_head(struct sinew *s, int rank, uint8_t record[RECORD_MAX],
+                      struct wire_reader *addresses, uint64_t *epoch, uint32_t *cores,
+                      struct why *why)
 {
-    struct launch *launch = p->context->launch;
-    int n = launch->ops->get(launch, p->rank, record);
+    struct launch *launch = s->launch;
+    int n = launch->ops->get(launch, rank, record);
     if (n < 0)
-        return why_set(why, n, "the launcher does not know rank %d: %s", p->rank, launch->why.text);
+        return why_set(why, n, "the launcher does not know rank %d: %s", rank, launch->why.text);
     *addresses = wire_read(record, (size_t)n);
     uint8_t version = wire_take8(addresses);
     *epoch = wire_take64(addresses);
-    if (addresses->bad)
-        return why_set(why, SINEW_EPROTO, "the record of rank %d is cut off", p->rank);
-    if (version != RECORD_VERSION)
+    *cores = wire_take32(addresses);
+    if (!addresses->bad && version == RECORD_VERSION) return 0;
+    if (n > 0 && version != RECORD_VERSION)
         return why_set(why, SINEW_EVERSION,
-                       "rank %d publishes records of version %u, this is version %u", p->rank,
-                       version, RECORD_VERSION);
-    return 0;
+                       "rank %d publishes records of version %u, this is version %u", rank, version,
+                       RECORD_VERSION);
+    return why_set(why, SINEW_EPROTO, "the record of rank %d is cut off", rank);
+}
+
+static int fetch(struct peer *p, uint8_t record[RECORD_MAX], struct wire_reader *addresses,
+                 uint64_t *epoch, struct why *why)
+{
+    uint32_t cores = 0;
+    return fetch_head(p->context, p->rank, record, addresses, epoch, &cores, why);
+}
+
+uint32_t choose_cores(struct sinew *s, int world_rank)
+{
+    uint8_t record[RECORD_MAX];
+    struct wire_reader addresses;
+    struct why why;
+    uint64_t epoch;
+    uint32_t cores = 0;
+    int rc = fetch_head(s, world_rank, record, &addresses, &epoch, &cores, &why);
+    return rc ? 0 : cores;
 }
 
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why)

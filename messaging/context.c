@@ -5,13 +5,13 @@
 
 int context_check(struct sinew *s, bool blocking)
 {
-    if (!*s->owned)
+    if (!s->state->is_owned)
         return why_set(&s->why, SINEW_ESTATE,
                        "this context belongs to the process that opened it; after fork a child can "
                        "only sinew_abandon() it and open its own");
-    if (s->in_callback)
+    if (s->state->in_callback)
         return why_set(&s->why, SINEW_ESTATE, "a callback must not call the context");
-    if (blocking && s->in_progress)
+    if (blocking && s->state->in_progress)
         return why_set(&s->why, SINEW_ESTATE, "a callback must not wait");
     return 0;
 }

@@ -53,14 +53,6 @@ struct match {
     uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
 };
 
-/* A blocking receive with nothing before it, see want.c. */
-struct want {
-    void *buf;
-    size_t cap, sent;
-    uint32_t team, tag;
-    bool done;
-};
-
 /* ---- control messages ------------------------------------------------------------------------ */
 
 /* Whose request a NACK ends. Only an announcement had cost a request's credit. */
@@ -124,28 +116,30 @@ enum request_state {
 };
 
 struct sinew_request {
-    struct list entry;   /* free list, a peer's queue, or match->posted / wild   */
-    struct list attached; /* peer->attached: in flight with it                   */
-    struct list timed;   /* context->timed                                       */
+    struct list entry; /* free list, a peer's queue, or match->posted / wild   */
     struct sinew *context;
     struct sinew_team *team;
     struct peer *peer; /* NULL: any                                              */
-    struct completion *completion; /* a collective's message: nobody waits for it */
     struct sinew_status *status_out;
     uint8_t kind, state, space;
     bool sync, jumped, persistent, wild;
+    bool is_plain; /* see window.c: what stands below `order` was never used      */
+    bool in_window;
     int status;
     uint32_t index, generation;
-    int64_t deadline, since;
-
-    struct match_key key;
-    uint64_t order; /* among posted receives, or the sends to a peer */
     uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
-    uint32_t digest;
     void *buf;
     size_t len; /* to send; or the room for receiving */
+    uint64_t sent; /* how long the sender made it      */
+    struct expect expect;
+    uint64_t order; /* among posted receives, or the sends to a peer */
 
-    uint64_t sent;     /* how long the sender made it                            */
+    struct match_key key; /* in a window it stands in `expect` */
+    struct list attached; /* peer->attached: in flight with it                   */
+    struct list timed;   /* context->timed                                       */
+    struct completion *completion; /* a collective's message: nobody waits for it */
+    int64_t deadline, since;
+    uint32_t digest;
     const struct operation_ops *ops;
     void *state_of;
     bool mine_registered, peers_registered, flushing;
@@ -162,7 +156,7 @@ struct sinew_request {
 enum { REQUEST_CHUNK = 64, REQUEST_CHUNKS_MAX = 1 << 16 };
 
 struct request_pool {
-    struct list free;
+    struct sinew_request *free; /* chained by entry.next; the most recently used first: it is warm */
     struct sinew_request **chunk;
     uint32_t chunks, chunks_cap;
     uint32_t live;  /* handed out to the user */
@@ -179,6 +173,10 @@ struct credit {
     uint32_t requests[SPACES];
 };
 
+struct flow {
+    uint64_t messages, bytes;
+};
+
 struct peer {
     struct sinew *context;
     int rank; /* in the world */
@@ -188,7 +186,11 @@ struct peer {
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
     struct transport *in;              /* what it announced last came by this one    */
-    struct want *want;                 /* NULL: none                                 */
+    size_t quick_below;                /* shorter sends may go the short way; see quick.c */
+    struct link *quick_in;             /* = out, if it looks for what one expects    */
+    struct sinew_request *window;      /* the oldest in it; NULL: none                */
+    struct sinew_request *window_last; /* the newest, if any                          */
+    uint32_t filed;                    /* receives of users from it alone, in match   */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
     bool nobody;                       /* one of these was told that nobody is there */
@@ -200,13 +202,12 @@ struct peer {
     bool they_are_stuck;               /* likewise, as the receiver                  */
     uint64_t queued;                   /* sends queued so far                        */
     int gone_status;                   /* what operations with it end with           */
-    uint16_t seq_out, seq_in;
     struct credit mine;                /* what I may send                            */
-    uint32_t window[SPACES];           /* blocks I may have outstanding in all       */
-    size_t quick_len;                  /* longest eager message over `out`           */
+    uint32_t window_blocks[SPACES];    /* blocks I may have outstanding in all       */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
+    uint32_t owed_below;               /* less may be owed without looking; see outgoing_owe() */
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */
@@ -216,11 +217,15 @@ struct peer {
     uint32_t blocks_total, blocks_free;
     int32_t block_free;                /* first of the free chain                    */
     int64_t connecting_since;
-    uint64_t messages_out, messages_in, bytes_out, bytes_in;
+    uint64_t messages_out, messages_in; /* modulo 2^16 the sequence of each  */
+    uint64_t bytes_out, bytes_in;
+    struct flow general_out, general_in; /* of these, what did not go the short way     */
     struct why why;                    /* why it is gone                             */
 };
 
 /* ---- teams ----------------------------------------------------------------------------------- */
+
+enum crowd { CROWD_UNKNOWN, CROWD_NO, CROWD_YES };
 
 /* What members share; views point to the same one. */
 struct team_core {
@@ -233,6 +238,7 @@ struct team_core {
     uint32_t collectives; /* started so far                                         */
     struct team_cache *cache;
     int views;
+    uint8_t crowd; /* enum crowd: whether all members take turns on the same cores      */
     uint8_t *told; /* per member: 1 its death was reported to a wildcard receive or acknowledged */
     int gone;      /* members known to be gone                                      */
 };
@@ -265,6 +271,7 @@ struct sinew_team {
     X(peers_died)                                                                                  \
     X(links_failed)                                                                                \
     X(collectives)                                                                                 \
+    X(yields)                                                                                      \
     X(sleeps)                                                                                      \
     X(stall_reports)                                                                               \
     X(memory_bytes)
@@ -275,6 +282,11 @@ struct counters {
 #undef COUNTER_FIELD
 };
 
+/* What calls are allowed now. In a page of its own that a forked child finds wiped. */
+struct context_state {
+    uint8_t is_owned, in_progress, in_callback, unused;
+};
+
 struct sinew {
     const struct world *world;
     struct config config;
@@ -283,11 +295,12 @@ struct sinew {
     struct launch *launch;
     int rank, size;
     uint64_t epoch;
-    bool in_progress, in_callback, closing;
-    uint32_t *owned; /* 1 here, 0 in a forked child (the page is wiped) */
+    bool closing;
+    struct context_state *state;
 
     struct transport *transport[TRANSPORTS_MAX];
     int transports;
+    int links[TRANSPORTS_MAX];          /* by transport: links that are not down  */
     struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
     const char *refused_name[TRANSPORTS_MAX];
     int refusals;
@@ -308,10 +321,15 @@ struct sinew {
     struct list memories;
 
     int epoll_fd;
+    uint32_t cores_name; /* see crowd.c                              */
+    int cores, ranks_here;
+    bool takes_turns; /* spins changes with who else wants the core … */
+    uint32_t turns_alone, turns_shared; /* … so many times in a row: nobody, somebody */
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
+    bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
-    uint32_t wants; /* that went the short way */
+    uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
     uint32_t asked_round; /* every receive posted so far was asked for in this round … */
@@ -339,7 +357,31 @@ int context_idle_step(struct sinew *s);
 
 /* request.c */
 struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind);
+void request_clear(struct sinew_request *r); /* as new */
 void request_free(struct sinew_request *r);
+
+static inline struct sinew_request *request_take(struct request_pool *pool)
+{
+    struct sinew_request *r = pool->free;
+    if (r) pool->free = r->entry.next ? LIST_OWNER(r->entry.next, struct sinew_request, entry) : NULL;
+    return r;
+}
+
+static inline void request_give(struct request_pool *pool, struct sinew_request *r)
+{
+    r->state = STATE_FREE;
+    r->entry.next = pool->free ? &pool->free->entry : NULL;
+    pool->free = r;
+}
+
+/* One of window.c, done: as request_consume(). */
+static inline void request_free_plain(struct sinew_request *r)
+{
+    r->team->live--;
+    r->context->requests.live--;
+    request_give(&r->context->requests, r);
+}
+
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
 uint64_t request_number(const struct sinew_request *r);
 void request_end(struct sinew_request *r, int status); /* exactly once */
@@ -359,10 +401,19 @@ struct unexpected *match_unexpected(struct match *m, const struct match_key *key
 /* The posted receive that a message with this (exact) key matches first, or NULL. */
 struct sinew_request *match_posted(struct match *m, const struct match_key *key);
 void match_post(struct match *m, struct sinew_request *r);
+void match_file(struct match *m, struct sinew_request *r); /* one counted and ordered already */
 void match_unpost(struct match *m, struct sinew_request *r);
 void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
 void match_drop(struct match *m, struct unexpected *u); /* is findable no more; twice is once */
 bool match_accepts(const struct match_key *receive, const struct match_key *message);
+
+static inline uint32_t match_bucket(const struct match_key *k)
+{
+    uint32_t h = (uint32_t)k->source * 0x9e3779b1u + k->team * 0x85ebca6bu + k->tag * 0xc2b2ae35u +
+                 k->step * 0x27d4eb2fu + (k->tile ^ (uint32_t)k->space << 7) * 0x165667b1u;
+    return (h ^ h >> 15) * 0x2c1b3c6du >> 22;
+}
+_Static_assert(MATCH_BUCKETS == 1 << (32 - 22), "ten bits choose the bucket");
 
 /* unexpected.c */
 int unexpected_open(struct peer *p);
@@ -391,11 +442,20 @@ void outgoing_withdraw(struct sinew_request *r, int status);
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
 void outgoing_grant(struct peer *p); /* tell what is owed, now */
 
+/* The same as outgoing_owe(), which is only called when there is more to do than to count. */
+static inline void outgoing_owe_quick(struct peer *p, enum space space, uint32_t blocks)
+{
+    p->owed.blocks[space] += blocks;
+    if (p->owed.blocks[space] >= p->owed_below) outgoing_owe(p, space, 0, 0);
+}
+
 /* send.c */
 size_t send_eager_limit(const struct peer *p, enum space space);
 int send_start(struct sinew_team *team, const void *buf, size_t len, int to_world,
                const struct match_key *key, uint32_t digest, bool sync, bool blocking,
                struct completion *c, struct sinew_request **out);
+int send_generally(struct sinew_team *team, const char *call, const void *buf, size_t len, int to,
+                   int64_t tag, bool sync, struct sinew_request **req);
 int send_try(struct sinew_request *r); /* a queued send: 0 done or asking, AGAIN, < 0 */
 
 /* receive.c */
@@ -410,6 +470,8 @@ int receive_post(struct sinew_request *r);
 /* Nobody is left who could send what such a receive would match; and its failure. */
 bool receive_hopeless(struct sinew_team *team, const struct match_key *key);
 int receive_despair(struct sinew_team *team, const struct match_key *key, struct sinew_status *status);
+int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
+                      struct sinew_status *status, struct sinew_request **req);
 /* Give an unexpected message to a receive, which ends or is on its way. */
 void receive_take(struct sinew_request *r, struct unexpected *u);
 /* Nobody will ever ask for it: give its room back and tell a sender that waits. */
@@ -429,10 +491,30 @@ void rendezvous_cleanup(struct sinew_request *r);
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
 bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */
 
-/* want.c */
-int want_receive(struct sinew_team *team, void *buf, size_t cap, int source, uint32_t tag,
-                 struct sinew_status *status);
-bool want_take(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+/* window.c */
+/* sinew_recv() with a request. */
+int window_receive(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
+                   struct sinew_status *status, struct sinew_request **req);
+/* All of them are filed under their keys; before anybody looks there for a receive. */
+void window_file(struct peer *p);
+void window_file_all(struct sinew *s);
+/* A message for the oldest is taken: true, or false and nothing happened. */
+bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+/* Around one progress() of l: it may take what the window of p (not empty) waits for. */
+void window_expect(struct peer *p, struct link *l);
+void window_collect(struct peer *p);
+
+/* quick.c */
+enum { QUICK_ALONE = 1024 }; /* every so many messages go the general way, which sees to others */
+/* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
+static inline void quick_close(struct peer *p)
+{
+    p->quick_below = 0;
+}
+void quick_open(struct peer *p);
+int quick_refuse(struct peer *p);
+/* Adds what went the short way, which counts by peer alone. */
+void quick_count(const struct sinew *s, struct counters *c);
 
 /* jump.c */
 void jump_tell_stuck(struct peer *p);
@@ -468,6 +550,12 @@ int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, stru
 int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
                      struct why *why);
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
+/* The name of the cores a rank runs on, as it published; 0: not known. */
+uint32_t choose_cores(struct sinew *s, int world_rank);
+
+/* crowd.c: ranks and the cores they share */
+void crowd_name(struct sinew *s);  /* before the record is published */
+void crowd_count(struct sinew *s); /* when all records are there     */
 
 /* team.c */
 int team_world_rank(const struct team_core *core, int rank);

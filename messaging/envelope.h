@@ -59,6 +59,15 @@ enum {
     ENVELOPE_LENGTH_MAX = (1 << 24) - 1,
 };
 
+/* Bits of the first word. */
+static const uint64_t ENVELOPE_SEQ = 0xffff, ENVELOPE_KIND = (uint64_t)0xff << 16;
+
+/* The second word of a small message. */
+static inline uint64_t envelope_key(uint32_t team, uint32_t tag)
+{
+    return (uint64_t)team | (uint64_t)tag << 32;
+}
+
 struct envelope {
     uint16_t seq, credit;
     uint8_t kind;

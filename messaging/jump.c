@@ -63,6 +63,7 @@ static int jump_send(struct sinew_request *r, uint64_t receive)
     list_remove(&r->entry);
     r->state = STATE_ASKING;
     r->jumped = p->jumping = true;
+    quick_close(p);
     list_append(&p->attached, &r->attached);
     p->context->counters.messages_jumped++;
     return 0;
@@ -167,6 +168,7 @@ int jump_ask(struct sinew *s)
     bool asked_all = s->asked_round == s->stuck_round && s->asked_posts == posts;
     if (s->stuck_peers == 0 || asked_all) return 0;
     s->unasked = 0;
+    window_file_all(s);
     budget -= ask_list(s, &s->match.wild, budget);
     for (int i = 0; i < MATCH_BUCKETS && budget > 0; i++)
         budget -= ask_list(s, &s->match.posted[i], budget);
@@ -182,6 +184,7 @@ int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more
     uint64_t theirs = wire_take64(more), length = wire_take64(more), receive = wire_take64(more);
     struct match_key key = { .source = p->rank, .team = e->team, .tag = e->tag };
     if (more->bad || length > PTRDIFF_MAX) return SINEW_EPROTO;
+    window_file(p);
     struct sinew_request *r = match_posted(&p->context->match, &key);
     if (!r || request_number(r) != receive || p->state == PEER_GONE)
         return outgoing_answer(p, KIND_NACK, theirs, NACK_JUMP, SINEW_EBUSY, SPACE_USER);

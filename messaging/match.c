@@ -9,16 +9,6 @@
  */
 #include "messaging/context.h"
 
-static uint32_t bucket_of(const struct match_key *k)
-{
-    uint32_t h = (uint32_t)k->source * 0x9e3779b1u;
-    h = (h ^ k->team) * 0x85ebca6bu;
-    h = (h ^ k->tag) * 0xc2b2ae35u;
-    h = (h ^ k->step) * 0x27d4eb2fu;
-    h = (h ^ k->tile ^ (uint32_t)k->space << 7) * 0x165667b1u;
-    return (h ^ h >> 15) % MATCH_BUCKETS;
-}
-
 static bool is_exact(const struct match_key *k)
 {
     return k->source != SINEW_ANY_RANK && !k->any_tag;
@@ -44,7 +34,7 @@ void match_init(struct match *m)
 
 static struct unexpected *first_exact(struct match *m, const struct match_key *key)
 {
-    struct list *bucket = &m->unexpected[bucket_of(key)];
+    struct list *bucket = &m->unexpected[match_bucket(key)];
     for (struct list *l = bucket->next; l != bucket; l = l->next) {
         struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
         struct match_key have = unexpected_key(u);
@@ -79,24 +69,31 @@ static struct sinew_request *first_posted(struct list *head, const struct match_
 
 struct sinew_request *match_posted(struct match *m, const struct match_key *key)
 {
-    struct sinew_request *exact = first_posted(&m->posted[bucket_of(key)], key);
+    struct sinew_request *exact = first_posted(&m->posted[match_bucket(key)], key);
     struct sinew_request *wild =
         key->space == SPACE_USER && !list_empty(&m->wild) ? first_posted(&m->wild, key) : NULL;
     if (exact && wild) return exact->order < wild->order ? exact : wild;
     return exact ? exact : wild;
 }
 
+void match_file(struct match *m, struct sinew_request *r)
+{
+    r->wild = !is_exact(&r->key);
+    if (!r->wild && r->key.space == SPACE_USER) r->peer->filed++;
+    list_append(r->wild ? &m->wild : &m->posted[match_bucket(&r->key)], &r->entry);
+}
+
 void match_post(struct match *m, struct sinew_request *r)
 {
     r->state = STATE_POSTED;
     r->order = m->posts++;
-    r->wild = !is_exact(&r->key);
-    list_append(r->wild ? &m->wild : &m->posted[bucket_of(&r->key)], &r->entry);
     m->posted_count++;
+    match_file(m, r);
 }
 
 void match_unpost(struct match *m, struct sinew_request *r)
 {
+    if (!r->wild && r->key.space == SPACE_USER) r->peer->filed--;
     list_remove(&r->entry);
     m->posted_count--;
 }
@@ -104,7 +101,7 @@ void match_unpost(struct match *m, struct sinew_request *r)
 void match_keep(struct match *m, struct unexpected *u)
 {
     struct match_key key = unexpected_key(u);
-    list_append(&m->unexpected[bucket_of(&key)], &u->bucket);
+    list_append(&m->unexpected[match_bucket(&key)], &u->bucket);
     if (key.space == SPACE_USER) list_append(&m->arrivals, &u->arrival);
     m->kept_count++;
 }

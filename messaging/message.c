@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * message.c - the public calls that receive: recv, sendrecv, probe, message_recv, cancel
+ * message.c - the calls that receive: recv (its general way), sendrecv, probe, message_recv, cancel
  */
 #include <string.h>
 
@@ -120,21 +120,28 @@ static int receive_hand_over(int rc, struct sinew_request *r, struct sinew_reque
     return rc;
 }
 
-int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
-               struct sinew_status *status, struct sinew_request **req)
+/* Who only ever waits for one link, and never in vain, must not starve the others. */
+static void receive_see_others(struct sinew_team *team, int from)
+{
+    struct sinew *s = team->core->context;
+    const struct peer *p = s->peer[team_world_rank(team->core, from)];
+    if (!p || p->messages_in % QUICK_ALONE) return;
+    context_progress(s, NULL);
+    context_idle_step(s);
+}
+
+int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
+                      struct sinew_status *status, struct sinew_request **req)
 {
     struct sinew_request *r = NULL;
     int rc = receive_check(team, "sinew_recv", buf, cap, from, tag, !req);
     if (rc) return rc;
+    if (!req && from >= 0) receive_see_others(team, from);
     struct match_key key = receive_key(team, from, tag);
     if (req && team->persistent) return receive_persistent(team, buf, cap, &key, status, req);
     if (from == SINEW_NO_RANK) {
         if (req) *req = NULL;
         return receive_nothing(status);
-    }
-    if (!req && from >= 0 && !key.any_tag) {
-        rc = want_receive(team, buf, cap, key.source, key.tag, status);
-        if (rc <= 0) return rc;
     }
     rc = receive_start(team, buf, cap, &key, 0, status, NULL, &r);
     return receive_hand_over(rc, r, req);
@@ -152,6 +159,7 @@ int sinew_cancel(struct sinew_request *req)
         return context_fail(s, SINEW_ENOTSUP, "sinew_cancel: only receives can be cancelled");
     if (req->state != STATE_POSTED)
         return context_fail(s, SINEW_EBUSY, "sinew_cancel: the receive has matched already");
+    if (req->in_window) window_file(req->peer);
     match_unpost(&s->match, req);
     request_status(req, req->peer ? req->peer->rank : SINEW_ANY_RANK, req->key.tag, 0);
     request_end(req, SINEW_ECANCELED);

@@ -23,29 +23,29 @@ static const struct transport_ops *const built_in[] = { &transport_shm, &transpo
 
 /* ---- parts of a context ---------------------------------------------------------------------- */
 
-/* A word that is 1 here and 0 in a forked child. */
+/* Ours here, nobody's in a forked child. */
 static int own_process(struct sinew *s)
 {
     if (s->world != &world_real) {
-        s->owned = world_allocate(s->world, sizeof(*s->owned));
+        s->state = world_allocate(s->world, sizeof(*s->state));
     } else {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
         void *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        s->owned = at == MAP_FAILED ? NULL : at;
-        if (s->owned) madvise(at, page, MADV_WIPEONFORK);
+        s->state = at == MAP_FAILED ? NULL : at;
+        if (s->state) madvise(at, page, MADV_WIPEONFORK);
     }
-    if (!s->owned) return context_fail(s, SINEW_ENOMEM, "no memory for a context");
-    *s->owned = 1;
+    if (!s->state) return context_fail(s, SINEW_ENOMEM, "no memory for a context");
+    s->state->is_owned = 1;
     return 0;
 }
 
 static void disown_process(struct sinew *s)
 {
-    if (!s->owned) return;
+    if (!s->state) return;
     if (s->world != &world_real)
-        world_release(s->world, s->owned, sizeof(*s->owned));
+        world_release(s->world, s->state, sizeof(*s->state));
     else
-        munmap(s->owned, (size_t)sysconf(_SC_PAGESIZE));
+        munmap(s->state, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 static struct sinew *context_new(const struct world *world)
@@ -55,7 +55,6 @@ static struct sinew *context_new(const struct world *world)
     s->world = world;
     s->counters.memory_bytes = sizeof(*s);
     s->epoll_fd = -1;
-    list_init(&s->requests.free);
     match_init(&s->match);
     list_init(&s->teams);
     list_init(&s->handles);
@@ -238,11 +237,14 @@ static int publish(struct sinew *s, int64_t until)
     uint8_t record[RECORD_MAX];
     size_t len = 0;
     struct why why = { "" };
+    crowd_name(s);
     int rc = choose_record(s, record, &len, &why);
     if (rc) return context_fail(s, rc, "%s", why.text);
     rc = launch->ops->put(launch, record, len);
     if (rc == 0) rc = launch->ops->fence(launch, until);
-    return rc ? context_fail(s, rc, "%s: %s", launch->ops->name, launch->why.text) : 0;
+    if (rc) return context_fail(s, rc, "%s: %s", launch->ops->name, launch->why.text);
+    crowd_count(s);
+    return 0;
 }
 
 static int context_start(struct sinew *s, const struct origin *origin,
@@ -385,8 +387,8 @@ int sinew_close(struct sinew *s)
 
 void sinew_abandon(struct sinew *s)
 {
-    if (!s || s->in_progress || s->in_callback) return;
-    if (!*s->owned) {
+    if (!s || s->state->in_progress || s->state->in_callback) return;
+    if (!s->state->is_owned) {
         /* A forked child: what the transports share belongs to the parent, so its copy just stays.
          */
         s->launch->ops->abandon(s->launch);
@@ -442,7 +444,9 @@ int sinew_counter(struct sinew *s, const char *name, uint64_t *value)
         return context_fail(s, SINEW_EINVAL, "sinew_counter: name and value must not be NULL");
     for (int i = 0; i < (int)COUNTERS; i++) {
         if (strcmp(counter_table[i].name, name)) continue;
-        memcpy(value, (const char *)&s->counters + counter_table[i].offset, sizeof(*value));
+        struct counters now = s->counters;
+        quick_count(s, &now);
+        memcpy(value, (const char *)&now + counter_table[i].offset, sizeof(*value));
         return 0;
     }
     return context_fail(s, SINEW_ENOENT, "sinew_counter: no counter is called \"%.60s\"", name);

@@ -7,6 +7,7 @@
  * Messages in the collective space (which receives never see), and user-visible operations made of
  * many of them. Everything here is called by the context's thread.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +67,9 @@ const struct log *team_log(const struct sinew_team *team);
 uint32_t team_next_collective(struct sinew_team *team); /* 1, 2, 3 …; wraps past 0                */
 int team_level(const struct sinew_team *team);          /* enum sinew_level, resolved             */
 const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL: choose           */
+
+/* All members share the cores of one host with more ranks of the job than cores. All answer alike. */
+bool team_is_crowded(const struct sinew_team *team);
 
 /* One slot for the collectives' own cache of schedules; destroy is called when the team goes. */
 struct team_cache {

@@ -25,7 +25,7 @@ int outgoing_send(struct peer *p, const struct outgoing *o)
     if (!p->out || p->stuck) return TRANSPORT_AGAIN;
     uint32_t credit = p->owed.blocks[space] < UINT16_MAX ? p->owed.blocks[space] : UINT16_MAX;
     struct envelope e = {
-        .seq = p->seq_out,
+        .seq = (uint16_t)p->messages_out,
         .kind = o->kind,
         .credit = (uint16_t)credit,
         .length = (uint32_t)o->body_len,
@@ -39,12 +39,14 @@ int outgoing_send(struct peer *p, const struct outgoing *o)
     if (o->more_len) memcpy(head + hlen, o->more, o->more_len);
     int rc = p->out->ops->send(p->out, head, hlen + o->more_len, o->body, o->body_len, NULL, 0);
     if (rc == 0) {
-        p->seq_out++;
         p->owed.blocks[space] -= credit;
         p->messages_out++;
         p->bytes_out += o->body_len;
+        p->general_out.messages++;
+        p->general_out.bytes += o->body_len;
     } else if (rc > 0) {
         p->stuck = true;
+        quick_close(p);
         return TRANSPORT_AGAIN;
     }
     return rc;
@@ -166,7 +168,10 @@ void outgoing_grant(struct peer *p)
             p->context->counters.controls_sent++;
         }
     }
-    if (!owes(p) || p->state == PEER_GONE) list_remove(&p->owing);
+    if (!owes(p) || p->state == PEER_GONE) {
+        list_remove(&p->owing);
+        p->owed_below = 0;
+    }
 }
 
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests)
@@ -176,7 +181,8 @@ void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t re
     if (p->state == PEER_GONE) return;
     if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);
     /* Told when it is worth a message; the idle step tells the rest, before a wait sleeps. */
-    if (p->owed.blocks[space] * 8 >= p->blocks_total) outgoing_grant(p);
+    p->owed_below = p->blocks_total / 8;
+    if (p->owed.blocks[space] >= p->owed_below) outgoing_grant(p);
 }
 
 /* ---- what waits ------------------------------------------------------------------------------ */

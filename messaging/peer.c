@@ -27,7 +27,7 @@ static void credit_open(struct peer *p)
     struct credit all = credit_of((uint64_t)c->unexpected_bytes, (uint32_t)c->unexpected_requests);
     p->mine = least;
     for (int i = 0; i < SPACES; i++) {
-        p->window[i] = least.blocks[i];
+        p->window_blocks[i] = least.blocks[i];
         p->owed.blocks[i] = all.blocks[i] - least.blocks[i];
         p->owed.requests[i] = all.requests[i] - least.requests[i];
         p->blocks_total += all.blocks[i] + all.requests[i];
@@ -138,7 +138,8 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why)
     p->state = PEER_GONE;
     p->gone = gone;
     p->gone_status = status;
-    p->out = NULL;
+    p->out = p->quick_in = NULL;
+    quick_close(p);
     why_set(&p->why, 0, "%s", why);
     if (gone == GONE_LEFT)
         s->counters.peers_left++;

@@ -2,20 +2,34 @@
 /*
  * progress.c - where data moves
  *
- * One round polls the hinted link's transport each time and the others now and then; then what
- * upcalls were not allowed to do is done. The idle step has what no event announces: deadlines, the
+ * One round polls the hinted link's transport each time and the others now and then, without a hint
+ * those that have links each time; then what upcalls were not allowed to do is done. The idle step has what no event announces: deadlines, the
  * launcher's word, credit too small to be worth a message while data flows.
  */
 #include <stdio.h>
 
 #include "messaging/context.h"
 
-enum { POLL_OTHERS = 16 };
+enum {
+    POLL_OTHERS = 16,
+    ASK_LAUNCHER = 16, /* idle steps, for asking is a system call; after a sleep at once */
+};
+
+/* The link that somebody waits for. */
+static int poll_hint(struct link *l)
+{
+    struct peer *p = l->owner;
+    if (p->window) window_expect(p, l);
+    int events = l->transport->ops->progress(l->transport, l);
+    l->expect = NULL;
+    if (p->window) window_collect(p);
+    return events;
+}
 
 static int poll_transport(struct sinew *s, int i, struct link *hint)
 {
     struct transport *t = s->transport[i];
-    return t->ops->progress(t, hint && hint->transport == t ? hint : NULL);
+    return hint && hint->transport == t ? poll_hint(hint) : t->ops->progress(t, NULL);
 }
 
 static int retry_revoked(struct sinew *s)
@@ -32,11 +46,12 @@ static int retry_revoked(struct sinew *s)
 int context_progress(struct sinew *s, struct link *hint)
 {
     int events = 0;
-    bool all = !hint || s->polls++ % POLL_OTHERS == 0;
-    s->in_progress = true;
+    bool all = s->polls++ % POLL_OTHERS == 0;
+    s->state->in_progress = true;
     for (int i = 0; i < s->transports; i++)
-        if (all || hint->transport == s->transport[i]) events += poll_transport(s, i, hint);
-    s->in_progress = false;
+        if (all || (hint ? hint->transport == s->transport[i] : s->links[i] > 0))
+            events += poll_transport(s, i, hint);
+    s->state->in_progress = false;
     if (!list_empty(&s->revoking)) events += retry_revoked(s);
     if (!list_empty(&s->deferrals) || !list_empty(&s->dead_links)) wireup_deferred(s);
     return events;
@@ -67,16 +82,16 @@ static int ask_launcher(struct sinew *s)
     struct launch *launch = s->launch;
     int rank, rc, events = 0;
     if (s->launch_gone) return 0;
-    s->in_callback = true;
+    s->state->in_callback = true;
     while ((rc = launch->ops->failed(launch, &rank)) > 0) {
         char why[64];
-        s->in_callback = false;
+        s->state->in_callback = false;
         snprintf(why, sizeof(why), "rank %d died (the launcher says so)", rank);
         if (rank >= 0 && rank < s->size) peer_lost(s, rank, why);
-        s->in_callback = true;
+        s->state->in_callback = true;
         events++;
     }
-    s->in_callback = false;
+    s->state->in_callback = false;
     if (rc < 0) {
         s->launch_gone = true;
         log_line(&s->log, LOG_WARNING, "the launcher is gone: %s", launch->why.text);
@@ -99,7 +114,7 @@ int context_idle_step(struct sinew *s)
     if (!list_empty(&s->owing)) tell_credit(s);
     events += jump_ask(s); /* until all are asked, or nobody would be woken */
     if (!list_empty(&s->timed)) events += expire_requests(s);
-    events += ask_launcher(s);
+    if (s->idle_steps++ % ASK_LAUNCHER == 0) events += ask_launcher(s);
     if (!list_empty(&s->deferrals)) wireup_deferred(s);
     return events;
 }

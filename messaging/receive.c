@@ -288,6 +288,7 @@ static void drop_announcements(struct peer *p)
 void receive_peer_gone(struct peer *p)
 {
     struct match *m = &p->context->match;
+    window_file(p);
     drop_announcements(p);
     fail_exact(m, p);
     fail_wildcards(m, p);
@@ -321,7 +322,8 @@ static int keep(const struct arrival *a)
     u->length = a->length;
     u->theirs = a->theirs;
     match_keep(&s->match, u);
-    a->peer->want = NULL; /* it may be what is wanted; what comes behind it must not overtake */
+    /* It may be what is waited for; what comes behind it must not overtake. */
+    if (a->peer->quick_in) a->peer->quick_in->expect = NULL;
     s->counters.unexpected_messages++;
     return 0;
 }
@@ -347,6 +349,7 @@ static int arrive(const struct arrival *a)
         return why_set(&a->peer->why, SINEW_EPROTO,
                        "rank %d sent to team %u, which it is no member of", a->peer->rank,
                        a->key.team);
+    if (a->peer->window) window_file(a->peer);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return keep(a);
     match_unpost(&s->match, r);
@@ -414,16 +417,15 @@ static int take_credit(struct peer *p, const struct envelope *e)
     if (e->kind == KIND_CREDIT) {
         collective = e->team;
         if (!p->granted) {
-            p->window[SPACE_USER] += user;
-            p->window[SPACE_COLLECTIVE] += collective;
+            p->window_blocks[SPACE_USER] += user;
+            p->window_blocks[SPACE_COLLECTIVE] += collective;
             p->granted = true;
-            if (p->out) p->quick_len = send_eager_limit(p, SPACE_USER);
         }
         p->mine.requests[SPACE_USER] += e->tag & 0xffff;
         p->mine.requests[SPACE_COLLECTIVE] += e->tag >> 16;
     }
-    if (user > p->window[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
-        collective > p->window[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
+    if (user > p->window_blocks[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
+        collective > p->window_blocks[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
         return why_set(&p->why, SINEW_EPROTO, "rank %d gave back more credit than it had", p->rank);
     p->mine.blocks[SPACE_USER] += user;
     p->mine.blocks[SPACE_COLLECTIVE] += collective;
@@ -464,39 +466,22 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
     }
 }
 
-/* The short way, for what most messages are: eager, in order, wanted by a receive that waits, and
- * giving back no credit that somebody waits for. */
-static bool receive_quick(struct peer *p, const uint8_t *head, const void *body, size_t blen)
-{
-    uint64_t word = wire_get64(head);
-    uint64_t plain = (uint64_t)p->seq_in | (uint64_t)KIND_EAGER << 16 | (uint64_t)blen << 40;
-    uint32_t credit = (uint32_t)(word >> 24) & 0xffff;
-    if (!p->want || (word & ~((uint64_t)0xffff << 24)) != plain) return false;
-    if (credit > p->window[SPACE_USER] - p->mine.blocks[SPACE_USER]) return false;
-    if (!list_empty(&p->queue[SPACE_USER]) || !want_take(p, head, body, blen)) return false;
-    p->mine.blocks[SPACE_USER] += credit;
-    p->seq_in++;
-    p->messages_in++;
-    p->bytes_in += blen;
-    outgoing_owe(p, SPACE_USER, blocks_of(blen), 0);
-    return true;
-}
-
 int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                    struct lease *lease)
 {
     struct peer *p = l->owner;
     struct envelope e;
     (void)lease; /* bodies are taken at once */
-    if (hlen == ENVELOPE_SMALL && receive_quick(p, head, body, blen)) return 0;
+    if (hlen == ENVELOPE_SMALL && window_arrive(p, head, body, blen)) return 0;
     size_t used = envelope_decode(head, hlen, &e);
-    if (!used || e.seq != p->seq_in || e.length != blen)
+    if (!used || e.seq != (uint16_t)p->messages_in || e.length != blen)
         return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message that breaks the protocol",
                        p->rank);
     struct wire_reader more = wire_read((const uint8_t *)head + used, hlen - used);
-    p->seq_in++;
     p->messages_in++;
     p->bytes_in += blen;
+    p->general_in.messages++;
+    p->general_in.bytes += blen;
     int rc = take_credit(p, &e);
     if (rc == 0) rc = dispatch(p, l->transport, &e, &more, body, blen);
     if (rc == SINEW_EPROTO && !p->why.text[0])

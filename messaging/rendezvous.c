@@ -148,6 +148,7 @@ void rendezvous_put(struct sinew_request *r)
     int rc = p->out ? p->out->ops->rma(p->out, &r->rma) : SINEW_EPEER;
     if (rc == TRANSPORT_AGAIN) {
         p->stuck = true;
+        quick_close(p);
         list_append(&p->puts, &r->entry);
     } else if (rc != TRANSPORT_PENDING) {
         rendezvous_put_done(r, rc);

@@ -29,25 +29,14 @@ static int pool_grow(struct sinew *s)
     for (uint32_t i = 0; i < REQUEST_CHUNK; i++) {
         fresh[i].index = pool->chunks * REQUEST_CHUNK + i;
         fresh[i].generation = 1;
-        list_append(&pool->free, &fresh[i].entry);
+        request_give(pool, &fresh[i]);
     }
     pool->chunk[pool->chunks++] = fresh;
     return 0;
 }
 
-struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind)
+void request_clear(struct sinew_request *r)
 {
-    struct sinew *s = team->core->context;
-    struct list *entry = list_take(&s->requests.free);
-    if (!entry) {
-        if (pool_grow(s)) {
-            context_fail(s, SINEW_ENOMEM, "no memory for another request (%u are live)",
-                         s->requests.live);
-            return NULL;
-        }
-        entry = list_take(&s->requests.free);
-    }
-    struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, entry);
     uint32_t index = r->index, generation = r->generation;
     memset(r, 0, offsetof(struct sinew_request, theirs));
     r->index = index;
@@ -56,6 +45,21 @@ struct sinew_request *request_new(struct sinew_team *team, enum request_kind kin
     list_init(&r->attached);
     list_init(&r->timed);
     list_init(&r->control.entry);
+}
+
+struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind)
+{
+    struct sinew *s = team->core->context;
+    struct sinew_request *r = request_take(&s->requests);
+    if (!r) {
+        if (pool_grow(s)) {
+            context_fail(s, SINEW_ENOMEM, "no memory for another request (%u are live)",
+                         s->requests.live);
+            return NULL;
+        }
+        r = request_take(&s->requests);
+    }
+    request_clear(r);
     r->context = s;
     r->team = team;
     r->kind = (uint8_t)kind;
@@ -75,9 +79,7 @@ void request_free(struct sinew_request *r)
     r->team->live--;
     s->requests.live--;
     if (++r->generation == 0) r->generation = 1;
-    r->state = STATE_FREE;
-    /* The most recently used first: it is warm. */
-    list_append(s->requests.free.next, &r->entry);
+    request_give(&s->requests, r);
 }
 
 struct sinew_request *request_find(struct sinew *s, uint64_t number)
@@ -107,6 +109,7 @@ void request_status(struct sinew_request *r, int source_world, uint32_t tag, uin
 void request_end(struct sinew_request *r, int status)
 {
     struct completion *c = r->completion;
+    r->is_plain = false;
     list_remove(&r->entry);
     list_remove(&r->attached);
     list_remove(&r->timed);
@@ -153,6 +156,11 @@ int request_consume(struct sinew_request **req)
 {
     struct sinew_request *r = *req;
     int status = r->status;
+    if (r->is_plain) {
+        *req = NULL;
+        request_free_plain(r);
+        return 0;
+    }
     if (status < 0) request_explain(r);
     if (r->persistent) {
         r->state = STATE_IDLE;
@@ -202,6 +210,11 @@ static void describe_peer(const struct sinew_request *r, struct text *t)
     if (core->id) text_add(t, " of team %u", core->id);
 }
 
+static uint32_t request_tag(const struct sinew_request *r)
+{
+    return r->in_window ? (uint32_t)(r->expect.head[1] >> 32) : r->key.tag;
+}
+
 void request_describe(const struct sinew_request *r, struct text *t)
 {
     if (r->kind == REQUEST_OPERATION) {
@@ -216,7 +229,7 @@ void request_describe(const struct sinew_request *r, struct text *t)
     else if (r->key.any_tag)
         text_add(t, ", any tag");
     else
-        text_add(t, ", tag %u", r->key.tag);
+        text_add(t, ", tag %u", request_tag(r));
     if (r->state != STATE_DONE) text_add(t, " (%s)", state_text(r));
 }
 

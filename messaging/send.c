@@ -14,7 +14,7 @@ size_t send_eager_limit(const struct peer *p, enum space space)
 {
     size_t limit = (size_t)p->context->config.eager_bytes;
     /* Half the window, so that a full queue always drains: docs/PROTOCOL.md, "Credits". */
-    size_t window = BLOCK_FIRST + (size_t)(p->window[space] / 2 - 1) * BLOCK_MORE;
+    size_t window = BLOCK_FIRST + (size_t)(p->window_blocks[space] / 2 - 1) * BLOCK_MORE;
     if (limit > window) limit = window;
     if (p->out) {
         const struct transport_caps *caps = &p->out->transport->caps;
@@ -113,6 +113,7 @@ static int send_request(struct sinew_request *r)
     if (rc == TRANSPORT_AGAIN) {
         r->order = p->queued++;
         list_append(&p->queue[r->space], &r->entry);
+        quick_close(p);
         if (r->space == SPACE_USER && p->out && !p->stuck) jump_tell_stuck(p);
         return SINEW_PENDING;
     }
@@ -156,7 +157,10 @@ int send_start(struct sinew_team *team, const void *buf, size_t len, int to_worl
     if (p->state == PEER_GONE) return refuse_gone(p);
     if (!sync && may_go_at_once(p, key->space) && len <= send_eager_limit(p, key->space)) {
         int rc = send_eager(p, key, digest, false, 0, buf, len);
-        if (rc == 0) return 0;
+        if (rc == 0) {
+            quick_open(p);
+            return 0;
+        }
         if (rc < 0)
             return context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, p->out->why.text);
     }
@@ -263,51 +267,10 @@ static int send_check(struct sinew_team *team, const char *call, const void *buf
     return 0;
 }
 
-/*
- * The short way, for what most sends are: short, to a peer that is linked, with credit, and nothing
- * waiting before it. > 0: go the general way, which also finds out what is wrong with the
- * arguments.
- */
-static int send_quick(const struct sinew_team *team, const void *buf, size_t len, int to,
-                      int64_t tag, uint64_t when)
-{
-    const struct team_core *core = team->core;
-    struct sinew *s = core->context;
-    if ((unsigned)to >= (unsigned)core->size || (uint64_t)tag > SINEW_TAG_MAX) return SINEW_PENDING;
-    struct peer *p = s->peer[team_world_rank(core, to)];
-    if (!p || !p->out || len > p->quick_len || (!buf && len) || !*s->owned || s->in_callback ||
-        s->in_progress)
-        return SINEW_PENDING;
-    uint32_t cost = blocks_of(len), credit = p->owed.blocks[SPACE_USER];
-    if (p->mine.blocks[SPACE_USER] < cost || credit > UINT16_MAX || p->stuck || p->jumping ||
-        !list_empty(&p->queue[SPACE_USER]))
-        return SINEW_PENDING;
-    uint8_t head[ENVELOPE_SMALL];
-    wire_put64(head, (uint64_t)p->seq_out | (uint64_t)KIND_EAGER << 16 | (uint64_t)credit << 24 |
-                         (uint64_t)len << 40);
-    wire_put64(head + 8, (uint64_t)core->id | (uint64_t)tag << 32);
-    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, when) != 0)
-        return SINEW_PENDING;
-    p->seq_out++;
-    p->owed.blocks[SPACE_USER] = 0;
-    p->mine.blocks[SPACE_USER] -= cost;
-    p->messages_out++;
-    p->bytes_out += len;
-    s->counters.messages_sent++;
-    s->counters.bytes_sent += len;
-    return 0;
-}
-
-static int send_call(struct sinew_team *team, const char *call, const void *buf, size_t len, int to,
-                     int64_t tag, bool sync, struct sinew_request **req)
+int send_generally(struct sinew_team *team, const char *call, const void *buf, size_t len, int to,
+                   int64_t tag, bool sync, struct sinew_request **req)
 {
     struct sinew_request *r = NULL;
-    uint64_t when = req ? TRANSPORT_LATER : TRANSPORT_NOW;
-    if (team && !sync && !(req && team->persistent) &&
-        send_quick(team, buf, len, to, tag, when) == 0) {
-        if (req) *req = NULL;
-        return 0;
-    }
     int rc = send_check(team, call, buf, len, to, tag, !req);
     if (rc) return rc;
     struct match_key key = { .source = team->core->context->rank,
@@ -326,14 +289,8 @@ static int send_call(struct sinew_team *team, const char *call, const void *buf,
     return rc;
 }
 
-int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int64_t tag,
-               struct sinew_request **req)
-{
-    return send_call(team, "sinew_send", buf, len, to, tag, false, req);
-}
-
 int sinew_send_sync(struct sinew_team *team, const void *buf, size_t len, int to, int64_t tag,
                     struct sinew_request **req)
 {
-    return send_call(team, "sinew_send_sync", buf, len, to, tag, true, req);
+    return send_generally(team, "sinew_send_sync", buf, len, to, tag, true, req);
 }

@@ -3,7 +3,9 @@
  * wait.c - the one home of waiting
  *
  * Spin on progress; then yield; then arm every transport and sleep on one epoll. Where ranks
- * outnumber the cores there is nothing to spin for: yield at once. Every IDLE_POLLS empty polls the
+ * outnumber the cores, one look around and the next one's turn: yield at once. But a crowd may be
+ * asleep: a yield that comes back sooner than the core could change hands found nobody, and after
+ * some of these in a row there is something to spin for, a little. Every IDLE_POLLS empty polls the
  * clock is read and rare matters are seen to. A wait longer than stall_report says who waits for
  * whom, then again after ten times as long. Nothing here waits without looking at deadlines and the
  * deaths of peers.
@@ -12,14 +14,17 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/cores.h"
 #include "messaging/context.h"
 
 enum {
     IDLE_POLLS = 256,
-    QUICK_POLLS = 256, /* see want.c */
+    QUICK_POLLS = 256, /* see quick.c */
     SPINS = 20000,     /* polls, or … */
     SPIN_NS = 500000,  /* … so long, whichever comes first: a poll may be a system call     */
+    SPINS_ALONE = 256, /* in a crowd, after …                              */
+    TURNS_ALONE = 16,  /* … waits or yields in a row that met nobody,      */
+    ALONE_NS = 1000,   /* … as they took less than this: two switches don't */
+    TURNS_AWAKE = 1024, /* yields to somebody until one sleeps once, see should_move() */
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
@@ -27,8 +32,13 @@ enum {
 
 static bool oversubscribed(const struct sinew *s)
 {
-    int here = s->launch->ranks_here > 0 ? s->launch->ranks_here : s->size;
-    return here > (s->launch->cores_here > 0 ? s->launch->cores_here : cores_allowed());
+    return s->launch->ranks_here > s->cores || s->ranks_here > s->cores;
+}
+
+static void set_spins(struct sinew *s, int64_t spins)
+{
+    s->spins = spins;
+    s->quick_polls = spins >= QUICK_POLLS ? QUICK_POLLS : 1;
 }
 
 static void watch(struct sinew *s, int fd)
@@ -39,9 +49,11 @@ static void watch(struct sinew *s, int fd)
 
 int wait_open(struct sinew *s)
 {
-    s->spins = s->config.poll_spins >= 0 ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS;
+    bool told = s->config.poll_spins >= 0;
+    set_spins(s, told ? s->config.poll_spins : oversubscribed(s) ? 0 : SPINS);
+    s->has_deadline = s->config.deadline != INT64_MAX;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
-    s->quick_polls = s->spins >= QUICK_POLLS ? QUICK_POLLS : 1;
+    s->takes_turns = !told && s->ranks_here > s->cores;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd < 0)
         return context_fail(s, SINEW_ELIMIT, "no descriptor left for waiting: raise `ulimit -n`");
@@ -110,9 +122,9 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
     if (!anyone_gone(s))
         text_add(&t, " (no failure; the other side may be computing, or waiting for this one)");
     s->counters.stall_reports++;
-    s->in_callback = true;
+    s->state->in_callback = true;
     log_line(&s->log, LOG_ERROR, "stall: %s", line);
-    s->in_callback = false;
+    s->state->in_callback = false;
 }
 
 struct stall {
@@ -146,6 +158,7 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     if (stall->after < INT64_MAX - stall->began) until = sooner(until, stall->began + stall->after);
     s->counters.sleeps++;
     s->world->sleep(s->world->arg, s->epoll_fd, until);
+    s->polls = s->idle_steps = 0; /* whoever woke us is heard in the next round */
 }
 
 /* A link may go while one waits; the peer stays. */
@@ -154,10 +167,63 @@ static int look(struct sinew *s, const struct waiting *w)
     return context_progress(s, w->from ? w->from->out : NULL);
 }
 
+/* Before the processor is given away every link is looked at: a poll takes one cold link in turn. */
+static int look_around(struct sinew *s, const struct waiting *w)
+{
+    uint64_t more = s->spins > 0 ? 0 : s->counters.peers_met;
+    int events = look(s, w);
+    for (; more > 0 && events == 0; more--) events = look(s, w);
+    return events;
+}
+
+/* A wait in vain, so far. */
+struct patience {
+    int64_t polls, yields, since; /* since: when the clock was first looked at; 0: not yet */
+};
+
+/* Whether it is time to do something else than poll. */
+static bool tired(const struct sinew *s, struct patience *p, int64_t now)
+{
+    if (p->polls <= s->spins && now - p->since > SPIN_NS) p->polls = s->spins + 1;
+    return p->polls > s->spins;
+}
+
+/* Among others: whether somebody else had the core, or it was ours alone. */
+static void note_turn(struct sinew *s, bool alone)
+{
+    if (!s->takes_turns) return;
+    s->turns_alone = alone ? s->turns_alone + 1 : 0;
+    s->turns_shared = alone ? 0 : s->turns_shared + 1;
+    set_spins(s, s->turns_alone >= TURNS_ALONE ? SPINS_ALONE : 0);
+}
+
+static void give_way(struct sinew *s, struct patience *p, int64_t now)
+{
+    p->yields++;
+    s->counters.yields++;
+    s->world->yield(s->world->arg);
+    if (!s->takes_turns) return;
+    bool alone = world_now(s->world) - now < ALONE_NS;
+    note_turn(s, alone);
+    if (alone && now - p->since <= SPIN_NS) p->polls = p->yields = 0;
+}
+
+/*
+ * Who only yields stays where it is: two ranks may take turns on one core for seconds while another
+ * core is idle. Who is woken is put on an idle one, so now and then one sleeps.
+ */
+static bool should_move(struct sinew *s)
+{
+    if (s->turns_shared < TURNS_AWAKE) return false;
+    s->turns_shared = 0;
+    return true;
+}
+
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report };
-    int64_t idle = 0, idle_since = 0;
+    struct patience idle = { 0, 0, 0 };
+    uint64_t yields = s->counters.yields;
     unsigned busy = 0;
     if (w->ready(w)) return 0;
     while (look(s, w) > 0 || w->ready(w)) {
@@ -166,15 +232,16 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
     }
     stall.began = world_now(s->world);
     for (;;) {
-        if (look(s, w) > 0) {
-            if (w->ready(w)) return 0;
-            idle = idle_since = 0;
+        if (look_around(s, w) > 0) {
+            if (w->ready(w)) {
+                if (s->counters.yields == yields) note_turn(s, true); /* others are elsewhere */
+                return 0;
+            }
+            idle = (struct patience){ 0, 0, 0 };
             if (++busy % IDLE_POLLS) continue; /* time passes for the busy too */
-        } else {
-            idle++;
+        } else if (++idle.polls <= s->spins && idle.polls % IDLE_POLLS) {
+            continue;
         }
-        bool tired = idle > s->spins;
-        if (!tired && idle % IDLE_POLLS) continue;
         if (context_idle_step(s) > 0 || w->ready(w)) {
             if (w->ready(w)) return 0;
             continue;
@@ -182,12 +249,12 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
         stall_step(s, w, &stall, now);
-        if (idle_since == 0) idle_since = now;
-        if (!tired && now - idle_since > SPIN_NS) idle = s->spins;
-        if (idle > s->spins + s->yields)
+        if (idle.since == 0) idle.since = now;
+        if (!tired(s, &idle, now)) continue;
+        if (idle.yields < s->yields && !should_move(s))
+            give_way(s, &idle, now);
+        else
             doze(s, until, &stall);
-        else if (tired)
-            s->world->yield(s->world->arg);
     }
 }
 
@@ -226,6 +293,7 @@ static bool requests_ready(struct waiting *w)
     struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
     if (q->all) {
         while (q->passed < q->n && is_final(q->reqs[q->passed])) q->passed++;
+        w->from = q->passed < q->n ? q->reqs[q->passed]->peer : NULL;
         return q->passed == q->n;
     }
     for (int i = 0; i < q->n; i++)
@@ -332,7 +400,13 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
     for (int i = 0; i < n; i++) {
         struct sinew_request *r = reqs[i];
         int status = !r || r->state == STATE_IDLE ? 0 : SINEW_PENDING;
-        if (r && r->state == STATE_DONE) status = request_consume(&reqs[i]);
+        if (r && r->state == STATE_DONE && r->is_plain) {
+            request_free_plain(r);
+            reqs[i] = NULL;
+            status = 0;
+        } else if (r && r->state == STATE_DONE) {
+            status = request_consume(&reqs[i]);
+        }
         if (results) results[i] = status;
         if (status < 0 && first == 0) first = status;
     }
@@ -351,6 +425,7 @@ int sinew_arm(struct sinew *s, int64_t *timeout)
     if (!s) return SINEW_EINVAL;
     int rc = context_check(s, true);
     if (rc) return rc;
+    s->idle_steps = 0; /* the caller sleeps: this is the moment to hear of everything */
     if (context_idle_step(s) > 0 || !list_empty(&s->deferrals) || !list_empty(&s->revoking) ||
         arm_all(s))
         return SINEW_PENDING;

@@ -32,6 +32,8 @@ static int index_of(const struct sinew *s, const struct transport *t)
     return i;
 }
 
+static const int32_t no_room = 0;
+
 static struct link *link_new(struct peer *p, int i)
 {
     struct sinew *s = p->context;
@@ -48,15 +50,23 @@ static struct link *link_new(struct peer *p, int i)
     l->owner = p;
     l->rank = p->rank;
     l->epoch = p->epoch;
+    l->short_room = &no_room;
     p->link[i] = l;
+    s->links[i]++;
     return l;
 }
 
 static void link_bury(struct link *l)
 {
     struct peer *p = l->owner;
-    p->link[index_of(p->context, l->transport)] = NULL;
-    if (p->out == l) p->out = NULL;
+    int i = index_of(p->context, l->transport);
+    p->link[i] = NULL;
+    p->context->links[i]--;
+    if (p->out == l) {
+        p->out = NULL;
+        p->quick_in = NULL;
+        quick_close(p);
+    }
     list_append(&p->context->dead_links, &head_of(l)->entry);
 }
 
@@ -105,7 +115,7 @@ int peer_meet(struct peer *p)
     if (p->state != PEER_NEW) return 0;
     p->connecting_since = world_now(s->world);
     p->state = PEER_CONNECTING;
-    if (s->in_progress) {
+    if (s->state->in_progress) {
         p->want_connect = true;
         defer(p);
         return 0;
@@ -121,7 +131,7 @@ int peer_meet(struct peer *p)
 void wireup_disconnect(struct peer *p, enum disconnect_how how)
 {
     struct sinew *s = p->context;
-    if (s->in_progress) {
+    if (s->state->in_progress) {
         p->want_disconnect = true;
         p->disconnect_how = how;
         defer(p);
@@ -202,8 +212,8 @@ static void upcall_up(struct link *l)
     log_line(&p->context->log, LOG_DETAIL, "rank %d is linked by %s", p->rank, l->ops->name);
     if (p->out || p->going || p->state == PEER_GONE) return;
     p->out = l;
+    p->quick_in = l->transport->caps.expects ? l : NULL;
     p->state = PEER_UP;
-    p->quick_len = send_eager_limit(p, SPACE_USER);
     outgoing_room(p);
 }
 

@@ -6,7 +6,7 @@ foreach(group sinewrun several)
   sinew_test(NAME launch-${group} SOURCES unit/launch_${group}.c unit/launch_job.c
     ARGS $<TARGET_FILE:sinewrun> $<TARGET_FILE:launch-rank>)
 endforeach()
-foreach(unit exchange node rendezvous)
+foreach(unit exchange hub node rendezvous)
   sinew_test(NAME launch-${unit} SOURCES unit/launch_${unit}.c)
 endforeach()
 add_test(NAME launch-hosts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/launch

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Ranks that die, stop, leave or compute; and memory that runs out.
 include(support/job.cmake)
-sinew_job_program(process process/main.c process/deaths.c process/stops.c process/simulated.c
+sinew_job_program(process process/main.c process/steps.c process/deaths.c process/stops.c process/simulated.c
   process/allocations.c)
 sinew_job_test(NAME process PROGRAM process TIMEOUT 300)
+
+# kill -9 at random moments, on memory that both share.
+sinew_job_program(kills process/kills_main.c process/kills.c process/scribbles.c
+  process/steps.c)
+sinew_job_test(NAME kills PROGRAM kills TRANSPORTS shm TIMEOUT 120)
+sinew_job_test(NAME kills-long PROGRAM kills TRANSPORTS shm ARGS --repeat 1000 LABELS long TIMEOUT 600)

@@ -8,7 +8,7 @@ function(sinew_tools_test name timeout)
   target_compile_definitions(test-tools-${name} PRIVATE
     TOOLS_BIN="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/"
     $<$<CONFIG:Release>:TOOLS_FULL_SIZE=1>)
-  foreach(program sinewrun sinew-perf sinew-info ring heat2d)
+  foreach(program sinewrun sinew-perf sinew-info sinew-limits ring heat2d)
     if(TARGET ${program})
       add_dependencies(test-tools-${name} ${program})
     endif()
@@ -22,3 +22,17 @@ endfunction()
 sinew_tools_test(perf 240)
 sinew_tools_test(info 60)
 sinew_tools_test(examples 400)
+
+# Memory decides; the time is told, for a busy machine may take any.
+sinew_add_test(NAME startup-memory COMMAND startup --memory LABELS tools release-only TIMEOUT 60)
+sinew_tools_test(limits 120)
+
+# bench/compare measures a release build; under a sanitizer there is nothing to compare.
+find_package(Python3 COMPONENTS Interpreter QUIET)
+if(Python3_FOUND)
+  sinew_add_test(NAME tools-compare-arithmetic LABELS tools release-only
+    COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/bench/compare --self-test)
+  sinew_add_test(NAME tools-compare LABELS tools release-only TIMEOUT 200
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/tools/compare.py
+      ${PROJECT_SOURCE_DIR}/bench/compare ${PROJECT_BINARY_DIR})
+endif()

@@ -74,6 +74,7 @@ struct transport_caps {
     bool put_ordered;    /* see Order                                                            */
     bool get, atomic;    /* beyond PUT, which every transport has                                */
     bool local;          /* reaches this host only                                               */
+    bool expects;        /* looks for link->expect                                               */
     bool wired;          /* needs a control link to exchange `tell` bytes                        */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
     uint32_t megabytes_per_s; /* of a long message, declared                                     */
@@ -117,6 +118,18 @@ struct lease {
     void (*release)(struct lease *lease);
 };
 
+/* A message that messaging waits for. A transport that can (caps.expects) takes it straight out of
+ * where it arrived, with no upcall: the next message of the link, if its head is of 16 bytes that
+ * are `head` (little-endian words; the first under `mask`); then that of `next`, and so on. A
+ * progress() that took any makes no upcalls for that link. All others come by recv as ever. */
+struct expect {
+    struct expect *next; /* NULL: no more */
+    uint64_t head[2], mask;
+    void *buf; /* gets the body, or its first cap bytes */
+    size_t cap, len;
+    bool done; /* then head[0] is the message's, and len its body's length */
+};
+
 /* The base of a transport's own structure. */
 struct transport {
     const struct transport_ops *ops;
@@ -139,8 +152,12 @@ struct link {
     void *owner; /* messaging's peer */
     uint64_t epoch;
     int rank;
+    struct expect *expect;     /* set by messaging for one progress(); moves to the first not done */
+    const int32_t *short_room; /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
 };
+
+enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
 
 /* Memory that rma works on. Whoever registers keeps the structure until dereg has returned 0. */
 struct region {
@@ -168,7 +185,7 @@ struct rma {
     size_t progress;
 };
 
-/* The twelve operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
+/* The thirteen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
 struct transport_ops {
     const char *name;
     uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi */
@@ -200,6 +217,10 @@ struct transport_ops {
      * for others cookie is TRANSPORT_NOW or TRANSPORT_LATER. */
     int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie);
+
+    /* A head of 16 bytes, as two little-endian words, with a body of at most TRANSPORT_SHORT bytes:
+     * only when *l->short_room > 0, and then it cannot fail. Returns 0. */
+    int (*send_short)(struct link *l, uint64_t head0, uint64_t head1, const void *body, size_t blen);
 
     /* 0: the local memory is free again and the data is on its way. PENDING: until done. */
     int (*rma)(struct link *l, struct rma *op);

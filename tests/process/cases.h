@@ -7,7 +7,7 @@
 #include "tests/support/suite.h"
 
 extern const struct suite_case process_deaths[], process_stops[], process_simulated[],
-    process_allocations[];
+    process_allocations[], process_kills[], process_scribbles[];
 
 #define MS 1000000LL
 #define SECOND 1000000000LL

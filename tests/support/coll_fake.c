@@ -488,6 +488,11 @@ int team_level(const struct sinew_team *team)
     (void)team;
     return SINEW_LEVEL_IDENTICAL;
 }
+bool team_is_crowded(const struct sinew_team *team)
+{
+    return team->fake->options.crowded;
+}
+
 const char *team_algorithm(const struct sinew_team *team)
 {
     return team->algorithm;

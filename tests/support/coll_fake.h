@@ -22,6 +22,7 @@ struct fake;
 struct fake_options {
     uint64_t seed;
     int size;
+    bool crowded;
     size_t eager_bytes;  /* longer sends end when they are received           */
     unsigned at_once;    /* percent of calls that may end inside the call     */
     uint64_t fail_after; /* the message call of this number fails; 0: none    */

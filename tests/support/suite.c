@@ -12,7 +12,7 @@
 enum { SUITE_TESTS_MAX = 1024 };
 
 struct suite_args {
-    int kind, ranks;
+    int kind, ranks, repeat;
     const char *transport, *only;
     uint64_t seed;
     bool list;
@@ -37,6 +37,7 @@ static void suite_run(void **state)
                              .arg = c->arg,
                              .tells_failures = (c->flags & SUITE_FAILURES) != 0 };
     int rounds = c->repeat ? c->repeat : 1;
+    if (c->repeat && test->args->repeat) rounds = test->args->repeat;
     for (int i = 0; i < rounds; i++) {
         o.seed = test->args->seed + (uint64_t)i;
         o.round = i;
@@ -92,6 +93,8 @@ static bool suite_parse(struct suite_args *args, int argc, char **argv)
             args->transport = value;
         else if (strcmp(argv[i], "--ranks") == 0)
             args->ranks = atoi(value);
+        else if (strcmp(argv[i], "--repeat") == 0)
+            args->repeat = atoi(value);
         else if (strcmp(argv[i], "--seed") == 0)
             args->seed = strtoull(value, NULL, 0);
         else if (strcmp(argv[i], "--only") == 0)
@@ -100,18 +103,18 @@ static bool suite_parse(struct suite_args *args, int argc, char **argv)
             return false;
         i++;
     }
-    return args->kind >= 0 && args->ranks >= 0 && args->ranks <= JOB_RANKS_MAX;
+    return args->repeat >= 0 && args->kind >= 0 && args->ranks >= 0 && args->ranks <= JOB_RANKS_MAX;
 }
 
 int suite_main(int argc, char **argv, const struct suite_case *const *tables)
 {
     static struct suite_test tests[SUITE_TESTS_MAX];
     static struct CMUnitTest units[SUITE_TESTS_MAX];
-    static struct suite_args args = { JOB_SIM, 0, "sim", NULL, 0, false };
+    static struct suite_args args = { JOB_SIM, 0, 0, "sim", NULL, 0, false };
     if (!suite_parse(&args, argc, argv)) {
         fprintf(stderr,
                 "usage: %s --kind sim|threads|processes --transport NAME [--ranks N] "
-                "[--seed S] [--only TEXT] [--list]\n",
+                "[--seed S] [--repeat N] [--only TEXT] [--list]\n",
                 argv[0]);
         return 2;
     }

@@ -214,6 +214,8 @@ static void every_message_has_two_ends(void **state)
 /* --------------------------------------------------------------------------------------- rank
  * order */
 
+enum { BINOMIAL_LEVELS_MAX = 7 }; /* of RANKS ranks */
+
 /* A value is the range of ranks that went into it; only neighbours combine, the left one left. */
 struct range {
     uint32_t low, high;
@@ -224,13 +226,16 @@ struct order_rank {
     struct cursor cursor;
     struct step step;
     bool waits, ended;
-    struct range in, out, tmp;
+    struct range in, out, tmp[BINOMIAL_LEVELS_MAX];
 };
 
 static struct range *range_of(struct order_rank *r, enum op_field field)
 {
     enum op_buffer buffer = op_buffer(r->step.op, field);
-    return buffer == BUFFER_IN ? &r->in : buffer == BUFFER_OUT ? &r->out : &r->tmp;
+    assert_in_range(r->step.at[field], 0, BINOMIAL_LEVELS_MAX - 1);
+    return buffer == BUFFER_IN    ? &r->in
+           : buffer == BUFFER_OUT ? &r->out
+                                  : &r->tmp[r->step.at[field]];
 }
 
 /* What each rank has sent to each other, by ordinal (a pair exchanges two at most, one each way in
@@ -244,6 +249,12 @@ static bool order_step(struct order_rank *r)
     const struct op *op = r->step.op;
     uint32_t me = r->s->rank, peer = r->step.at[FIELD_PEER];
     if (op_kind(op) == OP_COPY) *range_of(r, FIELD_D) = *range_of(r, FIELD_A);
+    if (op_kind(op) == OP_REDUCE) {
+        struct range left = *range_of(r, FIELD_A), right = *range_of(r, FIELD_B);
+        assert_true(op_flags(op) & OP_A_LEFT);
+        assert_int_equal(left.high + 1, right.low);
+        *range_of(r, FIELD_D) = (struct range){ left.low, right.high };
+    }
     if (op_kind(op) == OP_SEND) {
         assert_in_range(r->step.at[FIELD_D], 0, 1);
         order_sent[me][peer][r->step.at[FIELD_D]] = *range_of(r, FIELD_A);
@@ -296,8 +307,10 @@ static void reductions_keep_rank_order(void **state)
     const struct algorithm *reduce = &algorithms[algorithm_find(COLLECTIVE_REDUCE, "binomial")];
     const struct algorithm *allreduce =
         &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling")];
+    const struct algorithm *flat = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "flat")];
     for (uint32_t size = 1; size <= RANKS; size++) {
         order_run(allreduce, size, 0);
+        order_run(flat, size, 0);
         for (uint32_t root = 0; root < size; root++) order_run(reduce, size, root);
     }
 }
@@ -308,7 +321,8 @@ static void schedules_are_small(void **state)
     (void)state;
     static const uint32_t sizes[] = { 1000, 131072, 131071, 2147483647 };
     for (uint32_t i = 0; i < algorithm_count; i++)
-        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        for (size_t k = 0; algorithms[i].generate != generate_allreduce_flat &&
+                           k < sizeof(sizes) / sizeof(sizes[0]); k++) {
             uint32_t p = sizes[k], ranks[] = { 0, 1, p / 2, p / 3, p - 1 };
             for (size_t r = 0; r < sizeof(ranks) / sizeof(ranks[0]); r++) {
                 struct schedule *s = schedule_for(&algorithms[i], p, ranks[r], p / 5, false);
@@ -318,6 +332,39 @@ static void schedules_are_small(void **state)
                 free(s);
             }
         }
+}
+
+/* Beyond what it is for, every rank alike says so. */
+static void a_flat_reduction_has_a_limit(void **state)
+{
+    (void)state;
+    for (uint32_t rank = 0; rank < 65; rank += 64) {
+        struct build b = { .size = 65, .rank = rank };
+        struct op op[BUILD_MAX];
+        generate_allreduce_flat(&b);
+        assert_int_equal(build_finish(&b, op), 0);
+        assert_string_equal(b.failure, "flat is for up to 64 ranks");
+    }
+}
+
+/* Flat is chosen where ranks take turns, for short messages and few ranks, and nowhere else. */
+static void a_crowd_goes_flat(void **state)
+{
+    (void)state;
+    static const enum collective both[] = { COLLECTIVE_BARRIER, COLLECTIVE_ALLREDUCE };
+    for (size_t i = 0; i < 2; i++) {
+        uint32_t flat = (uint32_t)algorithm_find(both[i], "flat");
+        struct situation at = { .size = 16, .crowded = true };
+        assert_int_equal(algorithm_choose(both[i], &at), flat);
+        at.size = 2;
+        assert_int_not_equal(algorithm_choose(both[i], &at), flat);
+        at.size = 65;
+        assert_int_not_equal(algorithm_choose(both[i], &at), flat);
+        at = (struct situation){ .size = 16, .crowded = false };
+        assert_int_not_equal(algorithm_choose(both[i], &at), flat);
+        at = (struct situation){ .size = 16, .bytes = 1 << 20, .crowded = true };
+        assert_int_not_equal(algorithm_choose(COLLECTIVE_ALLREDUCE, &at), flat);
+    }
 }
 
 /* The builder's word on a program whose dependencies are known: a chain, a join, a fence, a loop.
@@ -364,6 +411,8 @@ int main(void)
         cmocka_unit_test(every_message_has_two_ends),
         cmocka_unit_test(reductions_keep_rank_order),
         cmocka_unit_test(schedules_are_small),
+        cmocka_unit_test(a_flat_reduction_has_a_limit),
+        cmocka_unit_test(a_crowd_goes_flat),
         cmocka_unit_test(dependencies_are_derived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/coll_case.h"
 
@@ -78,14 +79,15 @@ static void every_type_and_operator_agrees(void **state)
 static void allreduce_gives_all_ranks_the_same_bits(void **state)
 {
     (void)state;
+    static const char *const names[] = { "ring", "recursive-doubling", "flat" };
     uint64_t random = seed_base + 2;
     for (int size = 2; size <= 17; size++)
         for (int type = SINEW_F32; type <= SINEW_F64; type++)
             for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
-                for (int ring = 0; ring < 2; ring++) {
+                for (int a = 0; a < 3; a++) {
                     struct kase k = {
                         .collective = COLLECTIVE_ALLREDUCE,
-                        .algorithm = ring ? "ring" : "recursive-doubling",
+                        .algorithm = names[a],
                         .size = size,
                         .type = type,
                         .op = op,
@@ -95,6 +97,53 @@ static void allreduce_gives_all_ranks_the_same_bits(void **state)
                     };
                     case_run(&k);
                 }
+}
+
+/* All of one case's inputs: sums of them round. */
+static void fill_with_fractions(struct rank_state *r, uint64_t *random)
+{
+    double *in = (double *)(void *)r->in;
+    for (size_t i = 0; i < r->in_bytes / sizeof(*in); i++)
+        in[i] = (double)(fake_random(random) % 1000003) / 7919;
+    memcpy(r->in_copy, r->in, r->in_bytes);
+}
+
+/* The sum by one algorithm, as all ranks but this test's have it too. */
+static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, size_t count)
+{
+    struct kase k = { .collective = COLLECTIVE_ALLREDUCE, .algorithm = algorithm, .size = size,
+                      .type = SINEW_F64, .op = SINEW_SUM, .count = count, .seed = seed };
+    struct fake_options options = { .seed = seed, .size = size, .eager_bytes = 100, .at_once = 50 };
+    struct rank_state ranks[RANKS_MAX];
+    struct fake *f = fake_new(&options);
+    uint64_t random = seed;
+    for (int r = 0; r < size; r++) {
+        rank_make(&ranks[r], &k, f, r);
+        fill_with_fractions(&ranks[r], &random);
+        fake_view(f, r, false, algorithm);
+        assert_true(rank_call(&ranks[r], &ranks[r].req) >= 0);
+    }
+    while (fake_progress(f)) {
+    }
+    for (int r = 0; r < size; r++) assert_int_equal(sinew_test(&ranks[r].req), 0);
+    memcpy(sum, ranks[size - 1].out, count * sizeof(*sum));
+    for (int r = 0; r < size; r++) rank_free(&ranks[r]);
+    fake_free(f);
+}
+
+/* Which of the two is chosen depends on how many cores there are: no bit may. */
+static void flat_gives_the_bits_of_doubling(void **state)
+{
+    (void)state;
+    uint64_t random = seed_base + 7;
+    double flat[50], doubling[50];
+    for (int size = 1; size <= RANKS_MAX; size++) {
+        uint64_t seed = fake_random(&random);
+        sum_by("flat", size, seed, flat, 50);
+        sum_by("recursive-doubling", size, seed, doubling, 50);
+        if (memcmp(flat, doubling, sizeof(flat)) != 0)
+            fail_msg("%d ranks, seed %llu: the bits differ", size, (unsigned long long)seed);
+    }
 }
 
 /* What is chosen for long vectors works, too. */
@@ -189,16 +238,17 @@ static void several_at_once_agree(void **state)
     }
 }
 
-/* Whoever comes last to a barrier, nobody leaves before. */
+/* Whoever comes last to a barrier, nobody leaves before; crowded or not. */
 static void nobody_leaves_a_barrier_early(void **state)
 {
     (void)state;
     uint64_t random = seed_base + 6;
-    for (int size = 2; size <= 17; size++)
-        for (int last = 0; last < size; last++) {
+    for (int n = 2 * 2; n <= 2 * 17 + 1; n++)
+        for (int size = n / 2, crowded = n % 2, last = 0; last < size; last++) {
             struct sinew_request *req[RANKS_MAX] = { NULL };
             struct fake_options options = {
-                .seed = fake_random(&random), .size = size, .eager_bytes = 64, .at_once = 50
+                .seed = fake_random(&random), .size = size, .crowded = crowded,
+                .eager_bytes = 64, .at_once = 50
             };
             struct fake *f = fake_new(&options);
             for (int r = 0; r < size; r++)
@@ -222,6 +272,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_algorithm_agrees_with_the_reference),
         cmocka_unit_test(every_type_and_operator_agrees),
         cmocka_unit_test(allreduce_gives_all_ranks_the_same_bits),
+        cmocka_unit_test(flat_gives_the_bits_of_doubling),
         cmocka_unit_test(long_vectors_agree),
         cmocka_unit_test(blocking_calls_agree),
         cmocka_unit_test(several_at_once_agree),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "messaging_fake.h"
 
+#include "transport/stub.h"
+
 /* ---- a wire that the test holds in its hands ---- */
 
 static struct fake *fake; /* the tables below have no other way to it */
@@ -160,7 +162,7 @@ static int fake_arm(struct transport *t)
         .name = "fake" #number, .id = number, .transport_size = sizeof(struct transport), \
         .link_size = sizeof(struct link), .open = fake_open, .close = fake_close,         \
         .reach = fake_reach, .connect = fake_connect, .disconnect = fake_disconnect,      \
-        .send = fake_send, .rma = fake_rma, .flush = fake_flush, .reg = fake_reg,         \
+        .send = fake_send, .send_short = stub_send_short, .rma = fake_rma, .flush = fake_flush, .reg = fake_reg,         \
         .dereg = fake_dereg, .progress = fake_progress, .arm = fake_arm,                  \
     }
 
@@ -186,10 +188,11 @@ static int launch_get(struct launch *l, int rank, void *record)
     uint8_t *at = record;
     (void)l, (void)rank;
     memset(at, 0, LAUNCH_RECORD_MAX);
-    at[0] = 1;
+    at[0] = 2;
     wire_put64(at + 1, EPOCH);
-    at[9] = 1, at[10] = 1, at[12] = 2, at[13] = 1;
-    return 15;
+    wire_put32(at + 9, 1 + (uint32_t)rank);
+    at[13] = 1, at[14] = 1, at[16] = 2, at[17] = 1;
+    return 19;
 }
 
 static int launch_failed(struct launch *l, int *rank)

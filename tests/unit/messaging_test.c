@@ -177,6 +177,8 @@ static void posted_match_in_post_order(void **state)
                                   { .key = key_of(2, 1, 0, true) },
                                   { .key = key_of(2, 1, 5, false) } };
     struct match_key message = key_of(2, 1, 5, false);
+    struct peer sender = { .rank = 2 };
+    for (int i = 0; i < 4; i++) r[i].peer = &sender;
     for (int first = 0; first < 4; first++) {
         for (int i = 0; i < 4; i++) match_post(m, &r[(first + i) % 4]);
         for (int i = 0; i < 4; i++) {

@@ -185,10 +185,16 @@ int count_descriptors(void)
     return n;
 }
 
+uint64_t seeded(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
 uint8_t pattern(uint64_t n, size_t i) { return (uint8_t)(n * 167 + i * 13 + (i >> 8) * 5 + 1); }
 
-int send_to(struct end *e, int rank, const void *head, size_t hlen, const void *body,
-                   size_t blen)
+int send_to(struct end *e, int rank, const void *head, size_t hlen, const void *body, size_t blen)
 {
     return transport_shm.send(&e->peers[rank].link->base, head, hlen, body, blen, NULL, 0);
 }

@@ -76,5 +76,7 @@ int peer_echo(struct peer *p, const uint8_t *head, size_t hlen, const uint8_t *b
 int end_no_residue(void **state);
 int count_descriptors(void);
 uint8_t pattern(uint64_t n, size_t i);
+/* The next random number; *state is not 0. */
+uint64_t seeded(uint64_t *state);
 
 #endif

@@ -65,7 +65,11 @@ static struct link *up_link(struct transport *t, int rank, uint64_t epoch)
     v->links++;
     v->epoch = epoch;
     v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
-    v->link->base = (struct link){ &transport_tcp, t, e, epoch, rank, { "" } };
+    v->link->base = (struct link){ .ops = &transport_tcp,
+                                   .transport = t,
+                                   .owner = e,
+                                   .epoch = epoch,
+                                   .rank = rank };
     return &v->link->base;
 }
 
@@ -194,7 +198,9 @@ int end_connect(struct end *from, const struct end *to)
     struct view *v = &from->view[to->rank];
     assert_null(v->link);
     v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
-    v->link->base = (struct link){ &transport_tcp, &from->t->base, from, 0, to->rank, { "" } };
+    v->link->base = (struct link){
+        .ops = &transport_tcp, .transport = &from->t->base, .owner = from, .rank = to->rank
+    };
     return transport_tcp.connect(&v->link->base, to->t->base.address, to->t->base.address_len);
 }
 

@@ -13,7 +13,8 @@
 #else
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
+
+#include "base/copy.h"
 
 typedef _Atomic uint32_t shared_u32;
 typedef _Atomic uint64_t shared_u64;
@@ -24,6 +25,11 @@ _Static_assert(sizeof(shared_u64) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,
 static inline uint64_t shared_load_acquire64(const shared_u64 *p)
 {
     return atomic_load_explicit(p, memory_order_acquire);
+}
+
+static inline uint64_t shared_load_relaxed64(const shared_u64 *p)
+{
+    return atomic_load_explicit(p, memory_order_relaxed);
 }
 
 static inline void shared_store_release64(shared_u64 *p, uint64_t v)
@@ -46,15 +52,21 @@ static inline void shared_store_relaxed32(shared_u32 *p, uint32_t v)
     atomic_store_explicit(p, v, memory_order_relaxed);
 }
 
-static inline uint32_t shared_exchange32(shared_u32 *p, uint32_t v)
+static inline uint32_t shared_exchange_acquire32(shared_u32 *p, uint32_t v)
 {
-    return atomic_exchange_explicit(p, v, memory_order_acq_rel);
+    return atomic_exchange_explicit(p, v, memory_order_acquire);
 }
 
-/* A load that stays behind every earlier store of this thread, by being a read-modify-write. */
+static inline uint32_t shared_exchange_relaxed32(shared_u32 *p, uint32_t v)
+{
+    return atomic_exchange_explicit(p, v, memory_order_relaxed);
+}
+
+/* A load that is not missed: whoever exchanges the word afterwards, with acquire, sees the earlier
+ * stores of this thread, for this is a read-modify-write and a release. */
 static inline uint32_t shared_load_after_stores32(shared_u32 *p)
 {
-    return atomic_fetch_or_explicit(p, 0, memory_order_acq_rel);
+    return atomic_fetch_or_explicit(p, 0, memory_order_release);
 }
 
 /* The same when the other side runs membarrier() between its store and its loads: here the compiler
@@ -68,12 +80,23 @@ static inline uint32_t shared_load_after_stores_paired32(const shared_u32 *p)
 /* Bytes that only one side touches at a time. */
 static inline void shared_write(void *to, const void *from, size_t len)
 {
-    if (len > 0) memcpy(to, from, len);
+    copy_short(to, from, len);
+}
+
+/* The same for at most 64 bytes. */
+static inline void shared_write_line(void *to, const void *from, size_t len)
+{
+    copy_line(to, from, len);
 }
 
 static inline void shared_read(void *to, const void *from, size_t len)
 {
-    if (len > 0) memcpy(to, from, len);
+    copy_short(to, from, len);
+}
+
+static inline void shared_read_line(void *to, const void *from, size_t len)
+{
+    copy_line(to, from, len);
 }
 #endif
 #endif

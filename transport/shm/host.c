@@ -36,12 +36,13 @@ static uint64_t hash_text(const char *text, size_t len)
 int host_address_self(const struct world *world, struct host_address *self, struct why *why)
 {
     char boot[64];
-    struct stat network;
+    struct stat network, users;
     ssize_t n = read_text("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
     if (n <= 0 || stat("/proc/self/ns/net", &network) < 0)
         return why_set(why, SINEW_ENOTSUP,
                        "/proc does not tell the boot id and network namespace (%s): mount /proc",
                        strerror(errno));
+    bool has_users = stat("/proc/self/ns/user", &users) == 0;
     uint64_t name;
     int status = world->random(world->arg, &name, sizeof(name));
     if (status < 0) return why_set(why, status, "no random bytes for a socket name");
@@ -50,6 +51,7 @@ int host_address_self(const struct world *world, struct host_address *self, stru
         .network = (uint32_t)network.st_ino,
         .user = (uint32_t)geteuid(),
         .name = name,
+        .user_space = has_users ? (uint32_t)users.st_ino : 0,
     };
     return 0;
 }
@@ -60,6 +62,7 @@ void host_address_encode(uint8_t out[HOST_ADDRESS_LEN], const struct host_addres
     wire_put32(out + 8, address->network);
     wire_put32(out + 12, address->user);
     wire_put64(out + 16, address->name);
+    wire_put32(out + 24, address->user_space);
 }
 
 int host_address_decode(const void *bytes, size_t len, struct host_address *address,
@@ -73,6 +76,7 @@ int host_address_decode(const void *bytes, size_t len, struct host_address *addr
     address->network = wire_take32(&r);
     address->user = wire_take32(&r);
     address->name = wire_take64(&r);
+    address->user_space = wire_take32(&r);
     return 0;
 }
 
@@ -85,6 +89,11 @@ int host_reach(const struct host_address *self, const struct host_address *peer,
                        "the peer is in another network namespace (%" PRIu32 ", here %" PRIu32
                        ") of this host: its UNIX socket cannot be reached",
                        peer->network, self->network);
+    if (peer->user_space != self->user_space)
+        return why_set(why, SINEW_EUNREACHABLE,
+                       "the peer is in another user namespace (%" PRIu32 ", here %" PRIu32
+                       ") of this host: whether it runs as the same user cannot be told",
+                       peer->user_space, self->user_space);
     if (peer->user != self->user)
         return why_set(why, SINEW_EUNREACHABLE,
                        "the peer runs as user %" PRIu32 ", this process as %" PRIu32
@@ -128,18 +137,31 @@ bool host_is_eventfd(int fd)
     return descriptor_is(fd, "anon_inode:[eventfd]") && (fcntl(fd, F_GETFL) & O_NONBLOCK);
 }
 
+/* "NSpid:" names the process in the pid namespace of this /proc and in those below, down to its own:
+ * which is ours is not told, and /proc need not be of ours. */
+static bool pids_contain(const char *at, pid_t pid)
+{
+    for (;;) {
+        char *end;
+        long named = strtol(at, &end, 10);
+        if (end == at) return false;
+        if (named == (long)pid) return true;
+        at = end + strspn(end, "\t ");
+        if (*at < '0' || *at > '9') return false; /* the end of the line */
+    }
+}
+
 bool host_is_pidfd_of(int fd, pid_t pid)
 {
     char path[64], text[512];
     if (!descriptor_is(fd, "anon_inode:[pidfd]") && !descriptor_is(fd, "pidfd:")) return false;
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
     if (read_text(path, text, sizeof(text)) <= 0) return false;
-    const char *at = strstr(text, "\nPid:");
+    const char *at = strstr(text, "\nPid:"), *all = strstr(text, "\nNSpid:");
     if (!at) return false;
     long named = strtol(at + 5, NULL, 10);
-    /* 0: of a process in another pid namespace, which the socket reports as 0 too; -1: dead
-     * already. */
-    return named == -1 || named == (long)pid;
+    /* -1: dead already. pid 0: nobody here can tell whose it is. */
+    return named == -1 || pid == 0 || named == (long)pid || (all && pids_contain(all + 7, pid));
 }
 
 int host_socket_peer(int fd, uint32_t user, pid_t *pid, struct why *why)

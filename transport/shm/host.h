@@ -5,7 +5,7 @@
  * host.h - what this process must know of its host to share memory with another, and may ask of it
  *
  * The address of a transport, as published:
- *   | boot id, hashed 8 | network namespace 4 | user 4 | name 8 |
+ *   | boot id, hashed 8 | network namespace 4 | user 4 | name 8 | user namespace 4 |
  * The name is random and names an abstract UNIX socket, which lives in the network namespace and
  * leaves nothing behind.
  */
@@ -19,12 +19,13 @@
 #include "base/text.h"
 #include "base/world.h"
 
-enum { HOST_ADDRESS_LEN = 24 };
+enum { HOST_ADDRESS_LEN = 28 };
 
 struct host_address {
     uint64_t boot;
     uint32_t network, user;
     uint64_t name;
+    uint32_t user_space; /* the user namespace: what `user` means; 0 without them */
 };
 
 /* Who and where this process is; the name is fresh. */
@@ -45,12 +46,16 @@ void host_membarrier(void);
 int host_pidfd_self(void); /* < 0: not available */
 /* Whether fd is what a peer says it is; an eventfd must not block whoever writes to it. */
 bool host_is_eventfd(int fd);
+/* pid 0: of a process that this pid namespace does not see. */
 bool host_is_pidfd_of(int fd, pid_t pid);
 
 /* The other end's process as the kernel knows it. < 0: not the same user. */
 int host_socket_peer(int fd, uint32_t user, pid_t *pid, struct why *why);
 
-/* Whether `bytes` more memory may be had: RLIMIT_FSIZE and control groups of both kinds. */
+/* Whether `bytes` more memory may be had: RLIMIT_FSIZE, RLIMIT_AS and control groups of both
+ * kinds. */
 int host_memory_check(size_t bytes, struct why *why);
+/* The last alone, below another root than "", for tests. */
+int host_groups_check(const char *root, size_t bytes, struct why *why);
 
 #endif

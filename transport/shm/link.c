@@ -4,8 +4,12 @@
  */
 #include "transport/shm/link.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
+
+static const int32_t no_room = 0;
 
 void link_init(struct shm_link *l)
 {
@@ -18,19 +22,28 @@ void link_init(struct shm_link *l)
     list_append(&t->links, &l->of_transport);
 }
 
-int link_open(struct shm_link *l, int memory, int side, bool paired, struct why *why)
+int link_map(struct shm_link *l, int memory)
 {
     struct shm_transport *t = shm_of_link(l);
     l->segment = t->mapper.map(t->mapper.arg, memory, segment_bytes());
-    if (!l->segment)
-        return why_set(why, SINEW_ENOMEM, "%zu bytes of shared memory cannot be mapped",
-                       segment_bytes());
+    if (l->segment) return 0;
+    bool locked = errno == EAGAIN;
+    return why_set(&l->base.why, locked ? SINEW_ELIMIT : SINEW_ENOMEM,
+                   "%zu bytes of shared memory cannot be mapped: %s; %s", segment_bytes(),
+                   strerror(errno),
+                   locked ? "this process locks its memory: raise that limit with ulimit -l"
+                          : "address space or mappings run out (ulimit -v, vm.max_map_count)");
+}
+
+void link_open(struct shm_link *l, int side, bool paired)
+{
+    struct shm_transport *t = shm_of_link(l);
     ring_producer_init(&l->tx, segment_ring(l->segment, side), &segment_shape, 0);
     ring_consumer_init(&l->rx, segment_ring(l->segment, !side), &segment_shape, 0);
     l->paired = paired;
     l->state = SHM_UP;
+    l->base.short_room = &l->tx.room;
     list_append(&t->live, &l->of_live);
-    return 0;
 }
 
 static void link_leave_live(struct shm_link *l)
@@ -48,8 +61,11 @@ static void close_descriptor(int *fd)
 
 void link_abandon(struct shm_link *l)
 {
-    wireup_drop(shm_of_link(l), &l->socket);
+    struct shm_transport *t = shm_of_link(l);
+    wireup_drop(t, &l->socket);
     close_descriptor(&l->memory);
+    if (l->segment) t->mapper.unmap(t->mapper.arg, l->segment, segment_bytes());
+    l->segment = NULL;
 }
 
 static void link_release(struct shm_link *l)
@@ -58,8 +74,6 @@ static void link_release(struct shm_link *l)
     link_abandon(l);
     wireup_drop(t, &l->pidfd);
     close_descriptor(&l->peer_wake);
-    if (l->segment) t->mapper.unmap(t->mapper.arg, l->segment, segment_bytes());
-    l->segment = NULL;
     list_remove(&l->of_transport);
     list_remove(&l->of_ending);
 }
@@ -70,20 +84,26 @@ void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
     if (l->state == SHM_DOWN || (l->state == SHM_ENDING && (drains || !l->drains))) return;
     if (l->state >= SHM_TRYING && l->state <= SHM_YIELDED) t->connecting--;
     if (l->state != SHM_ENDING) list_append(&t->ending, &l->of_ending);
+    l->base.short_room = &no_room;
     l->state = SHM_ENDING;
     l->status = status;
     l->gone = gone;
-    l->drains = drains && l->segment;
+    l->drains = drains && l->rx.ring;
     l->drain_left = SEGMENT_SLOTS;
     l->wants_room = false;
     link_leave_live(l);
-    t->look = true;
+    shm_look_soon(t);
 }
 
 void link_process_ended(struct shm_link *l)
 {
-    why_set(&l->base.why, 0, "rank %d has died: its process %d is gone (pidfd)", l->base.rank,
-            (int)l->pid);
+    if (l->pid > 0)
+        why_set(&l->base.why, 0, "rank %d has died: its process %d is gone (pidfd)", l->base.rank,
+                (int)l->pid);
+    else
+        why_set(&l->base.why, 0,
+                "rank %d has died: its process, in another pid namespace, is gone (pidfd)",
+                l->base.rank);
     shm_link_end(l, SINEW_EPEER, GONE_DIED, true);
 }
 
@@ -103,10 +123,11 @@ void link_socket_ended(struct shm_link *l)
         l->grace_until = shm_now(t) + SHM_GRACE_NS;
 }
 
-void link_wake_peer(struct shm_link *l)
+__attribute__((noinline)) void link_wake_peer(struct shm_link *l)
 {
-    /* Release and acquire, partner link_sleep(): whoever takes the flag down writes, once. */
-    if (shared_exchange32(&l->tx.ring->sleeping, 0) == 0) return;
+    /* Partner link_sleep(): whoever takes the flag down writes, once. What link_nudge() released to
+     * the flag stays in it through every exchange, whatever its order. */
+    if (shared_exchange_relaxed32(&l->tx.ring->sleeping, 0) == 0) return;
     uint64_t one = 1;
     ssize_t ignored = write(l->peer_wake, &one, sizeof(one)); /* full: it will wake anyway */
     (void)ignored;
@@ -119,8 +140,20 @@ void link_sleep(struct shm_link *l)
         ring_tell(&l->rx);
         link_nudge(l, SHM_SLEEPS_FOR_ROOM);
     }
-    /* Partner link_nudge(): see "Sleeping" in link.h. */
-    shared_exchange32(&l->rx.ring->sleeping, SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
+    /* Acquire, partner link_nudge(): see "Sleeping" in link.h. */
+    shared_exchange_acquire32(&l->rx.ring->sleeping,
+                              SHM_SLEEPS | (for_room ? SHM_SLEEPS_FOR_ROOM : 0));
+}
+
+void link_rise(struct shm_link *l)
+{
+    shared_u32 *flag = &l->rx.ring->sleeping;
+    /* Without membarrier a plain store would not do: it would part our next link_sleep() from what
+     * the peer's link_nudge() has released to this flag, and so from the message before it. */
+    if (l->paired)
+        shared_store_relaxed32(flag, 0);
+    else
+        shared_exchange_relaxed32(flag, 0);
 }
 
 bool link_has_work(struct shm_link *l)
@@ -132,7 +165,7 @@ bool link_has_work(struct shm_link *l)
     return l->wants_room && ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen);
 }
 
-static int link_break(struct shm_link *l, const char *what)
+int link_break(struct shm_link *l, const char *what)
 {
     why_set(&l->base.why, 0, "rank %d broke the protocol of the shared rings: %s", l->base.rank,
             what);
@@ -152,6 +185,16 @@ int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, 
         return 0;
     }
     return status > 0 ? status : link_break(l, "it gave back slots that it never had");
+}
+
+int shm_send_short(struct link *base, uint64_t head0, uint64_t head1, const void *body, size_t blen)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    uint32_t credit = ring_untold(&l->rx);
+    ring_put_short(&l->tx, SHM_MESSAGE, head0, head1, body, blen, &credit);
+    ring_told(&l->rx);
+    link_nudge(l, SHM_SLEEPS);
+    return 0;
 }
 
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
@@ -175,27 +218,20 @@ int shm_send(struct link *base, const void *head, size_t hlen, const void *body,
     return TRANSPORT_AGAIN;
 }
 
-static int link_deliver(struct shm_link *l, const struct ring_message *m, int *upcalls)
+/* What is not for messaging. > 0: nothing follows; < 0: the link ends. */
+static int link_take_own(struct shm_link *l, const struct ring_message *m)
 {
-    switch (m->kind) {
-    case SHM_MESSAGE:
-        ++*upcalls;
-        if (shm_of_link(l)->base.up->recv(&l->base, m->head, m->hlen, m->body, m->blen, NULL) >= 0)
-            return 0;
-        return link_break(l, "a message was refused");
-    case SHM_PUT:
+    if (m->kind == SHM_PUT) {
         if (put_land(l, m) == 0) return 0;
         shm_link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
         return SINEW_EPROTO;
-    case SHM_BYE:
-        l->peer_left = true;
-        return 0;
-    default:
-        return link_break(l, "a message of unknown kind");
     }
+    if (m->kind != SHM_BYE) return link_break(l, "a message of unknown kind");
+    l->peer_left = true;
+    return 1;
 }
 
-static void link_tell(struct shm_link *l)
+__attribute__((noinline)) void link_tell(struct shm_link *l)
 {
     l->quiet = 0;
     ring_tell(&l->rx);
@@ -205,21 +241,32 @@ static void link_tell(struct shm_link *l)
 /* Hand up what is there. Returns the upcalls; *budget counts messages of every kind. */
 static int link_receive(struct shm_link *l, int *budget)
 {
+    const struct transport_up *up = l->base.transport->up;
     struct ring_message m;
     int upcalls = 0, got = 0;
-    while (*budget > 0 && !l->peer_left) {
+    if (l->peer_left) return 0;
+    while (*budget > 0) {
         got = ring_take(&l->rx, &m);
         if (got <= 0) break;
         --*budget;
         l->quiet = 0;
-        if (ring_returned(&l->tx, m.credit) < 0) {
+        if (__builtin_expect(ring_returned(&l->tx, m.credit) < 0, 0)) {
             link_break(l, "it gave back slots that it never had");
             return upcalls;
         }
-        if (link_deliver(l, &m, &upcalls) < 0) return upcalls;
+        if (__builtin_expect(m.kind == SHM_MESSAGE, 1)) {
+            int status = up->recv(&l->base, m.head, m.hlen, m.body, m.blen, NULL);
+            upcalls++;
+            if (__builtin_expect(status < 0, 0)) {
+                link_break(l, "a message was refused");
+                return upcalls;
+            }
+        } else if (link_take_own(l, &m) != 0) {
+            return upcalls;
+        }
         ring_finish(&l->rx, &m);
         /* A send inside the upcall may have ended the link. */
-        if (l->state == SHM_ENDING && !l->drains) return upcalls;
+        if (__builtin_expect(l->state == SHM_ENDING && !l->drains, 0)) return upcalls;
         if (ring_should_tell(&l->rx)) link_tell(l);
     }
     if (got < 0)
@@ -296,6 +343,7 @@ int link_finish(struct shm_link *l, int *budget)
     --*budget;
     link_release(l);
     l->state = SHM_DOWN;
+    shm_of_link(l)->settles = true;
     shm_of_link(l)->base.up->down(&l->base, l->status, l->gone);
     return upcalls + 1;
 }
@@ -303,12 +351,14 @@ int link_finish(struct shm_link *l, int *budget)
 void shm_disconnect(struct link *base, enum disconnect_how how)
 {
     struct shm_link *l = (struct shm_link *)base;
-    bool has_rings = l->segment != NULL;
+    bool has_rings = l->rx.ring != NULL;
     if (how == DISCONNECT_DRAIN) {
-        if (l->state == SHM_UP)
+        if (l->state == SHM_UP) {
             l->state = SHM_DRAINING;
-        else if (l->state < SHM_UP)
+            l->base.short_room = &no_room;
+        } else if (l->state < SHM_UP) {
             shm_link_end(l, 0, GONE_LEFT, false);
+        }
         return;
     }
     if (how == DISCONNECT_DEAD) {

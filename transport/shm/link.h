@@ -17,9 +17,10 @@
  *             sender publishes, then looks at the flag. One of them sees the other if the two
  *             stores come before the two loads: by membarrier() on the sleeper's side, or, where it
  *             was refused to either, by read-modify-writes on the flag by both.
- * Death       The pidfd is the witness. The end of the socket without a goodbye is one only when it
- *             is the same process (ranks as threads) or there is no pidfd; else it is a hint, and
- *             without the pidfd's word within SHM_GRACE_NS the link is GONE_BROKEN.
+ * Death       The pidfd is the witness, so a forked child that holds the socket hides nothing. The
+ *             end of the socket without a goodbye is a witness only when it is the same process
+ *             (ranks as threads); else it is a hint, and without the pidfd's word within
+ *             SHM_GRACE_NS the link is GONE_BROKEN.
  */
 #include "base/list.h"
 #include "base/siphash.h"
@@ -32,6 +33,7 @@
 #define SHM_GRACE_NS 500000000LL
 #define SHM_RETRY_NS 2000000LL
 #define SHM_HELLO_NS 2000000000LL /* an accepted socket must say something within */
+#define SHM_REFUSED_NS 10000000000LL /* refusals in between are counted, not logged */
 
 enum {
     SHM_PENDING_MAX = 16, /* handshakes that others have begun            */
@@ -75,11 +77,12 @@ struct shm_link {
 
     struct list of_transport, of_live, of_ending;
     void *segment;
-    int socket, pidfd, peer_wake, memory; /* -1: none */
+    int socket, pidfd, peer_wake, memory; /* -1: none; pidfd: also if it is this process */
     pid_t pid; /* the peer's, 0 in another pid namespace */
     uint64_t peer_name;
     struct hello_packet hello; /* sent */
     int64_t deadline, retry_at, grace_until; /* 0: none; deadline: until its kernel has answered */
+    int64_t dropped_at; /* since when it closes our attempts unheard; 0: it does not */
     /* the verdict: */
     int status;
     enum gone gone;
@@ -114,8 +117,11 @@ struct shm_transport {
     int listener, wake, timer, pidfd;
     pid_t pid;
     int64_t accept_at; /* not before: out of descriptors; 0: any time */
+    int64_t refused_at; /* when a refusal was last logged; 0: never       */
+    uint64_t refused_since;
     struct shm_pending pending[SHM_PENDING_MAX];
     int deferred, connecting; /* pending ones that wait; links not up yet */
+    bool settles; /* a link went down: what waited for it may go on            */
 
     struct shm_region *regions;
     uint8_t region_key[SIPHASH_KEY]; /* of their nonces, see put.c */
@@ -130,12 +136,20 @@ static inline struct shm_transport *shm_of_link(struct shm_link *l)
 {
     return (struct shm_transport *)l->base.transport;
 }
+/* What is outside the rings is seen to by the next progress(). */
+static inline void shm_look_soon(struct shm_transport *t)
+{
+    t->look = true;
+    t->until_look = 0;
+}
+
 static inline int64_t shm_now(struct shm_transport *t) { return world_now(t->base.opt.world); }
 
 /* --- link.c --- */
 void link_init(struct shm_link *l);
-/* Map the segment and join the live links; `side` 0 connected, 1 accepted. */
-int link_open(struct shm_link *l, int memory, int side, bool paired, struct why *why);
+int link_map(struct shm_link *l, int memory);
+/* With the segment mapped: join the live links; `side` 0 connected, 1 accepted. */
+void link_open(struct shm_link *l, int side, bool paired);
 /* Drop an attempt of one's own: socket and segment. */
 void link_abandon(struct shm_link *l);
 /* The verdict; text in l->why. `drains`: hand up what arrived first. The first verdict stands,
@@ -147,11 +161,18 @@ void link_process_ended(struct shm_link *l);
 int link_poll(struct shm_link *l, int *budget);
 int link_finish(struct shm_link *l, int *budget);
 void link_wake_peer(struct shm_link *l);
+/* Give room back now. */
+void link_tell(struct shm_link *l);
+/* The peer broke the protocol: SINEW_EPROTO. */
+int link_break(struct shm_link *l, const char *what);
+int shm_send_short(struct link *base, uint64_t head0, uint64_t head1, const void *body,
+                   size_t blen);
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie);
 void shm_disconnect(struct link *base, enum disconnect_how how);
 bool link_has_work(struct shm_link *l);
 void link_sleep(struct shm_link *l);
+void link_rise(struct shm_link *l);
 /* Publish one message of any class: 0, > 0 no room, < 0 the link ends. */
 int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, const void *head,
                  size_t hlen, const void *body, size_t blen);
@@ -172,7 +193,7 @@ int shm_reg(struct transport *base, struct link *link, struct region *region);
 int shm_dereg(struct transport *base, struct region *region);
 int put_pump(struct shm_link *l, int *budget);
 /* Whether put_pump() would do something, as far as is known. */
-bool put_can_move(const struct shm_link *l);
+bool put_can_move(struct shm_link *l);
 /* A fragment has come: it lands, or goes nowhere. SINEW_EPROTO. */
 int put_land(struct shm_link *l, const struct ring_message *m);
 /* Every cookie is done with `status`. Returns the upcalls made; *budget as link_poll(). */

@@ -212,7 +212,7 @@ static bool flush_is_due(const struct shm_link *l)
            LIST_OWNER(l->flushes.next, struct put_flush, entry)->after <= l->puts_done;
 }
 
-bool put_can_move(const struct shm_link *l)
+bool put_can_move(struct shm_link *l)
 {
     if (flush_is_due(l)) return true;
     if (list_empty(&l->puts)) return false;

@@ -24,7 +24,8 @@ void ring_producer_init(struct ring_producer *p, void *memory, const struct ring
         .slot_shift = log2_of(shape->slots),
         .body_bytes = shape->body_bytes,
         .head = start,
-        .tail = start,
+        .room = (int32_t)shape->slots - 1,
+        .settled = true,
     };
 }
 
@@ -39,6 +40,7 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
         .slot_shift = log2_of(shape->slots),
         .body_bytes = shape->body_bytes,
         .body_max = shape->body_max,
+        .body_tell = shape->body_bytes / 4,
         .next = start,
         .told = start,
     };

@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/wire.h"
 #include "sinew/sinew.h"
 #include "transport/shm/atomics.h"
 
@@ -41,6 +42,8 @@ enum {
     RING_LINE = 64,
     RING_INLINE = RING_LINE - 8,
     RING_HEAD_MAX = 64,
+    RING_SHORT_HEAD = 16,
+    RING_SHORT = RING_INLINE - RING_SHORT_HEAD, /* longest body of the short way */
     RING_SLOTS_MAX = 64,
     RING_TELL_SLOTS = 16, /* give back after so many slots, or a quarter of the bytes */
     RING_BULK_SLOTS = 32,  /* most slots that bulk may hold */
@@ -68,17 +71,19 @@ struct ring_shape {
 };
 
 struct ring_mark { /* where the byte ring stood after a message */
-    uint32_t body, bulk;
+    uint32_t body; /* in bytes, skipped ones included */
+    uint32_t bulk; /* counting bulk alone             */
 };
 
 struct ring_producer {
     struct ring *ring;
     uint8_t *bodies;
     uint32_t slot_mask, slot_shift, body_bytes;
-    uint32_t head, tail;           /* messages written; known to be finished with */
-    uint32_t body_head, body_tail; /* the same in bytes, skipped ones included    */
-    uint32_t bulk_head, bulk_tail; /* … counting bulk alone                        */
-    uint32_t returned;             /* as last seen                                 */
+    uint32_t head;                 /* messages written                                     */
+    int32_t room;                  /* messages of data that fit; < 0: the goodbye is out   */
+    bool settled;                  /* `finished` is as `room` says                         */
+    struct ring_mark written, finished; /* finished: of messages given back, if settled    */
+    uint32_t returned;             /* as last seen                                         */
     struct ring_mark marks[RING_SLOTS_MAX];
 };
 
@@ -88,6 +93,7 @@ struct ring_consumer {
     uint32_t slot_mask, slot_shift, body_bytes, body_max;
     uint32_t next, told;           /* messages finished with; given back */
     uint32_t body_next, body_told; /* the same in bytes                  */
+    uint32_t body_tell;            /* give back after so many            */
     uint32_t returned;             /* given back through ring->returned  */
 };
 
@@ -122,16 +128,27 @@ static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, size_t len)
     return start & (body_bytes - 1);
 }
 
+static inline uint32_t ring_outstanding(const struct ring_producer *p)
+{
+    return (uint32_t)((int32_t)p->slot_mask - p->room);
+}
+
 /* `count` more messages are finished with. SINEW_EPROTO: more than there were. */
 static inline int ring_returned(struct ring_producer *p, uint32_t count)
 {
-    if (count == 0) return 0;
-    if (count > p->head - p->tail) return SINEW_EPROTO;
-    p->tail += count;
-    const struct ring_mark *mark = &p->marks[(p->tail - 1) & p->slot_mask];
-    p->body_tail = mark->body;
-    p->bulk_tail = mark->bulk;
+    if (count > ring_outstanding(p)) return SINEW_EPROTO;
+    p->room += (int32_t)count;
+    p->settled = false;
     return 0;
+}
+
+/* The bytes that came free with those messages; only longer ones ask. */
+static inline void ring_settle(struct ring_producer *p)
+{
+    const struct ring_mark *mark = &p->marks[(p->head - ring_outstanding(p) - 1) & p->slot_mask];
+    if (p->settled) return;
+    p->finished = *mark;
+    p->settled = true;
 }
 
 /* Look at what was given back. Acquire, partner ring_tell(): the consumer's reads of those slots
@@ -145,14 +162,14 @@ static inline int ring_refresh(struct ring_producer *p)
     return status;
 }
 
-/* Whether a message fits now. `body_head` and `bulk_head` are where it would leave the ring. */
-static inline bool ring_fits(const struct ring_producer *p, enum ring_class class,
-                             uint32_t body_head, uint32_t bulk_head)
+/* Whether a message fits now that would leave the ring at `after`. */
+static inline bool ring_fits(struct ring_producer *p, enum ring_class class, struct ring_mark after)
 {
-    uint32_t reserved = class == RING_LAST ? 0 : 1;
-    if (p->head - p->tail + reserved > p->slot_mask) return false;
-    if (body_head - p->body_tail > p->body_bytes) return false;
-    return class != RING_BULK || bulk_head - p->bulk_tail <= p->body_bytes / 2;
+    if (p->room < (class == RING_LAST ? 0 : 1)) return false;
+    if (after.body == p->written.body && class != RING_BULK) return true;
+    ring_settle(p);
+    if (after.body - p->finished.body > p->body_bytes) return false;
+    return class != RING_BULK || after.bulk - p->finished.bulk <= p->body_bytes / 2;
 }
 
 /* A small fragment counts for more than it is, so that bulk leaves slots free too. */
@@ -163,16 +180,42 @@ static inline uint32_t ring_bulk_weight(const struct ring_producer *p, size_t bl
 }
 
 /* Whether a message would fit, as far as is known. */
-static inline bool ring_would_fit(const struct ring_producer *p, enum ring_class class, size_t hlen,
+static inline bool ring_would_fit(struct ring_producer *p, enum ring_class class, size_t hlen,
                                   size_t blen)
 {
-    uint32_t body_head = p->body_head, bulk_head = p->bulk_head;
+    struct ring_mark after = p->written;
     if (hlen + blen > RING_INLINE) {
-        if (hlen > RING_INLINE) ring_place(&body_head, p->body_bytes, hlen);
-        ring_place(&body_head, p->body_bytes, blen);
+        if (hlen > RING_INLINE) ring_place(&after.body, p->body_bytes, hlen);
+        ring_place(&after.body, p->body_bytes, blen);
     }
-    if (class == RING_BULK) bulk_head += ring_bulk_weight(p, blen);
-    return ring_fits(p, class, body_head, bulk_head);
+    if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
+    return ring_fits(p, class, after);
+}
+
+/* Release, partner ring_take(): the bytes written before, and our reads of what `credit` gives
+ * back. */
+static inline void ring_publish(struct ring_producer *p, uint8_t kind, size_t hlen, size_t blen,
+                                uint32_t *credit)
+{
+    uint32_t at = p->head & p->slot_mask;
+    p->marks[at] = p->written;
+    shared_store_release64(&p->ring->slots[at].word,
+                           ring_lap(p->head, p->slot_shift) | (uint64_t)kind << 16 |
+                               (uint64_t)hlen << 24 | (uint64_t)blen << 32 |
+                               (uint64_t)*credit << 48);
+    *credit = 0;
+    p->head++;
+    p->room--;
+}
+
+/* Is there room after a look at what was given back? 0, > 0 no, SINEW_EPROTO. */
+static inline int ring_find_room(struct ring_producer *p, enum ring_class class,
+                                 struct ring_mark after)
+{
+    if (__builtin_expect(ring_fits(p, class, after), 1)) return 0;
+    int status = ring_refresh(p);
+    if (status < 0) return status;
+    return ring_fits(p, class, after) ? 0 : SINEW_PENDING;
 }
 
 /* Write and publish one message: 0, or > 0 when it does not fit (nothing happened), or SINEW_EPROTO
@@ -182,37 +225,42 @@ static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8
                            const void *head, size_t hlen, const void *body, size_t blen,
                            uint32_t *credit)
 {
-    struct ring_slot *slot = &p->ring->slots[p->head & p->slot_mask];
-    uint32_t body_head = p->body_head, bulk_head = p->bulk_head, head_at = 0, body_at = 0;
+    uint8_t *line = p->ring->slots[p->head & p->slot_mask].data;
+    struct ring_mark after = p->written;
+    uint32_t head_at = 0, body_at = 0;
     bool is_long = hlen + blen > RING_INLINE;
     if (is_long) {
-        if (hlen > RING_INLINE) head_at = ring_place(&body_head, p->body_bytes, hlen);
-        body_at = ring_place(&body_head, p->body_bytes, blen);
+        if (hlen > RING_INLINE) head_at = ring_place(&after.body, p->body_bytes, hlen);
+        body_at = ring_place(&after.body, p->body_bytes, blen);
     }
-    if (class == RING_BULK) bulk_head += ring_bulk_weight(p, blen);
-    if (!ring_fits(p, class, body_head, bulk_head)) {
-        int status = ring_refresh(p);
-        if (status < 0) return status;
-        if (!ring_fits(p, class, body_head, bulk_head)) return SINEW_PENDING;
-    }
-    shared_write(is_long && hlen > RING_INLINE ? p->bodies + head_at : slot->data, head, hlen);
-    shared_write(is_long ? p->bodies + body_at : slot->data + hlen, body, blen);
-    /* Release, partner ring_take(): the bytes above, and our reads of what `credit` gives back. */
-    shared_store_release64(&slot->word, ring_lap(p->head, p->slot_shift) | (uint64_t)kind << 16 |
-                                            (uint64_t)hlen << 24 | (uint64_t)blen << 32 |
-                                            (uint64_t)*credit << 48);
-    *credit = 0;
-    p->body_head = body_head;
-    p->bulk_head = bulk_head;
-    p->marks[p->head & p->slot_mask] = (struct ring_mark){ body_head, bulk_head };
-    p->head++;
+    if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
+    int status = ring_find_room(p, class, after);
+    if (__builtin_expect(status != 0, 0)) return status;
+    p->written = after;
+    shared_write(is_long && hlen > RING_INLINE ? p->bodies + head_at : line, head, hlen);
+    shared_write(is_long ? p->bodies + body_at : line + hlen, body, blen);
+    ring_publish(p, kind, hlen, blen, credit);
     return 0;
 }
 
+/* The same for a head of two words and a body that fits the line with it, when p->room > 0. */
+static inline void ring_put_short(struct ring_producer *p, uint8_t kind, uint64_t head0,
+                                  uint64_t head1, const void *body, size_t blen, uint32_t *credit)
+{
+    uint8_t *line = p->ring->slots[p->head & p->slot_mask].data;
+    uint8_t head[RING_SHORT_HEAD];
+    wire_put64(head, head0);
+    wire_put64(head + 8, head1);
+    shared_write_line(line, head, sizeof(head));
+    shared_write_line(line + RING_SHORT_HEAD, body, blen);
+    ring_publish(p, kind, RING_SHORT_HEAD, blen, credit);
+}
+
+/* Relaxed: it tells that ring_take() would find something, and that looks itself. */
 static inline bool ring_ready(const struct ring_consumer *c)
 {
     const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
-    return (shared_load_acquire64(&slot->word) & 0xffff) == ring_lap(c->next, c->slot_shift);
+    return (uint16_t)shared_load_relaxed64(&slot->word) == ring_lap(c->next, c->slot_shift);
 }
 
 /* The next message: > 0 with *m filled, until ring_finish(); 0: none; SINEW_EPROTO. */
@@ -222,7 +270,7 @@ static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
     /* Acquire, partner ring_put(): what the word announces is there, and what it gives back is
      * free. */
     uint64_t word = shared_load_acquire64(&slot->word);
-    if ((word & 0xffff) != ring_lap(c->next, c->slot_shift)) return 0;
+    if ((uint16_t)word != ring_lap(c->next, c->slot_shift)) return 0;
     m->kind = (uint8_t)(word >> 16);
     m->hlen = (uint8_t)(word >> 24);
     m->blen = (uint16_t)(word >> 32);
@@ -230,19 +278,54 @@ static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
     m->body_next = c->body_next;
     if (m->hlen > RING_HEAD_MAX || m->blen > c->body_max || word >> 56) return SINEW_EPROTO;
     /* The line is copied, so that nobody can change a head, or a short body, between check and
-     * use. */
+     * use; all of it, for that is cheaper than just what is needed. */
+    shared_read(m->line, slot->data, RING_INLINE);
     m->head = m->line;
-    if (m->hlen + m->blen <= RING_INLINE) {
-        shared_read(m->line, slot->data, m->hlen + m->blen);
+    if (__builtin_expect(m->hlen + m->blen <= RING_INLINE, 1)) {
         m->body = m->line + m->hlen;
         return 1;
     }
-    const uint8_t *head = slot->data;
     if (m->hlen > RING_INLINE)
-        head = c->bodies + ring_place(&m->body_next, c->body_bytes, m->hlen);
-    shared_read(m->line, head, m->hlen);
+        shared_read(m->line, c->bodies + ring_place(&m->body_next, c->body_bytes, m->hlen),
+                    m->hlen);
     m->body = c->bodies + ring_place(&m->body_next, c->body_bytes, m->blen);
     return 1;
+}
+
+/* What ring_take_expected() looks for, and what it found. */
+struct ring_expected {
+    uint64_t head[2], mask; /* of the head: its first word under `mask`, and its second */
+    uint8_t kind;
+    uint32_t credit;
+    size_t blen;
+};
+
+/* Take the next message if it is of this kind, with a head of two words that are as expected, and
+ * a body of at most `most` bytes, of which buf gets the first `cap`. False: nothing happened. */
+static inline bool ring_take_expected(struct ring_consumer *c, struct ring_expected *e, void *buf,
+                                      size_t cap, size_t most)
+{
+    uint32_t next = c->next;
+    const struct ring_slot *slot = &c->ring->slots[next & c->slot_mask];
+    uint64_t due = ring_lap(next, c->slot_shift) | (uint64_t)e->kind << 16 |
+                   (uint64_t)RING_SHORT_HEAD << 24;
+    /* Acquire, partner ring_publish(), as in ring_take(). */
+    uint64_t word = shared_load_acquire64(&slot->word);
+    size_t len = (uint16_t)(word >> 32), part = len < cap ? len : cap;
+    if ((word & ~0x00ffffff00000000u) != due || len > most) return false;
+    uint8_t head[RING_SHORT_HEAD];
+    shared_read(head, slot->data, sizeof(head));
+    uint64_t first = wire_get64(head);
+    if (((first ^ e->head[0]) & e->mask) || wire_get64(head + 8) != e->head[1]) return false;
+    if (len <= RING_SHORT)
+        shared_read_line(buf, slot->data + RING_SHORT_HEAD, part);
+    else
+        shared_read(buf, c->bodies + ring_place(&c->body_next, c->body_bytes, len), part);
+    e->head[0] = first;
+    e->blen = len;
+    e->credit = (uint8_t)(word >> 48);
+    c->next = next + 1;
+    return true;
 }
 
 /* Done with the message taken: its room may be given back. */
@@ -256,7 +339,7 @@ static inline uint32_t ring_untold(const struct ring_consumer *c) { return c->ne
 
 static inline bool ring_should_tell(const struct ring_consumer *c)
 {
-    return ring_untold(c) >= RING_TELL_SLOTS || c->body_next - c->body_told >= c->body_bytes / 4;
+    return ring_untold(c) >= RING_TELL_SLOTS || c->body_next - c->body_told >= c->body_tell;
 }
 
 /* What ring_put() of the other direction shall give back; call when that has happened. */

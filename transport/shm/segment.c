@@ -11,7 +11,10 @@
 #include "sinew/sinew.h"
 #include "transport/shm/host.h"
 
-enum { SEGMENT_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
+enum {
+    SEGMENT_SEALS_FIRST = F_SEAL_SHRINK | F_SEAL_GROW,
+    SEGMENT_SEALS_LAST = F_SEAL_FUTURE_WRITE | F_SEAL_SEAL,
+};
 
 size_t segment_bytes(void)
 {
@@ -26,7 +29,7 @@ static int segment_fill(int fd, off_t len)
     do status = fallocate(fd, 0, 0, len);
     while (status < 0 && errno == EINTR);
     if (status < 0) return -1;
-    return fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS);
+    return fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS_FIRST);
 }
 
 int segment_create(struct why *why)
@@ -48,19 +51,30 @@ int segment_create(struct why *why)
     return fd;
 }
 
-int segment_check(int fd, struct why *why)
+static int check_seals(int fd, int wanted, struct why *why)
 {
     struct stat file;
     int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SEGMENT_SEALS) != SEGMENT_SEALS)
+    if (seals < 0 || (seals & wanted) != wanted)
         return why_set(why, SINEW_EPROTO,
-                       "the peer's memory is not sealed against change of size (seals %d)", seals);
+                       "the memory shared with the peer is not sealed against change (seals %d)", seals);
     if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size != (off_t)segment_bytes())
-        return why_set(why, SINEW_EPROTO, "the peer's memory is not %zu bytes long",
+        return why_set(why, SINEW_EPROTO, "the memory shared with the peer is not %zu bytes long",
                        segment_bytes());
     if ((uint64_t)file.st_blocks * 512 < (uint64_t)file.st_size)
-        return why_set(why, SINEW_EPROTO, "the peer's memory is not allocated in full");
+        return why_set(why, SINEW_EPROTO, "the memory shared with the peer is not allocated in full");
     return 0;
+}
+
+int segment_check(int fd, struct why *why)
+{
+    return check_seals(fd, SEGMENT_SEALS_FIRST, why);
+}
+
+int segment_seal(int fd, struct why *why)
+{
+    fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS_LAST); /* the peer may have been first */
+    return check_seals(fd, SEGMENT_SEALS_FIRST | SEGMENT_SEALS_LAST, why);
 }
 
 static void *segment_map(void *arg, int fd, size_t len)

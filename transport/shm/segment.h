@@ -6,9 +6,11 @@
  *
  *   | ring: connecting side to accepting side | ring: the other way | up to a page |
  *
- * Sealed against shrinking, growing and unsealing, and allocated in full, so that touching it can
- * neither fault nor need memory. The side that is handed one checks seals, size and allocation
- * before it maps.
+ * Allocated in full and sealed, so that touching it can neither fault nor need memory: against
+ * shrinking and growing from the start; and, once both have mapped it, against what is left, which
+ * is punching holes and mapping it anew (F_SEAL_FUTURE_WRITE). Neither side relies on the other for
+ * that: each checks seals, size and allocation, before it maps what it was handed and after the last
+ * seal.
  */
 #include <stddef.h>
 
@@ -31,6 +33,8 @@ size_t segment_bytes(void);
 /* A new one: its descriptor, or < 0. */
 int segment_create(struct why *why);
 int segment_check(int fd, struct why *why);
+/* Both have mapped it: from now on nobody can change anything but the bytes. */
+int segment_seal(int fd, struct why *why);
 
 /* Tests put both ends in one place by replacing these. */
 struct segment_mapper {

@@ -12,6 +12,19 @@
 
 size_t shm_peer_bytes(void) { return segment_bytes(); }
 
+/* Without one the death of a rank would be hidden by any child that it forked. */
+static int shm_open_pidfd(struct shm_transport *t)
+{
+    t->pidfd = host_pidfd_self();
+    if (t->pidfd >= 0) return 0;
+    if (errno == EMFILE || errno == ENFILE)
+        return why_set(&t->base.why, SINEW_ELIMIT, "pidfd_open: %s", strerror(errno));
+    return why_set(&t->base.why, SINEW_ENOTSUP,
+                   "pidfd_open() is refused (%s), so the death of a peer would not be seen: Linux "
+                   "5.3 is needed, and a filter that lets it pass",
+                   strerror(errno));
+}
+
 static int shm_open_transport(struct transport *base)
 {
     struct shm_transport *t = shm_of(base);
@@ -29,7 +42,8 @@ static int shm_open_transport(struct transport *base)
     status = base->opt.world->random(base->opt.world->arg, t->region_key, SIPHASH_KEY);
     if (status < 0) return why_set(&base->why, status, "no random bytes for keys to memory");
     t->pid = getpid();
-    t->pidfd = host_pidfd_self();
+    status = shm_open_pidfd(t);
+    if (status < 0) return status;
     t->membarrier = host_membarrier_register();
     status = wireup_open(t);
     if (status < 0) return status;
@@ -40,6 +54,7 @@ static int shm_open_transport(struct transport *base)
         .copy_max = SEGMENT_EAGER_MAX,
         .put_ordered = true,
         .local = true,
+        .expects = true,
         .latency_ns = 100,
         .megabytes_per_s = 8000,
     };
@@ -59,12 +74,7 @@ static int shm_reach(struct transport *base, const void *address, size_t len, st
     struct host_address peer;
     int status = host_address_decode(address, len, &peer, why);
     if (status == 0) status = host_reach(&t->self, &peer, why);
-    if (status < 0) return status;
-    if (t->pidfd < 0)
-        return why_set(why, SINEW_ENOTSUP,
-                       "pidfd_open() is refused, so the death of a peer would not be seen: Linux "
-                       "5.3 is needed, and a filter that lets it pass");
-    return 100;
+    return status < 0 ? status : 100;
 }
 
 /* The next link in turn: cost follows who talks, not who is connected. */
@@ -80,10 +90,9 @@ static int shm_poll_cold(struct shm_transport *t, const struct shm_link *hot, in
 static void shm_disarm(struct shm_transport *t)
 {
     for (struct list *e = t->live.next; e != &t->live; e = e->next)
-        shared_store_relaxed32(
-            &LIST_OWNER(e, struct shm_link, of_live)->rx.ring->sleeping, 0);
+        link_rise(LIST_OWNER(e, struct shm_link, of_live));
     t->armed = false;
-    t->look = true;
+    shm_look_soon(t);
 }
 
 /* Everything that is not in a ring. */
@@ -95,23 +104,69 @@ static int shm_look(struct shm_transport *t, int *budget)
         next = e->next;
         upcalls += link_finish(LIST_OWNER(e, struct shm_link, of_ending), budget);
     }
-    t->look = !list_empty(&t->ending) || t->deferred > 0 || *budget <= 0;
     t->until_look = t->connecting ? SHM_LOOK_SOON : SHM_LOOK_AFTER;
+    bool settles = t->settles && t->deferred > 0;
+    if (!list_empty(&t->ending) || settles || *budget <= 0) shm_look_soon(t);
     return upcalls;
+}
+
+/* The message that messaging expects, out of the ring into the user's memory. */
+static inline bool shm_take_expected(struct shm_link *l, size_t most)
+{
+    struct expect *e = l->base.expect;
+    struct ring_expected r = { .head = { e->head[0], e->head[1] },
+                               .mask = e->mask,
+                               .kind = SHM_MESSAGE };
+    if (!ring_take_expected(&l->rx, &r, e->buf, e->cap, most)) return false;
+    e->head[0] = r.head[0];
+    e->len = r.blen;
+    e->done = true;
+    l->base.expect = e->next;
+    if (__builtin_expect(ring_returned(&l->tx, r.credit) < 0, 0))
+        link_break(l, "it gave back slots that it never had");
+    else if (ring_should_tell(&l->rx))
+        link_tell(l);
+    return true;
+}
+
+static inline bool shm_expects(const struct shm_link *l)
+{
+    return l && l->base.expect && l->state == SHM_UP;
+}
+
+/* One was taken; the others that are expected and there. Returns how many in all. */
+static __attribute__((noinline)) int shm_take_more(struct shm_link *l)
+{
+    int taken = 1;
+    while (taken < TRANSPORT_UPCALLS_MAX && shm_expects(l) &&
+           shm_take_expected(l, SEGMENT_EAGER_MAX))
+        taken++;
+    return taken;
+}
+
+static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, struct shm_link *hot)
+{
+    int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
+    if (__builtin_expect(t->armed, 0)) shm_disarm(t);
+    if (shm_expects(hot) && t->until_look > 0 && shm_take_expected(hot, SEGMENT_EAGER_MAX))
+        return shm_take_more(hot);
+    if (hot) upcalls += link_poll(hot, &budget);
+    upcalls += shm_poll_cold(t, hot, &budget);
+    bool moved = budget < TRANSPORT_UPCALLS_MAX;
+    t->until_look -= moved ? 1 : SHM_EMPTY_COST;
+    if (__builtin_expect(t->until_look <= 0, 0)) upcalls += shm_look(t, &budget);
+    /* Fragments that moved are no upcalls, but whoever waits must not take them for idleness. */
+    return upcalls > 0 || !moved ? upcalls : 1;
 }
 
 static int shm_progress(struct transport *base, struct link *link)
 {
     struct shm_transport *t = shm_of(base);
     struct shm_link *hot = (struct shm_link *)link;
-    int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
-    if (__builtin_expect(t->armed, 0)) shm_disarm(t);
-    if (hot) upcalls += link_poll(hot, &budget);
-    upcalls += shm_poll_cold(t, hot, &budget);
-    t->until_look -= budget == TRANSPORT_UPCALLS_MAX ? SHM_EMPTY_COST : 1;
-    if (__builtin_expect(t->look || t->until_look <= 0, 0)) upcalls += shm_look(t, &budget);
-    /* Fragments that moved are no upcalls, but whoever waits must not take them for idleness. */
-    return upcalls > 0 || budget == TRANSPORT_UPCALLS_MAX ? upcalls : 1;
+    /* The shortest way, for what fits a line. What is armed or due makes until_look 0. */
+    if (shm_expects(hot) && --t->until_look > 0 && shm_take_expected(hot, RING_SHORT))
+        return hot->base.expect ? shm_take_more(hot) : 1;
+    return shm_progress_all(t, hot);
 }
 
 static int shm_arm(struct transport *base)
@@ -119,6 +174,7 @@ static int shm_arm(struct transport *base)
     struct shm_transport *t = shm_of(base);
     if (t->look) return SINEW_PENDING;
     t->armed = true;
+    t->until_look = 0;
     for (struct list *e = t->live.next; e != &t->live; e = e->next)
         link_sleep(LIST_OWNER(e, struct shm_link, of_live));
     if (t->membarrier && !list_empty(&t->live)) host_membarrier();
@@ -139,6 +195,7 @@ const struct transport_ops transport_shm = {
     .connect = shm_connect,
     .disconnect = shm_disconnect,
     .send = shm_send,
+    .send_short = shm_send_short,
     .rma = shm_rma,
     .flush = shm_flush,
     .reg = shm_reg,

@@ -62,7 +62,7 @@ static struct hello wireup_hello(const struct shm_transport *t, enum hello_kind 
     return (struct hello){
         .kind = (uint8_t)kind,
         .flags = (uint8_t)((t->membarrier ? HELLO_MEMBARRIER : 0) |
-                           (t->pidfd >= 0 && kind != HELLO_REFUSE ? HELLO_PIDFD : 0)),
+                           (kind != HELLO_REFUSE ? HELLO_PIDFD : 0)),
         .size = (uint32_t)o->size,
         .from = (uint32_t)o->rank,
         .to = (uint32_t)to,
@@ -101,6 +101,22 @@ static void attempt_later(struct shm_link *l, enum shm_state state, int64_t dela
     if (l->deadline == INT64_MAX) l->deadline = now + setup_ns(shm_of_link(l));
 }
 
+/* It dropped us unheard, or is gone: the next attempt tells. */
+static void attempt_dropped(struct shm_link *l)
+{
+    struct shm_transport *t = shm_of_link(l);
+    int64_t now = shm_now(t);
+    if (!l->dropped_at) l->dropped_at = now;
+    if (now - l->dropped_at < setup_ns(t)) {
+        attempt_later(l, SHM_TRYING, SHM_RETRY_NS);
+        return;
+    }
+    why_set(&l->base.why, 0,
+            "it closed each attempt unheard for the whole setup deadline: does one of the two run "
+            "as another user than it began?");
+    attempt_fail(l, SINEW_ETIMEDOUT);
+}
+
 /* A connected socket to the peer's: 0, > 0 try again, < 0. */
 static int attempt_socket(struct shm_link *l)
 {
@@ -115,8 +131,9 @@ static int attempt_socket(struct shm_link *l)
     if (connect(l->socket, (struct sockaddr *)&address, len) < 0) {
         if (errno == EAGAIN || errno == EINTR) return SINEW_PENDING; /* its queue is full */
         int status = errno == ECONNREFUSED ? SINEW_EPEER : SINEW_EIO;
-        return why_set(why, status, "nobody listens at %s: %s", address.sun_path + 1,
-                       strerror(errno));
+        return why_set(why, status, "nobody listens at @%s: %s%s", address.sun_path + 1,
+                       strerror(errno),
+                       status == SINEW_EPEER ? "; its process has ended, or left the job" : "");
     }
     return host_socket_peer(l->socket, t->self.user, &l->pid, why);
 }
@@ -128,17 +145,22 @@ static int attempt_hello(struct shm_link *l)
     struct hello hello = wireup_hello(t, HELLO_HELLO, l->base.rank, l->peer_name);
     l->memory = segment_create(&l->base.why);
     if (l->memory < 0) return l->memory;
-    int status = wireup_encode(t, &hello, NULL, &l->hello, &l->base.why);
+    int status = link_map(l, l->memory);
+    if (status < 0) return status;
+    status = wireup_encode(t, &hello, NULL, &l->hello, &l->base.why);
     if (status < 0) return status;
     int descriptors[] = { l->memory, t->wake, t->pidfd };
-    return hello_send(l->socket, &l->hello, descriptors, t->pidfd >= 0 ? 3 : 2, &l->base.why);
+    return hello_send(l->socket, &l->hello, descriptors, 3, &l->base.why);
 }
 
 static void attempt(struct shm_link *l)
 {
     l->retry_at = 0;
     int status = attempt_socket(l);
-    if (status == 0) status = attempt_hello(l);
+    if (status == 0 && (status = attempt_hello(l)) == SINEW_EPEER) {
+        attempt_dropped(l);
+        return;
+    }
     if (status == 0) status = watch_link(l, l->socket, WATCH_SOCKET);
     if (status == 0) {
         l->state = SHM_ASKED;
@@ -171,7 +193,7 @@ int shm_connect(struct link *base, const void *bytes, size_t len)
     }
     l->peer_name = peer.name;
     attempt(l);
-    t->look = true;
+    shm_look_soon(t);
     return 0;
 }
 
@@ -182,27 +204,27 @@ static void close_all(int *descriptors, int n)
     for (int i = 0; i < n; i++) close(descriptors[i]);
 }
 
-/* Eventfd and maybe pidfd are what they should be. */
+/* Eventfd and pidfd are what they should be. */
 static int check_witnesses(const int *descriptors, int n, uint8_t flags, pid_t pid,
                            struct why *why)
 {
-    if (n != (flags & HELLO_PIDFD ? 2 : 1))
-        return why_set(why, SINEW_EPROTO, "a wrong number of descriptors came");
+    if (n != 2 || !(flags & HELLO_PIDFD))
+        return why_set(why, SINEW_EPROTO, "no eventfd or no pidfd came");
     if (!host_is_eventfd(descriptors[0]))
         return why_set(why, SINEW_EPROTO, "a descriptor that is not an eventfd came as one");
-    if (n == 2 && !host_is_pidfd_of(descriptors[1], pid))
+    if (!host_is_pidfd_of(descriptors[1], pid))
         return why_set(why, SINEW_EPROTO, "a descriptor that is not the peer's pidfd came as one");
     return 0;
 }
 
 /* The link is made: take over the witnesses, tell messaging. `pid` is the peer's. */
-static int link_is_made(struct shm_link *l, const int *witnesses, int n, uint64_t epoch)
+static int link_is_made(struct shm_link *l, const int *witnesses, uint64_t epoch)
 {
     struct shm_transport *t = shm_of_link(l);
     int status = 0;
     l->peer_wake = witnesses[0];
-    l->pidfd = n > 1 ? witnesses[1] : -1;
-    if (l->pidfd >= 0 && l->pid == t->pid) {
+    l->pidfd = witnesses[1];
+    if (l->pid == t->pid) {
         close(l->pidfd); /* ranks as threads: the end of the process is nothing to wait for */
         l->pidfd = -1;
     }
@@ -251,8 +273,7 @@ static int link_accepted(struct shm_link *l, const struct hello *answer, int *de
     int status = accept_check(l, answer, why);
     bool replaced = status == SINEW_EPEER;
     if (status == 0) status = check_witnesses(descriptors, n, answer->flags, l->pid, why);
-    bool paired = t->membarrier && (answer->flags & HELLO_MEMBARRIER);
-    if (status == 0) status = link_open(l, l->memory, 0, paired, why);
+    if (status == 0) status = segment_seal(l->memory, why);
     if (status < 0) {
         close_all(descriptors, n);
         if (replaced)
@@ -262,9 +283,10 @@ static int link_accepted(struct shm_link *l, const struct hello *answer, int *de
         return 0;
     }
     t->connecting--;
+    link_open(l, 0, t->membarrier && (answer->flags & HELLO_MEMBARRIER));
     close(l->memory);
     l->memory = -1;
-    return link_is_made(l, descriptors, n, answer->epoch);
+    return link_is_made(l, descriptors, answer->epoch);
 }
 
 static int link_answered(struct shm_link *l)
@@ -274,10 +296,11 @@ static int link_answered(struct shm_link *l)
     int descriptors[HELLO_DESCRIPTORS], n = 0;
     int status = hello_receive(l->socket, &packet, descriptors, &n, &l->base.why);
     if (status > 0) return 0;
-    if (status == SINEW_EPEER) { /* it dropped us unheard, or is gone: the next attempt tells */
-        attempt_later(l, SHM_TRYING, SHM_RETRY_NS);
+    if (status == SINEW_EPEER) {
+        attempt_dropped(l);
         return 0;
     }
+    l->dropped_at = 0;
     if (status == 0)
         status = hello_decode(&packet, shm_of_link(l)->base.opt.secret, &l->hello, &answer,
                               &l->base.why);
@@ -317,17 +340,39 @@ static void pending_free(struct shm_transport *t, struct shm_pending *p)
     *p = (struct shm_pending){ .socket = -1 };
 }
 
-static void pending_refuse(struct shm_transport *t, struct shm_pending *p, int status,
-                           uint8_t flags, const struct why *why)
+/* Whoever knocks on and on must not fill the log. */
+static void refusal_log(struct shm_transport *t, const struct why *why)
+{
+    int64_t now = shm_now(t);
+    t->refused_since++;
+    if (t->refused_at && now - t->refused_at < SHM_REFUSED_NS) return;
+    if (t->refused_since > 1)
+        log_line(t->base.opt.log, LOG_WARNING,
+                 "shm: %" PRIu64 " connections were refused since the last such line; the last: %s",
+                 t->refused_since, why->text);
+    else
+        log_line(t->base.opt.log, LOG_WARNING, "shm: a connection was refused: %s", why->text);
+    t->refused_at = now;
+    t->refused_since = 0;
+}
+
+static void pending_answer_no(struct shm_transport *t, const struct shm_pending *p, int socket,
+                              int status, uint8_t flags)
 {
     struct hello hello = wireup_hello(t, HELLO_REFUSE, (int)p->hello.from, p->hello.name);
     struct hello_packet packet;
+    struct why ignored;
     hello.segment = (uint32_t)status;
     hello.flags = flags;
-    if (!(flags & HELLO_CROSSED))
-        log_line(t->base.opt.log, LOG_WARNING, "shm: a connection was refused: %s", why->text);
     hello_encode(&packet, &hello, NULL, NULL);
-    hello_send(p->socket, &packet, NULL, 0, NULL);
+    hello_send(socket, &packet, NULL, 0, &ignored);
+}
+
+static void pending_refuse(struct shm_transport *t, struct shm_pending *p, int status,
+                           uint8_t flags, const struct why *why)
+{
+    if (!(flags & HELLO_CROSSED)) refusal_log(t, why);
+    pending_answer_no(t, p, p->socket, status, flags);
     pending_free(t, p);
 }
 
@@ -358,11 +403,12 @@ static int pending_open(struct shm_pending *p, struct shm_link *l)
     l->pid = p->pid;
     l->socket = p->socket;
     p->socket = -1;
-    bool paired = t->membarrier && (p->hello.flags & HELLO_MEMBARRIER);
-    status = link_open(l, p->descriptors[0], 1, paired, &l->base.why);
+    status = link_map(l, p->descriptors[0]);
+    if (status == 0) status = segment_seal(p->descriptors[0], &l->base.why);
     if (status < 0) return status;
+    link_open(l, 1, t->membarrier && (p->hello.flags & HELLO_MEMBARRIER));
     int descriptors[] = { t->wake, t->pidfd };
-    status = hello_send(l->socket, &packet, descriptors, t->pidfd >= 0 ? 2 : 1, &l->base.why);
+    status = hello_send(l->socket, &packet, descriptors, 2, &l->base.why);
     if (status > 0) status = why_set(&l->base.why, SINEW_EIO, "the socket takes no answer");
     return status == 0 ? watch_link(l, l->socket, WATCH_SOCKET) : status;
 }
@@ -381,13 +427,15 @@ static int pending_adopt(struct shm_pending *p, struct shm_link *l)
     }
     int status = pending_open(p, l);
     if (status < 0) {
+        /* Unless it was told yes already: else it would try again, and again. */
+        if (!l->rx.ring)
+            pending_answer_no(t, p, l->socket >= 0 ? l->socket : p->socket, status, 0);
         shm_link_end(l, status, GONE_BROKEN, false);
     } else {
-        int witnesses[] = { p->descriptors[1], p->n > 2 ? p->descriptors[2] : -1 };
+        int witnesses[] = { p->descriptors[1], p->descriptors[2] };
         close(p->descriptors[0]);
-        int n = p->n - 1;
         p->n = 0;
-        upcalls = link_is_made(l, witnesses, n, p->hello.epoch);
+        upcalls = link_is_made(l, witnesses, p->hello.epoch);
     }
     pending_free(t, p);
     return upcalls;
@@ -454,7 +502,10 @@ static int pending_settle(struct shm_transport *t, struct shm_pending *p)
 static int pending_heard(struct shm_transport *t, struct shm_pending *p)
 {
     struct why why = { "" };
-    if (p->has_hello) return pending_settle(t, p); /* its end, or more than it may say */
+    if (p->has_hello) { /* its end, or more than it may say */
+        pending_free(t, p);
+        return 0;
+    }
     int status = hello_receive(p->socket, &p->packet, p->descriptors, &p->n, &why);
     if (status > 0) return 0;
     if (status == SINEW_EPEER) {
@@ -471,7 +522,6 @@ static int pending_heard(struct shm_transport *t, struct shm_pending *p)
     p->has_hello = true;
     t->deferred++;
     p->deadline = shm_now(t) + setup_ns(t);
-    wireup_unwatch(t, p->socket); /* asked again as long as it waits */
     return pending_settle(t, p);
 }
 
@@ -507,7 +557,7 @@ static int wireup_accept(struct shm_transport *t)
         return 0;
     }
     if (host_socket_peer(fd, t->self.user, &pid, &why) < 0) {
-        log_line(t->base.opt.log, LOG_WARNING, "shm: a connection was refused: %s", why.text);
+        refusal_log(t, &why);
         close(fd);
         return 0;
     }
@@ -592,6 +642,22 @@ static void wireup_expire(struct shm_transport *t)
     }
 }
 
+/* Those that waited for an older link to go down. Upcalls made. */
+static int wireup_settle(struct shm_transport *t, int budget)
+{
+    int upcalls = 0;
+    t->settles = false;
+    for (int i = 0; t->deferred > 0 && i < SHM_PENDING_MAX; i++) {
+        if (!t->pending[i].has_hello) continue;
+        if (budget - upcalls < 2) {
+            t->settles = true;
+            break;
+        }
+        upcalls += pending_settle(t, &t->pending[i]);
+    }
+    return upcalls;
+}
+
 int wireup_look(struct shm_transport *t, int *budget)
 {
     struct epoll_event events[WIREUP_EVENTS];
@@ -599,8 +665,7 @@ int wireup_look(struct shm_transport *t, int *budget)
     int n = epoll_wait(t->base.fd, events, WIREUP_EVENTS, 0);
     for (int i = 0; i < n && *budget - upcalls >= 2; i++)
         upcalls += wireup_event(t, events[i].data.u64);
-    for (int i = 0; t->deferred > 0 && i < SHM_PENDING_MAX && *budget - upcalls >= 2; i++)
-        if (t->pending[i].has_hello) upcalls += pending_settle(t, &t->pending[i]);
+    if (t->settles) upcalls += wireup_settle(t, *budget - upcalls);
     wireup_expire(t);
     *budget -= upcalls;
     return upcalls;
@@ -626,14 +691,31 @@ void wireup_set_timer(struct shm_transport *t)
 
 /* --- open and close --------------------------------------------------------------------------- */
 
+static int wireup_status(void)
+{
+    return errno == EMFILE || errno == ENFILE ? SINEW_ELIMIT : SINEW_EIO;
+}
+
 static int wireup_listen(struct shm_transport *t)
 {
     struct sockaddr_un address;
     socklen_t len = host_socket_address(t->self.name, &address);
     t->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (t->listener < 0) return -1;
-    if (bind(t->listener, (struct sockaddr *)&address, len) < 0) return -1;
-    return listen(t->listener, SOMAXCONN);
+    if (t->listener >= 0 && bind(t->listener, (struct sockaddr *)&address, len) == 0 &&
+        listen(t->listener, SOMAXCONN) == 0)
+        return 0;
+    return why_set(&t->base.why, wireup_status(), "to listen at the abstract UNIX socket @%s: %s%s",
+                   address.sun_path + 1, strerror(errno),
+                   errno == EADDRINUSE ? "; somebody else holds that name" : "");
+}
+
+static int wireup_watch_all(struct shm_transport *t)
+{
+    if (t->base.fd >= 0 && t->wake >= 0 && t->timer >= 0 && watch(t, t->wake, WATCH_WAKE, 0) == 0 &&
+        watch(t, t->timer, WATCH_TIMER, 0) == 0 && watch(t, t->listener, WATCH_LISTENER, 0) == 0)
+        return 0;
+    return why_set(&t->base.why, wireup_status(), "the descriptors to sleep on: %s",
+                   strerror(errno));
 }
 
 int wireup_open(struct shm_transport *t)
@@ -643,14 +725,9 @@ int wireup_open(struct shm_transport *t)
     t->base.fd = epoll_create1(EPOLL_CLOEXEC);
     t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (t->base.fd >= 0 && t->wake >= 0 && t->timer >= 0 && wireup_listen(t) == 0 &&
-        watch(t, t->wake, WATCH_WAKE, 0) == 0 && watch(t, t->timer, WATCH_TIMER, 0) == 0 &&
-        watch(t, t->listener, WATCH_LISTENER, 0) == 0)
-        return 0;
-    int status = errno == EMFILE || errno == ENFILE ? SINEW_ELIMIT : SINEW_EIO;
-    why_set(&t->base.why, 0, "a UNIX socket to listen on, with its descriptors: %s",
-            strerror(errno));
-    wireup_close(t);
+    int status = wireup_listen(t);
+    if (status == 0) status = wireup_watch_all(t);
+    if (status < 0) wireup_close(t);
     return status;
 }
 

@@ -139,7 +139,9 @@ int sim_launch(struct sim_rank *me, struct launch **out)
                                .world = &me->world,
                                .rank = me->rank,
                                .size = s->opt.ranks,
-                               .ranks_here = s->opt.ranks,
+                               .ranks_here = s->opt.ranks, /* they run one at a time … */
+                               .cores_here = 1,
+                               .cores_name = (uint32_t)me->rank + 1, /* … on hosts of their own */
                                .has_secret = true,
                                .fd = -1 };
     for (size_t i = 0; i < LAUNCH_SECRET_LEN; i++) l->base.secret[i] = (uint8_t)sim_draw(&state);

@@ -343,7 +343,7 @@ static void message_hand_up(struct end *e, struct parcel *p)
                                               p->blen, lease);
     if (status == TRANSPORT_PENDING && lease) return;
     parcel_free(p);
-    if (status != 0) end_protocol_error(e, status);
+    if (status < 0) end_protocol_error(e, status);
 }
 
 static void end_hand_up(struct end *e, struct parcel *p)
@@ -549,6 +549,7 @@ const struct transport_ops transport_sim = {
     .connect = sim_transport_connect,
     .disconnect = sim_transport_disconnect,
     .send = sim_transport_send,
+    .send_short = stub_send_short,
     .rma = sim_transport_rma,
     .flush = sim_transport_flush,
     .reg = sim_transport_reg,

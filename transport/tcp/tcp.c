@@ -10,6 +10,7 @@
  * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
  * else every 32nd time: a waiter's poll costs one recv.
  */
+#include "transport/stub.h"
 #include "transport/tcp/tcp.h"
 
 #include <errno.h>
@@ -323,6 +324,7 @@ const struct transport_ops transport_tcp = {
     .connect = tcp_connect,
     .disconnect = tcp_disconnect,
     .send = tcp_send,
+    .send_short = stub_send_short,
     .rma = tcp_rma,
     .flush = tcp_flush,
     .reg = tcp_reg,

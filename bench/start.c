@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * start.c - an empty program and one allreduce, for bench/compare: what starting a job costs
+ */
+#include <stdio.h>
+
+#include "sinew/sinew.h"
+
+/* Of this program alone: getrusage() counts what the launcher was before exec as well. */
+static long peak_kib(void)
+{
+    char line[128];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
+    if (f) fclose(f);
+    return kib;
+}
+
+int main(void)
+{
+    struct sinew *s;
+    int32_t one = 1, all = 0;
+    if (sinew_open(NULL, &s) < 0) {
+        fprintf(stderr, "sinew-start: %s\n", sinew_why(NULL));
+        return 1;
+    }
+    if (sinew_allreduce(sinew_world(s), &one, &all, 1, SINEW_I32, SINEW_SUM, NULL) < 0) {
+        fprintf(stderr, "sinew-start: %s\n", sinew_why(s));
+        return 1;
+    }
+    printf("{\"test\": \"start\", \"ranks\": %d, \"peak_kib\": %ld}\n", all, peak_kib());
+    return sinew_close(s) < 0;
+}

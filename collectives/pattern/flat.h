@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COLLECTIVES_PATTERN_FLAT_H
+#define COLLECTIVES_PATTERN_FLAT_H
+/*
+ * flat.h - all to one, one to all: the fewest turns, all the work at rank 0
+ */
+#include <stdint.h>
+
+enum {
+    FLAT_ROOT = 0,
+    FLAT_RANKS = 64, /* most that a reduction is for: rank 0 has an operation for each */
+};
+
+#define FLAT_TOO_MANY "flat is for up to 64 ranks"
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link_model.c - two links, whole, that sleep when there is nothing to do
+ *
+ * What runs is link.c and shm.c as they are shipped: send, progress, arm, disconnect. In place of
+ * an eventfd there is a token that wakes, and orders nothing; in place of the socket, nothing. Each
+ * end may also wake once by chance, as for a timer or another link. Messages arrive in order, no
+ * wake-up is lost, and a goodbye gets through a full ring.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/model/cases.h"
+#include "transport/shm/link.h"
+#include "transport/shm/shm.h"
+
+/* The linker gives us what link.c and shm.c ask of the kernel and of wireup.c. */
+ssize_t __wrap_write(int fd, const void *bytes, size_t len);
+void __wrap_host_membarrier(void);
+int __wrap_wireup_look(struct shm_transport *t, int *budget);
+void __wrap_wireup_set_timer(struct shm_transport *t);
+
+struct link_case {
+    uint32_t start;
+    int messages[2]; /* from either end */
+    bool membarrier;
+    bool drains[2]; /* says goodbye after its last message */
+    int chances;    /* times an end may wake by chance */
+};
+
+struct link_end {
+    struct shm_transport t;
+    struct shm_link l;
+    struct expect expect;
+    uint8_t expected[256];
+    int me, sent, got;
+    bool is_refused, is_draining, is_down;
+};
+
+enum { WAKE_FD = 1000 }; /* + the end it wakes */
+
+static const struct ring_shape shape = { 2, 256, 128 };
+static const struct link_case *current;
+static alignas(128) uint8_t block[1280]; /* both rings */
+static struct link_end ends[2];
+
+/* --- what the transport asks for -------------------------------------------------------------- */
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t len)
+{
+    (void)bytes;
+    explore_wake(fd - WAKE_FD);
+    return (ssize_t)len;
+}
+
+void __wrap_host_membarrier(void)
+{
+    static struct memory_site here = { "transport/shm/shm.c", "host_membarrier", "shm_arm", 0,
+                                       ACCESS_BARRIER, ORDER_RELAXED, 0 };
+    memory_barrier(&here);
+}
+
+int __wrap_wireup_look(struct shm_transport *t, int *budget)
+{
+    (void)t;
+    (void)budget;
+    return 0;
+}
+
+void __wrap_wireup_set_timer(struct shm_transport *t) { (void)t; }
+
+static void *map(void *arg, int fd, size_t len)
+{
+    (void)arg;
+    (void)fd;
+    (void)len;
+    return NULL;
+}
+
+static void unmap(void *arg, void *at, size_t len)
+{
+    (void)arg;
+    (void)at;
+    (void)len;
+}
+
+static uint8_t content(int from, int n, size_t i)
+{
+    return (uint8_t)(from * 101 + n * 37 + (int)i * 3 + 1);
+}
+
+static size_t body_len(int n) { return n % 2 ? 8 : 100; }
+
+static int end_recv(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+                    struct lease *lease)
+{
+    struct link_end *e = base->owner;
+    const uint8_t *number = head;
+    uint8_t copy[256];
+    (void)lease;
+    if (hlen != RING_SHORT_HEAD || *number != e->got || blen != body_len(e->got))
+        explore_fail("content: message %d of %zu bytes, not %d", *number, blen, e->got);
+    memory_read(copy, body, blen);
+    for (size_t i = 0; i < blen; i++)
+        if (copy[i] != content(!e->me, e->got, i)) explore_fail("content: byte of %d", e->got);
+    e->got++;
+    explore_say("has message %d", e->got);
+    return 0;
+}
+
+static void end_room(struct link *base) { ((struct link_end *)base->owner)->is_refused = false; }
+
+static void end_down(struct link *base, int status, enum gone gone)
+{
+    struct link_end *e = base->owner;
+    if (status != 0 || gone != GONE_LEFT)
+        explore_fail("protocol: the link went down with %d: %s", status, base->why.text);
+    e->is_down = true;
+    explore_say("is down");
+}
+
+static const struct transport_up up = { .recv = end_recv, .room = end_room, .down = end_down };
+
+/* --- an end ----------------------------------------------------------------------------------- */
+
+static void end_init(struct link_end *e, int me)
+{
+    struct shm_link *l = &e->l;
+    void *rings[2] = { block, block + ring_bytes(&shape) };
+    memset(e, 0, sizeof(*e));
+    e->me = me;
+    list_init(&e->t.live);
+    list_init(&e->t.links);
+    list_init(&e->t.ending);
+    e->t.cold = &e->t.live;
+    e->t.base.up = &up;
+    e->t.mapper = (struct segment_mapper){ map, unmap, NULL };
+    e->t.membarrier = current->membarrier;
+    l->base = (struct link){ .transport = &e->t.base, .owner = e, .rank = !me };
+    link_init(l);
+    l->segment = block;
+    ring_producer_init(&l->tx, rings[me], &shape, current->start);
+    ring_consumer_init(&l->rx, rings[!me], &shape, current->start);
+    l->paired = current->membarrier;
+    l->peer_wake = WAKE_FD + !me;
+    l->base.short_room = &l->tx.room;
+    l->state = SHM_UP;
+    list_append(&e->t.live, &l->of_live);
+}
+
+static void link_reset(const struct scenario *s)
+{
+    static const char *const names[2][3] = { { "0: returned", "0: sleeping of 1", "0: word" },
+                                             { "1: returned", "1: sleeping of 0", "1: word" } };
+    current = s->arg;
+    memory_reset(2, block, sizeof(block));
+    for (int from = 0; from < 2; from++) {
+        struct ring *ring = (struct ring *)(block + (size_t)from * ring_bytes(&shape));
+        memory_location(&ring->returned, names[from][0]);
+        memory_location(&ring->sleeping, names[from][1]);
+        for (uint32_t i = 0; i < shape.slots; i++)
+            memory_location(&ring->slots[i].word, names[from][2]);
+    }
+    for (int me = 0; me < 2; me++) end_init(&ends[me], me);
+}
+
+/* All that its course depends on. `until_look` counts until the sockets are looked at, where
+ * nothing is found; no execution is long enough for it to end by counting. */
+static void end_state(int place, struct link_end *e)
+{
+    const char *from = (const char *)&e->l.state, *to = (const char *)&e->l.of_transport;
+    explore_state(place, from, (size_t)(to - from));
+    struct {
+        int sent, got, status, drain_left;
+        bool is_refused, is_draining, is_down, drains, armed, look, is_live, is_ending, is_due;
+    } rest = { e->sent, e->got, e->l.status, e->l.drain_left, e->is_refused, e->is_draining,
+               e->is_down, e->l.drains, e->t.armed, e->t.look, !list_empty(&e->t.live),
+               !list_empty(&e->t.ending), e->t.until_look <= 0 };
+    explore_state_more(&rest, sizeof(rest));
+}
+
+static void end_send(struct link_end *e)
+{
+    uint8_t head[RING_SHORT_HEAD] = { (uint8_t)e->sent }, body[256];
+    size_t blen = body_len(e->sent);
+    int status = 0;
+    for (size_t i = 0; i < blen; i++) body[i] = content(e->me, e->sent, i);
+    if (blen <= TRANSPORT_SHORT && *e->l.base.short_room > 0)
+        shm_send_short(&e->l.base, (uint64_t)e->sent, 0, body, blen);
+    else
+        status = shm_send(&e->l.base, head, sizeof(head), body, blen, NULL, 0);
+    if (status == SINEW_EPEER) explore_fail("protocol: a send met the peer's goodbye");
+    if (status < 0) explore_fail("protocol: send: %d", status);
+    if (status == TRANSPORT_AGAIN) {
+        e->is_refused = true;
+        return;
+    }
+    e->sent++;
+    explore_say("has sent message %d", e->sent);
+}
+
+static bool end_is_done(const struct link_end *e)
+{
+    int me = e->me;
+    if (current->drains[0] || current->drains[1]) return e->is_down;
+    return e->sent == current->messages[me] && e->got == current->messages[!me];
+}
+
+/* As a waiter does it, who expects one message in two. */
+static int end_progress(struct link_end *e)
+{
+    struct link *l = &e->l.base;
+    if (e->is_down) return transport_shm.progress(&e->t.base, NULL);
+    e->expect = (struct expect){ .head = { (uint64_t)e->got, 0 },
+                                 .mask = UINT64_MAX,
+                                 .buf = e->expected,
+                                 .cap = sizeof(e->expected) };
+    l->expect = e->got % 2 ? &e->expect : NULL;
+    int status = transport_shm.progress(&e->t.base, l);
+    l->expect = NULL;
+    if (!e->expect.done) return status;
+    if (e->expect.len != body_len(e->got)) explore_fail("content: %zu expected", e->expect.len);
+    for (size_t i = 0; i < e->expect.len; i++)
+        if (e->expected[i] != content(!e->me, e->got, i)) explore_fail("content: of %d", e->got);
+    e->got++;
+    explore_say("has message %d, as expected", e->got);
+    return status;
+}
+
+static void end_turn(struct link_end *e)
+{
+    struct transport *t = &e->t.base;
+    while (e->sent < current->messages[e->me] && !e->is_refused && e->l.state == SHM_UP)
+        end_send(e);
+    if (current->drains[e->me] && !e->is_draining && e->sent == current->messages[e->me]) {
+        e->is_draining = true;
+        shm_disconnect(&e->l.base, DISCONNECT_DRAIN);
+    }
+    if (end_is_done(e)) return;
+    if (end_progress(e) > 0) return;
+    if (transport_shm.arm(t) == 0) explore_sleep();
+}
+
+static void link_run(const struct scenario *s, int me)
+{
+    struct link_end *e = &ends[me];
+    (void)s;
+    explore_allow_chance(current->chances);
+    while (!end_is_done(e)) {
+        end_state(0, e);
+        end_turn(e);
+    }
+    end_state(1, e);
+}
+
+/* Who leaves need not hear all, but is heard. */
+static void link_end_check(const struct scenario *s)
+{
+    (void)s;
+    for (int me = 0; me < 2; me++)
+        if (ends[!me].got < current->messages[me] && !current->drains[!me])
+            explore_fail("content: %d of %d messages of thread %d arrived", ends[!me].got,
+                         current->messages[me], me);
+}
+
+/* --- the cases -------------------------------------------------------------------------------- */
+
+static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1 };
+static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1 };
+static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1 };
+static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1 };
+static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1 };
+static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1 };
+static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1 };
+static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1 };
+static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1 };
+static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1 };
+static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1 };
+static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1 };
+
+const struct scenario link_scenarios[] = {
+    { "sleep by exchange, one way", 2, link_reset, link_run, link_end_check, &modify_one_way,
+      false },
+    { "sleep by membarrier, one way", 2, link_reset, link_run, link_end_check, &barrier_one_way,
+      false },
+    { "sleep by exchange, both ways", 2, link_reset, link_run, link_end_check, &modify, false },
+    { "sleep by membarrier, both ways", 2, link_reset, link_run, link_end_check, &barrier, false },
+    { "goodbye, exchange", 2, link_reset, link_run, link_end_check, &bye_modify, false },
+    { "goodbye, membarrier", 2, link_reset, link_run, link_end_check, &bye_barrier, false },
+    { "goodbyes that cross", 2, link_reset, link_run, link_end_check, &byes_cross, false },
+    { "sleep by exchange, 4 messages", 2, link_reset, link_run, link_end_check, &four_modify,
+      true },
+    { "sleep by membarrier, 4 messages", 2, link_reset, link_run, link_end_check, &four_barrier,
+      true },
+    { "sleep by exchange, 2 and 2 messages", 2, link_reset, link_run, link_end_check, &large_modify,
+      true },
+    { "sleep by membarrier, 2 and 2 messages", 2, link_reset, link_run, link_end_check,
+      &large_barrier, true },
+    { "goodbyes that cross, 2 messages", 2, link_reset, link_run, link_end_check, &large_byes,
+      true },
+};
+const size_t link_scenario_count = sizeof(link_scenarios) / sizeof(link_scenarios[0]);

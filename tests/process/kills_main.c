@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * kills_main.c - runs the kills in a network namespace of their own, so that every socket name seen
+ * at the end is one that a rank left behind
+ */
+#include <dirent.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/process/cases.h"
+
+/* Names of abstract sockets of the transport. */
+static int sockets_left(void)
+{
+    char line[512];
+    int n = 0;
+    FILE *f = fopen("/proc/self/net/unix", "re");
+    while (f && fgets(line, sizeof(line), f)) n += strstr(line, "@sinew-") != NULL;
+    if (f) fclose(f);
+    return n;
+}
+
+static int files_left(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/dev/shm");
+    for (struct dirent *e; dir && (e = readdir(dir));) n += strstr(e->d_name, "sinew") != NULL;
+    if (dir) closedir(dir);
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct suite_case *const tables[] = { process_kills, process_scribbles, NULL };
+    bool alone = unshare(CLONE_NEWNET) == 0;
+    if (!alone)
+        printf("not root: the names of sockets are shared with others, and not looked at\n");
+    int status = suite_main(argc, argv, tables), sockets = alone ? sockets_left() : 0;
+    int files = files_left();
+    if (sockets == 0 && files == 0) return status;
+    printf("left behind: %d socket names, %d files in /dev/shm\n", sockets, files);
+    return 1;
+}

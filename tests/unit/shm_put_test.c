@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm_put_test.c - one-sided writes: they land, pass messages, wait for room, and end with their link
+ */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/shm_pair.h"
+
+struct target {
+    struct region mine, theirs;
+    uint8_t *memory;
+};
+
+static void target_make(struct target *g, struct end *owner, struct end *user, int rank, size_t len)
+{
+    memset(g, 0, sizeof(*g));
+    g->memory = calloc(1, len + 1);
+    g->mine = (struct region){ .base = g->memory, .len = len };
+    assert_int_equal(transport_shm.reg(&owner->t->base, NULL, &g->mine), 0);
+    assert_true(g->mine.key_len <= TRANSPORT_KEY_MAX);
+    g->theirs.len = len;
+    g->theirs.key_len = g->mine.key_len;
+    memcpy(g->theirs.key, g->mine.key, TRANSPORT_KEY_MAX);
+    assert_int_equal(transport_shm.reg(&user->t->base, &user->peers[rank].link->base, &g->theirs),
+                     0);
+}
+
+static void target_free(struct target *g, struct end *owner, struct end *user)
+{
+    assert_int_equal(transport_shm.dereg(&user->t->base, &g->theirs), 0);
+    assert_int_equal(transport_shm.dereg(&owner->t->base, &g->mine), 0);
+    free(g->memory);
+}
+
+static int put(struct end *e, int rank, struct rma *op, const struct region *to, void *local,
+               size_t len, uint64_t offset, uint64_t cookie)
+{
+    *op = (struct rma){ .kind = RMA_PUT, .local = local, .len = len, .peers = to,
+                        .offset = offset, .cookie = cookie };
+    return transport_shm.rma(&e->peers[rank].link->base, op);
+}
+
+static void test_puts_land(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 0, 1, 8, 32, 33, 8191, 8192, 8193, 100000, 8 << 20 };
+    struct end a, b;
+    pair_up(&a, &b, NULL);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        struct target g;
+        struct rma op;
+        size_t len = sizes[s];
+        uint8_t *local = malloc(len + 1);
+        target_make(&g, &b, &a, 1, len + 100);
+        for (size_t i = 0; i < len; i++) local[i] = pattern(s, i);
+        uint64_t dones = a.peers[1].dones, messages = b.peers[0].messages;
+        int status = put(&a, 1, &op, &g.theirs, local, len, 50, s + 1);
+        assert_true(status == 0 || status == TRANSPORT_PENDING);
+        if (len > 65536) assert_int_equal(status, TRANSPORT_PENDING);
+        if (status == TRANSPORT_PENDING) UNTIL(a.peers[1].dones == dones + 1, &a, &b);
+        if (status == TRANSPORT_PENDING) assert_int_equal(a.peers[1].done_cookie, s + 1);
+        memset(local, 0xee, len); /* ours again */
+        assert_int_equal(send_to(&a, 1, "after", 5, NULL, 0), 0);
+        UNTIL(b.peers[0].messages == messages + 1, &a, &b);
+        for (size_t i = 0; i < len; i++)
+            if (g.memory[50 + i] != pattern(s, i)) fail_msg("%zu bytes: byte %zu", len, i);
+        for (size_t i = 0; i < 50; i++)
+            assert_true(g.memory[i] == 0 && g.memory[50 + len + i] == 0);
+        target_free(&g, &b, &a);
+        free(local);
+    }
+    pair_down(&a, &b);
+}
+
+static void test_messages_pass_a_long_put(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    size_t len = 4 << 20;
+    uint8_t *local = calloc(1, len);
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, len);
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
+    for (uint64_t n = 1; n <= 100; n++) {
+        assert_int_equal(send_to(&a, 1, "small", 5, NULL, 0), 0);
+        UNTIL(b.peers[0].messages == n, &a, &b);
+    }
+    assert_int_equal(a.peers[1].dones, 0); /* all the time the put was under way */
+    UNTIL(a.peers[1].dones == 1, &a, &b);
+    target_free(&g, &b, &a);
+    free(local);
+    pair_down(&a, &b);
+}
+
+/* A saturating stream of long messages must not starve a put, nor the put the stream. */
+static void test_a_put_passes_a_stream(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[1 << 20];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
+    int turns = 0, rooms = -1;
+    while (a.peers[1].dones == 0 && turns++ < 20000) {
+        if (a.peers[1].rooms > rooms) { /* after AGAIN nothing is sent until room */
+            rooms = a.peers[1].rooms;
+            while (send_to(&a, 1, "x", 1, local, 4096) == 0) {}
+        }
+        end_progress(&a);
+        end_progress(&b);
+    }
+    assert_int_equal(a.peers[1].dones, 1);
+    assert_true(b.peers[0].messages > 50);
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
+static void test_flush_waits_for_queued_puts(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma ops[3];
+    static uint8_t local[100000];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    struct link *l = &a.peers[1].link->base;
+    assert_int_equal(transport_shm.flush(l, 1), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(put(&a, 1, &ops[i], &g.theirs, local, sizeof(local), 0, 10),
+                         TRANSPORT_PENDING);
+    assert_int_equal(transport_shm.flush(l, 77), TRANSPORT_PENDING);
+    UNTIL(a.peers[1].dones == 4, &a, &b);
+    assert_int_equal(a.peers[1].done_cookie, 77); /* last */
+    assert_int_equal(a.peers[1].done_status, 0);
+    assert_int_equal(transport_shm.flush(l, 78), 0);
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
+/* The last put before it is done by the last upcall that one progress may make. */
+static void test_a_flush_outlives_the_last_put(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma ops[2];
+    static uint8_t local[2 * SEGMENT_FRAGMENT];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    assert_int_equal(put(&a, 1, &ops[0], &g.theirs, local, sizeof(local), 0, 10), 0);
+    assert_int_equal(put(&a, 1, &ops[1], &g.theirs, local, 8, 0, 11), TRANSPORT_PENDING);
+    assert_int_equal(transport_shm.flush(&a.peers[1].link->base, 77), TRANSPORT_PENDING);
+    for (int i = 0; i < 100; i++) end_progress(&b);
+    for (int i = 0; i < TRANSPORT_UPCALLS_MAX - 1; i++)
+        assert_int_equal(send_to(&b, 0, "x", 1, NULL, 0), 0);
+    assert_int_equal(end_progress(&a), TRANSPORT_UPCALLS_MAX);
+    assert_int_equal(a.peers[1].dones, 1);
+    for (int i = 0; i < 100; i++) end_progress(&a);
+    assert_int_equal(a.peers[1].dones, 2);
+    assert_int_equal(a.peers[1].done_cookie, 77);
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
+static void test_dereg_in_the_middle_of_a_put(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    size_t len = 1 << 20;
+    uint8_t *local = malloc(len);
+    memset(local, 0x5a, len);
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, len);
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
+    UNTIL(g.memory[len / 4] == 0x5a, &a, &b);
+    assert_int_equal(transport_shm.dereg(&a.t->base, &g.theirs), TRANSPORT_AGAIN);
+    assert_int_equal(transport_shm.dereg(&b.t->base, &g.mine), 0);
+    memset(g.memory, 0, len);
+    struct target next; /* takes the place in the table */
+    target_make(&next, &b, &a, 1, len);
+    UNTIL(a.peers[1].dones == 1, &a, &b);
+    assert_int_equal(send_to(&a, 1, "after", 5, NULL, 0), 0);
+    UNTIL(b.peers[0].messages == 1, &a, &b);
+    for (size_t i = 0; i < len; i++) assert_true(g.memory[i] == 0 && next.memory[i] == 0);
+    assert_int_equal(transport_shm.dereg(&a.t->base, &g.theirs), 0);
+    target_free(&next, &b, &a);
+    free(g.memory);
+    free(local);
+    pair_down(&a, &b);
+}
+
+static int no_random(void *arg, void *bytes, size_t len)
+{
+    (void)arg;
+    (void)bytes;
+    (void)len;
+    return SINEW_EIO;
+}
+
+/* A rendezvous registers per message: it must not cost a system call. */
+static void test_keys_differ_and_are_drawn_once(void **state)
+{
+    (void)state;
+    struct end a;
+    struct region r = { .base = &a, .len = 8 };
+    uint8_t keys[10][16];
+    end_open(&a, 0, 2, NULL);
+    struct world dry = *a.t->base.opt.world;
+    dry.random = no_random;
+    a.t->base.opt.world = &dry;
+    for (int i = 0; i < 10; i++) { /* one place, ten generations */
+        assert_int_equal(transport_shm.reg(&a.t->base, NULL, &r), 0);
+        memcpy(keys[i], r.key, 16);
+        for (int k = 0; k < i; k++) assert_memory_not_equal(keys[i] + 8, keys[k] + 8, 8);
+        assert_int_equal(transport_shm.dereg(&a.t->base, &r), 0);
+    }
+    end_close(&a);
+}
+
+static void test_get_and_atomic_are_not_built(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct rma op = { .kind = RMA_GET };
+    pair_up(&a, &b, NULL);
+    assert_int_equal(transport_shm.rma(&a.peers[1].link->base, &op), SINEW_ENOTSUP);
+    op.kind = RMA_ATOMIC;
+    assert_int_equal(transport_shm.rma(&a.peers[1].link->base, &op), SINEW_ENOTSUP);
+    assert_int_equal(a.peers[1].downs, 0);
+    pair_down(&a, &b);
+}
+
+static void test_drain_delivers_queued_puts(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    size_t len = 1 << 20;
+    uint8_t *local = malloc(len);
+    memset(local, 0x77, len);
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, len);
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
+    end_disconnect(&a, 1, DISCONNECT_DRAIN);
+    assert_true(send_to(&a, 1, "late", 4, NULL, 0) < 0);
+    UNTIL(a.peers[1].downs && b.peers[0].downs, &a, &b);
+    assert_int_equal(a.peers[1].done_status, 0);
+    assert_int_equal(b.peers[0].gone, GONE_LEFT);
+    for (size_t i = 0; i < len; i++) assert_int_equal(g.memory[i], 0x77);
+    target_free(&g, &b, &a);
+    free(local);
+    end_close(&a);
+    end_close(&b);
+}
+
+static void test_now_drops_and_is_not_leaving(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[1 << 20];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
+    assert_int_equal(transport_shm.flush(&a.peers[1].link->base, 10), TRANSPORT_PENDING);
+    assert_int_equal(send_to(&a, 1, "sent", 4, NULL, 0), 0);
+    end_disconnect(&a, 1, DISCONNECT_DRAIN);
+    end_disconnect(&a, 1, DISCONNECT_NOW); /* harsher */
+    UNTIL(a.peers[1].downs && b.peers[0].downs, &a, &b);
+    assert_int_equal(a.peers[1].dones, 2);
+    assert_true(a.peers[1].done_status < 0);
+    assert_int_equal(b.peers[0].messages, 1);
+    assert_int_equal(b.peers[0].status, SINEW_EPEER);
+    assert_int_not_equal(b.peers[0].gone, GONE_LEFT);
+    target_free(&g, &b, &a);
+    end_close(&a);
+    end_close(&b);
+}
+
+/* Work that arm() has seen stays work until it is done: the link's turn may be a while away. */
+static void test_arm_goes_on_saying_that_there_is_work(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[100000];
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
+    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    end_progress(&b);
+    for (int i = 0; i < 3; i++) assert_true(transport_shm.arm(&a.t->base) > 0);
+    UNTIL(a.peers[1].dones == 1, &a, &b);
+    target_free(&g, &b, &a);
+    while (send_to(&a, 1, "x", 1, local, 8192) == 0) {}
+    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    end_progress(&b);
+    for (int i = 0; i < 3; i++) assert_true(transport_shm.arm(&a.t->base) > 0);
+    pair_down(&a, &b);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, end_no_residue, end_no_residue)
+    const struct CMUnitTest tests[] = {
+        TEST(test_puts_land),
+        TEST(test_messages_pass_a_long_put),
+        TEST(test_a_put_passes_a_stream),
+        TEST(test_flush_waits_for_queued_puts),
+        TEST(test_a_flush_outlives_the_last_put),
+        TEST(test_dereg_in_the_middle_of_a_put),
+        TEST(test_keys_differ_and_are_drawn_once),
+        TEST(test_get_and_atomic_are_not_built),
+        TEST(test_drain_delivers_queued_puts),
+        TEST(test_now_drops_and_is_not_leaving),
+        TEST(test_arm_goes_on_saying_that_there_is_work),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
