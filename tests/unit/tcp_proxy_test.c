@@ -158,7 +158,8 @@ static void pair_traffic(struct pair *p)
     int s = (int)seed_below(network.seed, 2);
     struct end *e = p->end[s];
     int i = (int)seed_below(network.seed, PUTS);
-    size_t len = (size_t)seed_below(network.seed, seed_below(network.seed, 8) ? 300 : TCP_EAGER_MAX);
+    bool is_short = seed_below(network.seed, 8);
+    size_t len = (size_t)seed_below(network.seed, is_short ? 300 : TCP_EAGER_MAX);
     int rc = end_send(e, !s, len);
     assert_true(rc == 0 || rc == TRANSPORT_AGAIN);
     if (seed_below(network.seed, 20) || !e->done[i]) return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The session numbers frames, takes only the next one, and keeps what may be lost within bounds; the region table finds what was granted,
+ * The session numbers frames, takes only the next one, and keeps what may be lost within bounds;
+ * the region table finds what was granted,
  * drops what was granted once, and refuses everything else.
  */
 #include <setjmp.h>

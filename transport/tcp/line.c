@@ -145,7 +145,8 @@ static int line_connect(struct tcp_link *l)
 void line_attempt(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
-    int64_t patience = l->state == LINK_SETUP ? t->base.opt.config->setup_deadline : REPAIR_ANSWER_NS;
+    int64_t patience =
+        l->state == LINK_SETUP ? t->base.opt.config->setup_deadline : REPAIR_ANSWER_NS;
     int64_t until = repair_attempt(&l->repair, tcp_now(t), patience);
     int error = line_connect(l);
     if (error)
@@ -420,8 +421,8 @@ static bool line_matters(const struct tcp_link *l)
                                     tcp_under(l)->awaited == l);
 }
 
-/* The kernel's own probes come only after seconds. This frame makes it owe an acknowledgement; between
- * frames, so that none is cut in two. */
+/* The kernel's own probes come only after seconds. This frame makes it owe an acknowledgement;
+ * between frames, so that none is cut in two. */
 static void line_probe(struct tcp_link *l, int64_t now)
 {
     uint8_t bytes[FRAME_HEADER];

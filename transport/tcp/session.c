@@ -140,7 +140,8 @@ size_t session_gather(const struct session *s, struct iovec *v, int max, int *co
             body_at = 0;
             index++;
         } else {
-            size_t place = at & (SESSION_WINDOW - 1), len = (size_t)((lent ? lent->at : s->to) - at);
+            size_t place = at & (SESSION_WINDOW - 1);
+            size_t len = (size_t)((lent ? lent->at : s->to) - at);
             if (len == 0) break;
             if (len > SESSION_WINDOW - place) len = SESSION_WINDOW - place;
             v[n++] = (struct iovec){ s->window + place, len };
@@ -157,7 +158,8 @@ void session_sent(struct session *s, size_t len)
     while (len > 0) {
         const struct lent *lent = lent_next(s, s->lent_at);
         bool in_body = lent && lent->at == s->at;
-        size_t left = in_body ? lent->len - s->body_at : (size_t)((lent ? lent->at : s->to) - s->at);
+        size_t left = in_body ? lent->len - s->body_at
+                              : (size_t)((lent ? lent->at : s->to) - s->at);
         size_t n = len < left ? len : left;
         len -= n;
         if (!in_body) {
@@ -302,8 +304,8 @@ int session_join_decode(const uint8_t in[JOIN_FRAME], enum frame_kind kind, uint
                            .received = frame.acknowledged, .attempt = wire_get32(payload + 16),
                            .address_len = payload[20] };
     memcpy(join->address, payload + 24, sizeof(join->address));
-    if (frame.kind == kind && frame.length == JOIN_PAYLOAD && frame.epoch == epoch && !frame.flags &&
-        !frame.head && !frame.sequence && join->mine && join->address_len <= sizeof(join->address))
+    if (frame.kind == kind && frame.length == JOIN_PAYLOAD && frame.epoch == epoch &&
+        !frame.flags && !frame.head && !frame.sequence && join->mine && join->address_len <= sizeof(join->address))
         return 0;
     return why_set(why, SINEW_EPROTO,
                    "the first frame after the handshake (kind %u, %u bytes, epoch %016" PRIx64

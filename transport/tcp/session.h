@@ -61,7 +61,7 @@ struct session {
     size_t untold_bytes;
     uint8_t *window;
     uint64_t from, at, to;
-    /* lent[]: given back up to `back`, acknowledged up to `from`, sent up to `at`; all modulo its size */
+    /* lent[]: given back up to `back`, acknowledged up to `from`, sent up to `at`; modulo its size */
     uint32_t lent_back, lent_from, lent_at, lent_to;
     size_t body_at; /* how much of the lent body at `at` has gone */
     uint64_t far;   /* how far earlier connections had come: `at`, lent_at */
@@ -78,8 +78,8 @@ void session_release(struct session *s, const struct world *world);
 
 /* --- out */
 
-/* Give a frame its epoch, number and acknowledgement and put it, head and body, at the end of the window.
- * false: there is no room; `reserved` may take the reserve too. */
+/* Give a frame its epoch, number and acknowledgement and put it, head and body, at the end of the
+ * window. false: there is no room; `reserved` may take the reserve too. */
 bool session_append(struct session *s, struct frame *frame, const void *head, size_t head_len,
                     const void *body, size_t body_len, bool reserved);
 

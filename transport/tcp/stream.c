@@ -45,8 +45,8 @@ int stream_begin(struct tcp_link *l)
     list_init(&s->finished);
     s->in = world_allocate(l->base.transport->opt.world, TCP_BUFFER);
     if (!s->in)
-        return why_set(&l->base.why, SINEW_ENOMEM, "no memory for what comes from rank %d (%d bytes)",
-                       l->base.rank, TCP_BUFFER);
+        return why_set(&l->base.why, SINEW_ENOMEM,
+                       "no memory for what comes from rank %d (%d bytes)", l->base.rank, TCP_BUFFER);
     return 0;
 }
 

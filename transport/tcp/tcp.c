@@ -226,11 +226,12 @@ static void tcp_poll(struct tcp *t)
 
 static void tcp_look(struct tcp *t, int64_t now)
 {
-    int64_t patience = silence_patience(t->base.opt.config->repair_deadline);
+    int64_t every = silence_patience(t->base.opt.config->repair_deadline) / 4;
+    if (every > TCP_LOOK_NS) every = TCP_LOOK_NS;
     if (t->look_at && now >= t->look_at) line_look_all(t, now);
     if (t->look_at && now < t->look_at) return;
     t->look_at = list_empty(&t->looked) ? 0
-                                        : now + (patience / 4 < TCP_LOOK_NS ? patience / 4 : TCP_LOOK_NS);
+                                        : now + every;
 }
 
 static void tcp_deadlines(struct tcp *t)
