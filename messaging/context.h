@@ -332,6 +332,7 @@ struct sinew {
     int quick_polls; /* of the short way before the general one */
     bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
+    int until_general; /* receives of the short way, before others are seen to */
     uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
@@ -519,7 +520,6 @@ void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
 
 /* quick.c */
-enum { QUICK_ALONE = 1024 }; /* every so many messages go the general way, which sees to others */
 /* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
 static inline void quick_close(struct peer *p)
 {
@@ -593,6 +593,8 @@ struct waiting {
     const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
+/* Every so many receives of the short way, which looks at one link alone. */
+void wait_see_others(struct sinew *s);
 int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience); /* <= 0 looks once */
 int wait_open(struct sinew *s);
 void wait_close(struct sinew *s);

@@ -80,7 +80,10 @@ void match_file(struct match *m, struct sinew_request *r)
 {
     r->wild = !is_exact(&r->key);
     if (!r->wild && r->key.space == SPACE_USER) r->peer->filed++;
-    list_append(r->wild ? &m->wild : &m->posted[match_bucket(&r->key)], &r->entry);
+    struct list *head = r->wild ? &m->wild : &m->posted[match_bucket(&r->key)], *after = head->prev;
+    while (after != head && LIST_OWNER(after, struct sinew_request, entry)->order > r->order)
+        after = after->prev;
+    list_append(after->next, &r->entry); /* by order: a window may be filed behind younger ones */
 }
 
 void match_post(struct match *m, struct sinew_request *r)

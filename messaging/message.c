@@ -120,23 +120,13 @@ static int receive_hand_over(int rc, struct sinew_request *r, struct sinew_reque
     return rc;
 }
 
-/* Who only ever waits for one link, and never in vain, must not starve the others. */
-static void receive_see_others(struct sinew_team *team, int from)
-{
-    struct sinew *s = team->core->context;
-    const struct peer *p = s->peer[team_world_rank(team->core, from)];
-    if (!p || p->messages_in % QUICK_ALONE) return;
-    context_progress(s, NULL);
-    context_idle_step(s);
-}
-
 int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                       struct sinew_status *status, struct sinew_request **req)
 {
     struct sinew_request *r = NULL;
     int rc = receive_check(team, "sinew_recv", buf, cap, from, tag, !req);
     if (rc) return rc;
-    if (!req && from >= 0) receive_see_others(team, from);
+    if (!req) wait_see_others(team->core->context);
     struct match_key key = receive_key(team, from, tag);
     if (req && team->persistent) return receive_persistent(team, buf, cap, &key, status, req);
     if (from == SINEW_NO_RANK) {

@@ -180,9 +180,19 @@ void outgoing_grant(struct peer *p)
     }
 }
 
+/* Only who overspends comes here. */
+static void refuse_overspent(struct peer *p)
+{
+    why_set(&p->why, 0, "rank %d sent more than its credit", p->rank);
+    if (p->out) p->out->why = p->why;
+    quick_close(p);
+    wireup_disconnect(p, DISCONNECT_NOW);
+}
+
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests)
 {
     p->owed.blocks[space] += blocks;
+    if (p->owed.blocks[space] > p->blocks_total) refuse_overspent(p);
     p->owed.requests[space] += requests;
     if (p->state == PEER_GONE) return;
     if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);

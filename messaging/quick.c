@@ -34,10 +34,8 @@ void quick_count(const struct sinew *s, struct counters *c)
 
 void quick_open(struct peer *p)
 {
-    /* What is owed fits the head: more than an eighth of all blocks is told by itself. */
-    bool fits = p->blocks_total / 8 < UINT16_MAX - blocks_of(ENVELOPE_LENGTH_MAX);
     bool is_clear = p->out && !p->stuck && !p->jumping && list_empty(&p->queue[SPACE_USER]);
-    p->quick_below = fits && is_clear ? send_eager_limit(p, SPACE_USER) + 1 : 0;
+    p->quick_below = is_clear ? send_eager_limit(p, SPACE_USER) + 1 : 0;
 }
 
 /* The peer, if this send may go the short way. */
@@ -131,6 +129,7 @@ static inline bool expect_poll(struct sinew *s, struct link *l, struct expect *e
 int quick_refuse(struct peer *p)
 {
     why_set(&p->why, 0, "rank %d sent a message that breaks the protocol", p->rank);
+    if (p->out) p->out->why = p->why;
     wireup_disconnect(p, DISCONNECT_NOW);
     return SINEW_EPROTO;
 }
@@ -181,8 +180,8 @@ static __attribute__((noinline)) int receive_otherwise(struct sinew_team *team, 
 
 static inline bool quick_may_expect(const struct sinew_team *team, const struct peer *p)
 {
-    const struct match *m = &team->core->context->match;
-    return p->quick_in && !m->posted_count && !m->kept_count && p->messages_in % QUICK_ALONE;
+    struct sinew *s = team->core->context;
+    return p->quick_in && !s->match.posted_count && !s->match.kept_count && --s->until_general > 0;
 }
 
 int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,

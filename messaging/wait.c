@@ -19,6 +19,7 @@
 enum {
     IDLE_POLLS = 256,
     QUICK_POLLS = 256, /* see quick.c */
+    QUICK_ALONE = 1024, /* receives of the short way, then others are seen to */
     SPINS = 20000,     /* polls, or … */
     SPIN_NS = 500000,  /* … so long, whichever comes first: a poll may be a system call     */
     SPINS_ALONE = 256, /* in a crowd, after …                              */
@@ -265,8 +266,18 @@ static int64_t time_after(struct sinew *s, int64_t patience)
     return patience > INT64_MAX - now ? INT64_MAX : now + patience;
 }
 
+/* Who only ever waits for one link, and never in vain, must not starve the others. */
+void wait_see_others(struct sinew *s)
+{
+    if (s->until_general > 0) return;
+    s->until_general = QUICK_ALONE;
+    context_progress(s, NULL);
+    context_idle_step(s);
+}
+
 int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience)
 {
+    wait_see_others(s);
     if (patience > 0) return wait_until(s, w, time_after(s, patience));
     if (w->ready(w)) return 0;
     if (context_progress(s, NULL) == 0) context_idle_step(s);

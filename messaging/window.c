@@ -27,6 +27,7 @@ static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, s
                                struct sinew_request **req)
 {
     struct sinew *s = team->core->context;
+    s->until_general--;
     struct sinew_request *r = may_post(team, p) ? request_take(&s->requests) : NULL;
     if (!r) return false;
     if (!r->is_plain) request_clear(r);
@@ -142,7 +143,10 @@ void window_collect(struct peer *p)
 {
     while (p->window && p->window->expect.done) {
         struct sinew_request *r = p->window;
-        if (quick_account(p, r->expect.head[0], r->expect.len) < 0) return;
+        if (quick_account(p, r->expect.head[0], r->expect.len) < 0) {
+            window_file(p); /* they end with the peer */
+            return;
+        }
         window_finish(p, r, r->expect.len);
     }
 }

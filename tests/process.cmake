@@ -2,7 +2,7 @@
 # Ranks that die, stop, leave or compute; and memory that runs out.
 include(support/job.cmake)
 sinew_job_program(process process/main.c process/steps.c process/deaths.c process/stops.c process/simulated.c
-  process/allocations.c process/reads.c)
+  process/allocations.c process/reads.c process/windows.c)
 sinew_job_test(NAME process PROGRAM process TIMEOUT 300)
 
 # kill -9 at random moments, on memory that both share.

@@ -7,7 +7,8 @@
 #include "tests/support/suite.h"
 
 extern const struct suite_case process_deaths[], process_stops[], process_simulated[],
-    process_allocations[], process_kills[], process_scribbles[], process_reads[];
+    process_allocations[], process_kills[], process_scribbles[], process_reads[],
+    process_windows[];
 
 #define MS 1000000LL
 #define SECOND 1000000000LL

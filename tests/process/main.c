@@ -6,8 +6,8 @@
 int main(int argc, char **argv)
 {
     const struct suite_case *tables[] = { process_deaths, process_stops, process_simulated,
-                                          process_allocations, NULL, NULL };
+                                          process_allocations, process_windows, NULL, NULL };
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "shm") == 0) tables[4] = process_reads; /* no other reads in place */
+        if (strcmp(argv[i], "shm") == 0) tables[5] = process_reads; /* no other reads in place */
     return suite_main(argc, argv, tables);
 }

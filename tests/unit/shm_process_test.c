@@ -112,6 +112,29 @@ static void test_a_forked_child_does_not_hide_death(void **state)
     child_ends(CHILD_IS_KILLED_BUT_FORKED, true);
 }
 
+/* Messaging goes on expecting something else while the dead peer's last messages are in the ring. */
+static void test_what_is_expected_cuts_nothing_off(void **state)
+{
+    (void)state;
+    struct end me;
+    struct expect never = { .head = { 0 }, .mask = UINT64_MAX };
+    end_open(&me, 0, 2, secret);
+    me.recv = in_order;
+    pid_t child = fork();
+    if (child == 0) child_run(&me, CHILD_IS_KILLED, -1);
+    /* So many that the rest fits the ring and the child can die. */
+    UNTIL(me.peers[1].messages > 1000 - SEGMENT_SLOTS, &me, &me);
+    transport_shm.arm(&me.t->base); /* gives room back; and the next progress looks at pidfds too */
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    while (me.peers[1].downs == 0) {
+        struct link *l = &me.peers[1].link->base;
+        l->expect = &never;
+        transport_shm.progress(&me.t->base, l);
+    }
+    assert_int_equal(me.peers[1].messages, 1000);
+    end_close(&me);
+}
+
 /* Ping-pong between processes that sleep for every message: no wake-up may be lost. */
 static void ping_pong_asleep(bool fencing)
 {
@@ -199,6 +222,7 @@ int main(void)
         TEST(test_a_process_leaves),
         TEST(test_a_process_is_killed),
         TEST(test_a_forked_child_does_not_hide_death),
+        TEST(test_what_is_expected_cuts_nothing_off),
         TEST(test_killed_at_any_moment),
         TEST(test_no_wake_up_is_lost),
     };

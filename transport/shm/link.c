@@ -245,7 +245,7 @@ __attribute__((noinline)) void link_tell(struct shm_link *l)
 }
 
 /* Hand up what is there; if messaging expects something, one message, for it may expect another
- * after that. Returns the upcalls; *budget counts messages of every kind. */
+ * after that (nobody does of a link that ends). Returns the upcalls; *budget counts messages of every kind. */
 static int link_receive(struct shm_link *l, int *budget)
 {
     const struct transport_up *up = l->base.transport->up;
@@ -275,7 +275,7 @@ static int link_receive(struct shm_link *l, int *budget)
         /* A send inside the upcall may have ended the link. */
         if (__builtin_expect(l->state == SHM_ENDING && !l->drains, 0)) return upcalls;
         if (ring_should_tell(&l->rx)) link_tell(l);
-        if (l->base.expect) return upcalls;
+        if (l->base.expect && l->state == SHM_UP) return upcalls;
     }
     if (got < 0)
         link_break(l, "a message with impossible lengths");
@@ -375,7 +375,7 @@ void shm_disconnect(struct link *base, enum disconnect_how how)
         shm_link_end(l, SINEW_EPEER, GONE_DIED, has_rings);
         return;
     }
-    if (l->state != SHM_ENDING)
+    if (l->state != SHM_ENDING && !base->why.text[0])
         why_set(&base->why, 0, "this rank dropped its link to rank %d", base->rank);
     shm_link_end(l, SINEW_ECANCELED, GONE_BROKEN, false);
 }
