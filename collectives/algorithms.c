@@ -20,6 +20,8 @@ const struct algorithm algorithms[] = {
     { "ring", COLLECTIVE_ALLGATHER, generate_allgather_ring },
     { "flat", COLLECTIVE_BARRIER, generate_barrier_flat },
     { "flat", COLLECTIVE_ALLREDUCE, generate_allreduce_flat },
+    { "direct", COLLECTIVE_BARRIER, generate_barrier_direct },
+    { "direct", COLLECTIVE_ALLREDUCE, generate_allreduce_direct },
 };
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);
 

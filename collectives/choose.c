@@ -11,9 +11,20 @@
 #include "collectives/pattern/flat.h"
 #include "sinew/sinew.h"
 
-enum { KIB = 1024 };
+enum {
+    KIB = 1024,
+    DIRECT_UP_TO = 4, /* with more the messages of all to all cost more than the turns they save */
+};
 
-static const char *choose_name(enum collective collective, uint64_t size, uint64_t bytes, bool flat)
+/* For short messages where ranks take turns; NULL: nothing of the kind. */
+static const char *choose_crowded(const struct situation *at)
+{
+    if (!at->crowded || at->size <= 2 || at->size > FLAT_RANKS || at->bytes > 2 * KIB) return NULL;
+    return at->size <= DIRECT_UP_TO ? "direct" : "flat";
+}
+
+static const char *choose_name(enum collective collective, uint64_t size, uint64_t bytes,
+                               const char *crowded)
 {
     uint64_t ring_from = size * 4 * KIB > 32 * KIB ? size * 4 * KIB : 32 * KIB;
     switch (collective) {
@@ -22,19 +33,19 @@ static const char *choose_name(enum collective collective, uint64_t size, uint64
     case COLLECTIVE_REDUCE:
         return size > 3 && bytes >= 2 * ring_from ? "ring" : "binomial";
     case COLLECTIVE_ALLREDUCE:
-        return bytes >= ring_from ? "ring" : flat ? "flat" : "recursive-doubling";
+        return bytes >= ring_from ? "ring" : crowded ? crowded : "recursive-doubling";
     case COLLECTIVE_GATHER:
         return bytes > 2 * KIB ? "linear" : "binomial";
     case COLLECTIVE_ALLGATHER:
         return bytes > 2 * KIB ? "ring" : "bruck";
     default:
-        return flat ? "flat" : "dissemination";
+        return crowded ? crowded : "dissemination";
     }
 }
 
 uint32_t algorithm_choose(enum collective collective, const struct situation *at)
 {
-    bool flat = at->crowded && at->size > 2 && at->size <= FLAT_RANKS && at->bytes <= 2 * KIB;
-    int index = algorithm_find(collective, choose_name(collective, at->size, at->bytes, flat));
+    const char *name = choose_name(collective, at->size, at->bytes, choose_crowded(at));
+    int index = algorithm_find(collective, name);
     return index < 0 ? 0 : (uint32_t)index;
 }

@@ -68,11 +68,13 @@ struct call {
 uint32_t call_digest(const struct call *call, int level);
 
 void generate_barrier_dissemination(struct build *b);
+void generate_barrier_direct(struct build *b);
 void generate_barrier_flat(struct build *b);
 void generate_bcast_binomial(struct build *b);
 void generate_bcast_scatter_ring(struct build *b);
 void generate_reduce_binomial(struct build *b);
 void generate_reduce_ring(struct build *b);
+void generate_allreduce_direct(struct build *b);
 void generate_allreduce_doubling(struct build *b);
 void generate_allreduce_flat(struct build *b);
 void generate_allreduce_ring(struct build *b);

@@ -46,49 +46,51 @@ void generate_allreduce_ring(struct build *b)
 }
 
 /*
- * What rank 0 has added up so far: sums of 1, 2, 4 … places (see doubling.h), each waiting for the
- * like to its right, as a binary counter's bits. The one furthest left lies in OUT (rank 0's own
- * input until it is added to), the others lie in TMP, stacked.
+ * What a rank that hears of all has added up so far: sums of 1, 2, 4 … places (see doubling.h),
+ * each waiting for the like to its right, as a binary counter's bits. What it received lies in TMP,
+ * stacked; its own input, once something right of it is added, in OUT.
  */
 struct counter {
+    struct place own;
     struct place held[32]; /* by the number of places, its logarithm */
     uint32_t depth;        /* blocks of TMP in use                   */
 };
 
-/* left + right, as far left as can be written to. */
-static struct place counter_sum(struct build *b, struct place left, struct place right)
+/* left + right: the right one is the newest, and gone afterwards. */
+static struct place counter_sum(struct build *b, struct counter *c, struct place left,
+                                struct place right)
 {
     struct place sum = left.buffer == BUFFER_IN ? place_at(BUFFER_OUT, 0) : left;
     build_reduce(b, left, right, sum, 1);
+    if (right.buffer == BUFFER_TMP) c->depth--;
     return sum;
 }
 
-static struct place counter_receive(struct build *b, struct counter *c, uint32_t rank)
+static struct place counter_take(struct build *b, struct counter *c, uint32_t rank)
 {
+    if (rank == b->rank) return c->own;
     struct place at = place_at(BUFFER_TMP, c->depth++);
     if (b->blocks[BUFFER_TMP] < c->depth) b->blocks[BUFFER_TMP] = c->depth;
     build_recv(b, rank, at, 1);
     return at;
 }
 
-/* The sum of all inputs at rank 0, bracketed as recursive doubling does: where it lies. */
-static struct place counter_run(struct build *b)
+/* The sum of all inputs, bracketed as recursive doubling does, into OUT. */
+static void counter_run(struct build *b)
 {
-    struct counter c = { .depth = 0 };
-    struct place sum = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
+    struct counter c = { .own = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0) };
+    struct place sum = c.own, out = place_at(BUFFER_OUT, 0);
     uint32_t places = (uint32_t)1 << doubling_rounds(b->size);
     for (uint32_t place = 0; place < places; place++) {
         uint32_t rank = doubling_rank(place, b->size), other, level = 0;
         bool folded;
-        if (rank != FLAT_ROOT) sum = counter_receive(b, &c, rank);
-        if (doubling_fold(rank, b->size, &other, &folded)) {
-            sum = counter_sum(b, sum, counter_receive(b, &c, other));
-            c.depth--;
-        }
-        for (; place >> level & 1; level++, c.depth--) sum = counter_sum(b, c.held[level], sum);
+        sum = counter_take(b, &c, rank);
+        if (doubling_fold(rank, b->size, &other, &folded))
+            sum = counter_sum(b, &c, sum, counter_take(b, &c, other));
+        for (; place >> level & 1; level++) sum = counter_sum(b, &c, c.held[level], sum);
         c.held[level] = sum;
     }
-    return sum;
+    if (sum.buffer != BUFFER_OUT) build_copy(b, sum, out, 1);
 }
 
 /* 2 (p - 1) messages at rank 0, two at each other, and the very bits of recursive doubling: so
@@ -105,9 +107,24 @@ void generate_allreduce_flat(struct build *b)
         build_recv(b, FLAT_ROOT, out, 1);
         return;
     }
-    if (counter_run(b).buffer == BUFFER_IN) build_copy(b, in, out, 1);
+    counter_run(b);
     build_loop(b, b->size - 1);
     build_send(b, 1, out, 1);
     build_move_peer(b, 1);
     build_loop_end(b);
+}
+
+/* p - 1 messages at each rank, to all others, and again the bits of recursive doubling. No loop:
+ * nobody's receives may wait for his sends to be over, or all would wait. Among more ranks than one
+ * window holds it is flat. */
+void generate_allreduce_direct(struct build *b)
+{
+    struct place in = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
+    if (b->size > DIRECT_RANKS) {
+        generate_allreduce_flat(b);
+        return;
+    }
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
+    for (uint32_t i = 1; i < b->size; i++) build_send(b, (b->rank + i) % b->size, in, 1);
+    counter_run(b);
 }

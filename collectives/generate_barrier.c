@@ -40,3 +40,21 @@ void generate_barrier_flat(struct build *b)
     build_move_peer(b, 1);
     build_loop_end(b);
 }
+
+/*
+ * p - 1 messages at each rank, to all others. Of ranks that take turns the last one to come finds
+ * that all have come, leaves, and comes to the next barrier in the same turn: of p ranks on one
+ * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take two.
+ */
+void generate_barrier_direct(struct build *b)
+{
+    struct place heard = place_at(BUFFER_IN, 0);
+    b->blocks[BUFFER_IN] = 1;
+    b->blocks[BUFFER_TMP] = b->size; /* each hears in its own: no order among them */
+    build_loop(b, b->size - 1);
+    build_send(b, (b->rank + 1) % b->size, heard, 1);
+    build_move_peer(b, 1);
+    build_recv(b, (b->rank + 1) % b->size, place_moving(BUFFER_TMP, 0, 1), 1);
+    build_move_peer(b, 1);
+    build_loop_end(b);
+}

@@ -356,6 +356,9 @@ void context_release(struct sinew *s, void *memory, size_t size);
 
 /* progress.c: data moves; returns the events handled. hint may be NULL. */
 int context_progress(struct sinew *s, struct link *hint);
+/* The next link of each transport that has some. */
+int context_look_again(struct sinew *s);
+void context_tell_credit(struct sinew *s);
 /* Rare matters: deadlines, the launcher's word, credit owed. Returns the events handled. */
 int context_idle_step(struct sinew *s);
 
@@ -440,6 +443,7 @@ void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t 
 /* An answer that belongs to no request of ours. < 0: no memory for it, and the peer's links go. */
 int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_whose whose,
                     int status, enum space space);
+bool outgoing_waits(const struct peer *p); /* whether room would be of use */
 void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
 /* A queued send is given up; what stood behind it may have the room to go. */
 void outgoing_withdraw(struct sinew_request *r, int status);

@@ -230,6 +230,13 @@ static void send_queue(struct peer *p, enum space space)
     }
 }
 
+/* Not for what is owed alone: answering credit with credit, two would never stop. */
+bool outgoing_waits(const struct peer *p)
+{
+    return !p->grant_sent || !list_empty(&p->controls) || !list_empty(&p->puts) ||
+           !list_empty(&p->queue[SPACE_COLLECTIVE]) || !list_empty(&p->queue[SPACE_USER]);
+}
+
 void outgoing_room(struct peer *p)
 {
     if (!p->out) return;

@@ -13,6 +13,7 @@
 enum {
     POLL_OTHERS = 16,
     ASK_LAUNCHER = 16, /* idle steps, for asking is a system call; after a sleep at once */
+    TELL_CREDIT = 16,  /* idle steps of a rank that gives its core away; else each */
 };
 
 /* The link that somebody waits for. */
@@ -43,10 +44,9 @@ static int retry_revoked(struct sinew *s)
     return ended;
 }
 
-int context_progress(struct sinew *s, struct link *hint)
+static inline int progress(struct sinew *s, struct link *hint, bool all)
 {
     int events = 0;
-    bool all = s->polls++ % POLL_OTHERS == 0;
     s->state->in_progress = true;
     for (int i = 0; i < s->transports; i++)
         if (all || (hint ? hint->transport == s->transport[i] : s->links[i] > 0))
@@ -55,6 +55,16 @@ int context_progress(struct sinew *s, struct link *hint)
     if (!list_empty(&s->revoking)) events += retry_revoked(s);
     if (!list_empty(&s->deferrals) || !list_empty(&s->dead_links)) wireup_deferred(s);
     return events;
+}
+
+int context_progress(struct sinew *s, struct link *hint)
+{
+    return progress(s, hint, s->polls++ % POLL_OTHERS == 0);
+}
+
+int context_look_again(struct sinew *s)
+{
+    return progress(s, NULL, false);
 }
 
 static int expire_requests(struct sinew *s)
@@ -99,7 +109,7 @@ static int ask_launcher(struct sinew *s)
     return events;
 }
 
-static void tell_credit(struct sinew *s)
+void context_tell_credit(struct sinew *s)
 {
     struct list *next;
     for (struct list *l = s->owing.next; l != &s->owing; l = next) {
@@ -111,7 +121,8 @@ static void tell_credit(struct sinew *s)
 int context_idle_step(struct sinew *s)
 {
     int events = 0;
-    if (!list_empty(&s->owing)) tell_credit(s);
+    /* Among others the answer, which goes soon, takes most of it along. */
+    if (s->spins > 0 || s->idle_steps % TELL_CREDIT == 0) context_tell_credit(s);
     events += jump_ask(s); /* until all are asked, or nobody would be woken */
     if (!list_empty(&s->timed)) events += expire_requests(s);
     if (s->idle_steps++ % ASK_LAUNCHER == 0) events += ask_launcher(s);

@@ -496,7 +496,7 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     if (rc == SINEW_EPROTO && !p->why.text[0])
         why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
                 e.kind);
-    if (rc == 0 && !p->stuck &&
+    if (rc == 0 && !p->stuck && outgoing_waits(p) &&
         (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS || e.kind == KIND_GOT ||
          e.kind == KIND_NACK))
         outgoing_room(p);

@@ -129,7 +129,8 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
 }
 
 struct stall {
-    int64_t began, after; /* after: how long a wait is reported next */
+    int64_t began; /* when the clock was first looked at     */
+    int64_t after; /* how long a wait is reported next       */
 };
 
 static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, int64_t now)
@@ -154,6 +155,7 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
         s->world->yield(s->world->arg);
         return;
     }
+    context_tell_credit(s);
     if (arm_all(s)) return;
     until = sooner(until, wait_next_deadline(s));
     if (stall->after < INT64_MAX - stall->began) until = sooner(until, stall->began + stall->after);
@@ -173,7 +175,7 @@ static int look_around(struct sinew *s, const struct waiting *w)
 {
     uint64_t more = s->spins > 0 ? 0 : s->counters.peers_met;
     int events = look(s, w);
-    for (; more > 0 && events == 0; more--) events = look(s, w);
+    for (; more > 0 && events == 0; more--) events = context_look_again(s);
     return events;
 }
 
@@ -231,7 +233,6 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         if (w->ready(w)) return 0;
         if (++busy % IDLE_POLLS == 0) break;
     }
-    stall.began = world_now(s->world);
     for (;;) {
         if (look_around(s, w) > 0) {
             if (w->ready(w)) {
@@ -249,6 +250,7 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         }
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
+        if (stall.began == 0) stall.began = now;
         stall_step(s, w, &stall, now);
         if (idle.since == 0) idle.since = now;
         if (!tired(s, &idle, now)) continue;

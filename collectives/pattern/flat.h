@@ -8,6 +8,7 @@
 
 enum {
     FLAT_ROOT = 0,
+    DIRECT_RANKS = 20, /* of all to all: three operations for each, in one window (execute.c) */
     FLAT_RANKS = 64, /* most that a reduction is for: rank 0 has an operation for each */
 };
 

@@ -239,9 +239,9 @@ struct sinew_view_options {
     int level;             /* enum sinew_level                                                    */
     int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
     int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
-    /* Of collectives, by name; NULL: chosen. barrier: dissemination. bcast: binomial, scatter-ring.
-     * reduce: binomial, ring. allreduce: recursive-doubling, ring. gather: binomial, linear.
-     * allgather: bruck, ring. A collective refuses a name that it does not have. */
+    /* Of collectives, by name; NULL: chosen. barrier: dissemination, flat, direct. bcast: binomial,
+     * scatter-ring. reduce: binomial, ring. allreduce: recursive-doubling, ring, flat (up to 64
+     * ranks), direct (up to 20, else flat). gather: binomial, linear. allgather: bruck, ring. A collective refuses a name that it does not have. */
     const char *algorithm;
 };
 #define SINEW_VIEW_OPTIONS_INIT { sizeof(struct sinew_view_options), 0, 0, 0, 0 }

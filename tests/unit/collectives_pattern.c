@@ -308,9 +308,11 @@ static void reductions_keep_rank_order(void **state)
     const struct algorithm *allreduce =
         &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling")];
     const struct algorithm *flat = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "flat")];
+    const struct algorithm *direct = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "direct")];
     for (uint32_t size = 1; size <= RANKS; size++) {
         order_run(allreduce, size, 0);
         order_run(flat, size, 0);
+        order_run(direct, size, 0);
         for (uint32_t root = 0; root < size; root++) order_run(reduce, size, root);
     }
 }
@@ -322,6 +324,7 @@ static void schedules_are_small(void **state)
     static const uint32_t sizes[] = { 1000, 131072, 131071, 2147483647 };
     for (uint32_t i = 0; i < algorithm_count; i++)
         for (size_t k = 0; algorithms[i].generate != generate_allreduce_flat &&
+                           algorithms[i].generate != generate_allreduce_direct &&
                            k < sizeof(sizes) / sizeof(sizes[0]); k++) {
             uint32_t p = sizes[k], ranks[] = { 0, 1, p / 2, p / 3, p - 1 };
             for (size_t r = 0; r < sizeof(ranks) / sizeof(ranks[0]); r++) {
@@ -347,7 +350,7 @@ static void a_flat_reduction_has_a_limit(void **state)
     }
 }
 
-/* Flat is chosen where ranks take turns, for short messages and few ranks, and nowhere else. */
+/* Direct is chosen for up to 4, else flat, where ranks take turns, for short messages and few ranks, and nowhere else. */
 static void a_crowd_goes_flat(void **state)
 {
     (void)state;
@@ -356,6 +359,11 @@ static void a_crowd_goes_flat(void **state)
         uint32_t flat = (uint32_t)algorithm_find(both[i], "flat");
         struct situation at = { .size = 16, .crowded = true };
         assert_int_equal(algorithm_choose(both[i], &at), flat);
+        at.size = 5;
+        assert_int_equal(algorithm_choose(both[i], &at), flat);
+        for (at.size = 3; at.size <= 4; at.size++)
+            assert_int_equal(algorithm_choose(both[i], &at),
+                             (uint32_t)algorithm_find(both[i], "direct"));
         at.size = 2;
         assert_int_not_equal(algorithm_choose(both[i], &at), flat);
         at.size = 65;

@@ -79,12 +79,12 @@ static void every_type_and_operator_agrees(void **state)
 static void allreduce_gives_all_ranks_the_same_bits(void **state)
 {
     (void)state;
-    static const char *const names[] = { "ring", "recursive-doubling", "flat" };
+    static const char *const names[] = { "ring", "recursive-doubling", "flat", "direct" };
     uint64_t random = seed_base + 2;
     for (int size = 2; size <= 17; size++)
         for (int type = SINEW_F32; type <= SINEW_F64; type++)
             for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
-                for (int a = 0; a < 3; a++) {
+                for (int a = 0; a < 4; a++) {
                     struct kase k = {
                         .collective = COLLECTIVE_ALLREDUCE,
                         .algorithm = names[a],
@@ -131,17 +131,19 @@ static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, 
     fake_free(f);
 }
 
-/* Which of the two is chosen depends on how many cores there are: no bit may. */
+/* Which of them is chosen depends on how many cores there are: no bit may. */
 static void flat_gives_the_bits_of_doubling(void **state)
 {
     (void)state;
     uint64_t random = seed_base + 7;
-    double flat[50], doubling[50];
+    double flat[50], direct[50], doubling[50];
     for (int size = 1; size <= RANKS_MAX; size++) {
         uint64_t seed = fake_random(&random);
         sum_by("flat", size, seed, flat, 50);
         sum_by("recursive-doubling", size, seed, doubling, 50);
-        if (memcmp(flat, doubling, sizeof(flat)) != 0)
+        sum_by("direct", size, seed, direct, 50);
+        if (memcmp(flat, doubling, sizeof(flat)) != 0 ||
+            memcmp(direct, doubling, sizeof(direct)) != 0)
             fail_msg("%d ranks, seed %llu: the bits differ", size, (unsigned long long)seed);
     }
 }

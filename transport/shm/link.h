@@ -39,6 +39,7 @@ enum {
     SHM_PENDING_MAX = 16, /* handshakes that others have begun            */
     SHM_LOOK_AFTER = 4096, /* what polls may cost until sockets are looked at: */
     SHM_LOOK_SOON = 64,    /* … while a link is being made                       */
+    SHM_COLD_EVERY = 4,    /* polls of a link that is waited for, to one of another */
     SHM_EMPTY_COST = 16,   /* a poll that found nothing; others cost 1           */
     SHM_REGIONS_MAX = 1 << 20,
     SHM_QUIET_POLLS = 16, /* then room is told back without a message to carry it */
@@ -117,6 +118,7 @@ struct shm_transport {
     struct transport base;
     struct list live; /* links whose rings are polled */
     struct list *cold; /* in `live`: the next in turn   */
+    unsigned calls; /* that had a link to look at first */
     int until_look;
     bool armed, look; /* look: something outside the rings is due */
     struct list links, ending;
