@@ -25,7 +25,7 @@ static inline void copy_line(void *to, const void *from, size_t len)
     char *t = to;
     const char *f = from;
     if (__builtin_constant_p(len)) {
-        memcpy(to, from, len);
+        if (len > 0) memcpy(to, from, len); /* from may be NULL then */
     } else if (len - 8 <= 8) {
         copy_ends(t, f, len, 8);
     } else if (len > 32) {

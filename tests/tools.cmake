@@ -23,6 +23,11 @@ sinew_tools_test(perf 240)
 sinew_tools_test(info 60)
 sinew_tools_test(examples 400)
 
+# What they are now; the aim is 200. Only downward. Counted in code as gcc 12 makes it.
+if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+  sinew_add_test(NAME instructions COMMAND instructions 390 LABELS tools release-only TIMEOUT 60)
+endif()
+
 # Memory decides; the time is told, for a busy machine may take any.
 sinew_add_test(NAME startup-memory COMMAND startup --memory LABELS tools release-only TIMEOUT 60)
 sinew_tools_test(limits 120)

@@ -29,6 +29,7 @@ static struct {
 #define STORE(order, word, value) memory_store(SITE(ACCESS_STORE, order), &block[word], value)
 #define EXCHANGE(order, word, value)                                                               \
     memory_exchange(SITE(ACCESS_EXCHANGE, order), &block[word], value)
+#define OR_NOTHING(order, word) memory_or_nothing(SITE(ACCESS_OR_NOTHING, order), &block[word])
 #define BARRIER() memory_barrier(SITE(ACCESS_BARRIER, ORDER_RELAXED))
 
 static void reset(const struct scenario *s)
@@ -235,6 +236,49 @@ static void reuse_relaxed(const struct scenario *s, int me)
     reuse(me, false);
 }
 
+/* Bytes that are read at any time, and kept only if the owner's word to write them came later. */
+static void lend(int me, enum memory_order_name ask, enum memory_order_name take)
+{
+    uint64_t value = 7;
+    if (me == 0) {
+        if (take == ORDER_ACQUIRE)
+            EXCHANGE(ORDER_ACQUIRE, X, 1);
+        else
+            EXCHANGE(ORDER_RELAXED, X, 1);
+        memory_write(plain, &value, sizeof(value));
+        return;
+    }
+    memory_read(&value, plain, sizeof(value));
+    litmus.r[1][0] = ask == ORDER_RELEASE ? OR_NOTHING(ORDER_RELEASE, X) : LOAD(ORDER_ACQUIRE, X);
+    litmus.r[1][1] = value;
+    if (litmus.r[1][0] == 0)
+        memory_keep();
+    else
+        memory_drop();
+}
+static bool kept_new(uint64_t (*r)[2]) { return r[1][0] == 0 && r[1][1] == 7; }
+static bool dropped_new(uint64_t (*r)[2]) { return r[1][0] == 1 && r[1][1] == 7; }
+static void lend_reset(const struct scenario *s)
+{
+    reset(s);
+    memory_tried(plain, sizeof(*plain));
+}
+static void lend_ordered(const struct scenario *s, int me)
+{
+    (void)s;
+    lend(me, ORDER_RELEASE, ORDER_ACQUIRE);
+}
+static void lend_load(const struct scenario *s, int me)
+{
+    (void)s;
+    lend(me, ORDER_ACQUIRE, ORDER_ACQUIRE);
+}
+static void lend_relaxed(const struct scenario *s, int me)
+{
+    (void)s;
+    lend(me, ORDER_RELEASE, ORDER_RELAXED);
+}
+
 /* A poller sees in the end what was stored; who polls for what never comes is stuck. */
 static void poll_for(int me, uint64_t wanted)
 {
@@ -285,6 +329,10 @@ static const struct {
     { { "plain bytes, load", 2, reset, publish_relaxed_load, end, NULL, 0 }, nothing, FAILS },
     { { "reuse, ordered", 2, reset, reuse_ordered, end, NULL, 0 }, nothing, ABSENT },
     { { "reuse, relaxed", 2, reset, reuse_relaxed, end, NULL, 0 }, nothing, FAILS },
+    { { "lent bytes, kept", 2, lend_reset, lend_ordered, end, NULL, 0 }, kept_new, ABSENT },
+    { { "lent bytes, dropped", 2, lend_reset, lend_ordered, end, NULL, 0 }, dropped_new, FOUND },
+    { { "lent bytes, load", 2, lend_reset, lend_load, end, NULL, 0 }, nothing, FAILS },
+    { { "lent bytes, relaxed", 2, lend_reset, lend_relaxed, end, NULL, 0 }, nothing, FAILS },
     { { "poll", 2, reset, poll_last, end, NULL, 0 }, nothing, ABSENT },
     { { "poll in vain", 2, reset, poll_never, end, NULL, 0 }, nothing, FAILS },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main.c - every execution of the shared-memory ring and of links that sleep; then again with each
- * order of each access weakened, which one of them must notice
+ * main.c - every execution of the shared-memory ring, of links that sleep and of memory that is
+ * lent; then again with each order of each access weakened, which one of them must notice
  *
  *   test-model [--long] [--trace] [--only TEXT]
  *
@@ -32,13 +32,18 @@ static struct {
 /* Scenario `index` of this run, small ones before large; NULL behind the last. */
 static const struct scenario *scenario_at(size_t index)
 {
+    const struct {
+        const struct scenario *first;
+        size_t count;
+    } stories[] = { { ring_scenarios, ring_scenario_count },
+                    { link_scenarios, link_scenario_count },
+                    { pledge_scenarios, pledge_scenario_count } };
     for (int large = 0; large <= suite.is_long; large++)
-        for (size_t i = 0; i < ring_scenario_count + link_scenario_count; i++) {
-            const struct scenario *s = i < ring_scenario_count
-                                           ? &ring_scenarios[i]
-                                           : &link_scenarios[i - ring_scenario_count];
-            if (s->is_large == (large != 0) && index-- == 0) return s;
-        }
+        for (size_t story = 0; story < sizeof(stories) / sizeof(stories[0]); story++)
+            for (size_t i = 0; i < stories[story].count; i++) {
+                const struct scenario *s = &stories[story].first[i];
+                if (s->is_large == (large != 0) && index-- == 0) return s;
+            }
     return NULL;
 }
 

@@ -32,6 +32,7 @@ struct location {
 /* Who touched 8 plain bytes last, by the clock of the toucher; 0: nobody. */
 struct granule {
     uint8_t writer, written, read[MEMORY_THREADS];
+    uint8_t tried[MEMORY_THREADS]; /* read, but neither kept nor dropped yet */
 };
 
 struct memory_thread {
@@ -39,6 +40,7 @@ struct memory_thread {
     struct view settled, before_store; /* after its last step; … when it came to its last store */
     bool watches, watched[MEMORY_LOCATIONS];
     uint8_t seen[MEMORY_LOCATIONS];
+    bool spoiled; /* there was a race for what it tried */
 };
 
 static struct {
@@ -49,6 +51,7 @@ static struct {
     struct location location[MEMORY_LOCATIONS];
     struct memory_thread thread[MEMORY_THREADS];
     struct granule granule[GRANULES];
+    size_t tried_from, tried_to; /* granules whose readers only try */
 } memory;
 
 static struct {
@@ -119,6 +122,7 @@ void memory_reset(int threads, void *block, size_t len)
     memset(memory.location_at, 0, sizeof(memory.location_at));
     memset(memory.thread, 0, sizeof(memory.thread));
     memset(memory.granule, 0, sizeof(memory.granule));
+    memory.tried_from = memory.tried_to = 0;
     for (int t = 0; t < threads; t++) memory.thread[t].view.clock[t] = 1;
 }
 
@@ -134,6 +138,15 @@ void memory_location(const void *word, const char *name)
     l->order[0] = l->place[0] = 0;
     memset(&l->messages[0], 0, sizeof(l->messages[0]));
     memory.location_at[offset / 4] = (int8_t)memory.locations;
+}
+
+void memory_tried(const void *at, size_t len)
+{
+    size_t offset = (size_t)((const uint8_t *)at - memory.block);
+    if (offset % GRANULE || len % GRANULE || offset >= memory.len || len > memory.len - offset)
+        explore_fail("the explorer: bytes to try at %zu", offset);
+    memory.tried_from = offset / GRANULE;
+    memory.tried_to = (offset + len) / GRANULE;
 }
 
 static int location_of(const void *word)
@@ -340,8 +353,15 @@ static void granule_write(const struct view *v, struct granule *g, uint8_t me, s
         if (g->read[t] > v->clock[t])
             explore_fail("race: thread %d writes byte %zu, which thread %d may still read", me,
                          offset, t);
+        if (g->tried[t] > v->clock[t]) memory.thread[t].spoiled = true;
     }
     *g = (struct granule){ .writer = me, .written = v->clock[me] };
+}
+
+static void granule_try(const struct view *v, struct granule *g, uint8_t me)
+{
+    if (g->writer != me && g->written > v->clock[g->writer]) memory.thread[me].spoiled = true;
+    g->tried[me] = v->clock[me];
 }
 
 static void granule_read(const struct view *v, struct granule *g, uint8_t me, size_t offset)
@@ -365,6 +385,8 @@ static void memory_touch(const void *at, size_t len, bool writes)
             explore_fail("plain bytes at %zu overlap a word", g * GRANULE);
         if (writes)
             granule_write(v, &memory.granule[g], me, g * GRANULE);
+        else if (g >= memory.tried_from && g < memory.tried_to)
+            granule_try(v, &memory.granule[g], me);
         else
             granule_read(v, &memory.granule[g], me, g * GRANULE);
     }
@@ -381,6 +403,27 @@ void memory_read(void *to, const void *from, size_t len)
 {
     memory_touch(from, len, false);
     if (len > 0) memcpy(to, from, len);
+}
+
+void memory_keep(void)
+{
+    int me = explore_me();
+    if (memory.thread[me].spoiled)
+        explore_fail("race: thread %d keeps what it read while it may have been written", me);
+    for (size_t i = memory.tried_from; i < memory.tried_to; i++) {
+        struct granule *g = &memory.granule[i];
+        if (g->tried[me] > g->read[me]) g->read[me] = g->tried[me];
+        g->tried[me] = 0;
+    }
+    explore_say("keeps what it read");
+}
+
+void memory_drop(void)
+{
+    int me = explore_me();
+    memory.thread[me].spoiled = false;
+    for (size_t i = memory.tried_from; i < memory.tried_to; i++) memory.granule[i].tried[me] = 0;
+    explore_say("drops what it read");
 }
 
 /* --- for the explorer ------------------------------------------------------------------------- */
@@ -477,17 +520,21 @@ static uint64_t granule_hash(uint64_t hash, size_t index, const struct view *lea
 {
     struct granule *g = &memory.granule[index];
     uint64_t packed = beyond(g->written, least->clock[g->writer]);
+    uint64_t tried = 0;
     if (packed) packed |= (uint64_t)g->writer << 8;
-    for (int t = 0; t < memory.threads; t++)
+    for (int t = 0; t < memory.threads; t++) {
         packed = packed << 8 | beyond(g->read[t], least->clock[t]);
-    if (packed) return explore_mix(explore_mix(hash, index), packed);
+        tried = tried << 8 | beyond(g->tried[t], least->clock[t]);
+    }
+    if (packed || tried)
+        return explore_mix(explore_mix(explore_mix(hash, index), packed), tried);
     memset(g, 0, sizeof(*g));
     return hash;
 }
 
 static uint64_t thread_hash(uint64_t hash, const struct memory_thread *t, const struct view *least)
 {
-    hash = view_hash(hash, &t->view, least);
+    hash = explore_mix(view_hash(hash, &t->view, least), t->spoiled);
     if (sites.how == WEAKEN_PLACE) {
         hash = view_hash(hash, &t->settled, least);
         hash = view_hash(hash, &t->before_store, least);

@@ -16,7 +16,8 @@
  * Barrier     membarrier(): the views of locations of all threads become one. It orders no plain
  *             bytes.
  * Plain bytes a conflicting pair of accesses that is not ordered by happens-before is a race, in
- *             whichever order it was run: an execution with one fails.
+ *             whichever order it was run: an execution with one fails. Bytes to try may be read
+ *             while they are written, if what was read is dropped then.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +65,8 @@ void memory_weaken(int index, enum memory_weakening how, enum memory_order_name 
 /* Before each execution: one block of plain memory, then its words. */
 void memory_reset(int threads, void *block, size_t len);
 void memory_location(const void *word, const char *name);
+/* Whole granules in which a race spoils what was read, and fails only if that is kept. */
+void memory_tried(const void *at, size_t len);
 
 /* Steps of the running thread. */
 uint64_t memory_load(struct memory_site *site, const void *word);
@@ -73,6 +76,10 @@ uint64_t memory_or_nothing(struct memory_site *site, void *word);
 void memory_barrier(struct memory_site *site);
 void memory_write(void *to, const void *from, size_t len);
 void memory_read(void *to, const void *from, size_t len);
+/* What the running thread has tried since it last said so: a read like any other from now on, or
+ * thrown away. */
+void memory_keep(void);
+void memory_drop(void);
 
 /* For the explorer. A thread that polls in vain waits until something it has read since
  * memory_mark() is behind; then it must read something newer. */

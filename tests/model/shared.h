@@ -50,7 +50,7 @@ typedef struct shared_u64 {
     ((uint32_t)memory_load(                                                                        \
         MODEL_SITE("shared_load_after_stores_paired32", ACCESS_PAIRED, ORDER_RELAXED), (p)))
 
-/* Bytes that only one side touches at a time: the model proves it. */
+/* Bytes that only one side touches at a time, or that are thrown away: the model proves it. */
 #define shared_write(to, from, len) memory_write((to), (from), (len))
 #define shared_read(to, from, len) memory_read((to), (from), (len))
 #define shared_write_line(to, from, len) memory_write((to), (from), (len))

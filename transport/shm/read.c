@@ -88,7 +88,9 @@ int read_offer(struct shm_transport *t, struct region *region)
     uint32_t slot = (uint32_t)__builtin_ctzll(free), generation = ++l->pledge[slot];
     if (generation == 0) generation = l->pledge[slot] = 1;
     l->pledged |= (uint64_t)1 << slot;
-    shared_store_release32(&segment_pledges(l->segment, l->side)[slot], generation);
+    /* Relaxed: the reader asks only once it has the key, and the message that carries it publishes
+     * this as well as the bytes. */
+    shared_store_relaxed32(&segment_pledges(l->segment, l->side)[slot], generation);
     wire_put32(region->key, slot);
     wire_put32(region->key + 4, generation);
     wire_put64(region->key + 8, (uint64_t)(uintptr_t)region->base);
@@ -160,7 +162,8 @@ static int read_confirm(struct shm_link *l, const struct rma *op, bool mapped)
     struct pollfd process = { .fd = l->pidfd, .events = POLLIN };
     /* The number of a dead process may be another's by now. */
     if (!mapped && l->pidfd >= 0 && poll(&process, 1, 0) > 0) return read_died(l);
-    /* Acquire and release, partner read_withdraw(): see above. */
+    /* Release, partner read_withdraw(): see above. Nothing is taken over from there: whoever finds
+     * the pledge void throws away what it has, and the key's message has brought the rest. */
     shared_u32 *pledge = &segment_pledges(l->segment, !l->side)[slot];
     return shared_load_after_stores32(pledge) == generation ? 0 : SINEW_EACCESS;
 }

@@ -245,7 +245,7 @@ static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8
     int status = ring_find_room(p, class, after);
     if (__builtin_expect(status != 0, 0)) return status;
     p->written = after;
-    shared_write(is_long && hlen > RING_INLINE ? p->bodies + head_at : line, head, hlen);
+    shared_write_line(is_long && hlen > RING_INLINE ? p->bodies + head_at : line, head, hlen);
     shared_write(is_long ? p->bodies + body_at : line + hlen, body, blen);
     ring_publish(p, kind, hlen, blen, credit);
     return 0;
@@ -294,9 +294,9 @@ static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
         return 1;
     }
     if (m->hlen > RING_INLINE)
-        shared_read(m->line,
-                    c->bodies + ring_place(&m->body_next, c->body_bytes, c->body_mask, m->hlen),
-                    m->hlen);
+        shared_read_line(
+            m->line, c->bodies + ring_place(&m->body_next, c->body_bytes, c->body_mask, m->hlen),
+            m->hlen);
     m->body = c->bodies + ring_place(&m->body_next, c->body_bytes, c->body_mask, m->blen);
     return 1;
 }

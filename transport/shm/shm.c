@@ -114,7 +114,7 @@ static int shm_look(struct shm_transport *t, int *budget)
 }
 
 /* The message that messaging expects, out of the ring into the user's memory. */
-static inline bool shm_take_expected(struct shm_link *l, size_t most)
+static inline __attribute__((always_inline)) bool shm_take_expected(struct shm_link *l, size_t most)
 {
     struct expect *e = l->base.expect;
     struct ring_expected r = { .head = { e->head[0], e->head[1] },
@@ -137,10 +137,9 @@ static inline bool shm_expects(const struct shm_link *l)
     return l && l->base.expect && l->state == SHM_UP;
 }
 
-/* One was taken; the others that are expected and there. Returns how many in all. */
-static __attribute__((noinline)) int shm_take_more(struct shm_link *l)
+/* All that are expected and there, of any length. Returns how many, beside those `taken`. */
+static __attribute__((noinline)) int shm_take_more(struct shm_link *l, int taken)
 {
-    int taken = 1;
     while (taken < TRANSPORT_UPCALLS_MAX && shm_expects(l) &&
            shm_take_expected(l, SEGMENT_EAGER_MAX))
         taken++;
@@ -151,8 +150,8 @@ static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, s
 {
     int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
     if (__builtin_expect(t->armed, 0)) shm_disarm(t);
-    if (shm_expects(hot) && t->until_look > 0 && shm_take_expected(hot, SEGMENT_EAGER_MAX))
-        return shm_take_more(hot);
+    int taken = shm_expects(hot) && t->until_look > 0 ? shm_take_more(hot, 0) : 0;
+    if (taken) return taken;
     if (hot) upcalls += link_poll(hot, &budget);
     upcalls += shm_poll_cold(t, hot, &budget);
     bool moved = budget < TRANSPORT_UPCALLS_MAX;
@@ -168,7 +167,7 @@ static int shm_progress(struct transport *base, struct link *link)
     struct shm_link *hot = (struct shm_link *)link;
     /* The shortest way, for what fits a line. What is armed or due makes until_look 0. */
     if (shm_expects(hot) && --t->until_look > 0 && shm_take_expected(hot, RING_SHORT))
-        return hot->base.expect ? shm_take_more(hot) : 1;
+        return hot->base.expect ? shm_take_more(hot, 1) : 1;
     return shm_progress_all(t, hot);
 }
 
