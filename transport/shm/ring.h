@@ -25,9 +25,9 @@
  *              their sum is what the consumer has finished with, in whichever order they are seen.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
  *              never takes more than three quarters of the bytes, so messages pass between.
- * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that they
- *              wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an end
- *              that is too short for a message.
+ * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
+ *              they wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an
+ *              end that is too short for a message.
  *
  * All indices run freely and wrap at 2^32. What is below is private to one side, except struct
  * ring.
@@ -238,7 +238,8 @@ static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8
     uint32_t head_at = 0, body_at = 0;
     bool is_long = hlen + blen > RING_INLINE;
     if (is_long) {
-        if (hlen > RING_INLINE) head_at = ring_place(&after.body, p->body_bytes, p->body_mask, hlen);
+        if (hlen > RING_INLINE)
+            head_at = ring_place(&after.body, p->body_bytes, p->body_mask, hlen);
         body_at = ring_place(&after.body, p->body_bytes, p->body_mask, blen);
     }
     if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
