@@ -238,7 +238,6 @@ static int publish(struct sinew *s, int64_t until)
     uint8_t record[RECORD_MAX];
     size_t len = 0;
     struct why why = { "" };
-    crowd_name(s);
     int rc = choose_record(s, record, &len, &why);
     if (rc) return context_fail(s, rc, "%s", why.text);
     rc = launch->ops->put(launch, record, len);
@@ -263,6 +262,7 @@ static int context_start(struct sinew *s, const struct origin *origin,
     rc = own_process(s);
     int64_t until = world_now(s->world) + c->setup_deadline;
     if (rc == 0) rc = join(s, options, until);
+    if (rc == 0) crowd_name(s); /* transports ask whether there are cores for all */
     if (rc == 0) rc = open_transports(s, origin->transports ? origin->transports : built_in);
     if (rc) return rc;
     order_transports(s);

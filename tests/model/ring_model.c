@@ -214,10 +214,13 @@ static const struct message_plan bulk[MESSAGES_MAX] = {
 
 #define TWO { 2, 256, 128 }
 #define FOUR { 4, 512, 128 }
+#define SHORT { 4, 384, 128 } /* shorter than its laps */
 
 static const struct ring_case one_way = { TWO, 0, 0, { 6, 0 }, mixed, true, false };
 static const struct ring_case one_way_four = { FOUR, 0, 0, { 7, 0 }, mixed, true, false };
 static const struct ring_case index_wraps = { FOUR, UINT32_MAX - 2, UINT32_MAX - 191, { 7, 0 },
+                                              mixed, true, false };
+static const struct ring_case short_wraps = { SHORT, UINT32_MAX - 2, UINT32_MAX - 319, { 7, 0 },
                                               mixed, true, false };
 static const struct ring_case lap_wraps = { TWO, 65536 - 2, 0, { 6, 0 }, mixed, true, false };
 static const struct ring_case goodbye = { TWO, 0, 0, { 3, 3 }, mixed, true, true };
@@ -235,6 +238,7 @@ const struct scenario ring_scenarios[] = {
     { "2 slots, one way", 2, ring_reset, ring_run, NULL, &one_way, false },
     { "4 slots, one way", 2, ring_reset, ring_run, NULL, &one_way_four, false },
     { "4 slots, index and bytes wrap at 2^32", 2, ring_reset, ring_run, NULL, &index_wraps, false },
+    { "4 slots, bytes shorter than a lap", 2, ring_reset, ring_run, NULL, &short_wraps, false },
     { "2 slots, lap wraps at 2^15", 2, ring_reset, ring_run, NULL, &lap_wraps, false },
     { "4 slots, bulk between messages", 2, ring_reset, ring_run, NULL, &bulk_and_data, false },
     { "2 slots, goodbyes in the reserved one", 2, ring_reset, ring_run, NULL, &goodbye, false },

@@ -18,6 +18,7 @@ static int fake_open(struct transport *t)
                                        .copy_max = FAKE_BODY,
                                        .put_ordered = true };
     t->address_len = 1;
+    fake->crowded = t->opt.crowded;
     return 0;
 }
 
@@ -237,12 +238,19 @@ static struct launch launch;
 
 int open_fake(void **state)
 {
+    return open_fake_on(state, 0);
+}
+
+int open_fake_on(void **state, int cores)
+{
     fake = calloc(1, sizeof(*fake));
     world = world_real;
     world.now = world_time;
     world.yield = world_yield;
     world.sleep = world_sleep;
-    launch = (struct launch){ .ops = &launch_table, .world = &world, .size = RANKS, .fd = -1 };
+    launch = (struct launch){ .ops = &launch_table, .world = &world, .size = RANKS, .fd = -1,
+                              .ranks_here = cores ? RANKS : 0, .cores_here = cores,
+                              .cores_name = cores ? 7 : 0 };
     struct sinew_options options = SINEW_OPTIONS_INIT;
     options.security = SINEW_SECURITY_NONE;
     options.stall_report = SINEW_NEVER;

@@ -38,6 +38,7 @@ struct fake {
     uint16_t seq[RANKS];
     struct packet coming[COMING_MAX], sent[SENT_MAX];
     int comings, sents, connects;
+    bool crowded; /* what the transports were told at open        */
     bool silent; /* connects are not answered */
     bool put_pending, dereg_again;
     int reg_fails;
@@ -72,6 +73,7 @@ void move(struct fake *f);
 bool linked(const struct fake *f, int rank);
 void rank_2_is_well(struct fake *f);
 int open_fake(void **state);
+int open_fake_on(void **state, int cores);
 int close_fake(void **state);
 void end_link(struct link *l, int status, enum gone gone);
 

@@ -542,6 +542,19 @@ static void the_short_way_starves_nobody(void **state)
     move(f);
 }
 
+/* Transports decide by it how long messages travel. */
+static void transports_know_at_open_whether_ranks_outnumber_the_cores(void **unused)
+{
+    (void)unused;
+    for (int cores = 1; cores <= RANKS + 1; cores++) {
+        void *state;
+        assert_int_equal(open_fake_on(&state, cores), 0);
+        bool crowded = ((struct fake *)state)->crowded;
+        close_fake(&state);
+        assert_int_equal(crowded, RANKS > cores);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
 
 int main(void)
@@ -560,6 +573,7 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
         CASE(all_is_asked_before_a_sleep),
         CASE(a_queue_goes_on_without_its_head),
         CASE(the_short_way_starves_nobody),

@@ -84,7 +84,7 @@ static void test_messages_pass_a_long_put(void **state)
     struct end a, b;
     struct target g;
     struct rma op;
-    size_t len = 4 << 20;
+    size_t len = 8 << 20;
     uint8_t *local = calloc(1, len);
     pair_up(&a, &b, NULL);
     target_make(&g, &b, &a, 1, len);
@@ -156,7 +156,7 @@ static void test_a_flush_outlives_the_last_put(void **state)
     struct end a, b;
     struct target g;
     struct rma ops[2];
-    static uint8_t local[2 * SEGMENT_FRAGMENT];
+    static uint8_t local[3 * SEGMENT_FRAGMENT]; /* what fits */
     pair_up(&a, &b, NULL);
     target_make(&g, &b, &a, 1, sizeof(local));
     assert_int_equal(put(&a, 1, &ops[0], &g.theirs, local, sizeof(local), 0, 10), 0);

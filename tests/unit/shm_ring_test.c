@@ -19,7 +19,8 @@ enum { TINY_BODY = 256 };
 
 static const struct ring_shape tiny = { 2, TINY_BODY, TINY_BODY / 2 };
 static const struct ring_shape small = { 8, 1024, 512 };
-static const struct ring_shape full = { 64, 32768, 16384 };
+static const struct ring_shape odd = { 8, 768, 384 }; /* shorter than its laps of 1,024 bytes */
+static const struct ring_shape full = { 64, 57344, 16384 };
 
 struct pair {
     void *memory;
@@ -128,6 +129,7 @@ static void test_content_survives_any_lengths(void **state)
     (void)state;
     churn(&full, 0, 0, 20000);
     churn(&small, 0, 0, 20000);
+    churn(&odd, 0, 0, 20000);
     churn(&tiny, 0, 0, 20000);
 }
 
@@ -136,7 +138,8 @@ static void test_every_counter_wraps(void **state)
     (void)state;
     churn(&tiny, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
     churn(&small, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
-    churn(&full, UINT32_MAX - 500, UINT32_MAX - 64 * 9 + 1, 5000);
+    churn(&odd, UINT32_MAX - 50, UINT32_MAX - 256 - 64 * 9 + 1, 5000);
+    churn(&full, UINT32_MAX - 500, UINT32_MAX - 8192 - 64 * 9 + 1, 5000);
     /* The lap has 15 bits: it wraps after 65,536 messages of 2 slots. */
     churn(&tiny, 65536 - 50, 0, 5000);
     churn(&full, 64 * 32768 - 500, 0, 5000);
@@ -169,7 +172,7 @@ static void test_one_line_holds_56_bytes(void **state)
 static void test_longest_fits_any_empty_ring(void **state)
 {
     (void)state;
-    for (uint32_t offset = 0; offset < full.body_bytes; offset += 64) {
+    for (uint32_t offset = 0; offset <= full.body_bytes; offset += 64) {
         struct pair pair = pair_make(&full, 0);
         pair.p.written.body = pair.p.finished.body = offset;
         pair.c.body_next = pair.c.body_told = offset;
@@ -203,9 +206,9 @@ static void test_bulk_leaves_room_for_messages(void **state)
     (void)state;
     struct pair pair = pair_make(&full, 0);
     int n = 0;
-    while (put(&pair.p, RING_BULK, 0, 24, 8192) == 0) n++;
-    assert_int_equal(n, 2);
-    assert_int_equal(put(&pair.p, RING_DATA, 1, 16, 8192), 0);
+    while (put(&pair.p, RING_BULK, 0, 24, 14336) == 0) n++;
+    assert_int_equal(n, 3);
+    assert_int_equal(put(&pair.p, RING_DATA, 1, 16, 14336), 0);
     free(pair.memory);
     pair = pair_make(&full, 0);
     n = 0;

@@ -13,6 +13,14 @@ static uint32_t log2_of(uint32_t power)
     return shift;
 }
 
+/* Less 1. */
+static uint32_t span_of(uint32_t bytes)
+{
+    uint32_t span = 1;
+    while (span < bytes) span *= 2;
+    return span - 1;
+}
+
 void ring_producer_init(struct ring_producer *p, void *memory, const struct ring_shape *shape,
                         uint32_t start)
 {
@@ -23,6 +31,7 @@ void ring_producer_init(struct ring_producer *p, void *memory, const struct ring
         .slot_mask = shape->slots - 1,
         .slot_shift = log2_of(shape->slots),
         .body_bytes = shape->body_bytes,
+        .body_mask = span_of(shape->body_bytes),
         .head = start,
         .room = (int32_t)shape->slots - 1,
         .settled = true,
@@ -39,6 +48,7 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
         .slot_mask = shape->slots - 1,
         .slot_shift = log2_of(shape->slots),
         .body_bytes = shape->body_bytes,
+        .body_mask = span_of(shape->body_bytes),
         .body_max = shape->body_max,
         .body_tell = shape->body_bytes / 4,
         .next = start,

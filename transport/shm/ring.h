@@ -24,7 +24,10 @@
  *              `returned`, which counts only what was given back through itself. Both only grow, so
  *              their sum is what the consumer has finished with, in whichever order they are seen.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
- *              never takes more than half of the bytes, so messages pass between.
+ *              never takes more than three quarters of the bytes, so messages pass between.
+ * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
+ *              they wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an
+ *              end that is too short for a message.
  *
  * All indices run freely and wrap at 2^32. What is below is private to one side, except struct
  * ring.
@@ -66,7 +69,8 @@ _Static_assert(sizeof(struct ring_slot) == RING_LINE, "a slot is one line");
 _Static_assert(offsetof(struct ring, slots) == 256, "as drawn");
 
 struct ring_shape {
-    uint32_t slots, body_bytes; /* powers of two; slots >= 2 */
+    uint32_t slots;             /* a power of two, >= 2      */
+    uint32_t body_bytes;        /* a multiple of RING_LINE   */
     uint32_t body_max;          /* longest body; at most half of body_bytes */
 };
 
@@ -78,7 +82,7 @@ struct ring_mark { /* where the byte ring stood after a message */
 struct ring_producer {
     struct ring *ring;
     uint8_t *bodies;
-    uint32_t slot_mask, slot_shift, body_bytes;
+    uint32_t slot_mask, slot_shift, body_bytes, body_mask; /* body_mask: the span, less 1 */
     uint32_t head;                 /* messages written                                     */
     int32_t room;                  /* messages of data that fit; < 0: the goodbye is out   */
     bool settled;                  /* `finished` is as `room` says                         */
@@ -90,7 +94,7 @@ struct ring_producer {
 struct ring_consumer {
     struct ring *ring;
     uint8_t *bodies;
-    uint32_t slot_mask, slot_shift, body_bytes, body_max;
+    uint32_t slot_mask, slot_shift, body_bytes, body_mask, body_max;
     uint32_t next, told;           /* messages finished with; given back */
     uint32_t body_next, body_told; /* the same in bytes                  */
     uint32_t body_tell;            /* give back after so many            */
@@ -119,14 +123,17 @@ static inline uint64_t ring_lap(uint32_t index, uint32_t slot_shift)
 }
 
 /* The start of `len` contiguous bytes at or after *at, which moves behind them. */
-static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, size_t len)
+static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, uint32_t body_mask, size_t len)
 {
     uint32_t need = ((uint32_t)len + RING_LINE - 1) & ~(uint32_t)(RING_LINE - 1);
-    uint32_t left = body_bytes - (*at & (body_bytes - 1));
-    uint32_t start = left < need ? *at + left : *at;
+    uint32_t offset = *at & body_mask;
+    uint32_t start = body_bytes - offset < need ? (*at | body_mask) + 1 : *at;
     *at = start + need;
-    return start & (body_bytes - 1);
+    return start & body_mask;
 }
+
+/* The most bytes that bulk may hold. */
+static inline uint32_t ring_bulk_bytes(uint32_t body_bytes) { return body_bytes / 4 * 3; }
 
 static inline uint32_t ring_outstanding(const struct ring_producer *p)
 {
@@ -168,14 +175,15 @@ static inline bool ring_fits(struct ring_producer *p, enum ring_class class, str
     if (p->room < (class == RING_LAST ? 0 : 1)) return false;
     if (after.body == p->written.body && class != RING_BULK) return true;
     ring_settle(p);
-    if (after.body - p->finished.body > p->body_bytes) return false;
-    return class != RING_BULK || after.bulk - p->finished.bulk <= p->body_bytes / 2;
+    if (after.body - p->finished.body > p->body_mask + 1) return false;
+    return class != RING_BULK ||
+           after.bulk - p->finished.bulk <= ring_bulk_bytes(p->body_bytes);
 }
 
 /* A small fragment counts for more than it is, so that bulk leaves slots free too. */
 static inline uint32_t ring_bulk_weight(const struct ring_producer *p, size_t blen)
 {
-    uint32_t least = p->body_bytes / 2 / RING_BULK_SLOTS;
+    uint32_t least = ring_bulk_bytes(p->body_bytes) / RING_BULK_SLOTS;
     return blen > least ? (uint32_t)blen : least;
 }
 
@@ -185,8 +193,8 @@ static inline bool ring_would_fit(struct ring_producer *p, enum ring_class class
 {
     struct ring_mark after = p->written;
     if (hlen + blen > RING_INLINE) {
-        if (hlen > RING_INLINE) ring_place(&after.body, p->body_bytes, hlen);
-        ring_place(&after.body, p->body_bytes, blen);
+        if (hlen > RING_INLINE) ring_place(&after.body, p->body_bytes, p->body_mask, hlen);
+        ring_place(&after.body, p->body_bytes, p->body_mask, blen);
     }
     if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
     return ring_fits(p, class, after);
@@ -230,8 +238,9 @@ static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8
     uint32_t head_at = 0, body_at = 0;
     bool is_long = hlen + blen > RING_INLINE;
     if (is_long) {
-        if (hlen > RING_INLINE) head_at = ring_place(&after.body, p->body_bytes, hlen);
-        body_at = ring_place(&after.body, p->body_bytes, blen);
+        if (hlen > RING_INLINE)
+            head_at = ring_place(&after.body, p->body_bytes, p->body_mask, hlen);
+        body_at = ring_place(&after.body, p->body_bytes, p->body_mask, blen);
     }
     if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
     int status = ring_find_room(p, class, after);
@@ -286,9 +295,10 @@ static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
         return 1;
     }
     if (m->hlen > RING_INLINE)
-        shared_read_line(m->line, c->bodies + ring_place(&m->body_next, c->body_bytes, m->hlen),
-                         m->hlen);
-    m->body = c->bodies + ring_place(&m->body_next, c->body_bytes, m->blen);
+        shared_read_line(
+            m->line, c->bodies + ring_place(&m->body_next, c->body_bytes, c->body_mask, m->hlen),
+            m->hlen);
+    m->body = c->bodies + ring_place(&m->body_next, c->body_bytes, c->body_mask, m->blen);
     return 1;
 }
 
@@ -320,7 +330,8 @@ static inline bool ring_take_expected(struct ring_consumer *c, struct ring_expec
     if (len <= RING_SHORT)
         shared_read_line(buf, slot->data + RING_SHORT_HEAD, part);
     else
-        shared_read(buf, c->bodies + ring_place(&c->body_next, c->body_bytes, len), part);
+        shared_read(buf,
+                    c->bodies + ring_place(&c->body_next, c->body_bytes, c->body_mask, len), part);
     e->head[0] = first;
     e->blen = len;
     e->credit = (uint8_t)(word >> 48);

@@ -12,7 +12,7 @@
  *   share.c     memory that peers map
  *   host.h      what is asked of the kernel
  *
- * Memory per connected peer: one segment of shm_peer_bytes() (76 KiB with 4 KiB pages), charged to
+ * Memory per connected peer: one segment of shm_peer_bytes() (124 KiB with 4 KiB pages), charged to
  * whoever connected first, at most 128 KiB; struct shm_link in messaging's memory; three
  * descriptors (the socket, the peer's eventfd, the peer's pidfd); up to 32 mappings of its memory, in
  * 2 KiB of notes. One descriptor for each memory of one's own that peers may map. A peer never met costs nothing.
