@@ -33,6 +33,7 @@ int frame_decode(const uint8_t in[FRAME_HEADER], uint32_t length_max, struct fra
     if (frame->head > frame->length)
         return why_set(why, SINEW_EPROTO, "a frame whose head (%u) is longer than itself (%u)",
                        frame->head, frame->length);
-    if (frame->flags) return why_set(why, SINEW_EPROTO, "a frame with unknown flags 0x%x", frame->flags);
+    if (frame->flags & ~FRAME_URGENT)
+        return why_set(why, SINEW_EPROTO, "a frame with unknown flags 0x%x", frame->flags);
     return 0;
 }

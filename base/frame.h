@@ -9,7 +9,7 @@
  *
  *  little-endian. `length` counts the payload; its first `head` bytes are the message's head. `epoch` is
  *  the sender's; `sequence` counts the sender's numbered frames from 1 (0: not numbered);
- *  `acknowledged` is the highest sequence that the sender has received in order. flags are 0.
+ *  `acknowledged` is the highest sequence that the sender has received in order.
  */
 #include <stdint.h>
 
@@ -22,7 +22,13 @@ enum frame_kind {
     FRAME_PUT = 2,     /* u64 region, u64 offset, then bytes that land there              */
     FRAME_ACK = 3,     /* only the header                                                 */
     FRAME_BYE = 4,     /* the sender leaves; nothing follows                              */
+    FRAME_JOIN = 5,    /* first on a connection: which session this is, and how far it is */
+    FRAME_WELCOME = 6, /* its answer                                                      */
     FRAME_LAUNCH = 16, /* and above: between launchers and ranks, see launch/             */
+};
+
+enum frame_flag {
+    FRAME_URGENT = 1, /* the sender waits to hear it acknowledged */
 };
 
 struct frame {

@@ -39,7 +39,7 @@ enum handshake_role { HANDSHAKE_CLIENT, HANDSHAKE_SERVER };
 enum handshake_purpose { HANDSHAKE_LINK = 1, HANDSHAKE_LAUNCH = 2 };
 
 enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_HELLO = 64, HANDSHAKE_BUFFER = 256 };
-enum { HANDSHAKE_VERSION_MIN = 1, HANDSHAKE_VERSION_MAX = 1 }; /* of the protocol after it */
+enum { HANDSHAKE_VERSION_MIN = 2, HANDSHAKE_VERSION_MAX = 2 }; /* of the protocol after it */
 
 struct handshake_identity {
     int rank, size; /* rank -1: a launcher, which is none (HANDSHAKE_LAUNCH only) */

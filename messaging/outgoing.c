@@ -151,6 +151,12 @@ static bool owes(const struct peer *p)
            p->owed.requests[SPACE_USER] || p->owed.requests[SPACE_COLLECTIVE];
 }
 
+static bool owes_much(const struct peer *p)
+{
+    return p->owed.blocks[SPACE_USER] >= p->owed_below ||
+           p->owed.blocks[SPACE_COLLECTIVE] >= p->owed_below;
+}
+
 void outgoing_grant(struct peer *p)
 {
     if (owes(p) && p->out && !p->stuck) {
@@ -218,7 +224,8 @@ void outgoing_room(struct peer *p)
 {
     if (!p->out) return;
     p->stuck = false;
-    outgoing_grant(p);
+    /* Little is told by the next message that goes, or before a wait sleeps. */
+    if (!p->grant_sent || owes_much(p)) outgoing_grant(p);
     if (send_controls(p)) return;
     send_queue(p, SPACE_COLLECTIVE);
     if (p->stuck) return;

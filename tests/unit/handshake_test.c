@@ -287,8 +287,8 @@ static void changed_versions_are_refused(void **state)
     for (int way = 0; way < 2; way++) {
         struct pair p;
         struct wire wires[2] = { clean(), clean() };
-        wires[way].flip_at = 10; /* the low byte of the highest version: 1 becomes 3 */
-        wires[way].flip = 2;
+        wires[way].flip_at = 10; /* the low byte of the highest version: 2 becomes 3 */
+        wires[way].flip = 1;
         begin_pair(&p, secret, secret);
         run(&p, &wires[0], &wires[1]);
         assert_refused(&p.client, SINEW_EAUTH, "changes bytes on the way");
@@ -301,13 +301,13 @@ static void foreign_versions_are_named_by_both(void **state)
     struct wire up = clean(), down = clean();
     (void)state;
     begin_pair(&p, secret, secret);
-    up.flip_at = down.flip_at = 11; /* versions 1 to 257 … */
+    up.flip_at = down.flip_at = 11; /* versions 2 to 258 … */
     up.flip = down.flip = 1;
-    p.client.out[8] = 200; /* … become 200 to 257 */
+    p.client.out[8] = 200; /* … become 200 to 258 */
     p.server.transcript[HANDSHAKE_HELLO + 8] = 200;
     run(&p, &up, &down);
-    assert_refused(&p.server, SINEW_EVERSION, "versions 200 to 257");
-    assert_refused(&p.client, SINEW_EVERSION, "versions 200 to 257");
+    assert_refused(&p.server, SINEW_EVERSION, "versions 200 to 258");
+    assert_refused(&p.client, SINEW_EVERSION, "versions 200 to 258");
 }
 
 static void another_rank_is_refused(void **state)

@@ -79,4 +79,16 @@ int end_send(struct end *from, int to, size_t blen);
 void fill(uint8_t *to, size_t len, uint64_t key);
 bool filled(const uint8_t *at, size_t len, uint64_t key);
 
+/* Memory of a, and of b that a may put into. */
+struct put {
+    struct region mine, theirs;
+    uint8_t *source, *target;
+    struct rma op;
+};
+
+struct put *put_new(struct end *a, struct end *b, int to, size_t len);
+void put_free(struct put *p, struct end *a, struct end *b);
+/* What rma() said; a->done[cookie] is set when it is done, at once or later. */
+int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len, uint64_t cookie);
+
 #endif

@@ -206,8 +206,16 @@ static int impostor(struct end *b, uint64_t epoch)
     bool shaken = false;
     int fd = raw_connect(b), rc;
     assert_int_equal(handshake_begin(&h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, 1, 0), 0);
+    uint8_t bytes[JOIN_FRAME];
+    struct join join = { .mine = 77, .attempt = 1 };
+    struct sockaddr_storage nobody; /* listens at this end of the connection */
+    socklen_t nobody_len = sizeof(nobody);
+    getsockname(fd, (struct sockaddr *)&nobody, &nobody_len);
+    join.address_len = (uint8_t)address_encode(&nobody, join.address);
     while ((rc = tcp_shake(&h, &shaken, fd, &events, &why)) > 0) end_progress(b, NULL);
     assert_int_equal(rc, 0);
+    session_join_encode(bytes, FRAME_JOIN, epoch, &join);
+    assert_int_equal(send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
     ENDS_UNTIL(b->view[3].link, b);
     return fd;
 }
@@ -232,7 +240,7 @@ static void a_peer_that_breaks_the_rules_loses_its_link(void **state)
     bad[5].kind = FRAME_LAUNCH;
     bad[6].length = UINT32_MAX;
     bad[7].head = 13;
-    bad[8].flags = 1;
+    bad[8].flags = 2;
     bad[9] = (struct frame){ .kind = FRAME_PUT, .length = 15, .epoch = 103, .sequence = 1 };
     bad[10] = (struct frame){ .kind = FRAME_BYE, .length = 1, .epoch = 103, .sequence = 1 };
     ends_join(a, b);

@@ -9,46 +9,6 @@
 
 enum { PUT_MAX = 8 * 1024 * 1024 };
 
-struct put {
-    struct region mine, theirs;
-    uint8_t *source, *target;
-    struct rma op;
-};
-
-static struct put *put_new(struct end *a, struct end *b, int to, size_t len)
-{
-    struct put *p = world_allocate(&world_real, sizeof(*p));
-    p->source = world_allocate(&world_real, len + 1);
-    p->target = world_allocate(&world_real, len + 1);
-    p->mine = (struct region){ .base = p->target, .len = len };
-    assert_int_equal(transport_tcp.reg(&b->t->base, NULL, &p->mine), 0);
-    p->theirs = (struct region){ .len = len, .key_len = p->mine.key_len };
-    memcpy(p->theirs.key, p->mine.key, p->mine.key_len);
-    assert_int_equal(transport_tcp.reg(&a->t->base, &a->view[to].link->base, &p->theirs), 0);
-    return p;
-}
-
-static void put_free(struct put *p, struct end *a, struct end *b)
-{
-    size_t len = p->mine.len;
-    assert_int_equal(transport_tcp.dereg(&a->t->base, &p->theirs), 0);
-    assert_int_equal(transport_tcp.dereg(&b->t->base, &p->mine), 0);
-    world_release(&world_real, p->source, len + 1);
-    world_release(&world_real, p->target, len + 1);
-    world_release(&world_real, p, sizeof(*p));
-}
-
-static int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len,
-                     uint64_t cookie)
-{
-    p->op = (struct rma){ .kind = RMA_PUT, .local = p->source, .len = len, .peers = &p->theirs,
-                          .offset = offset, .cookie = cookie };
-    a->done[cookie] = 0;
-    int rc = transport_tcp.rma(&a->view[to].link->base, &p->op);
-    if (rc == 0) a->done[cookie] = 1;
-    return rc;
-}
-
 static struct end *ends[2];
 
 static int join(void **state)

@@ -7,32 +7,33 @@
  *   tcp.c      the table; epoll, deadlines, progress
  *   address.c  which address to publish, and whether one can be reached
  *   pending.c  strangers: accepted connections until they have proven who they are
- *   link.c     the life of a link: connect, crossing, up, drain, down
- *   stream.c   bytes of a link that is up: buffers, frames, puts
- *   session.c  numbers on frames; no I/O
+ *   link.c     the life of a link: setup, up, drain, down
+ *   line.c     its connections, one at a time: attempts, crossing, loss, silence
+ *   stream.c   bytes on a line that is open: frames, puts
+ *   session.c  numbers on frames, and what may have to be sent again; no I/O
+ *   repair.c   when to try again or to give up, and whose attempt stands; no I/O
  *   region.c   memory that peers may put into
  *   report.c   errno into text, and log lines that cannot flood
  *
- * A link's life:
+ * A link's life:     connect() or link() -> SETUP -> UP -> DRAINING -> ENDING -> down()
  *
- *   connect() -> WAITING -> CONNECTING -> SHAKING -> GREETING -> UP -> DRAINING -> ENDING -> down()
- *                   ^___________|____________|__________|  (try again)
- *   link() --------------------------------------------------> UP
+ * Its line:          WAITING -> CONNECTING -> SHAKING -> GREETING -> OPEN -> LOST
+ *                       ^___________|____________|__________|__________________|  (try again)
+ *                       |__________________ (one of the peer's is taken) ______^
  *
- * The accepting side speaks the last word of set-up, the greeting: an ACK welcomes, a BYE of one
- * byte says why not (enum greeting). Crossing: a rank with an attempt of its own under way answers
- * a *higher* rank's connection with GREETING_BUSY and keeps its own; with a lower rank's it lets
- * its own go. So the lower rank's attempt survives. Whoever is told BUSY tries again after a pause,
- * in which the other's attempt normally arrives: no message is needed to settle it, and a lost
- * attempt heals.
+ * A link that is up stays up while its line is repaired: messaging sees nothing but delay. On a new
+ * connection who connected says JOIN, the other WELCOME, or a BYE of one byte that says why not
+ * (enum greeting); both say how far they are, so that each sends again what the other has not
+ * (session.h). Crossing: repair.h. Whoever is told BUSY tries again after a pause, in which the
+ * other's attempt normally arrives: no message is needed to settle it, and a lost attempt heals.
  *
- * Nothing here waits for a peer's *process* with a clock: the setup deadline runs until the peer's
- * kernel has accepted, the repair deadline in DRAINING until its kernel has everything.
+ * Nothing here waits for a peer's *process* with a clock: deadlines run until the peer's kernel has
+ * accepted, in DRAINING until its kernel has everything.
  *
- * A connection that ends or is reset without BYE means GONE_DIED: a kernel that answers says that
- * no process holds the other end; a Sinew that lives says BYE, or was told to let go without
- * (DISCONNECT_NOW, sinew_abandon), which is meant to look so. Every other failure is GONE_BROKEN,
- * and so is a refused first connection: the rank may have left, died, or be behind a firewall.
+ * GONE_DIED: a link that was up, and its host's kernel answers that nobody listens any more, or
+ * somebody else does, or the peer knows nothing of the session (it let go without a goodbye:
+ * DISCONNECT_NOW, sinew_abandon, which is meant to look so). GONE_BROKEN: every other failure, and so
+ * is a refused first connection: the rank may have left, died, or be behind a firewall.
  */
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -40,31 +41,33 @@
 #include "base/frame.h"
 #include "base/handshake.h"
 #include "transport/tcp/region.h"
+#include "transport/tcp/repair.h"
 #include "transport/tcp/session.h"
 #include "transport/tcp/tcp.h"
 
 enum {
     TCP_EAGER_MAX = 32 * 1024,
-    TCP_BUFFER = 64 * 1024,          /* each way, per link that is up */
+    TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
+    TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
+    TCP_HOLD = 16 * 1024,            /* messages that may follow are held back up to here */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
     TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
+    TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
     TCP_FLUSHES = 8,                 /* under way at once, per link */
     TCP_PENDING_MAX = 64,            /* strangers at once */
     TCP_ACCEPTS = 16,                /* at once */
-    TCP_ADDRESS_MAX = 23,
+    TCP_ADDRESS_MAX = 24, /* as a JOIN carries it; 23 are used */
     TCP_NAME_MAX = 96,
 };
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
 #define TCP_PENDING_GRACE (100 * INT64_C(1000000)) /* then it gives way if all places are taken */
-#define TCP_PAUSE_MIN (10 * INT64_C(1000000))           /* between attempts, doubling */
-#define TCP_PAUSE_MAX (1000 * INT64_C(1000000))
-#define TCP_ATTEMPTS_MIN 8                              /* made even if the deadline has passed */
+#define TCP_LOOK_NS (250 * INT64_C(1000000)) /* how often the kernel is asked about silence */
 #define TCP_DRAIN_LOOK (1 * INT64_C(1000000)) /* there is no event for "all acknowledged" */
 #define TCP_COMPLAINT_EVERY INT64_C(1000000000)
 
-enum greeting { GREETING_REFUSED = 1, GREETING_BUSY = 2 };
+enum greeting { GREETING_REFUSED = 1, GREETING_BUSY = 2, GREETING_UNKNOWN = 3 };
 
 /* What epoll hands back. */
 enum source_kind { SOURCE_LISTENER, SOURCE_TIMER, SOURCE_PENDING, SOURCE_LINK };
@@ -87,6 +90,8 @@ struct tcp {
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
     struct list busy;     /* links with puts under way, by `busy` */
+    struct list dirty;    /* links that hold bytes back until progress, by `dirty` */
+    struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
     unsigned pending_count;
@@ -94,6 +99,10 @@ struct tcp {
     int64_t listen_again;   /* 0: listening; else paused until then */
     int64_t due;            /* no deadline is earlier; INT64_MAX: none */
     int64_t timer_at;       /* what the timer is set to */
+    int64_t look_at;        /* when to look at those; 0: nobody has looked yet */
+    struct tcp_link *awaited; /* somebody waits for this link, or has since the last look */
+    bool awaited_again;
+    bool in_progress;
     int budget;             /* upcalls left in this progress */
     bool moved;             /* in this progress: bytes, of links that are up */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
@@ -104,60 +113,73 @@ struct tcp {
 
 enum link_state {
     LINK_NEW,
-    LINK_WAITING,    /* for the next attempt, or a crossing one of the peer */
-    LINK_CONNECTING, /* the peer's kernel has not answered */
-    LINK_SHAKING,
-    LINK_GREETING,   /* authenticated; the peer has not yet said whether it wants this connection */
+    LINK_SETUP,    /* messaging does not know it as up yet */
     LINK_UP,
     LINK_DRAINING,
-    LINK_ENDING,     /* arrived bytes are handed up, lent memory goes back, then down */
+    LINK_ENDING,   /* arrived bytes are handed up, lent memory goes back, then down */
     LINK_DOWN,
 };
 
-/* Only while a link comes up by its own attempt. */
-struct setup {
-    uint8_t address[TCP_ADDRESS_MAX];
-    uint32_t address_len;
-    int64_t until_ns, pause_ns;
-    unsigned attempts;
-    bool shaken;
+enum line_state {
+    LINE_WAITING,    /* for the next attempt, or one of the peer's */
+    LINE_CONNECTING, /* the peer's kernel has not answered */
+    LINE_SHAKING,
+    LINE_GREETING,   /* authenticated; the peer has not yet said whether it wants this connection */
+    LINE_OPEN,
+    LINE_LOST,       /* what has arrived is handed up, then it goes */
+};
+
+/* Only while a line comes up by an attempt of our own. */
+struct shake {
+    bool done;
     struct handshake handshake;
 };
 
 struct flush {
     struct rma marker; /* travels in the queue of puts; peers NULL */
     uint64_t cookie;
-    uint64_t sequence; /* 0: not on the stream yet */
+    uint64_t sequence; /* 0: not in the window yet */
     bool used;
 };
 
 struct stream {
-    uint8_t *out, *in; /* TCP_BUFFER each: whole frames to send; bytes that came */
-    uint32_t out_from, out_to, in_from, in_to;
-    /* The fragment on its way out; nothing else enters the stream before its end. */
-    uint8_t put_head[FRAME_HEADER + TCP_PUT_HEAD];
-    uint32_t put_head_left;
-    size_t put_left;
+    uint8_t *in; /* TCP_BUFFER: bytes that came */
+    uint32_t in_from, in_to;
     /* The fragment on its way in. Its place is looked up for every piece: dereg may come between. */
     struct frame landing;
     uint64_t land_region, land_offset;
     size_t land_left;
-    struct list puts, finished;
+    bool land_again; /* it has landed before */
+    /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
+    struct list puts, moving, finished;
 };
 
 struct tcp_link {
     struct link base;
     struct source source;
     enum link_state state;
+    enum line_state line;
     enum gone gone;
     int status;
     bool hand_up;    /* ENDING: what has arrived is handed up first */
     bool bye_may_come; /* ENDING because writing failed: then the peer may have left in order */
-    bool bye_queued, bye_shut, wants_room, put_unflushed;
+    bool bye_queued, bye_shut;
+    bool bye_out;    /* all that was accepted, and BYE, was written once */
+    bool drained;    /* and the peer's kernel has it */
+    bool blocked;    /* the socket takes no more for now */
+    bool wants_room, wants_flush, put_unflushed;
     unsigned flushing;
-    int64_t due, drain_until;
-    struct list entry, ready, timed, busy;
-    struct setup *setup;
+    int64_t line_due, drain_due, drain_until;
+    int64_t attempt_at; /* SHAKING and GREETING: since when */
+    int64_t opened_at, lost_at, probed_at;
+    uint32_t attempt, peer_attempt;
+    uint8_t address[TCP_ADDRESS_MAX]; /* where the peer listens */
+    uint32_t address_len;
+    struct repair repair;
+    struct silence silence;
+    uint64_t losses; /* of lines that were open */
+    struct list entry, ready, timed, busy, dirty, looked;
+    struct shake *shake;
     struct session session;
     struct stream stream;
     struct flush flushes[TCP_FLUSHES];
@@ -170,6 +192,8 @@ struct pending {
     int64_t since_ns;
     bool shaken;
     struct handshake handshake;
+    uint8_t join[JOIN_FRAME];
+    size_t join_len;
     char name[TCP_NAME_MAX];
 };
 
@@ -210,26 +234,41 @@ void tcp_disconnect(struct link *base, enum disconnect_how how);
 void link_work(struct tcp_link *l);
 void link_deadlines(struct tcp *t, int64_t now);
 void link_make_ready(struct tcp_link *l);
-/* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
-int link_adopt(struct tcp *t, int fd, int rank, uint64_t epoch);
-bool link_exists(struct tcp *t, int rank); /* or its attempt is under way */
+void link_set_due(struct tcp_link *l, int64_t *which, int64_t at);
+int link_begin(struct tcp_link *l);
+struct tcp_link *link_find(struct tcp *t, int rank); /* or its attempt; NULL */
 /* No more from this link, the first reason stands; l->base.why says it already. */
 void link_end(struct tcp_link *l, int status, enum gone gone, bool hand_up);
-void link_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *payload);
+void link_came_up(struct tcp_link *l);
+/* The other end is gone for good, by what its host answers; why says how that is known. */
+void link_peer_gone(struct tcp_link *l, const struct why *why);
 void link_bye_came(struct tcp_link *l);
-void link_closed_by_peer(struct tcp_link *l);
-int link_failed(struct tcp_link *l, int error, const char *doing); /* -> link_end; SINEW_EPEER */
 void link_watch(struct tcp_link *l);
+
+/* line.c */
+void line_attempt(struct tcp_link *l);
+void line_close(struct tcp_link *l); /* the connection or attempt; the session stays */
+void line_work(struct tcp_link *l);  /* in every state but OPEN */
+void line_deadline(struct tcp_link *l);
+void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
+int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
+void line_closed_by_peer(struct tcp_link *l);
+void line_mark(struct tcp_link *l); /* silence would matter from now on */
+void line_look_all(struct tcp *t, int64_t now);
+/* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
+int line_adopt(struct tcp *t, int fd, const struct handshake_identity *who,
+               const struct join *join);
 
 /* stream.c */
 int stream_begin(struct tcp_link *l);
 void stream_release(struct tcp_link *l);
+void stream_restart(struct tcp_link *l); /* what had come in part is forgotten */
 enum received { RECEIVED_ALL, RECEIVED_MORE, RECEIVED_END };
 enum received stream_receive(struct tcp_link *l);
 void stream_write(struct tcp_link *l, size_t burst);
+void stream_push(struct tcp_link *l); /* what was held back goes */
 bool stream_is_empty(const struct tcp_link *l);
-bool stream_wants_write(const struct tcp_link *l);
-bool stream_append(struct tcp_link *l, struct frame *frame, const void *head, const void *body);
+bool stream_append(struct tcp_link *l, enum frame_kind kind); /* a frame without payload */
 void stream_owed(struct tcp_link *l);
 bool stream_report(struct tcp_link *l); /* done and room upcalls; false: the budget is used up */
 bool stream_return_all(struct tcp_link *l, int status); /* likewise, at the end */

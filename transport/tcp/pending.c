@@ -92,7 +92,7 @@ static void pending_refuse(struct tcp *t, struct pending *p, const char *reason)
 static void pending_left(struct tcp *t, struct pending *p, const char *reason)
 {
     int rank = handshake_claimed_rank(&p->handshake);
-    bool is_usual = rank < 0 || link_exists(t, rank);
+    bool is_usual = rank < 0 || link_find(t, rank);
     tcp_complain(t, is_usual ? LOG_DETAIL : LOG_WARNING, "a connection from %s went away: %s",
                  p->name, reason);
     pending_bury(t, p);
@@ -126,24 +126,53 @@ static void pending_answer(struct tcp *t, struct pending *p, int greeting)
         log_line(t->base.opt.log, LOG_DETAIL, "tcp: %s was not told that it is refused", p->name);
 }
 
-static void pending_authenticated(struct tcp *t, struct pending *p)
+/* What it says first, of which the kernel may have a part only. 0, SINEW_PENDING, or < 0 with why. */
+static int pending_read_join(struct pending *p, struct join *join, struct why *why)
+{
+    while (p->join_len < sizeof(p->join)) {
+        ssize_t n = recv(p->source.fd, p->join + p->join_len, sizeof(p->join) - p->join_len,
+                         MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return SINEW_PENDING;
+        if (n < 0) return report_errno(why, SINEW_EPEER, errno, "it broke off");
+        if (n == 0) return why_set(why, SINEW_EPEER, "it was closed before it joined");
+        p->join_len += (size_t)n;
+    }
+    return session_join_decode(p->join, FRAME_JOIN, p->handshake.peer.epoch, join, why);
+}
+
+static void pending_joined(struct tcp *t, struct pending *p, const struct join *join)
 {
     const struct handshake_identity *who = &p->handshake.peer;
-    if (who->rank < 0 || who->rank >= t->base.opt.size || who->rank == t->base.opt.rank ||
-        who->epoch == 0) {
-        pending_refuse(t, p, "it calls itself a rank that cannot be");
-        return;
-    }
     if (t->budget < 2 || t->has_ended_one) { /* link and up, and never while an old one is there */
         t->pending_waits = true;
         return;
     }
-    int greeting = link_adopt(t, p->source.fd, who->rank, who->epoch);
+    int greeting = line_adopt(t, p->source.fd, who, join);
     if (greeting == 0)
         p->source.fd = -1; /* the link's now, in the epoll set too */
     else
         pending_answer(t, p, greeting);
     pending_bury(t, p);
+}
+
+static void pending_authenticated(struct tcp *t, struct pending *p)
+{
+    const struct handshake_identity *who = &p->handshake.peer;
+    struct join join;
+    struct why why;
+    if (who->rank < 0 || who->rank >= t->base.opt.size || who->rank == t->base.opt.rank ||
+        who->epoch == 0) {
+        pending_refuse(t, p, "it calls itself a rank that cannot be");
+        return;
+    }
+    int rc = pending_read_join(p, &join, &why);
+    if (rc == 0)
+        pending_joined(t, p, &join);
+    else if (rc == SINEW_EPEER)
+        pending_left(t, p, why.text);
+    else if (rc < 0 || tcp_watch(t, &p->source, EPOLLIN) < 0)
+        pending_refuse(t, p, why.text);
 }
 
 void pending_event(struct tcp *t, struct pending *p)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stream.c - bytes of a link that is up: buffers, frames, puts
+ * stream.c - bytes on a line that is open: frames, puts
  *
- * Out    A message goes to the socket at once when nothing is before it; what the socket does not
- *        take, and what comes while it takes nothing, is copied behind it into `out`. A put is cut
- *        into fragments that go from the caller's memory; one begins only when `out` is empty, and
- *        what is sent while it is under way follows it, so the order of stamping is the order of
- *        the stream, and messages get in between fragments.
- * In     One receive takes as much as `in` holds, usually many messages. The body of a put is
- *        received straight into the region, with room behind it for the next frames.
+ * Out    A message is copied into the session's window, from which it goes, and goes again if the
+ *        connection breaks. It goes at once, unless more is likely to follow at once (inside
+ *        progress, or as the caller says) and the peer still owes an acknowledgement for what went
+ *        before: then it is held back for the next progress, so that many go by one call. A put is
+ *        cut into fragments that go from the caller's memory; one begins only when the last has
+ *        gone, so messages get in between. Its memory is lent until the peer has acknowledged.
+ * In     One receive takes many messages. The body of a put is received straight into the region,
+ *        with room behind it for the next frames.
  * Flush  A put that has left is not yet visible to the target's CPU: its process has to read. So a
  *        flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which
  *        is sent at once, says that all before it have landed.
@@ -25,8 +26,10 @@ enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
     BEHIND_PUT = 4096, /* received with the end of a put; more would be copied needlessly */
+    PIECES = 8,
 };
 _Static_assert(TCP_BUFFER >= FRAME_HEADER + MESSAGE_MAX, "the longest frame fits a buffer");
+_Static_assert(SESSION_WINDOW - SESSION_RESERVE >= FRAME_HEADER + MESSAGE_MAX, "or the window");
 _Static_assert((int)PAYLOAD_MAX > (int)MESSAGE_MAX, "the bound of frame_decode");
 
 static struct tcp *tcp_under(const struct tcp_link *l)
@@ -37,81 +40,48 @@ static struct tcp *tcp_under(const struct tcp_link *l)
 int stream_begin(struct tcp_link *l)
 {
     struct stream *s = &l->stream;
-    s->out = world_allocate(l->base.transport->opt.world, 2 * TCP_BUFFER);
-    if (!s->out)
-        return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for its buffers (%d bytes)",
-                       l->name, 2 * TCP_BUFFER);
-    s->in = s->out + TCP_BUFFER;
+    list_init(&s->puts);
+    list_init(&s->moving);
+    list_init(&s->finished);
+    s->in = world_allocate(l->base.transport->opt.world, TCP_BUFFER);
+    if (!s->in)
+        return why_set(&l->base.why, SINEW_ENOMEM,
+                       "no memory for what comes from rank %d (%d bytes)", l->base.rank, TCP_BUFFER);
     return 0;
 }
 
 void stream_release(struct tcp_link *l)
 {
     struct stream *s = &l->stream;
-    world_release(l->base.transport->opt.world, s->out, 2 * TCP_BUFFER);
-    s->out = s->in = NULL;
-    s->out_from = s->out_to = s->in_from = s->in_to = 0;
+    world_release(l->base.transport->opt.world, s->in, TCP_BUFFER);
+    s->in = NULL;
+}
+
+void stream_restart(struct tcp_link *l)
+{
+    struct stream *s = &l->stream;
+    if (s->in_from != s->in_to || s->land_left > 0) l->session.discarded++;
+    s->in_from = s->in_to = 0;
+    s->land_left = 0;
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-static bool put_under_way(const struct stream *s)
-{
-    return s->put_head_left > 0 || s->put_left > 0;
-}
-
-/* Nothing is on its way: what comes now may go straight to the socket. */
-static bool stream_is_idle(const struct stream *s)
-{
-    return s->out_from == s->out_to && !put_under_way(s) && list_empty(&s->puts);
-}
-
 bool stream_is_empty(const struct tcp_link *l)
 {
-    return stream_is_idle(&l->stream);
+    return session_all_sent(&l->session) && list_empty(&l->stream.puts);
 }
 
-bool stream_wants_write(const struct tcp_link *l)
+bool stream_append(struct tcp_link *l, enum frame_kind kind)
 {
-    return l->stream.out && !stream_is_idle(&l->stream);
-}
-
-static bool stream_make_room(struct stream *s, size_t len)
-{
-    if (s->out_from == s->out_to) s->out_from = s->out_to = 0;
-    if (TCP_BUFFER - s->out_to >= len) return true;
-    if (TCP_BUFFER - (s->out_to - s->out_from) < len) return false;
-    memmove(s->out, s->out + s->out_from, s->out_to - s->out_from);
-    s->out_to -= s->out_from;
-    s->out_from = 0;
-    return true;
-}
-
-static void stream_copy(struct stream *s, const void *bytes, size_t len)
-{
-    if (len == 0) return;
-    memcpy(s->out + s->out_to, bytes, len);
-    s->out_to += (uint32_t)len;
-}
-
-/* length and head are set by the caller; head and body may be NULL when empty. */
-bool stream_append(struct tcp_link *l, struct frame *frame, const void *head, const void *body)
-{
-    struct stream *s = &l->stream;
-    if (!stream_make_room(s, FRAME_HEADER + frame->length)) return false;
-    session_stamp(&l->session, frame);
-    frame_encode(s->out + s->out_to, frame);
-    s->out_to += FRAME_HEADER;
-    stream_copy(s, head, frame->head);
-    stream_copy(s, body, frame->length - frame->head);
-    return true;
+    struct frame frame = { .kind = (uint8_t)kind };
+    return session_append(&l->session, &frame, NULL, 0, NULL, 0, true);
 }
 
 /* An acknowledgement that the peer waits for, if no other frame has carried it. */
 void stream_owed(struct tcp_link *l)
 {
-    struct frame ack = { .kind = FRAME_ACK };
-    if (session_owes_ack(&l->session) && !l->bye_queued) stream_append(l, &ack, NULL, NULL);
+    if (session_owes_ack(&l->session) && !l->bye_queued) stream_append(l, FRAME_ACK);
 }
 
 static struct flush *flush_of(struct tcp_link *l, const struct rma *op)
@@ -121,132 +91,126 @@ static struct flush *flush_of(struct tcp_link *l, const struct rma *op)
     return NULL;
 }
 
-static void put_begin_fragment(struct tcp_link *l, struct rma *op)
+static void put_not_busy(struct tcp_link *l)
 {
-    struct stream *s = &l->stream;
-    struct flush *flush = op->peers ? NULL : flush_of(l, op);
-    size_t left = op->len - op->progress;
-    s->put_left = left < TCP_FRAGMENT ? left : TCP_FRAGMENT;
-    struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(TCP_PUT_HEAD + s->put_left) };
-    session_stamp(&l->session, &frame);
-    frame_encode(s->put_head, &frame);
-    wire_put64(s->put_head + FRAME_HEADER, flush ? 0 : op->peers->id);
-    wire_put64(s->put_head + FRAME_HEADER + 8, flush ? 0 : op->offset + op->progress);
-    s->put_head_left = sizeof(s->put_head);
-    if (flush) flush->sequence = frame.sequence;
+    if (list_empty(&l->stream.puts) && list_empty(&l->stream.moving)) list_remove(&l->busy);
 }
 
-static struct rma *put_first(struct stream *s)
+static void put_head(uint8_t head[TCP_PUT_HEAD], uint64_t region, uint64_t offset)
 {
-    return list_empty(&s->puts) ? NULL : LIST_OWNER(s->puts.next, struct rma, entry);
+    wire_put64(head, region);
+    wire_put64(head + 8, offset);
 }
 
-static void put_end(struct tcp_link *l, struct rma *op)
+static bool flush_append(struct tcp_link *l, struct flush *flush)
 {
+    uint8_t head[TCP_PUT_HEAD];
+    struct frame frame = { .kind = FRAME_PUT, .length = sizeof(head), .flags = FRAME_URGENT };
+    put_head(head, 0, 0);
+    if (!session_append(&l->session, &frame, head, sizeof(head), NULL, 0, false)) return false;
+    flush->sequence = frame.sequence;
+    list_remove(&flush->marker.entry);
+    put_not_busy(l);
+    return true;
+}
+
+/* The last fragment is urgent: with its acknowledgement the whole put is done. */
+static bool fragment_append(struct tcp_link *l, struct rma *op)
+{
+    uint8_t head[TCP_PUT_HEAD];
+    size_t left = op->len - op->progress, len = left < TCP_FRAGMENT ? left : TCP_FRAGMENT;
+    bool last = len == left;
+    struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + len),
+                           .flags = last ? FRAME_URGENT : 0 };
+    put_head(head, op->peers->id, op->offset + op->progress);
+    if (!session_append_lent(&l->session, &frame, head, sizeof(head),
+                             (const uint8_t *)op->local + op->progress, len, last ? op : NULL))
+        return false;
+    op->progress += len;
+    if (!last) return true;
     list_remove(&op->entry);
-    if (op->peers) list_append(&l->stream.finished, &op->entry);
-    if (list_empty(&l->stream.puts)) list_remove(&l->busy);
+    list_append(&l->stream.moving, &op->entry);
+    return true;
 }
 
-/* What goes next: the rest of a fragment and all of `out` behind it. Returns the bytes. */
-static size_t stream_gather(struct stream *s, struct iovec v[3], int *count)
+/* Puts whose last fragment is acknowledged. */
+static void puts_collect(struct tcp_link *l)
 {
-    size_t bytes = 0;
-    int n = 0;
-    if (s->put_head_left > 0)
-        v[n++] = (struct iovec){ s->put_head + sizeof(s->put_head) - s->put_head_left,
-                                 s->put_head_left };
-    if (s->put_left > 0) {
-        struct rma *op = put_first(s);
-        v[n++] = (struct iovec){ (uint8_t *)op->local + op->progress, s->put_left };
+    void *owner;
+    while (session_returned(&l->session, &owner)) {
+        struct rma *op = owner;
+        if (!op) continue;
+        list_remove(&op->entry);
+        list_append(&l->stream.finished, &op->entry);
+        put_not_busy(l);
     }
-    if (s->out_to > s->out_from)
-        v[n++] = (struct iovec){ s->out + s->out_from, s->out_to - s->out_from };
-    for (int i = 0; i < n; i++) bytes += v[i].iov_len;
-    *count = n;
-    return bytes;
 }
 
-static size_t take_off(size_t *sent, size_t part)
-{
-    size_t n = *sent < part ? *sent : part;
-    *sent -= n;
-    return n;
-}
-
-static void stream_sent(struct tcp_link *l, size_t sent)
+/* The next fragment, when no other has still to go. */
+static void puts_append(struct tcp_link *l)
 {
     struct stream *s = &l->stream;
-    if (put_under_way(s)) {
-        struct rma *op = put_first(s);
-        s->put_head_left -= (uint32_t)take_off(&sent, s->put_head_left);
-        size_t body = take_off(&sent, s->put_left);
-        s->put_left -= body;
-        op->progress += body;
-        if (!put_under_way(s) && op->progress == op->len) put_end(l, op);
+    puts_collect(l); /* makes room */
+    while (!list_empty(&s->puts) && l->session.lent_at == l->session.lent_to) {
+        struct rma *op = LIST_OWNER(s->puts.next, struct rma, entry);
+        if (!(op->peers ? fragment_append(l, op) : flush_append(l, flush_of(l, op)))) return;
     }
-    s->out_from += (uint32_t)take_off(&sent, s->out_to - s->out_from);
 }
 
-/* Bytes sent, 0 when the socket takes none, < 0 when the link has failed. */
+/* Bytes sent, 0 when the socket takes none, < 0 when the line has failed. */
 static ssize_t stream_sendmsg(struct tcp_link *l, struct iovec *v, int count)
 {
     struct msghdr message = { .msg_iov = v, .msg_iovlen = (size_t)count };
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     for (;;) {
-        ssize_t n = sendmsg(l->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
+                               : sendmsg(l->source.fd, &message, flags);
         if (n >= 0) return n;
         if (errno == EAGAIN) return 0;
-        if (errno != EINTR) return link_failed(l, errno, "sending");
+        if (errno != EINTR) return line_failed(l, errno, "sending");
     }
 }
 
 void stream_write(struct tcp_link *l, size_t burst)
 {
-    struct stream *s = &l->stream;
-    struct iovec v[3];
+    struct iovec v[PIECES];
     size_t moved = 0;
     int count;
-    while (moved < burst) {
-        struct rma *op = put_first(s);
-        if (op && !put_under_way(s) && s->out_from == s->out_to) put_begin_fragment(l, op);
-        size_t bytes = stream_gather(s, v, &count);
+    while (moved < burst && l->line == LINE_OPEN) {
+        if (!list_empty(&l->stream.puts)) puts_append(l);
+        size_t bytes = session_gather(&l->session, v, PIECES, &count);
         if (bytes == 0) return;
         ssize_t n = stream_sendmsg(l, v, count);
         if (n < 0) return;
-        stream_sent(l, (size_t)n);
+        session_sent(&l->session, (size_t)n);
         moved += (size_t)n;
         if (n > 0) tcp_under(l)->moved = true;
-        if ((size_t)n < bytes) return;
+        l->blocked = (size_t)n < bytes; /* epoll tells when the socket takes more */
+        if (l->blocked) return;
     }
+    link_make_ready(l); /* that was much: the others' turn */
 }
 
-/* After a write that did not finish: epoll tells when the socket takes more. */
-static void stream_wait(struct tcp_link *l)
+void stream_push(struct tcp_link *l)
 {
-    if (l->state >= LINK_ENDING) return;
-    link_watch(l);
+    list_remove(&l->dirty);
+    if (l->line != LINE_OPEN || l->state >= LINK_ENDING || l->blocked) return;
+    stream_write(l, TCP_BURST);
+    if (l->line == LINE_OPEN && l->blocked) link_watch(l);
 }
 
-static int stream_send_direct(struct tcp_link *l, struct frame *frame, const void *head,
-                              const void *body)
+/* Something new is in the window. `later`: more is likely to follow before the next progress. */
+static void stream_added(struct tcp_link *l, bool later)
 {
-    struct stream *s = &l->stream;
-    uint8_t front[FRAME_HEADER + TRANSPORT_HEAD_MAX];
-    size_t front_len = FRAME_HEADER + (size_t)frame->head, body_len = frame->length - frame->head;
-    session_stamp(&l->session, frame);
-    frame_encode(front, frame);
-    if (frame->head) memcpy(front + FRAME_HEADER, head, frame->head);
-    struct iovec v[2] = { { front, front_len }, { (void *)(uintptr_t)body, body_len } };
-    ssize_t n = stream_sendmsg(l, v, body_len ? 2 : 1);
-    if (n < 0) return (int)n;
-    size_t sent = (size_t)n;
-    if (sent == front_len + body_len) return 0;
-    size_t from_front = take_off(&sent, front_len);
-    stream_make_room(s, front_len + body_len);
-    stream_copy(s, front + from_front, front_len - from_front);
-    stream_copy(s, (const uint8_t *)body + sent, body_len - sent);
-    stream_wait(l);
-    return 0;
+    struct tcp *t = tcp_under(l);
+    struct session *s = &l->session;
+    if (list_empty(&l->looked)) line_mark(l);
+    bool busy = s->acknowledged + 1 < s->sent;
+    if ((t->in_progress || (later && busy)) && s->to - s->at < TCP_HOLD) {
+        if (list_empty(&l->dirty)) list_append(&t->dirty, &l->dirty);
+    } else {
+        stream_push(l);
+    }
 }
 
 /* 0: sending may go on; else what send, rma and flush return. */
@@ -260,18 +224,11 @@ static int stream_refuses(struct tcp_link *l)
     return l->status < 0 ? l->status : SINEW_EPEER;
 }
 
-static int stream_is_full(struct tcp_link *l)
-{
-    l->wants_room = true;
-    return TRANSPORT_AGAIN;
-}
-
 int tcp_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie)
 {
     struct tcp_link *l = tcp_link_of(base);
     (void)region; /* every body up to eager_max is copied */
-    (void)cookie;
     if (hlen > TRANSPORT_HEAD_MAX || blen > TCP_EAGER_MAX)
         return why_set(&base->transport->why, SINEW_EINVAL,
                        "a head of %zu and a body of %zu bytes where tcp takes %d and %d",
@@ -280,20 +237,29 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
     if (rc) return rc;
     struct frame frame = { .kind = FRAME_MESSAGE, .head = (uint8_t)hlen,
                            .length = (uint32_t)(hlen + blen) };
-    if (stream_is_idle(&l->stream)) return stream_send_direct(l, &frame, head, body);
-    return stream_append(l, &frame, head, body) ? 0 : stream_is_full(l);
+    if (!session_append(&l->session, &frame, head, hlen, body, blen, false)) {
+        l->wants_room = true;
+        return TRANSPORT_AGAIN;
+    }
+    stream_added(l, cookie == TRANSPORT_LATER);
+    return 0;
+}
+
+static bool put_copy(struct tcp_link *l, const struct rma *op)
+{
+    uint8_t head[TCP_PUT_HEAD];
+    struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + op->len) };
+    put_head(head, op->peers->id, op->offset);
+    return session_append(&l->session, &frame, head, sizeof(head), op->local, op->len, false);
 }
 
 static void put_queue(struct tcp_link *l, struct rma *op)
 {
     struct tcp *t = tcp_under(l);
-    bool idle = stream_is_idle(&l->stream);
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
-    if (!idle) return;
-    stream_write(l, TCP_BURST);
-    if (!stream_is_idle(&l->stream)) stream_wait(l);
+    stream_added(l, false);
 }
 
 int tcp_rma(struct link *base, struct rma *op)
@@ -307,18 +273,12 @@ int tcp_rma(struct link *base, struct rma *op)
     int rc = stream_refuses(l);
     if (rc) return rc;
     l->put_unflushed = true;
-    put_queue(l, op);
-    if (l->stream.finished.prev == &op->entry) {
-        list_remove(&op->entry);
+    if (op->len <= TCP_PUT_COPY && list_empty(&l->stream.puts) && put_copy(l, op)) {
+        stream_added(l, false);
         return 0;
     }
-    if (l->state == LINK_UP) return TRANSPORT_PENDING;
-    /* Failed while it was begun: it is not ours to report. */
-    put_end(l, op);
-    list_remove(&op->entry);
-    l->stream.put_head_left = 0;
-    l->stream.put_left = 0;
-    return SINEW_EPEER;
+    put_queue(l, op);
+    return TRANSPORT_PENDING;
 }
 
 int tcp_flush(struct link *base, uint64_t cookie)
@@ -336,16 +296,22 @@ int tcp_flush(struct link *base, uint64_t cookie)
         put_queue(l, &flush->marker);
         return TRANSPORT_PENDING;
     }
-    return stream_is_full(l);
+    l->wants_flush = true;
+    return TRANSPORT_AGAIN;
+}
+
+static bool list_uses(const struct list *puts, const struct region *region)
+{
+    for (const struct list *e = puts->next; e != puts; e = e->next) {
+        const struct rma *op = LIST_OWNER(e, const struct rma, entry);
+        if (op->peers == region || op->mine == region) return true;
+    }
+    return false;
 }
 
 bool stream_uses(const struct tcp_link *l, const struct region *region)
 {
-    for (struct list *e = l->stream.puts.next; e != &l->stream.puts; e = e->next) {
-        const struct rma *op = LIST_OWNER(e, struct rma, entry);
-        if (op->peers == region || op->mine == region) return true;
-    }
-    return false;
+    return list_uses(&l->stream.puts, region) || list_uses(&l->stream.moving, region);
 }
 
 /* --- telling what was sent -------------------------------------------------------------------- */
@@ -359,6 +325,7 @@ static void stream_done(struct tcp_link *l, uint64_t cookie, int status)
 
 static bool report_finished(struct tcp_link *l)
 {
+    puts_collect(l);
     while (!list_empty(&l->stream.finished)) {
         if (tcp_under(l)->budget < 1) return false;
         struct rma *op = LIST_OWNER(list_take(&l->stream.finished), struct rma, entry);
@@ -382,33 +349,45 @@ static bool report_flushes(struct tcp_link *l, int status)
     return true;
 }
 
-bool stream_report(struct tcp_link *l)
+static bool report_room(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
-    struct stream *s = &l->stream;
-    if (!list_empty(&s->finished) && !report_finished(l)) return false;
-    if (l->flushing > 0 && !report_flushes(l, 0)) return false;
-    if (!l->wants_room || l->state != LINK_UP) return true;
-    if (s->out_to - s->out_from > TCP_BUFFER / 2) return true;
+    if (l->state != LINK_UP) return true;
+    bool room = l->wants_room && session_room(&l->session) >= SESSION_WINDOW / 2;
+    bool flush = l->wants_flush && l->flushing < TCP_FLUSHES;
+    if (!room && !flush) return true;
     if (t->budget < 1) return false;
-    l->wants_room = false;
+    l->wants_room = l->wants_flush = false;
     t->budget--;
     t->base.up->room(&l->base);
     return true;
 }
 
-bool stream_return_all(struct tcp_link *l, int status)
+bool stream_report(struct tcp_link *l)
 {
-    struct rma *op;
     if (!report_finished(l)) return false;
-    while ((op = put_first(&l->stream))) {
-        if (tcp_under(l)->budget < 1) return false;
+    if (l->flushing > 0 && !report_flushes(l, 0)) return false;
+    return report_room(l);
+}
+
+/* What the peer's kernel has taken before this end left is as good as done. */
+static bool return_puts(struct tcp_link *l, struct list *puts, int status)
+{
+    while (!list_empty(puts)) {
+        struct rma *op = LIST_OWNER(puts->next, struct rma, entry);
         bool is_put = op->peers;
-        put_end(l, op);
+        if (is_put && tcp_under(l)->budget < 1) return false;
         list_remove(&op->entry);
+        put_not_busy(l);
         if (is_put) stream_done(l, op->cookie, status);
     }
-    return report_flushes(l, status);
+    return true;
+}
+
+bool stream_return_all(struct tcp_link *l, int status)
+{
+    return report_finished(l) && return_puts(l, &l->stream.moving, l->drained ? 0 : status) &&
+           return_puts(l, &l->stream.puts, status) && report_flushes(l, status);
 }
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -428,6 +407,7 @@ static void *landing_place(const struct tcp_link *l)
 {
     const struct stream *s = &l->stream;
     void *place = NULL;
+    if (s->land_again) return NULL;
     int rc = region_find(&tcp_under(l)->regions, s->land_region, s->land_offset, s->land_left,
                          &place, NULL);
     return rc < 0 ? NULL : place;
@@ -438,7 +418,7 @@ static void landing_advance(struct tcp_link *l, size_t n)
     struct stream *s = &l->stream;
     s->land_offset += n;
     s->land_left -= n;
-    if (s->land_left == 0) session_received(&l->session, &s->landing, s->land_region == 0);
+    if (s->land_left == 0 && !s->land_again) session_received(&l->session, &s->landing);
 }
 
 static void landing_from_buffer(struct tcp_link *l)
@@ -463,14 +443,16 @@ static int take_put(struct tcp_link *l, const struct frame *frame, struct why *w
     void *place;
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
+    bool again = rc == SESSION_AGAIN;
     if (region == 0 && (len || offset))
         return why_set(why, SINEW_EPROTO, "a flush with bytes");
-    if (region != 0) {
+    if (region != 0 && !again) {
         rc = region_find(&tcp_under(l)->regions, region, offset, len, &place, why);
         if (rc < 0) return rc;
     }
     s->in_from += FRAME_HEADER + TCP_PUT_HEAD;
     s->landing = *frame;
+    s->land_again = again;
     s->land_region = region;
     s->land_offset = offset;
     s->land_left = len;
@@ -486,11 +468,12 @@ static int take_message(struct tcp_link *l, const struct frame *frame, struct wh
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
     s->in_from += FRAME_HEADER + frame->length;
+    if (rc == SESSION_AGAIN) return 0;
     t->budget--;
     rc = t->base.up->recv(&l->base, payload, frame->head, payload + frame->head,
                           frame->length - frame->head, NULL);
     if (rc < 0) return why_set(why, rc, "a message that makes no sense (%s)", sinew_strerror(rc));
-    session_received(&l->session, frame, false);
+    session_received(&l->session, frame);
     return 0;
 }
 
@@ -498,7 +481,7 @@ static int take_message(struct tcp_link *l, const struct frame *frame, struct wh
 static int frame_expects(const struct tcp_link *l, const struct frame *frame, size_t *needed,
                          struct why *why)
 {
-    bool greeting = l->state == LINK_GREETING, fits = false;
+    bool greeting = l->line == LINE_GREETING, fits = false;
     *needed = frame->length;
     switch (frame->kind) {
     case FRAME_MESSAGE:
@@ -509,7 +492,8 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
         fits = !greeting && frame->head == 0 && frame->length >= TCP_PUT_HEAD;
         *needed = TCP_PUT_HEAD;
         break;
-    case FRAME_ACK: fits = frame->length == 0; break;
+    case FRAME_ACK: fits = !greeting && frame->length == 0; break;
+    case FRAME_WELCOME: fits = greeting && frame->length == JOIN_PAYLOAD; break;
     case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? 1u : 0u); break;
     }
     if (fits) return 0;
@@ -519,15 +503,12 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
 
 static enum parsed take_greeting(struct tcp_link *l, const struct frame *frame)
 {
-    struct why why;
-    const uint8_t *payload = l->stream.in + l->stream.in_from + FRAME_HEADER;
-    if (frame->epoch != l->session.peer_epoch || frame->sequence || frame->acknowledged) {
-        why_set(&why, SINEW_EPROTO, "a greeting of another epoch");
-        return stream_breaks_rules(l, &why);
-    }
-    l->stream.in_from += FRAME_HEADER + frame->length;
-    link_greeted(l, frame, payload);
-    return l->state == LINK_UP ? PARSED_ALL : PARSED_END;
+    struct stream *s = &l->stream;
+    uint8_t bytes[JOIN_FRAME] = { 0 };
+    memcpy(bytes, s->in + s->in_from, FRAME_HEADER + frame->length);
+    s->in_from += FRAME_HEADER + frame->length;
+    line_greeted(l, frame, bytes);
+    return l->line == LINE_OPEN && l->state < LINK_ENDING ? PARSED_ALL : PARSED_END;
 }
 
 /* The frame at in_from, of which all that is needed is there. */
@@ -535,7 +516,7 @@ static enum parsed take_frame(struct tcp_link *l, const struct frame *frame)
 {
     struct why why;
     int rc = 0;
-    if (l->state == LINK_GREETING) return take_greeting(l, frame);
+    if (l->line == LINE_GREETING) return take_greeting(l, frame);
     switch (frame->kind) {
     case FRAME_MESSAGE: rc = take_message(l, frame, &why); break;
     case FRAME_PUT: rc = take_put(l, frame, &why); break;
@@ -584,6 +565,7 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
         s->in_from = 0;
     }
     size_t room = TCP_BUFFER - s->in_to;
+    if (room > TCP_READ) room = TCP_READ;
     *count = 1;
     v[0] = (struct iovec){ s->in + s->in_to, room };
     if (!place) return room;
@@ -605,9 +587,9 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
     ssize_t n = count == 1 ? recv(l->source.fd, v[0].iov_base, v[0].iov_len, MSG_DONTWAIT)
                            : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
-    if (n < 0) return link_failed(l, errno, "receiving");
+    if (n < 0) return line_failed(l, errno, "receiving");
     if (n == 0) {
-        link_closed_by_peer(l);
+        line_closed_by_peer(l);
         return -1;
     }
     *dry = (size_t)n < asked;
@@ -631,8 +613,8 @@ enum received stream_receive(struct tcp_link *l)
             link_make_ready(l);
             return RECEIVED_MORE;
         }
-        /* A short receive has emptied the socket; only an ending link has to see the very end. */
-        if (dry && l->state != LINK_ENDING) return RECEIVED_ALL;
+        /* A short receive has emptied the socket; only what ends has to be seen to the very end. */
+        if (dry && l->state != LINK_ENDING && l->line != LINE_LOST) return RECEIVED_ALL;
         if (moved >= TCP_BURST) return RECEIVED_MORE;
         ssize_t n = stream_fill(l, &dry);
         if (n < 0) return RECEIVED_END;

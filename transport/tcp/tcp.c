@@ -8,7 +8,7 @@
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
  * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
- * else every eighth time: a waiter's poll costs one recv.
+ * else every 32nd time: a waiter's poll costs one recv.
  */
 #include "transport/stub.h"
 #include "transport/tcp/tcp.h"
@@ -24,7 +24,7 @@
 #include "base/config.h"
 #include "transport/tcp/internal.h"
 
-enum { EVENTS = 64, OTHERS_EVERY = 8, BACKLOG = 1024 };
+enum { EVENTS = 64, OTHERS_EVERY = 32, BACKLOG = 1024 };
 
 int64_t tcp_now(const struct tcp *t)
 {
@@ -64,12 +64,13 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* An idle connection whose peer's kernel is silent ends at about the repair deadline; a kernel answers for a
- * process that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. */
+/* The second line: lines that matter to somebody are looked at (line.c); any other whose peer's kernel is
+ * silent ends within half the repair deadline, so that it can be repaired. A kernel answers for a process
+ * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. */
 int tcp_socket_ready(const struct tcp *t, int fd)
 {
     enum { PROBES = 2 };
-    int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / (PROBES + 1));
+    int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / 2 / (PROBES + 1));
     if (seconds < 1) seconds = 1;
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -161,6 +162,8 @@ static int tcp_open(struct transport *base)
     list_init(&t->ready);
     list_init(&t->timed);
     list_init(&t->busy);
+    list_init(&t->dirty);
+    list_init(&t->looked);
     list_init(&t->pendings);
     list_init(&t->corpses);
     int rc = listener_open(t);
@@ -221,10 +224,21 @@ static void tcp_poll(struct tcp *t)
     for (int i = 0; i < n && t->budget > 0; i++) tcp_dispatch(t, events[i].data.ptr);
 }
 
+static void tcp_look(struct tcp *t, int64_t now)
+{
+    int64_t every = silence_patience(t->base.opt.config->repair_deadline) / 4;
+    if (every > TCP_LOOK_NS) every = TCP_LOOK_NS;
+    if (t->look_at && now >= t->look_at) line_look_all(t, now);
+    if (t->look_at && now < t->look_at) return;
+    t->look_at = list_empty(&t->looked) ? 0
+                                        : now + every;
+}
+
 static void tcp_deadlines(struct tcp *t)
 {
-    if (t->due == INT64_MAX) return;
+    if (t->due == INT64_MAX && list_empty(&t->looked)) return;
     int64_t now = tcp_now(t);
+    if (!list_empty(&t->looked)) tcp_look(t, now);
     if (now < t->due) return;
     t->due = INT64_MAX; /* whoever still waits says so again */
     pending_deadlines(t, now);
@@ -241,35 +255,62 @@ static void tcp_ready(struct tcp *t)
     list_splice(&t->ready, &todo);
 }
 
+static void tcp_push(struct tcp *t)
+{
+    while (!list_empty(&t->dirty)) stream_push(LIST_OWNER(t->dirty.next, struct tcp_link, dirty));
+}
+
+static void tcp_await(struct tcp *t, struct tcp_link *l)
+{
+    t->awaited_again = true;
+    if (t->awaited == l) return;
+    t->awaited = l;
+    if (l->state > LINK_NEW && l->state < LINK_ENDING) line_mark(l);
+}
+
 static int tcp_progress(struct transport *base, struct link *l)
 {
     struct tcp *t = tcp_of(base);
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = t->has_ended_one = false;
-    if (l) link_work(tcp_link_of(l));
+    t->in_progress = true;
+    if (!list_empty(&t->dirty)) tcp_push(t);
+    if (l) {
+        tcp_await(t, tcp_link_of(l));
+        link_work(tcp_link_of(l));
+    }
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
     if ((!l || ++t->ticks % OTHERS_EVERY == 0) && t->budget > 0) {
         tcp_poll(t);
         tcp_deadlines(t);
     }
+    if (!list_empty(&t->dirty)) tcp_push(t);
     if (!list_empty(&t->corpses)) pending_release_corpses(t);
+    t->in_progress = false;
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
     /* Parts of a put are no upcalls, but whoever waits must not take them for idleness. */
     return upcalls > 0 ? upcalls : t->moved;
 }
 
+static int64_t tcp_wakes_at(struct tcp *t)
+{
+    if (!list_empty(&t->looked) && !t->look_at) tcp_look(t, tcp_now(t));
+    return t->look_at && t->look_at < t->due ? t->look_at : t->due;
+}
+
 static int tcp_arm(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
-    if (!list_empty(&t->ready) || t->pending_waits) return 1;
-    if (t->due == INT64_MAX || t->due >= t->timer_at) return 0;
-    int64_t in = t->due - tcp_now(t);
+    if (!list_empty(&t->ready) || !list_empty(&t->dirty) || t->pending_waits) return 1;
+    int64_t at = tcp_wakes_at(t);
+    if (at == INT64_MAX || at >= t->timer_at) return 0;
+    int64_t in = at - tcp_now(t);
     if (in <= 0) return 1;
-    struct itimerspec at = { 0 };
-    at.it_value = (struct timespec){ .tv_sec = in / 1000000000, .tv_nsec = in % 1000000000 };
-    if (timerfd_settime(t->timer.fd, 0, &at, NULL) < 0) return 1;
-    t->timer_at = t->due;
+    struct itimerspec spec = { 0 };
+    spec.it_value = (struct timespec){ .tv_sec = in / 1000000000, .tv_nsec = in % 1000000000 };
+    if (timerfd_settime(t->timer.fd, 0, &spec, NULL) < 0) return 1;
+    t->timer_at = at;
     return 0;
 }
 

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two ends of tcp, over real sockets, through a proxy of our own that resets, stalls, slices and
+ * delays as a seed says: every message and every put arrives whole, once and in order.
+ */
+#include "tests/unit/tcp_end.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+
+enum { RELAYS = 64, RELAY_BUFFER = 64 * 1024, PUTS = 4, PUT_LEN = 700000, STEPS = 1500 };
+
+struct relay {
+    int fd[2]; /* -1: none; from[i] was read from fd[i] */
+    uint8_t from[2][RELAY_BUFFER];
+    size_t at[2], len[2];
+    bool ended[2];
+    int stalled; /* steps */
+};
+
+struct proxy {
+    int listener;
+    struct sockaddr_storage target;
+    socklen_t target_len;
+    struct relay relay[RELAYS];
+};
+
+static struct {
+    struct seed *seed;
+    bool is_kind;
+    uint64_t resets, stalls, slices;
+} network;
+
+/* From now on the end is reached through the proxy, and says so to its peers. */
+static void proxy_open(struct proxy *p, struct end *e)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_storage whole = { 0 };
+    socklen_t len = sizeof(at);
+    struct why why;
+    struct transport *t = &e->t->base;
+    assert_int_equal(address_decode(t->address, t->address_len, &p->target, &p->target_len, &why),
+                     0);
+    p->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(p->listener, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(p->listener, 64), 0);
+    getsockname(p->listener, (struct sockaddr *)&at, &len);
+    memcpy(&whole, &at, sizeof(at));
+    t->address_len = address_encode(&whole, t->address);
+    for (int i = 0; i < RELAYS; i++) p->relay[i].fd[0] = p->relay[i].fd[1] = -1;
+}
+
+static void relay_close(struct relay *r, bool reset)
+{
+    const struct linger none = { .l_onoff = 1 };
+    for (int i = 0; i < 2; i++) {
+        if (reset && r->fd[i] >= 0)
+            setsockopt(r->fd[i], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+        if (r->fd[i] >= 0) close(r->fd[i]);
+        r->fd[i] = -1;
+    }
+}
+
+static void proxy_close(struct proxy *p)
+{
+    for (int i = 0; i < RELAYS; i++) relay_close(&p->relay[i], true);
+    close(p->listener);
+}
+
+static void proxy_accept(struct proxy *p)
+{
+    struct relay *r = NULL;
+    for (int i = 0; i < RELAYS && !r; i++)
+        if (p->relay[i].fd[0] < 0) r = &p->relay[i];
+    int fd = r ? accept4(p->listener, NULL, NULL, SOCK_NONBLOCK) : -1;
+    if (fd < 0) return;
+    r->fd[0] = fd;
+    r->fd[1] = socket(AF_INET, SOCK_STREAM, 0);
+    r->at[0] = r->at[1] = r->len[0] = r->len[1] = 0;
+    r->ended[0] = r->ended[1] = false;
+    r->stalled = 0;
+    if (connect(r->fd[1], (struct sockaddr *)&p->target, p->target_len) < 0) relay_close(r, true);
+}
+
+static size_t slice(size_t most)
+{
+    if (network.is_kind || most < 2 || seed_below(network.seed, 3)) return most;
+    network.slices++;
+    return 1 + (size_t)seed_below(network.seed, most < 2000 ? most : 2000);
+}
+
+static bool relay_move(struct relay *r, int i)
+{
+    if (r->len[i] == 0 && !r->ended[i]) {
+        ssize_t n = recv(r->fd[i], r->from[i], slice(RELAY_BUFFER), MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN) return false;
+        r->ended[i] = n == 0;
+        r->at[i] = 0;
+        r->len[i] = n > 0 ? (size_t)n : 0;
+    }
+    if (r->len[i] > 0) {
+        ssize_t n = send(r->fd[!i], r->from[i] + r->at[i], slice(r->len[i]),
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN) return false;
+        r->at[i] += n > 0 ? (size_t)n : 0;
+        r->len[i] -= n > 0 ? (size_t)n : 0;
+    }
+    return !(r->ended[i] && r->len[i] == 0);
+}
+
+static void relay_step(struct relay *r)
+{
+    if (r->fd[0] < 0) return;
+    if (!network.is_kind && seed_below(network.seed, 150) == 0) {
+        network.resets++;
+        relay_close(r, seed_below(network.seed, 4) != 0);
+        return;
+    }
+    if (!network.is_kind && seed_below(network.seed, 100) == 0) {
+        network.stalls++;
+        r->stalled = (int)seed_below(network.seed, 60);
+    }
+    if (r->stalled-- > 0) return;
+    if (!relay_move(r, 0) || !relay_move(r, 1)) relay_close(r, false);
+}
+
+static void proxy_step(struct proxy *p)
+{
+    proxy_accept(p);
+    for (int i = 0; i < RELAYS; i++) relay_step(&p->relay[i]);
+}
+
+/* --- traffic ---------------------------------------------------------------------------------- */
+
+struct pair {
+    struct end *end[2];
+    struct proxy proxy[2];
+    struct put *put[2][PUTS];
+    uint64_t key[2][PUTS];
+};
+
+static void pair_step(struct pair *p)
+{
+    int s = (int)seed_below(network.seed, 2);
+    clock_advance((int64_t)seed_below(network.seed, 400) * MS / 100);
+    for (int i = 0; i < 2; i++) proxy_step(&p->proxy[i]);
+    struct tcp_link *l = p->end[s]->view[!s].link;
+    end_progress(p->end[s], seed_below(network.seed, 2) && l ? &l->base : NULL);
+}
+
+static void pair_traffic(struct pair *p)
+{
+    int s = (int)seed_below(network.seed, 2);
+    struct end *e = p->end[s];
+    int i = (int)seed_below(network.seed, PUTS);
+    bool is_short = seed_below(network.seed, 8);
+    size_t len = (size_t)seed_below(network.seed, is_short ? 300 : TCP_EAGER_MAX);
+    int rc = end_send(e, !s, len);
+    assert_true(rc == 0 || rc == TRANSPORT_AGAIN);
+    if (seed_below(network.seed, 20) || !e->done[i]) return;
+    /* What it carried before has come: the flush below waits for the last only. */
+    size_t put_len = 1 + (size_t)seed_below(network.seed, PUT_LEN);
+    p->key[s][i] = seed_next(network.seed);
+    fill(p->put[s][i]->source, put_len, p->key[s][i]);
+    rc = put_start(p->put[s][i], e, !s, 0, put_len, (uint64_t)i);
+    assert_true(rc == 0 || rc == TRANSPORT_PENDING);
+}
+
+static bool pair_is_done(const struct pair *p)
+{
+    for (int s = 0; s < 2; s++) {
+        if (p->end[!s]->view[s].received != p->end[s]->view[!s].sent) return false;
+        for (int i = 0; i < PUTS; i++)
+            if (!p->end[s]->done[i]) return false;
+    }
+    return true;
+}
+
+static void pair_until(struct pair *p, bool (*done)(const struct pair *), const char *what)
+{
+    int64_t until = world_real.now(NULL) + 20000 * MS;
+    while (!done(p)) {
+        pair_step(p);
+        for (int s = 0; s < 2; s++)
+            if (p->end[s]->view[!s].downs) fail_msg("%s: down: %s", what, p->end[s]->view[!s].why);
+        if (world_real.now(NULL) > until) fail_msg("in vain waited for %s", what);
+    }
+}
+
+static bool pair_is_up(const struct pair *p)
+{
+    return p->end[0]->view[1].is_up && p->end[1]->view[0].is_up;
+}
+
+struct totals {
+    uint64_t losses, resent, discarded;
+};
+
+static void pair_run(struct seed *seed, struct totals *totals)
+{
+    static struct pair p;
+    memset(&p, 0, sizeof(p));
+    network.seed = seed;
+    network.is_kind = false;
+    for (int s = 0; s < 2; s++) {
+        p.end[s] = end_open(s, 100 + (uint64_t)s, end_secret);
+        proxy_open(&p.proxy[s], p.end[s]);
+    }
+    end_connect(p.end[0], p.end[1]);
+    if (seed_below(seed, 2)) end_connect(p.end[1], p.end[0]);
+    pair_until(&p, pair_is_up, "the link");
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < PUTS; i++) {
+            p.put[s][i] = put_new(p.end[s], p.end[!s], !s, PUT_LEN);
+            p.end[s]->done[i] = 1;
+        }
+    for (int step = 0; step < STEPS; step++) {
+        if (seed_below(seed, 2)) pair_traffic(&p);
+        pair_step(&p);
+    }
+    pair_until(&p, pair_is_done, "what was sent");
+    network.is_kind = true;
+    for (int s = 0; s < 2; s++) {
+        struct tcp_link *l = p.end[s]->view[!s].link;
+        totals->losses += l->losses;
+        totals->resent += l->session.resent;
+        totals->discarded += l->session.discarded;
+        for (int i = 0; i < PUTS; i++) {
+            if (p.put[s][i]->op.len)
+                assert_true(filled(p.put[s][i]->target, p.put[s][i]->op.len, p.key[s][i]));
+            put_free(p.put[s][i], p.end[s], p.end[!s]);
+        }
+    }
+    for (int s = 0; s < 2; s++) {
+        proxy_close(&p.proxy[s]);
+        end_close(p.end[s]);
+    }
+}
+
+static int rounds = 80;
+
+static void everything_arrives_through_a_hostile_network(void **state)
+{
+    struct seed seed = seed_from_environment("tcp proxy");
+    struct totals totals = { 0 };
+    (void)state;
+    for (int i = 0; i < rounds; i++) {
+        struct seed own = { seed_next(&seed) };
+        uint64_t number = own.state;
+        struct totals before = totals;
+        pair_run(&own, &totals);
+        if (totals.losses == before.losses || totals.resent == before.resent)
+            fail_msg("seed %llu lost or sent nothing again: it shows nothing",
+                     (unsigned long long)number);
+    }
+    print_message("%d seeds: %llu resets, %llu stalls, %llu slices; %llu lines lost, %llu frames "
+                  "sent again, %llu discarded\n",
+                  rounds, (unsigned long long)network.resets, (unsigned long long)network.stalls,
+                  (unsigned long long)network.slices, (unsigned long long)totals.losses,
+                  (unsigned long long)totals.resent, (unsigned long long)totals.discarded);
+    assert_true(network.resets > 0 && network.stalls > 0 && totals.discarded > 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_arrives_through_a_hostile_network),
+    };
+    if (argc > 1) rounds = atoi(argv[1]);
+    return cmocka_run_group_tests_name("tcp through a proxy", tests, NULL, NULL);
+}

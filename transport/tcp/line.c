@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * line.c - the connections of a link, one at a time (internal.h draws the states)
+ *
+ * The same attempts bring a link up and repair it; what they come to differs: a link that is not up
+ * yet ends with what the peer's host answers first, one that is up is repaired until
+ * repair_deadline, or until it is known that the other end is no more.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "transport/tcp/internal.h"
+
+static struct tcp *tcp_under(const struct tcp_link *l)
+{
+    return tcp_of(l->base.transport);
+}
+
+static void shake_release(struct tcp_link *l)
+{
+    if (!l->shake) return;
+    explicit_bzero(&l->shake->handshake, sizeof(l->shake->handshake));
+    world_release(l->base.transport->opt.world, l->shake, sizeof(*l->shake));
+    l->shake = NULL;
+}
+
+void line_close(struct tcp_link *l)
+{
+    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+    /* Its kernel must not go on carrying what comes again over the next one. */
+    if (l->line == LINE_LOST || l->line == LINE_OPEN)
+        setsockopt(l->source.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    tcp_unwatch(tcp_under(l), &l->source);
+    shake_release(l);
+    stream_restart(l);
+    l->silence = (struct silence){ 0 };
+    l->line = LINE_WAITING;
+    l->bye_shut = l->blocked = false;
+    link_set_due(l, &l->line_due, INT64_MAX);
+}
+
+static void line_wait(struct tcp_link *l, int64_t until)
+{
+    l->line = LINE_WAITING;
+    link_set_due(l, &l->line_due, until);
+}
+
+/* --- attempts that come to nothing ------------------------------------------------------------ */
+
+/* Which deadline has passed, with the last reason, which is in l->base.why. */
+static void line_give_up(struct tcp_link *l)
+{
+    char duration[TEXT_DURATION_MAX];
+    const struct config *config = l->base.transport->opt.config;
+    struct why last = l->base.why;
+    if (l->state == LINK_SETUP) {
+        why_set(&l->base.why, SINEW_ETIMEDOUT,
+                "%s: no link came of %u attempts within setup_deadline (%s), the last: %s", l->name,
+                l->repair.attempts, text_duration(config->setup_deadline, duration), last.text);
+        link_end(l, SINEW_ETIMEDOUT, GONE_BROKEN, false);
+        return;
+    }
+    why_set(&l->base.why, SINEW_EPEER,
+            "%s: the connection broke and %u attempts within repair_deadline (%s) did not repair "
+            "it, the last: %s",
+            l->name, l->repair.attempts, text_duration(config->repair_deadline, duration),
+            last.text);
+    link_end(l, SINEW_EPEER, GONE_BROKEN, true);
+}
+
+static void line_retry(struct tcp_link *l, const struct why *reason)
+{
+    struct tcp *t = tcp_under(l);
+    const struct world *world = t->base.opt.world;
+    uint64_t draw = 0;
+    if (world->random(world->arg, &draw, sizeof(draw)) < 0) draw = 0; /* then without */
+    l->base.why = *reason;
+    log_line(t->base.opt.log, LOG_DETAIL, "tcp: %s: %s; trying again", l->name, reason->text);
+    line_close(l);
+    line_wait(l, repair_failed(&l->repair, tcp_now(t), draw));
+}
+
+static bool attempt_may_be_repeated(int error)
+{
+    return error == ETIMEDOUT || error == ECONNRESET || error == EHOSTUNREACH ||
+           error == EADDRNOTAVAIL || error == ENOBUFS || error == ECONNABORTED || error == EPIPE;
+}
+
+static void line_attempt_failed(struct tcp_link *l, int error)
+{
+    struct why why;
+    int status = tcp_status(error);
+    report_errno(&why, status, error, "connecting to %s", l->name);
+    if (l->state != LINK_SETUP && error == ECONNREFUSED) {
+        why_set(&why, SINEW_EPEER, "%s: the connection ended and nobody listens there any more",
+                l->name);
+        link_peer_gone(l, &why);
+    } else if (l->state != LINK_SETUP || attempt_may_be_repeated(error)) {
+        line_retry(l, &why);
+    } else {
+        l->base.why = why;
+        link_end(l, status, GONE_BROKEN, false);
+    }
+}
+
+/* The handshake was refused, by them or by us: nobody there is the peer, or has the right words. */
+static void line_refused(struct tcp_link *l, int status, const struct why *reason)
+{
+    struct why why;
+    why_set(&why, status, "%s: %s", l->name, reason->text);
+    bool by_peer = status == SINEW_EAUTH || status == SINEW_EPROTO || status == SINEW_EVERSION;
+    if (l->state != LINK_SETUP && by_peer) {
+        link_peer_gone(l, &why);
+    } else if (l->state != LINK_SETUP) {
+        line_retry(l, &why);
+    } else {
+        l->base.why = why;
+        link_end(l, status, GONE_BROKEN, false);
+    }
+}
+
+/* --- attempts --------------------------------------------------------------------------------- */
+
+static int line_connect(struct tcp_link *l)
+{
+    struct sockaddr_storage at;
+    socklen_t at_len;
+    struct why why;
+    int rc = address_decode(l->address, l->address_len, &at, &at_len, &why);
+    if (rc < 0) return EADDRNOTAVAIL; /* a passive link whose peer did not say: it has to come */
+    l->source.fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (l->source.fd < 0) return errno;
+    l->line = LINE_CONNECTING;
+    if (connect(l->source.fd, (struct sockaddr *)&at, at_len) < 0 && errno != EINPROGRESS &&
+        errno != EINTR)
+        return errno;
+    return -tcp_watch(tcp_under(l), &l->source, EPOLLOUT);
+}
+
+void line_attempt(struct tcp_link *l)
+{
+    struct tcp *t = tcp_under(l);
+    int64_t patience =
+        l->state == LINK_SETUP ? t->base.opt.config->setup_deadline : REPAIR_ANSWER_NS;
+    int64_t until = repair_attempt(&l->repair, tcp_now(t), patience);
+    int error = line_connect(l);
+    if (error)
+        line_attempt_failed(l, error);
+    else
+        link_set_due(l, &l->line_due, until);
+}
+
+/* On one host, an ephemeral port that nobody listens on can be connected to itself. */
+static bool connected_to_itself(int fd)
+{
+    struct sockaddr_storage a = { 0 }, b = { 0 };
+    socklen_t a_len = sizeof(a), b_len = sizeof(b);
+    return getsockname(fd, (struct sockaddr *)&a, &a_len) == 0 &&
+           getpeername(fd, (struct sockaddr *)&b, &b_len) == 0 && a_len == b_len &&
+           memcmp(&a, &b, a_len) == 0;
+}
+
+static int shake_begin(struct tcp_link *l, struct why *why)
+{
+    const struct transport_options *opt = &l->base.transport->opt;
+    const struct handshake_identity me = { opt->rank, opt->size, opt->epoch, HANDSHAKE_LINK };
+    l->shake = world_allocate(opt->world, sizeof(*l->shake));
+    if (!l->shake) return why_set(why, SINEW_ENOMEM, "no memory for a handshake");
+    int rc = handshake_begin(&l->shake->handshake, HANDSHAKE_CLIENT, opt->world, opt->secret, &me,
+                             l->base.rank, 0);
+    return rc < 0 ? why_set(why, rc, "%s", l->shake->handshake.why.text) : 0;
+}
+
+static void line_shake(struct tcp_link *l);
+
+static void line_connected(struct tcp_link *l)
+{
+    struct tcp *t = tcp_under(l);
+    struct why why;
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(l->source.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) error = errno;
+    if (error == 0 && connected_to_itself(l->source.fd)) error = ECONNREFUSED;
+    if (error == 0) error = -tcp_socket_ready(t, l->source.fd);
+    if (error != 0) {
+        line_attempt_failed(l, error);
+        return;
+    }
+    link_set_due(l, &l->line_due, INT64_MAX); /* its process may take its time */
+    l->attempt_at = tcp_now(t);
+    repair_held(&l->repair, l->attempt_at);
+    l->line = LINE_SHAKING;
+    int rc = shake_begin(l, &why);
+    if (rc < 0) {
+        line_refused(l, rc, &why);
+        return;
+    }
+    line_mark(l);
+    line_shake(l);
+}
+
+static void line_event_connecting(struct tcp_link *l)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    int error = 0;
+    socklen_t error_len = sizeof(error);
+    if (getpeername(l->source.fd, (struct sockaddr *)&peer, &len) < 0 && errno == ENOTCONN &&
+        getsockopt(l->source.fd, SOL_SOCKET, SO_ERROR, &error, &error_len) == 0) {
+        if (error) line_attempt_failed(l, error);
+        return; /* else: polled without an event, not yet there */
+    }
+    line_connected(l);
+}
+
+/* JOIN or WELCOME: which session this is, how far it is here, and where this end can be reached. */
+static int line_say(struct tcp_link *l, enum frame_kind kind)
+{
+    const struct transport *t = l->base.transport;
+    uint8_t bytes[JOIN_FRAME];
+    struct join join = { .mine = l->session.mine, .yours = l->session.theirs,
+                         .received = l->session.received, .attempt = l->attempt,
+                         .address_len = (uint8_t)t->address_len };
+    memcpy(join.address, t->address, t->address_len);
+    session_join_encode(bytes, kind, t->opt.epoch, &join);
+    /* A fresh connection takes it whole. */
+    ssize_t n = send(l->source.fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n == (ssize_t)sizeof(bytes) ? 0 : n < 0 ? errno : EPIPE;
+}
+
+static void line_join(struct tcp_link *l)
+{
+    struct why why;
+    uint64_t epoch = l->shake->handshake.peer.epoch;
+    if (l->base.epoch && l->base.epoch != epoch) {
+        why_set(&why, SINEW_EPEER, "%s: another process has taken its place", l->name);
+        link_peer_gone(l, &why);
+        return;
+    }
+    l->session.peer_epoch = epoch;
+    shake_release(l);
+    l->attempt++;
+    int error = line_say(l, FRAME_JOIN);
+    if (error) {
+        report_errno(&why, SINEW_EPEER, error, "%s: joining", l->name);
+        line_retry(l, &why);
+        return;
+    }
+    l->line = LINE_GREETING;
+    link_watch(l);
+    if (l->line == LINE_GREETING) stream_receive(l);
+}
+
+static void line_shake(struct tcp_link *l)
+{
+    struct why why = { 0 };
+    uint32_t events;
+    int rc = tcp_shake(&l->shake->handshake, &l->shake->done, l->source.fd, &events, &why);
+    if (rc == 0)
+        line_join(l);
+    else if (rc == SINEW_EPEER)
+        line_retry(l, &why);
+    else if (rc < 0)
+        line_refused(l, rc, &why);
+    else if ((rc = tcp_watch(tcp_under(l), &l->source, events)) < 0)
+        line_attempt_failed(l, -rc);
+}
+
+/* --- open ------------------------------------------------------------------------------------- */
+
+static void line_opened(struct tcp_link *l)
+{
+    struct tcp *t = tcp_under(l);
+    char duration[TEXT_DURATION_MAX];
+    l->line = LINE_OPEN;
+    l->opened_at = tcp_now(t);
+    l->bye_shut = false;
+    link_set_due(l, &l->line_due, INT64_MAX);
+    line_mark(l);
+    link_make_ready(l); /* what waits goes */
+    if (l->state == LINK_SETUP) return;
+    l->base.why.text[0] = '\0';
+    log_line(t->base.opt.log, LOG_CHOICE,
+             "tcp: %s: repaired after %s; %llu lost so far, %llu frames sent again, %llu discarded",
+             l->name, text_duration(l->opened_at - l->lost_at, duration),
+             (unsigned long long)l->losses, (unsigned long long)l->session.resent,
+             (unsigned long long)l->session.discarded);
+}
+
+static bool line_resume(struct tcp_link *l, const struct join *join)
+{
+    struct why why;
+    if (session_resume(&l->session, join, &why) == 0) return true;
+    why_set(&l->base.why, SINEW_EPROTO, "%s breaks the protocol: %s", l->name, why.text);
+    link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+    return false;
+}
+
+static void line_turned_away(struct tcp_link *l, int greeting)
+{
+    struct tcp *t = tcp_under(l);
+    struct why why;
+    if (greeting == GREETING_BUSY) {
+        why_set(&why, SINEW_EBUSY, "it has a connection to this rank under way itself");
+        if (l->state != LINK_SETUP)
+            repair_answered(&l->repair, tcp_now(t), t->base.opt.config->repair_deadline);
+        line_retry(l, &why);
+    } else if (l->state == LINK_SETUP) {
+        why_set(&l->base.why, SINEW_EPEER,
+                "%s wants no link: it is closing, or holds this process for dead", l->name);
+        link_end(l, SINEW_EPEER, GONE_LEFT, false);
+    } else {
+        why_set(&why, SINEW_EPEER, "%s: the connection broke, and it no longer knows this link",
+                l->name);
+        link_peer_gone(l, &why);
+    }
+}
+
+/* The answer to our JOIN. `bytes`: all of a frame. */
+void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes)
+{
+    struct join join;
+    struct why why;
+    if (frame->kind == FRAME_BYE) {
+        line_turned_away(l, bytes[FRAME_HEADER]);
+        return;
+    }
+    int rc = session_join_decode(bytes, FRAME_WELCOME, l->session.peer_epoch, &join, &why);
+    if (rc == 0 && (join.yours != l->session.mine || !session_is(&l->session, &join)))
+        rc = why_set(&why, SINEW_EPROTO, "it welcomes another session");
+    if (rc < 0) {
+        why_set(&l->base.why, rc, "%s breaks the protocol: %s", l->name, why.text);
+        link_end(l, rc, GONE_BROKEN, false);
+        return;
+    }
+    if (!line_resume(l, &join)) return;
+    l->peer_attempt = join.attempt; /* those it had made are over: it has taken this one */
+    l->base.epoch = l->session.peer_epoch;
+    line_opened(l);
+    if (l->state == LINK_SETUP) link_came_up(l);
+}
+
+/* --- loss ------------------------------------------------------------------------------------- */
+
+/* silent since `since`; the reason is in l->base.why. What has arrived is handed up first. */
+static void line_lost(struct tcp_link *l, int64_t since)
+{
+    struct tcp *t = tcp_under(l);
+    int64_t now = tcp_now(t);
+    log_line(t->base.opt.log, LOG_CHOICE, "tcp: %s; connecting anew", l->base.why.text);
+    l->losses++;
+    l->lost_at = now;
+    repair_begin(&l->repair, since, t->base.opt.config->repair_deadline, now - l->opened_at);
+    l->line = LINE_LOST;
+    tcp_watch(t, &l->source, SOURCE_QUIET);
+    link_make_ready(l);
+}
+
+/* When its kernel was last heard of. */
+static int64_t line_heard(const struct tcp_link *l, int64_t now, bool *due)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+    if (getsockopt(l->source.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return now;
+    *due = info.tcpi_unacked > 0 || info.tcpi_probes > 0;
+    return now - (int64_t)info.tcpi_last_ack_recv * 1000000;
+}
+
+int line_failed(struct tcp_link *l, int error, const char *doing)
+{
+    struct why why;
+    int64_t now = tcp_now(tcp_under(l));
+    bool due;
+    if (l->state >= LINK_ENDING || l->line == LINE_LOST) return SINEW_EPEER;
+    report_errno(&why, SINEW_EPEER, error, "%s: %s", l->name,
+                 l->line == LINE_OPEN ? doing : "its greeting did not come");
+    if (l->line != LINE_OPEN) {
+        line_retry(l, &why);
+        return SINEW_EPEER;
+    }
+    l->base.why = why;
+    line_lost(l, error == ETIMEDOUT ? line_heard(l, now, &due) : now);
+    return SINEW_EPEER;
+}
+
+void line_closed_by_peer(struct tcp_link *l)
+{
+    struct why why;
+    if (l->state >= LINK_ENDING || l->line == LINE_LOST) return;
+    if (l->line != LINE_OPEN) {
+        why_set(&why, SINEW_EPEER, "the connection was closed before the greeting");
+        line_retry(l, &why);
+    } else if (l->state == LINK_DRAINING && l->bye_out) {
+        l->drained = true;
+        link_end(l, 0, GONE_LEFT, false); /* it read our BYE and closed */
+    } else {
+        why_set(&l->base.why, SINEW_EPEER, "%s: the connection ended without a goodbye", l->name);
+        line_lost(l, tcp_now(tcp_under(l)));
+    }
+}
+
+/* --- silence ---------------------------------------------------------------------------------- */
+
+void line_mark(struct tcp_link *l)
+{
+    struct tcp *t = tcp_under(l);
+    if (list_empty(&l->looked)) list_append(&t->looked, &l->looked);
+}
+
+/* Somebody waits for what this line carries. */
+static bool line_matters(const struct tcp_link *l)
+{
+    const struct session *s = &l->session;
+    if (l->line == LINE_SHAKING || l->line == LINE_GREETING) return true;
+    return l->line == LINE_OPEN && (s->sent != s->acknowledged || s->received != s->told ||
+                                    tcp_under(l)->awaited == l);
+}
+
+/* The kernel's own probes come only after seconds. This frame makes it owe an acknowledgement;
+ * between frames, so that none is cut in two. */
+static void line_probe(struct tcp_link *l, int64_t now)
+{
+    uint8_t bytes[FRAME_HEADER];
+    const struct frame ack = { .kind = FRAME_ACK, .epoch = l->session.my_epoch,
+                               .acknowledged = l->session.received };
+    l->probed_at = now;
+    if (!session_all_sent(&l->session) || l->bye_queued) return;
+    frame_encode(bytes, &ack);
+    ssize_t n = send(l->source.fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0 && n < (ssize_t)sizeof(bytes)) line_failed(l, EPIPE, "a frame was cut");
+    if (n == (ssize_t)sizeof(bytes)) l->session.told = l->session.received;
+}
+
+static void line_suspect(struct tcp_link *l, int64_t since)
+{
+    char duration[TEXT_DURATION_MAX];
+    struct tcp *t = tcp_under(l);
+    struct why why;
+    why_set(&why, SINEW_EPEER, "%s: its host has been silent for %s", l->name,
+            text_duration(tcp_now(t) - since, duration));
+    if (l->line != LINE_OPEN) {
+        line_retry(l, &why);
+        return;
+    }
+    tcp_complain(t, LOG_WARNING, "%s: suspected, connecting anew", why.text);
+    l->base.why = why;
+    line_lost(l, since);
+}
+
+static void line_look(struct tcp_link *l, int64_t now)
+{
+    int64_t patience = silence_patience(l->base.transport->opt.config->repair_deadline);
+    bool due = false;
+    int64_t heard = line_heard(l, now, &due);
+    int64_t silent = silence_look(&l->silence, now, due, heard);
+    if (silent >= patience) {
+        line_suspect(l, now - silent);
+    } else if (l->line == LINE_OPEN) {
+        bool quiet = !due && now - heard >= patience / 2 && now - l->probed_at >= patience;
+        if (quiet || l->session.received != l->session.told) line_probe(l, now);
+    }
+}
+
+void line_look_all(struct tcp *t, int64_t now)
+{
+    struct list todo, *e;
+    if (!t->awaited_again) t->awaited = NULL;
+    t->awaited_again = false;
+    list_init(&todo);
+    list_splice(&todo, &t->looked);
+    while ((e = list_take(&todo))) {
+        struct tcp_link *l = LIST_OWNER(e, struct tcp_link, looked);
+        if (!line_matters(l)) {
+            l->silence.since = 0;
+            continue;
+        }
+        list_append(&t->looked, &l->looked);
+        line_look(l, now);
+    }
+}
+
+/* --- work and deadlines ----------------------------------------------------------------------- */
+
+static void line_leave(struct tcp_link *l)
+{
+    if (stream_receive(l) == RECEIVED_MORE) {
+        link_make_ready(l);
+        return;
+    }
+    if (l->state >= LINK_ENDING) return; /* its goodbye was there */
+    line_close(l);
+    line_attempt(l);
+}
+
+void line_work(struct tcp_link *l)
+{
+    switch (l->line) {
+    case LINE_CONNECTING: line_event_connecting(l); break;
+    case LINE_SHAKING: line_shake(l); break;
+    case LINE_GREETING: stream_receive(l); break;
+    case LINE_LOST: line_leave(l); break;
+    case LINE_WAITING:
+    case LINE_OPEN: break;
+    }
+}
+
+void line_deadline(struct tcp_link *l)
+{
+    struct why why;
+    link_set_due(l, &l->line_due, INT64_MAX);
+    if (l->line == LINE_CONNECTING) {
+        why_set(&why, SINEW_ETIMEDOUT,
+                "its host did not answer: check cable, power, firewall and SINEW_TCP_INTERFACE");
+        line_retry(l, &why);
+    }
+    if (l->line != LINE_WAITING || l->state >= LINK_ENDING) return;
+    if (repair_is_over(&l->repair, tcp_now(tcp_under(l))))
+        line_give_up(l);
+    else if (l->line_due == INT64_MAX)
+        line_attempt(l);
+}
+
+/* --- a connection of the peer's --------------------------------------------------------------- */
+
+static void line_name(struct tcp_link *l, int fd)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t len = sizeof(at);
+    char text[TCP_NAME_MAX];
+    getpeername(fd, (struct sockaddr *)&at, &len);
+    snprintf(l->name, sizeof(l->name), "rank %d at %.60s", l->base.rank, address_text(&at, text));
+}
+
+static int line_take(struct tcp_link *l, int fd, uint64_t epoch, const struct join *join)
+{
+    int error;
+    line_close(l);
+    l->source.fd = fd;
+    l->source.events = SOURCE_QUIET; /* it is in the set, for a stranger */
+    l->base.epoch = l->session.peer_epoch = epoch;
+    l->peer_attempt = join->attempt;
+    memcpy(l->address, join->address, join->address_len);
+    l->address_len = join->address_len;
+    l->line = LINE_OPEN;
+    link_watch(l); /* before it can fail: the set still names the stranger, whose memory goes now */
+    if (!line_resume(l, join)) return 0;
+    if ((error = line_say(l, FRAME_WELCOME)) && l->state == LINK_SETUP) {
+        struct why why;
+        report_errno(&why, SINEW_EPEER, error, "%s: welcoming", l->name);
+        line_retry(l, &why);
+        return 0;
+    }
+    line_opened(l);
+    if (error) line_failed(l, error, "welcoming");
+    if (l->state == LINK_SETUP) link_came_up(l);
+    return 0;
+}
+
+static int line_new(struct tcp *t, int fd, int rank, uint64_t epoch, const struct join *join)
+{
+    t->budget--;
+    struct link *base = t->base.up->link(&t->base, rank, epoch);
+    if (!base) return GREETING_REFUSED;
+    base->transport = &t->base;
+    struct tcp_link *l = tcp_link_of(base);
+    if (link_begin(l) < 0) {
+        link_end(l, SINEW_ENOMEM, GONE_BROKEN, false);
+        return GREETING_BUSY; /* it may find memory when it comes again */
+    }
+    line_name(l, fd);
+    repair_begin(&l->repair, tcp_now(t), t->base.opt.config->setup_deadline, 0);
+    return line_take(l, fd, epoch, join);
+}
+
+int line_adopt(struct tcp *t, int fd, const struct handshake_identity *who, const struct join *join)
+{
+    struct tcp_link *l = link_find(t, who->rank);
+    struct repair_end end = { 0 };
+    if (l) {
+        if (l->state < LINK_ENDING && l->base.epoch && l->base.epoch != who->epoch) {
+            why_set(&l->base.why, SINEW_EPEER, "%s: another process has taken its place", l->name);
+            link_end(l, SINEW_EPEER, GONE_DIED, true);
+            return GREETING_BUSY;
+        }
+        bool ours = l->line == LINE_SHAKING || l->line == LINE_GREETING;
+        end = (struct repair_end){
+            .session = &l->session,
+            .ends = l->state >= LINK_ENDING,
+            .attempt_stands = ours && repair_stands(t->base.opt.rank, who->rank, l->attempt_at,
+                                                    tcp_now(t)),
+            .peer_attempt = l->peer_attempt,
+        };
+    }
+    switch (repair_judge(&end, join)) {
+    case VERDICT_NEW: return line_new(t, fd, who->rank, who->epoch, join);
+    case VERDICT_TAKE: return line_take(l, fd, who->epoch, join);
+    case VERDICT_UNKNOWN: return GREETING_UNKNOWN;
+    case VERDICT_DOUBT:
+        if (l->state < LINK_ENDING && l->line == LINE_OPEN) {
+            why_set(&l->base.why, SINEW_EPEER, "%s: it seems to have begun anew", l->name);
+            line_lost(l, tcp_now(t));
+        }
+        return GREETING_BUSY;
+    case VERDICT_STALE: l->session.discarded++; break;
+    case VERDICT_BUSY: break;
+    }
+    return GREETING_BUSY;
+}
