@@ -92,31 +92,41 @@ static const char *site_file(const struct memory_site *site)
     return strstr(site->file, "transport/shm/") + strlen("transport/shm/");
 }
 
-static bool was_met(const char *file, int line, const char *operation)
+/* A statement of several lines is at its first for one compiler, at its last for another. */
+static bool was_met(const char *file, int first, int last, const char *operation)
 {
     for (int i = 0; i < memory_site_count(); i++) {
         const struct memory_site *site = memory_site(i);
         if (site_is_ours(site) && strcmp(site_file(site), file) == 0 &&
-            strcmp(site->operation, operation) == 0 && site->line == line)
+            strcmp(site->operation, operation) == 0 && site->line >= first && site->line <= last)
             return true;
     }
     return false;
 }
 
-/* The atomic accesses in one line of source; how many were never run. */
-static int line_unmet(const char *file, int line, const char *text)
+static int lines_in(const char *text, size_t len)
 {
-    int unmet = 0;
-    for (const char *at = text; (at = strstr(at, "shared_")); at++) {
+    int lines = 0;
+    for (size_t i = 0; i < len; i++) lines += text[i] == '\n';
+    return lines;
+}
+
+/* The atomic accesses in the text of a file; how many were never run. */
+static int text_unmet(const char *file, const char *text)
+{
+    int unmet = 0, line = 1;
+    for (const char *from = text, *at; (at = strstr(from, "shared_")); from = at + 1) {
         char operation[64];
         size_t len = 0;
+        line += lines_in(from, (size_t)(at - from));
         while (len < sizeof(operation) - 1 && (isalnum((unsigned char)at[len]) || at[len] == '_'))
             len++;
         memcpy(operation, at, len);
         operation[len] = '\0';
         bool is_plain = strncmp(operation, "shared_read", strlen("shared_read")) == 0 ||
                         strncmp(operation, "shared_write", strlen("shared_write")) == 0;
-        if (at[len] != '(' || is_plain || was_met(file, line, operation)) continue;
+        int last = line + lines_in(at, strcspn(at, ";"));
+        if (at[len] != '(' || is_plain || was_met(file, line, last, operation)) continue;
         printf("%s:%d: %s is in no scenario\n", file, line, operation);
         unmet++;
     }
@@ -125,14 +135,16 @@ static int line_unmet(const char *file, int line, const char *text)
 
 static int file_unmet(const char *folder, const char *file)
 {
-    char path[1024], text[512];
-    int unmet = 0, line = 0;
+    static char text[1 << 18];
+    char path[1024];
     snprintf(path, sizeof(path), "%s/%s", folder, file);
     FILE *in = fopen(path, "r");
     assert_non_null(in);
-    while (fgets(text, sizeof(text), in)) unmet += line_unmet(file, ++line, text);
+    size_t len = fread(text, 1, sizeof(text) - 1, in);
+    assert_true(feof(in));
     fclose(in);
-    return unmet;
+    text[len] = '\0';
+    return text_unmet(file, text);
 }
 
 /* After the executions above: each access to shared words in the source was among them. */

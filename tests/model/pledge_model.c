@@ -2,11 +2,11 @@
 /*
  * pledge_model.c - memory that one side lends and takes back at any time, and that the other copies
  *
- * What runs is read.c and put.c as they are shipped: offer, withdraw, accept, get. Thread 0 writes a
- * buffer, offers it, sends the key through a ring and withdraws, then does so again with the same
+ * What runs is read.c and put.c as they are shipped: offer, withdraw, accept, get. Thread 0 writes
+ * a buffer, offers it, sends the key through a ring and withdraws, then does so again with the same
  * buffer and the same pledge; thread 1 copies what each key is for. In place of a mapping or of
- * process_vm_readv() there is the buffer itself. A copy that is confirmed is what was written before
- * the withdrawal, and nobody may have written meanwhile; and it is confirmed exactly if the
+ * process_vm_readv() there is the buffer itself. A copy that is confirmed is what was written
+ * before the withdrawal, and nobody may have written meanwhile; and it is confirmed exactly if the
  * withdrawal has not returned.
  */
 #include <string.h>

@@ -127,7 +127,7 @@ static void churn(const struct ring_shape *shape, uint32_t start, uint32_t body_
 static void test_content_survives_any_lengths(void **state)
 {
     (void)state;
-    churn(&full, 0, 0, 20000);
+    churn(&full, 0, 0, 5000);
     churn(&small, 0, 0, 20000);
     churn(&odd, 0, 0, 20000);
     churn(&tiny, 0, 0, 20000);
@@ -139,10 +139,10 @@ static void test_every_counter_wraps(void **state)
     churn(&tiny, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
     churn(&small, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
     churn(&odd, UINT32_MAX - 50, UINT32_MAX - 256 - 64 * 9 + 1, 5000);
-    churn(&full, UINT32_MAX - 500, UINT32_MAX - 8192 - 64 * 9 + 1, 5000);
+    churn(&full, UINT32_MAX - 500, UINT32_MAX - 8192 - 64 * 9 + 1, 2000);
     /* The lap has 15 bits: it wraps after 65,536 messages of 2 slots. */
     churn(&tiny, 65536 - 50, 0, 5000);
-    churn(&full, 64 * 32768 - 500, 0, 5000);
+    churn(&full, 64 * 32768 - 500, 0, 2000);
 }
 
 static void test_fresh_memory_is_no_message(void **state)
@@ -284,7 +284,7 @@ static void test_forged_words_stay_inside(void **state)
 
 /* With two slots every other message is a hand-over between threads, which on a busy machine costs a
  * turn of the scheduler: milliseconds. */
-enum { MESSAGES_FULL = 30000, MESSAGES_TINY = 2000 };
+enum { MESSAGES_FULL = 6000, MESSAGES_TINY = 400 };
 
 struct threads {
     struct pair pair;
