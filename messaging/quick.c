@@ -74,8 +74,8 @@ static int quick_send_longer(struct sinew_team *team, const void *buf, size_t le
     uint8_t head[ENVELOPE_SMALL];
     wire_put64(head, quick_word(p, len));
     wire_put64(head + 8, envelope_key(team->core->id, (uint32_t)tag));
-    uint64_t when = req ? TRANSPORT_LATER : TRANSPORT_NOW; /* who does not wait goes on sending */
-    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, when) != 0)
+    /* Now, not later: a send that is done has no request that a wait could push it by. */
+    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, TRANSPORT_NOW) != 0)
         return SINEW_PENDING;
     quick_sent(p, len, cost);
     if (req) *req = NULL;
