@@ -132,6 +132,7 @@ static void test_what_is_expected_cuts_nothing_off(void **state)
         transport_shm.progress(&me.t->base, l);
     }
     assert_int_equal(me.peers[1].messages, 1000);
+    end_progress(&me); /* releases the link */
     end_close(&me);
 }
 
