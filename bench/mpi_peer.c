@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "peak.h"
+
 enum { WINDOW = 64, TAG = 1, TAG_ANSWER = 2, ANSWER_LEN = 4, LEAST = 10, MOST = 1000000, ROOT = 0 };
 static const double WARM_S = 0.01;
 
@@ -249,18 +251,6 @@ static void measure(const struct test *t, struct work *w, double seconds)
     if (w->rank == 0) print(t, w, rounds, slowest * 1e6 / (double)rounds);
     free(w->out);
     free(w->in);
-}
-
-/* Of this program alone: getrusage() counts what the launcher was before exec as well. */
-static long peak_kib(void)
-{
-    char line[128];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof(line), f))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
-    if (f) fclose(f);
-    return kib;
 }
 
 /* An empty program and one allreduce; every rank says its own peak. */

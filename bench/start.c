@@ -5,19 +5,8 @@
  */
 #include <stdio.h>
 
+#include "peak.h"
 #include "sinew/sinew.h"
-
-/* Of this program alone: getrusage() counts what the launcher was before exec as well. */
-static long peak_kib(void)
-{
-    char line[128];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof(line), f))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
-    if (f) fclose(f);
-    return kib;
-}
 
 int main(void)
 {

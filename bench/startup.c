@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "peak.h"
 #include "job.h"
 #include "sinew/sinew.h"
 
@@ -19,18 +20,6 @@ enum { RANKS = 8, RUNS = 9, TEXT = 4096 };
 
 #define BAR_SECONDS 0.1
 #define BAR_MB 8.0
-
-/* Of this program alone: getrusage() counts what the launcher was before exec as well. */
-static long peak_kib(void)
-{
-    char line[128];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof(line), f))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
-    if (f) fclose(f);
-    return kib;
-}
 
 static int be_rank(void)
 {

@@ -74,9 +74,7 @@ static int quick_send_longer(struct sinew_team *team, const void *buf, size_t le
     uint8_t head[ENVELOPE_SMALL];
     wire_put64(head, quick_word(p, len));
     wire_put64(head + 8, envelope_key(team->core->id, (uint32_t)tag));
-    /* Now, not later: a send that is done has no request that a wait could push it by. */
-    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, TRANSPORT_NOW) != 0)
-        return SINEW_PENDING;
+    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, 0) != 0) return SINEW_PENDING;
     quick_sent(p, len, cost);
     if (req) *req = NULL;
     return 0;
@@ -107,8 +105,8 @@ int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int
 /* Something turned up that the general way has to see to. */
 static inline bool must_turn_back(const struct sinew *s)
 {
-    return s->match.kept_count || s->match.posted_count || !list_empty(&s->deferrals) || !list_empty(&s->dead_links) ||
-           !list_empty(&s->revoking);
+    return s->match.kept_count || s->match.posted_count || !list_empty(&s->deferrals) ||
+           !list_empty(&s->dead_links) || !list_empty(&s->revoking);
 }
 
 static inline uint64_t expect_word(const struct peer *p)

@@ -27,7 +27,7 @@ static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, s
                                struct sinew_request **req)
 {
     struct sinew *s = team->core->context;
-    s->until_general--;
+    if (s->until_general > 0) s->until_general--;
     struct sinew_request *r = may_post(team, p) ? request_take(&s->requests) : NULL;
     if (!r) return false;
     if (!r->is_plain) request_clear(r);

@@ -42,10 +42,6 @@ enum transport_result {
     TRANSPORT_AGAIN = 2,
 };
 
-/* The cookie of a send that is copied: a hint. LATER: another call will follow soon, so it may be held
- * back until the next progress, to go together with others. */
-enum { TRANSPORT_NOW = 0, TRANSPORT_LATER = 1 };
-
 enum {
     TRANSPORT_ADDRESS_MAX = 40, /* so that a rank's whole record fits 64 bytes */
     TRANSPORT_KEY_MAX = 32,
@@ -217,8 +213,7 @@ struct transport_ops {
     void (*disconnect)(struct link *l, enum disconnect_how how);
 
     /* One message, all or nothing: hlen <= TRANSPORT_HEAD_MAX, blen <= caps.eager_max. Before `up` it
-     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region;
-     * for others cookie is TRANSPORT_NOW or TRANSPORT_LATER. */
+     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region. */
     int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie);
 

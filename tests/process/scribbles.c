@@ -46,7 +46,7 @@ static _Noreturn void scribble(struct job_rank *me, unsigned char *segment, size
         if (at + bytes > len) at = len - bytes;
         if (calm && at % 64 < 8) at += 8; /* heads and bodies only: the link lives longer */
         if (at + bytes <= len) memcpy(segment + at, &value, bytes);
-        if (calm && n % 64 == 0) usleep(20);
+        if (calm && n % 64 == 0) job_yield(me);
     }
 }
 

@@ -49,7 +49,7 @@ enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
-    TCP_HOLD = 16 * 1024,            /* messages that may follow are held back up to here */
+    TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
     TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
@@ -266,7 +266,7 @@ void stream_restart(struct tcp_link *l); /* what had come in part is forgotten *
 enum received { RECEIVED_ALL, RECEIVED_MORE, RECEIVED_END };
 enum received stream_receive(struct tcp_link *l);
 void stream_write(struct tcp_link *l, size_t burst);
-void stream_push(struct tcp_link *l); /* what was held back goes */
+void stream_push(struct tcp_link *l); /* what was appended goes */
 bool stream_is_empty(const struct tcp_link *l);
 bool stream_append(struct tcp_link *l, enum frame_kind kind); /* a frame without payload */
 void stream_owed(struct tcp_link *l);

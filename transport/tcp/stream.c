@@ -3,10 +3,9 @@
  * stream.c - bytes on a line that is open: frames, puts
  *
  * Out    A message is copied into the session's window, from which it goes, and goes again if the
- *        connection breaks. It goes at once, unless more is likely to follow at once (inside
- *        progress, or as the caller says) and the peer still owes an acknowledgement for what went
- *        before: then it is held back for the next progress, so that many go by one call. A put is
- *        cut into fragments that go from the caller's memory; one begins only when the last has
+ *        connection breaks. It goes at once; from inside progress at its end, so that many go by
+ *        one call. Nothing is held beyond: a send that is done has no request to push it by. A put
+ *        is cut into fragments that go from the caller's memory; one begins only when the last has
  *        gone, so messages get in between. Its memory is lent until the peer has acknowledged.
  * In     One receive takes many messages. The body of a put is received straight into the region,
  *        with room behind it for the next frames.
@@ -199,14 +198,13 @@ void stream_push(struct tcp_link *l)
     if (l->line == LINE_OPEN && l->blocked) link_watch(l);
 }
 
-/* Something new is in the window. `later`: more is likely to follow before the next progress. */
-static void stream_added(struct tcp_link *l, bool later)
+/* Something new is in the window. */
+static void stream_added(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
     struct session *s = &l->session;
     if (list_empty(&l->looked)) line_mark(l);
-    bool busy = s->acknowledged + 1 < s->sent;
-    if ((t->in_progress || (later && busy)) && s->to - s->at < TCP_HOLD) {
+    if (t->in_progress && s->to - s->at < TCP_HOLD) {
         if (list_empty(&l->dirty)) list_append(&t->dirty, &l->dirty);
     } else {
         stream_push(l);
@@ -229,6 +227,7 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
 {
     struct tcp_link *l = tcp_link_of(base);
     (void)region; /* every body up to eager_max is copied */
+    (void)cookie;
     if (hlen > TRANSPORT_HEAD_MAX || blen > TCP_EAGER_MAX)
         return why_set(&base->transport->why, SINEW_EINVAL,
                        "a head of %zu and a body of %zu bytes where tcp takes %d and %d",
@@ -241,7 +240,7 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
         l->wants_room = true;
         return TRANSPORT_AGAIN;
     }
-    stream_added(l, cookie == TRANSPORT_LATER);
+    stream_added(l);
     return 0;
 }
 
@@ -259,7 +258,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
-    stream_added(l, false);
+    stream_added(l);
 }
 
 int tcp_rma(struct link *base, struct rma *op)
@@ -274,7 +273,7 @@ int tcp_rma(struct link *base, struct rma *op)
     if (rc) return rc;
     l->put_unflushed = true;
     if (op->len <= TCP_PUT_COPY && list_empty(&l->stream.puts) && put_copy(l, op)) {
-        stream_added(l, false);
+        stream_added(l);
         return 0;
     }
     put_queue(l, op);
