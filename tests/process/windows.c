@@ -214,83 +214,107 @@ static void finish(struct job_rank *me, struct open *o, struct msg (*m)[M], int 
     free(o->buf);
     memset(o, 0, sizeof(*o));
 }
+
+static void send_all(struct job_rank *me, struct sinew_team *world, const struct msg *mine,
+                     uint64_t *x)
+{
+    struct sinew_request *req[M];
+    char *bufs[M];
+    for (int i = 0; i < M; i++) {
+        bufs[i] = malloc(mine[i].len + 1);
+        job_fill(bufs[i], mine[i].len, me->rank, 2, (uint64_t)i);
+        req[i] = NULL;
+        CHECK(me, (mine[i].sync ? sinew_send_sync : sinew_send)(world, bufs[i], mine[i].len, 2,
+                                                                mine[i].tag, &req[i]) >= 0);
+        if (mix(x) % 4 == 0) sinew_progress(me->s);
+        if (mix(x) % 9 == 0) job_yield(me);
+    }
+    CHECK_OK(me, sinew_wait_all(req, M, NULL, SINEW_FOREVER));
+    for (int i = 0; i < M; i++) free(bufs[i]);
+}
+
+struct receiver {
+    struct sinew_team *world, *view, *dup;
+    struct msg (*m)[M];
+    bool taken[2][M];
+    int left[2];
+};
+
+/* A receive of a random kind, and which message must be its. */
+static void receive_one(struct job_rank *me, struct receiver *r, struct open *at, uint64_t *x)
+{
+    int src = r->left[0] && (!r->left[1] || mix(x) % 2) ? 0 : 1;
+    int tag = mix(x) % 10 == 0 ? -1 : (int)(mix(x) % TAGS), want = -1;
+    for (int i = 0; i < M && want < 0; i++)
+        if (!r->taken[src][i] && (tag < 0 || r->m[src][i].tag == tag)) want = i;
+    if (want < 0) return;
+    r->taken[src][want] = true;
+    r->left[src]--;
+    *at = (struct open){ .buf = malloc(20001), .source = src, .want = want };
+    struct sinew_team *t = mix(x) % 6 == 0 ? r->view : r->world;
+    bool blocking = mix(x) % 8 == 0;
+    int rc = sinew_recv(t, at->buf, 20000, src, tag, &at->st, blocking ? NULL : &at->req);
+    CHECK(me, rc >= 0);
+    if (rc == 0) finish(me, at, r->m, rc);
+}
+
+static void post_for_nobody(struct job_rank *me, struct receiver *r, struct open *at, uint64_t *x)
+{
+    struct sinew_team *t = mix(x) % 2 ? r->dup : r->world;
+    *at = (struct open){ .buf = malloc(1), .dummy = true };
+    CHECK(me, sinew_recv(t, at->buf, 1, (int)(mix(x) % 2), NOBODY, &at->st, &at->req) > 0);
+}
+
+static void end_one(struct job_rank *me, struct receiver *r, struct open *at, bool waits)
+{
+    if (!at->req) return;
+    if (at->dummy) CHECK_OK(me, sinew_cancel(at->req));
+    int rc = waits || at->dummy ? sinew_wait(&at->req) : sinew_test(&at->req);
+    if (rc <= 0) finish(me, at, r->m, rc);
+}
+
+static void receive_all(struct job_rank *me, struct receiver *r, uint64_t *x)
+{
+    struct open o[OPEN];
+    struct sinew_status st;
+    memset(o, 0, sizeof(o));
+    while (r->left[0] + r->left[1] > 0) {
+        unsigned what = (unsigned)(mix(x) % 16);
+        struct open *at = &o[mix(x) % OPEN];
+        if (what < 11 && !at->req)
+            receive_one(me, r, at, x);
+        else if (what == 11 && !at->req)
+            post_for_nobody(me, r, at, x);
+        else if (what == 12)
+            sinew_progress(me->s);
+        else if (what == 13)
+            CHECK(me, sinew_probe(r->world, (int)(mix(x) % 2), SINEW_ANY_TAG, &st, NULL, 0) >= 0);
+        else
+            end_one(me, r, at, what != 14);
+    }
+    for (int i = 0; i < OPEN; i++) end_one(me, r, &o[i], true);
+}
+
 static void receives_of_any_kind_match_in_order(struct job_rank *me)
 {
     struct sinew_team *world = sinew_world(job_open(me, NULL));
     struct msg m[2][M];
+    struct receiver r = { .world = world, .m = m, .left = { M, M } };
+    struct sinew_view_options options = SINEW_VIEW_OPTIONS_INIT;
+    int all[3] = { 0, 1, 2 };
+    uint64_t x = job_seed() * 31 + (uint64_t)me->round * 7919 + (uint64_t)me->rank;
     make(0, me->round, m[0]);
     make(1, me->round, m[1]);
     meet_all(me, world);
-    struct sinew_team *dup = NULL, *view = NULL, *teams[2] = { world, NULL };
-    struct sinew_view_options vo = SINEW_VIEW_OPTIONS_INIT;
-    vo.deadline = 40 * SECOND;
-    int all[3] = { 0, 1, 2 };
-    CHECK_OK(me, sinew_team_subset(world, all, 3, &dup));
-    CHECK_OK(me, sinew_team_view(world, &vo, &view));
-    teams[1] = dup;
-    uint64_t x = job_seed() * 31 + (uint64_t)me->round * 7919 + (uint64_t)me->rank;
-    if (me->rank < 2) {
-        struct sinew_request *req[M];
-        char *bufs[M];
-        for (int i = 0; i < M; i++) {
-            bufs[i] = malloc(m[me->rank][i].len + 1);
-            job_fill(bufs[i], m[me->rank][i].len, me->rank, 2, (uint64_t)i);
-            req[i] = NULL;
-            CHECK(me, (m[me->rank][i].sync ? sinew_send_sync : sinew_send)(
-                          world, bufs[i], m[me->rank][i].len, 2, m[me->rank][i].tag, &req[i]) >= 0);
-            if (mix(&x) % 4 == 0) sinew_progress(me->s);
-            if (mix(&x) % 9 == 0) job_yield(me);
-        }
-        CHECK_OK(me, sinew_wait_all(req, M, NULL, SINEW_FOREVER));
-        for (int i = 0; i < M; i++) free(bufs[i]);
-    } else {
-        bool taken[2][M];
-        memset(taken, 0, sizeof(taken));
-        int left[2] = { M, M };
-        struct open o[OPEN];
-        memset(o, 0, sizeof(o));
-        while (left[0] + left[1] > 0) {
-            unsigned what = (unsigned)(mix(&x) % 16);
-            struct open *at = &o[mix(&x) % OPEN];
-            if (what < 11 && !at->req) {
-                int src = left[0] && (!left[1] || mix(&x) % 2) ? 0 : 1;
-                int tag = mix(&x) % 10 == 0 ? -1 : (int)(mix(&x) % TAGS), want = -1;
-                for (int i = 0; i < M && want < 0; i++)
-                    if (!taken[src][i] && (tag < 0 || m[src][i].tag == tag)) want = i;
-                if (want < 0) continue;
-                taken[src][want] = true;
-                left[src]--;
-                *at = (struct open){ .buf = malloc(20001), .source = src, .want = want };
-                struct sinew_team *t = mix(&x) % 6 == 0 ? view : world;
-                bool blocking = mix(&x) % 8 == 0;
-                int rc =
-                    sinew_recv(t, at->buf, 20000, src, tag, &at->st, blocking ? NULL : &at->req);
-                CHECK(me, rc >= 0);
-                if (rc == 0) finish(me, at, m, rc);
-            } else if (what == 11 && !at->req) {
-                *at = (struct open){ .buf = malloc(1), .dummy = true };
-                CHECK(me, sinew_recv(teams[mix(&x) % 2], at->buf, 1, (int)(mix(&x) % 2), NOBODY,
-                                     &at->st, &at->req) > 0);
-            } else if (what == 12) {
-                sinew_progress(me->s);
-            } else if (what == 13) {
-                struct sinew_status st;
-                CHECK(me, sinew_probe(world, (int)(mix(&x) % 2), SINEW_ANY_TAG, &st, NULL, 0) >= 0);
-            } else if (at->req) {
-                if (at->dummy) CHECK_OK(me, sinew_cancel(at->req));
-                int rc = what == 14 && !at->dummy ? sinew_test(&at->req) : sinew_wait(&at->req);
-                if (rc <= 0) finish(me, at, m, rc);
-            }
-        }
-        for (int i = 0; i < OPEN; i++) {
-            if (!o[i].req) continue;
-            if (o[i].dummy) CHECK_OK(me, sinew_cancel(o[i].req));
-            int rc = sinew_wait(&o[i].req);
-            finish(me, &o[i], m, rc);
-        }
-    }
-    CHECK_OK(me, sinew_team_free(&view));
-    CHECK_OK(me, sinew_team_free(&dup));
+    options.deadline = 40 * SECOND;
+    CHECK_OK(me, sinew_team_subset(world, all, 3, &r.dup));
+    CHECK_OK(me, sinew_team_view(world, &options, &r.view));
+    if (me->rank < 2)
+        send_all(me, world, m[me->rank], &x);
+    else
+        receive_all(me, &r, &x);
+    CHECK_OK(me, sinew_team_free(&r.view));
+    CHECK_OK(me, sinew_team_free(&r.dup));
     job_barrier(me);
     job_close(me, me->s);
 }
