@@ -181,11 +181,17 @@ struct link {
 
 enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
 
+/* What peers may do with a region. Atomic operations on one have one agent, fixed when it is
+ * registered: with REGION_ATOMIC it is the transport's (a NIC's are not atomic beside a CPU's), and
+ * everybody, its owner too, updates it by RMA_ATOMIC of that transport alone. */
+enum region_rights { REGION_PUT = 1, REGION_GET = 2, REGION_ATOMIC = 4 };
+
 /* Memory that rma works on. Whoever registers keeps the structure until dereg has returned 0. */
 struct region {
     void *base;  /* mine; a peer's: a direct pointer when the transport can give one, else NULL */
     size_t len;
     struct link *reader; /* mine: who alone is given the key, to read (RMA_GET); NULL: peers put */
+    unsigned rights; /* mine: enum region_rights; 0: with a reader GET, else PUT                 */
     uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
     uint32_t key_len;
     uint64_t id;   /* the transport's own */
@@ -193,6 +199,9 @@ struct region {
 };
 
 enum rma_kind { RMA_PUT, RMA_GET, RMA_ATOMIC };
+
+/* On an aligned word of 8 bytes in the peer's byte order; its former value goes to `local`. */
+enum rma_atomic { RMA_FETCH_ADD, RMA_COMPARE_SWAP };
 
 /* One one-sided operation. Messaging keeps it, unchanged, until it is done. */
 struct rma {
@@ -203,6 +212,8 @@ struct rma {
     const struct region *peers; /* registered for this link                                      */
     uint64_t offset;            /* into the peer's region; checked there                          */
     uint64_t cookie;            /* of done                                                       */
+    enum rma_atomic atomic;     /* RMA_ATOMIC: which, on len = 8 bytes, and with what:           */
+    uint64_t operand, compare;  /* add operand; or, if it is `compare`, becomes operand          */
     /* the transport's own, while it is under way: */
     struct list entry;
     size_t progress;
