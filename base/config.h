@@ -57,6 +57,7 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \
       "yields before a waiter sleeps; -1: from ranks and cores")                                   \
     N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
+    T(module_dir, "", "the one directory to look in for libsinew-verbs.so and others; empty: beside the library") \
     T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route")
 
 struct config {
