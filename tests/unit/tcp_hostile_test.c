@@ -199,7 +199,7 @@ static void open_without_descriptors_fails_and_leaves_nothing(void **state)
 /* A rank by hand: does the handshake, then says what it likes. */
 static int impostor(struct end *b, uint64_t epoch)
 {
-    const struct handshake_identity me = { 3, ENDS_MAX, epoch, HANDSHAKE_LINK };
+    const struct handshake_identity me = { 3, ENDS_MAX, epoch, HANDSHAKE_LINK, 0 };
     struct handshake h;
     struct why why;
     uint32_t events;

@@ -209,6 +209,7 @@ static void pair_run(struct seed *seed, struct totals *totals)
     network.is_kind = false;
     for (int s = 0; s < 2; s++) {
         p.end[s] = end_open(s, 100 + (uint64_t)s, end_secret);
+        p.end[s]->config.repair_deadline = 60 * CONFIG_SECOND; /* encryption takes more rounds */
         proxy_open(&p.proxy[s], p.end[s]);
     }
     end_connect(p.end[0], p.end[1]);
@@ -249,14 +250,12 @@ static void everything_arrives_through_a_hostile_network(void **state)
     struct seed seed = seed_from_environment("tcp proxy");
     struct totals totals = { 0 };
     (void)state;
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0, tried = 0; i < rounds; tried++) {
         struct seed own = { seed_next(&seed) };
-        uint64_t number = own.state;
         struct totals before = totals;
+        if (tried > 2 * rounds) fail_msg("most seeds lose nothing: they show nothing");
         pair_run(&own, &totals);
-        if (totals.losses == before.losses || totals.resent == before.resent)
-            fail_msg("seed %llu lost or sent nothing again: it shows nothing",
-                     (unsigned long long)number);
+        i += totals.losses > before.losses && totals.resent > before.resent;
     }
     print_message("%d seeds: %llu resets, %llu stalls, %llu slices; %llu lines lost, %llu frames "
                   "sent again, %llu discarded\n",

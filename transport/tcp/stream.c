@@ -68,7 +68,8 @@ void stream_restart(struct tcp_link *l)
 
 bool stream_is_empty(const struct tcp_link *l)
 {
-    return session_all_sent(&l->session) && list_empty(&l->stream.puts);
+    return session_all_sent(&l->session) && list_empty(&l->stream.puts) &&
+           !(l->tls && tls_waits(l->tls));
 }
 
 bool stream_append(struct tcp_link *l, enum frame_kind kind)
@@ -162,7 +163,8 @@ static ssize_t stream_sendmsg(struct tcp_link *l, struct iovec *v, int count)
     struct msghdr message = { .msg_iov = v, .msg_iovlen = (size_t)count };
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     for (;;) {
-        ssize_t n = count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
+        ssize_t n = l->tls     ? tls_send(l->tls, v, count)
+                    : count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
                                : sendmsg(l->source.fd, &message, flags);
         if (n >= 0) return n;
         if (errno == EAGAIN) return 0;
@@ -178,13 +180,14 @@ void stream_write(struct tcp_link *l, size_t burst)
     while (moved < burst && l->line == LINE_OPEN) {
         if (!list_empty(&l->stream.puts)) puts_append(l);
         size_t bytes = session_gather(&l->session, v, PIECES, &count);
-        if (bytes == 0) return;
+        if (bytes == 0 && !(l->tls && tls_waits(l->tls))) return;
         ssize_t n = stream_sendmsg(l, v, count);
         if (n < 0) return;
         session_sent(&l->session, (size_t)n);
         moved += (size_t)n;
         if (n > 0) tcp_under(l)->moved = true;
-        l->blocked = (size_t)n < bytes; /* epoll tells when the socket takes more */
+        /* epoll tells when the socket takes more */
+        l->blocked = (size_t)n < bytes || (l->tls && tls_waits(l->tls));
         if (l->blocked) return;
     }
     link_make_ready(l); /* that was much: the others' turn */
@@ -583,15 +586,16 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
     int count;
     size_t asked = stream_spread(l, v, &count), landed = 0;
     message.msg_iovlen = (size_t)count;
-    ssize_t n = count == 1 ? recv(l->source.fd, v[0].iov_base, v[0].iov_len, MSG_DONTWAIT)
-                           : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
+    ssize_t n = count == 1 || l->tls
+                    ? tcp_bytes_in(l->tls, l->source.fd, v[0].iov_base, v[0].iov_len, dry)
+                    : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (n < 0) return line_failed(l, errno, "receiving");
     if (n == 0) {
         line_closed_by_peer(l);
         return -1;
     }
-    *dry = (size_t)n < asked;
+    if (!l->tls) *dry = (size_t)n < asked;
     if (count == 2) {
         landed = (size_t)n < s->land_left ? (size_t)n : s->land_left;
         landing_advance(l, landed);
@@ -614,7 +618,10 @@ enum received stream_receive(struct tcp_link *l)
         }
         /* A short receive has emptied the socket; only what ends has to be seen to the very end. */
         if (dry && l->state != LINK_ENDING && l->line != LINE_LOST) return RECEIVED_ALL;
-        if (moved >= TCP_BURST) return RECEIVED_MORE;
+        if (moved >= TCP_BURST) {
+            if (l->tls) link_make_ready(l); /* bytes may wait where no event tells of them */
+            return RECEIVED_MORE;
+        }
         ssize_t n = stream_fill(l, &dry);
         if (n < 0) return RECEIVED_END;
         if (n == 0) return RECEIVED_ALL;
