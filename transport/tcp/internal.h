@@ -54,12 +54,13 @@ enum {
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
     TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
-    TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
+    TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
     TCP_FLUSHES = 8,                 /* under way at once, per link */
     TCP_PENDING_MAX = 64,            /* strangers at once */
     TCP_ACCEPTS = 16,                /* at once */
+    TCP_DAMAGES = 4,                 /* of one frame, in a row: then it will not come whole */
     TCP_REFUSALS = 3,                /* in a row: then nobody there is the peer any more */
     TCP_ADDRESS_MAX = 24, /* as a JOIN carries it; 23 are used */
     TCP_NAME_MAX = 96,
@@ -155,6 +156,8 @@ struct stream {
     uint64_t land_region, land_offset;
     size_t land_left;
     bool land_again; /* it has landed before */
+    uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
+    bool damaged;    /* what comes on this line is worth nothing any more */
     /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
     struct list puts, moving, finished;
 };
@@ -183,6 +186,9 @@ struct tcp_link {
     struct repair repair;
     struct silence silence;
     uint64_t losses; /* of lines that were open */
+    uint64_t damages;  /* lines lost by a checksum that did not fit, or a record of TLS */
+    uint64_t damaged_at;
+    unsigned damages_here; /* in a row, of frame damaged_at */
     unsigned refusals; /* in a row, of attempts to repair */
     struct list entry, ready, timed, busy, dirty, looked;
     struct shake *shake; /* only while a line comes up by an attempt of our own */
@@ -268,6 +274,8 @@ void line_work(struct tcp_link *l);  /* in every state but OPEN */
 void line_deadline(struct tcp_link *l);
 void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
+/* What came is not what was sent: it comes again over another connection, until that is hopeless. */
+void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);
 void line_mark(struct tcp_link *l); /* silence would matter from now on */
 void line_look_all(struct tcp *t, int64_t now);

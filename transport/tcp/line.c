@@ -7,6 +7,7 @@
  * repair_deadline, or until it is known that the other end is no more.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -242,6 +243,7 @@ static void line_join(struct tcp_link *l)
         return;
     }
     l->session.peer_epoch = epoch;
+    l->session.sums = l->shake->handshake.modes & HANDSHAKE_CHECKSUM;
     l->tls = l->shake->tls;
     l->shake->tls = NULL;
     shake_release(l);
@@ -328,6 +330,11 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
 {
     struct join join;
     struct why why;
+    if (!session_is_whole(bytes, FRAME_HEADER + frame->length)) {
+        report_errno(&why, SINEW_EPEER, EBADMSG, "%s: its greeting", l->name);
+        line_retry(l, &why);
+        return;
+    }
     if (frame->kind == FRAME_BYE) {
         line_turned_away(l, bytes[FRAME_HEADER]);
         return;
@@ -393,6 +400,28 @@ int line_failed(struct tcp_link *l, int error, const char *doing)
     return SINEW_EPEER;
 }
 
+void line_damaged(struct tcp_link *l, const char *what)
+{
+    struct tcp *t = tcp_under(l);
+    if (l->state >= LINK_ENDING || l->line == LINE_LOST) return;
+    l->stream.damaged = true;
+    l->damages++;
+    l->damages_here = l->damaged_at == l->session.received + 1 ? l->damages_here + 1 : 1;
+    l->damaged_at = l->session.received + 1;
+    tcp_complain(t, LOG_WARNING, "%s: %s, frame %" PRIu64 ", was damaged on the way (%" PRIu64
+                 " so far): a cable, NIC or switch fails, or somebody changes bytes",
+                 l->name, what, l->damaged_at, l->damages);
+    if (l->damages_here < TCP_DAMAGES) {
+        line_failed(l, EBADMSG, what);
+        return;
+    }
+    why_set(&l->base.why, SINEW_EPROTO,
+            "%s: %s, frame %" PRIu64 ", was damaged on the way %u times in a row: a cable, NIC, switch "
+            "or memory fails, or somebody changes bytes",
+            l->name, what, l->damaged_at, l->damages_here);
+    link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+}
+
 void line_closed_by_peer(struct tcp_link *l)
 {
     struct why why;
@@ -430,15 +459,17 @@ static bool line_matters(const struct tcp_link *l)
  * between frames, so that none is cut in two. */
 static void line_probe(struct tcp_link *l, int64_t now)
 {
-    uint8_t bytes[FRAME_HEADER];
+    uint8_t bytes[FRAME_HEADER + FRAME_SUMS];
+    const ssize_t len = (ssize_t)session_header(&l->session);
     const struct frame ack = { .kind = FRAME_ACK, .epoch = l->session.my_epoch,
                                .acknowledged = l->session.received };
     l->probed_at = now;
     if (!session_all_sent(&l->session) || l->bye_queued) return;
     frame_encode(bytes, &ack);
-    ssize_t n = tcp_bytes_out(l->tls, l->source.fd, bytes, sizeof(bytes));
-    if (n >= 0 && n < (ssize_t)sizeof(bytes)) line_failed(l, EPIPE, "a frame was cut");
-    if (n == (ssize_t)sizeof(bytes)) l->session.told = l->session.received;
+    if (l->session.sums) frame_sum(bytes, 0);
+    ssize_t n = tcp_bytes_out(l->tls, l->source.fd, bytes, (size_t)len);
+    if (n >= 0 && n < len) line_failed(l, EPIPE, "a frame was cut");
+    if (n == len) l->session.told = l->session.received;
 }
 
 static void line_suspect(struct tcp_link *l, int64_t since)
@@ -547,6 +578,7 @@ static int line_take(struct tcp_link *l, int fd, struct shake *s, const struct j
 {
     int error;
     line_close(l);
+    l->session.sums = s->handshake.modes & HANDSHAKE_CHECKSUM;
     l->tls = s->tls;
     s->tls = NULL;
     l->source.fd = fd;

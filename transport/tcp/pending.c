@@ -82,10 +82,8 @@ void pending_close_all(struct tcp *t)
 /* Sent on a connection that is not kept. One frame fits a fresh socket's buffer. */
 static void pending_answer(struct tcp *t, struct pending *p, int greeting)
 {
-    uint8_t bytes[FRAME_HEADER + 1] = { 0 };
-    struct frame frame = { .length = 1, .kind = FRAME_BYE, .epoch = t->base.opt.epoch };
-    frame_encode(bytes, &frame);
-    bytes[FRAME_HEADER] = (uint8_t)greeting;
+    uint8_t bytes[GREETING_FRAME];
+    session_greeting_encode(bytes, t->base.opt.epoch, (uint8_t)greeting);
     if (tcp_bytes_out(p->shake.tls, p->source.fd, bytes, sizeof(bytes)) < 0)
         log_line(t->base.opt.log, LOG_DETAIL, "tcp: %s was not told that it is refused", p->name);
 }
@@ -103,6 +101,8 @@ static int pending_read_join(struct pending *p, struct join *join, struct why *w
         if (n == 0) return why_set(why, SINEW_EPEER, "it was closed before it joined");
         p->join_len += (size_t)n;
     }
+    if (!session_is_whole(p->join, sizeof(p->join)))
+        return why_set(why, SINEW_EPROTO, "its JOIN was damaged on the way");
     return session_join_decode(p->join, FRAME_JOIN, p->shake.handshake.peer.epoch, join, why);
 }
 
