@@ -57,6 +57,7 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \
       "yields before a waiter sleeps; -1: from ranks and cores")                                   \
     N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
+    N(checksum, CONFIG_CHOICE, 0, 0, 1, "off | on: CRC32C over every frame on TCP, if one end wants") \
     T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route") \
     T(verbs_device, "", "RDMA device, or device:port, as in mlx5_0:1; empty: the best that works") \
     N(verbs_gid_index, CONFIG_NUMBER, -1, -1, 255, "row of the port's GID table; -1: by the route") \
