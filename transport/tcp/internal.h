@@ -49,7 +49,7 @@ enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
-    TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
+    TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
     TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
@@ -90,7 +90,8 @@ struct tcp {
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
     struct list busy;     /* links with puts under way, by `busy` */
-    struct list dirty;    /* links that hold bytes back until progress, by `dirty` */
+    struct list dirty;    /* links that hold bytes back until progress, or have to tell that they
+                             do no longer, by `dirty` */
     struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
@@ -168,6 +169,7 @@ struct tcp_link {
     bool drained;    /* and the peer's kernel has it */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
+    uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
     int64_t attempt_at; /* SHAKING and GREETING: since when */

@@ -174,6 +174,11 @@ void session_sent(struct session *s, size_t len)
     if (s->acknowledged == s->sent && session_all_sent(s)) s->from = s->to;
 }
 
+bool session_has_gone(const struct session *s, uint64_t to)
+{
+    return s->at >= to || s->far >= to;
+}
+
 bool session_returned(struct session *s, void **owner)
 {
     if (s->lent_back == s->lent_from) return false;

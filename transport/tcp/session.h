@@ -95,6 +95,9 @@ size_t session_gather(const struct session *s, struct iovec *v, int max, int *co
 /* So many bytes of that were taken by the connection. */
 void session_sent(struct session *s, size_t len);
 
+/* Whether a connection, this or an earlier one, has taken all before position `to`. */
+bool session_has_gone(const struct session *s, uint64_t to);
+
 /* The next lent body whose frame is acknowledged: true, and its owner. */
 bool session_returned(struct session *s, void **owner);
 
