@@ -5,15 +5,16 @@
  *   peer->held -> request -> request -> request     by the order of sending, chained as a window is
  *                  oldest               newest
  *
- * Such a send is under way until its bytes have left this process: a send that is done needs no further
- * call to arrive. Its request is plain (window.c): of the second half nothing is used. The transport
- * tells how far it has come by the last of a run, and so the whole run ends.
+ * Such a send is under way until its bytes have left this process: a send that is done needs no
+ * further call to arrive. Its request is plain (window.c): of the second half nothing is used. The
+ * transport tells how far it has come by the last of a run, and so the whole run ends.
  */
 #include "base/wire.h"
 #include "messaging/context.h"
 
 /* A request for it, or NULL: it goes at once. */
-struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len, uint32_t tag)
+struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len,
+                                   uint32_t tag)
 {
     struct sinew *s = team->core->context;
     if (!p->out->transport->caps.holds || team->deadline || s->has_deadline) return NULL;

@@ -4,8 +4,8 @@
  *
  * Out    A message is copied into the session's window, from which it goes, and goes again if the
  *        connection breaks. It goes at once; from inside progress at its end, and one that may be
- *        HELD with the next progress, so that many go by one call; or when there are TCP_HOLD bytes. A put
- *        is cut into fragments that go from the caller's memory; one begins only when the last has
+ *        HELD with the next progress, so that many go by one call, or when there are TCP_HOLD bytes.
+ *        A put is cut into fragments that go from the caller's memory; one begins only when the last has
  *        gone, so messages get in between. Its memory is lent until the peer has acknowledged.
  * In     One receive takes many messages. The body of a put is received straight into the region,
  *        with room behind it for the next frames.
