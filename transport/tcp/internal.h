@@ -63,7 +63,6 @@ enum {
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
 #define TCP_PENDING_GRACE (100 * INT64_C(1000000)) /* then it gives way if all places are taken */
-#define TCP_LOOK_NS (250 * INT64_C(1000000)) /* how often the kernel is asked about silence */
 #define TCP_DRAIN_LOOK (1 * INT64_C(1000000)) /* there is no event for "all acknowledged" */
 #define TCP_COMPLAINT_EVERY INT64_C(1000000000)
 

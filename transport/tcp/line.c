@@ -361,21 +361,23 @@ static void line_lost(struct tcp_link *l, int64_t since)
     link_make_ready(l);
 }
 
-/* When its kernel was last heard of. */
-static int64_t line_heard(const struct tcp_link *l, int64_t now, bool *due)
+static bool line_signs(const struct tcp_link *l, struct silence_signs *signs)
 {
     struct tcp_info info = { 0 };
     socklen_t len = sizeof(info);
-    if (getsockopt(l->source.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return now;
-    *due = info.tcpi_unacked > 0 || info.tcpi_probes > 0;
-    return now - (int64_t)info.tcpi_last_ack_recv * 1000000;
+    if (getsockopt(l->source.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return false;
+    *signs = (struct silence_signs){ .unacknowledged = info.tcpi_unacked,
+                                     .resent = info.tcpi_retransmits,
+                                     .probes = info.tcpi_probes,
+                                     .heard_ago = (int64_t)info.tcpi_last_ack_recv * 1000000 };
+    return true;
 }
 
 int line_failed(struct tcp_link *l, int error, const char *doing)
 {
     struct why why;
     int64_t now = tcp_now(tcp_under(l));
-    bool due;
+    struct silence_signs signs = { 0 };
     if (l->state >= LINK_ENDING || l->line == LINE_LOST) return SINEW_EPEER;
     report_errno(&why, SINEW_EPEER, error, "%s: %s", l->name,
                  l->line == LINE_OPEN ? doing : "its greeting did not come");
@@ -384,7 +386,8 @@ int line_failed(struct tcp_link *l, int error, const char *doing)
         return SINEW_EPEER;
     }
     l->base.why = why;
-    line_lost(l, error == ETIMEDOUT ? line_heard(l, now, &due) : now);
+    if (error == ETIMEDOUT) line_signs(l, &signs);
+    line_lost(l, now - signs.heard_ago);
     return SINEW_EPEER;
 }
 
@@ -454,14 +457,16 @@ static void line_suspect(struct tcp_link *l, int64_t since)
 
 static void line_look(struct tcp_link *l, int64_t now)
 {
-    int64_t patience = silence_patience(l->base.transport->opt.config->repair_deadline);
-    bool due = false;
-    int64_t heard = line_heard(l, now, &due);
-    int64_t silent = silence_look(&l->silence, now, due, heard);
+    int64_t deadline = l->base.transport->opt.config->repair_deadline;
+    int64_t patience = silence_patience(deadline);
+    struct silence_signs signs;
+    if (!line_signs(l, &signs)) return;
+    int64_t silent = silence_look(&l->silence, now, silence_look_every(deadline), &signs);
     if (silent >= patience) {
         line_suspect(l, now - silent);
     } else if (l->line == LINE_OPEN) {
-        bool quiet = !due && now - heard >= patience / 2 && now - l->probed_at >= patience;
+        bool due = signs.unacknowledged || signs.probes;
+        bool quiet = !due && signs.heard_ago >= patience / 2 && now - l->probed_at >= patience;
         if (quiet || l->session.received != l->session.told) line_probe(l, now);
     }
 }
@@ -476,7 +481,7 @@ void line_look_all(struct tcp *t, int64_t now)
     while ((e = list_take(&todo))) {
         struct tcp_link *l = LIST_OWNER(e, struct tcp_link, looked);
         if (!line_matters(l)) {
-            l->silence.since = 0;
+            l->silence = (struct silence){ 0 };
             continue;
         }
         list_append(&t->looked, &l->looked);

@@ -67,12 +67,15 @@ static int set_option(int fd, int level, int option, int value)
 
 /* The second line: lines that matter to somebody are looked at (line.c); any other whose peer's kernel is
  * silent ends within half the repair deadline, so that it can be repaired. A kernel answers for a process
- * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. */
+ * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. Linux 6.15
+ * asks again every second when told so; others ever later, so that a host that dies while its
+ * window is full for long is silent unnoticed until the next time. */
 int tcp_socket_ready(const struct tcp *t, int fd)
 {
-    enum { PROBES = 2 };
+    enum { PROBES = 2, RTO_MAX_MS = 44 };
     int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / 2 / (PROBES + 1));
     if (seconds < 1) seconds = 1;
+    set_option(fd, IPPROTO_TCP, RTO_MAX_MS, REPAIR_SUSPECT_NS / 1000000);
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
@@ -228,8 +231,7 @@ static void tcp_poll(struct tcp *t)
 
 static void tcp_look(struct tcp *t, int64_t now)
 {
-    int64_t every = silence_patience(t->base.opt.config->repair_deadline) / 4;
-    if (every > TCP_LOOK_NS) every = TCP_LOOK_NS;
+    int64_t every = silence_look_every(t->base.opt.config->repair_deadline);
     if (t->look_at && now >= t->look_at) line_look_all(t, now);
     if (t->look_at && now < t->look_at) return;
     t->look_at = list_empty(&t->looked) ? 0
@@ -328,6 +330,7 @@ static int tcp_arm(struct transport *base)
 const struct transport_ops transport_tcp = {
     .name = "tcp",
     .id = 3,
+    .control = true,
     .transport_size = sizeof(struct tcp),
     .link_size = sizeof(struct tcp_link),
     .open = tcp_open,
