@@ -267,7 +267,10 @@ void session_received(struct session *s, const struct frame *frame)
 {
     if (!frame_is_numbered(frame)) return;
     s->received = frame->sequence;
-    s->untold_bytes += FRAME_HEADER + (size_t)frame->length;
+    /* The body of a long put is lent: it takes a place among SESSION_LENT, none in the window. */
+    size_t len = FRAME_HEADER + (size_t)frame->length;
+    bool lent = frame->kind == FRAME_PUT && len > SESSION_ACK_LENT;
+    s->untold_bytes += lent ? SESSION_ACK_LENT : len;
     if (frame->flags & FRAME_URGENT || s->received - s->told >= SESSION_ACK_FRAMES ||
         s->untold_bytes >= SESSION_ACK_BYTES)
         s->awaited = s->received;

@@ -41,6 +41,7 @@ enum {
     SESSION_HEAD_MAX = 128, /* of what precedes a lent body */
     SESSION_ACK_FRAMES = 256,
     SESSION_ACK_BYTES = SESSION_WINDOW / 4,
+    SESSION_ACK_LENT = SESSION_ACK_BYTES / (SESSION_LENT / 4), /* a long put counts as so many */
 };
 
 struct lent {

@@ -24,7 +24,8 @@
 enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
-    BEHIND_PUT = 4096, /* received with the end of a put; more would be copied needlessly */
+    AFTER_PUT = 512,  /* received when another put is likely … */
+    BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */
     PIECES = 8,
 };
 _Static_assert(TCP_BUFFER >= FRAME_HEADER + MESSAGE_MAX, "the longest frame fits a buffer");
@@ -483,6 +484,7 @@ static int take_put(struct tcp_link *l, const struct frame *frame, struct why *w
     s->land_region = region;
     s->land_offset = offset;
     s->land_left = len;
+    s->after_put = len > 0;
     if (len == 0) landing_advance(l, 0);
     return 0;
 }
@@ -592,7 +594,9 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
         s->in_from = 0;
     }
     size_t room = TCP_BUFFER - s->in_to;
-    if (room > TCP_READ) room = TCP_READ;
+    /* After a put another may come, whose body has a better place. */
+    if (room > TCP_READ) room = s->after_put ? AFTER_PUT : TCP_READ;
+    s->after_put = false;
     *count = 1;
     v[0] = (struct iovec){ s->in + s->in_to, room };
     if (!place) return room;
