@@ -52,8 +52,8 @@ enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
-    TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
-    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
+    TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
+    TCP_FRAGMENT = 512 * 1024,       /* of a put: messages go in between */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
@@ -94,7 +94,8 @@ struct tcp {
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
     struct list busy;     /* links with puts under way, by `busy` */
-    struct list dirty;    /* links that hold bytes back until progress, by `dirty` */
+    struct list dirty;    /* links that hold bytes back until progress, or have to tell that they
+                             do no longer, by `dirty` */
     struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
@@ -158,6 +159,7 @@ struct stream {
     bool land_again; /* it has landed before */
     uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
     bool damaged;    /* what comes on this line is worth nothing any more */
+    bool after_put;  /* the next receive comes behind the body of one */
     /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
     struct list puts, moving, finished;
 };
@@ -176,6 +178,7 @@ struct tcp_link {
     bool drained;    /* and the peer's kernel has it */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
+    uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
     int64_t attempt_at; /* SHAKING and GREETING: since when */

@@ -41,6 +41,7 @@ enum {
     SESSION_HEAD_MAX = 128, /* of what precedes a lent body */
     SESSION_ACK_FRAMES = 256,
     SESSION_ACK_BYTES = SESSION_WINDOW / 4,
+    SESSION_ACK_LENT = SESSION_ACK_BYTES / (SESSION_LENT / 4), /* a long put counts as so many */
 };
 
 struct lent {
@@ -98,6 +99,9 @@ size_t session_header(const struct session *s);
 size_t session_gather(const struct session *s, struct iovec *v, int max, int *count);
 /* So many bytes of that were taken by the connection. */
 void session_sent(struct session *s, size_t len);
+
+/* Whether a connection, this or an earlier one, has taken all before position `to`. */
+bool session_has_gone(const struct session *s, uint64_t to);
 
 /* The next lent body whose frame is acknowledged: true, and its owner. */
 bool session_returned(struct session *s, void **owner);
