@@ -277,6 +277,8 @@ void line_work(struct tcp_link *l);  /* in every state but OPEN */
 void line_deadline(struct tcp_link *l);
 void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
+/* What answers there is not the peer, or what it says was damaged. */
+void line_refused(struct tcp_link *l, int status, const struct why *reason);
 /* What came is not what was sent: it comes again over another connection, until that is hopeless. */
 void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);

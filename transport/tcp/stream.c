@@ -434,6 +434,10 @@ enum parsed { PARSED_ALL, PARSED_BUDGET, PARSED_END };
 
 static enum parsed stream_breaks_rules(struct tcp_link *l, const struct why *reason)
 {
+    if (l->line == LINE_GREETING && l->state != LINK_SETUP) {
+        line_refused(l, SINEW_EPROTO, reason); /* a greeting has no checksum that is read first */
+        return PARSED_END;
+    }
     if (l->state < LINK_ENDING)
         why_set(&l->base.why, SINEW_EPROTO, "%s breaks the protocol: %s", l->name, reason->text);
     link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
