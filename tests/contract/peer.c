@@ -122,8 +122,9 @@ static void up_down(struct link *l, int status, enum gone gone)
                  sinew_strstatus(status));
 }
 
-static const struct transport_up recorder = { up_link, up_up,   up_tell, up_recv,
-                                              up_done, up_room, up_down };
+static const struct transport_up recorder = { .link = up_link, .up = up_up,     .tell = up_tell,
+                                              .recv = up_recv, .done = up_done, .room = up_room,
+                                              .down = up_down };
 
 /* ---- open and close ----------------------------------------------------------------------------
  */

@@ -18,18 +18,20 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
 
 enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
+    FRAME_MAX = FRAME_HEADER + FRAME_SUMS + MESSAGE_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
     AFTER_PUT = 512,  /* received when another put is likely … */
     BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */
     PIECES = 8,
 };
-_Static_assert(TCP_BUFFER >= FRAME_HEADER + MESSAGE_MAX, "the longest frame fits a buffer");
-_Static_assert(SESSION_WINDOW - SESSION_RESERVE >= FRAME_HEADER + MESSAGE_MAX, "or the window");
+_Static_assert((int)TCP_BUFFER >= (int)FRAME_MAX, "the longest frame fits a buffer");
+_Static_assert((int)SESSION_WINDOW - (int)SESSION_RESERVE >= (int)FRAME_MAX, "or the window");
 _Static_assert((int)PAYLOAD_MAX > (int)MESSAGE_MAX, "the bound of frame_decode");
 
 static struct tcp *tcp_under(const struct tcp_link *l)
@@ -63,13 +65,15 @@ void stream_restart(struct tcp_link *l)
     if (s->in_from != s->in_to || s->land_left > 0) l->session.discarded++;
     s->in_from = s->in_to = 0;
     s->land_left = 0;
+    s->damaged = false;
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
 
 bool stream_is_empty(const struct tcp_link *l)
 {
-    return session_all_sent(&l->session) && list_empty(&l->stream.puts);
+    return session_all_sent(&l->session) && list_empty(&l->stream.puts) &&
+           !(l->tls && tls_waits(l->tls));
 }
 
 bool stream_append(struct tcp_link *l, enum frame_kind kind)
@@ -96,17 +100,21 @@ static void put_not_busy(struct tcp_link *l)
     if (list_empty(&l->stream.puts) && list_empty(&l->stream.moving)) list_remove(&l->busy);
 }
 
-static void put_head(uint8_t head[TCP_PUT_HEAD], uint64_t region, uint64_t offset)
+/* With a checksum of its own: bytes land before the one of the whole can be known. */
+static void put_head(const struct tcp_link *l, uint8_t head[TCP_PUT_HEAD], uint64_t region,
+                     uint64_t offset)
 {
     wire_put64(head, region);
     wire_put64(head + 8, offset);
+    wire_put32(head + 16, l->session.sums ? crc32c(0, head, 16) : 0);
+    wire_put32(head + 20, 0);
 }
 
 static bool flush_append(struct tcp_link *l, struct flush *flush)
 {
     uint8_t head[TCP_PUT_HEAD];
     struct frame frame = { .kind = FRAME_PUT, .length = sizeof(head), .flags = FRAME_URGENT };
-    put_head(head, 0, 0);
+    put_head(l, head, 0, 0);
     if (!session_append(&l->session, &frame, head, sizeof(head), NULL, 0, false)) return false;
     flush->sequence = frame.sequence;
     list_remove(&flush->marker.entry);
@@ -122,7 +130,7 @@ static bool fragment_append(struct tcp_link *l, struct rma *op)
     bool last = len == left;
     struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + len),
                            .flags = last ? FRAME_URGENT : 0 };
-    put_head(head, op->peers->id, op->offset + op->progress);
+    put_head(l, head, op->peers->id, op->offset + op->progress);
     if (!session_append_lent(&l->session, &frame, head, sizeof(head),
                              (const uint8_t *)op->local + op->progress, len, last ? op : NULL))
         return false;
@@ -163,7 +171,8 @@ static ssize_t stream_sendmsg(struct tcp_link *l, struct iovec *v, int count)
     struct msghdr message = { .msg_iov = v, .msg_iovlen = (size_t)count };
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     for (;;) {
-        ssize_t n = count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
+        ssize_t n = l->tls     ? tls_send(l->tls, v, count)
+                    : count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
                                : sendmsg(l->source.fd, &message, flags);
         if (n >= 0) return n;
         if (errno == EAGAIN) return 0;
@@ -179,13 +188,14 @@ void stream_write(struct tcp_link *l, size_t burst)
     while (moved < burst && l->line == LINE_OPEN) {
         if (!list_empty(&l->stream.puts)) puts_append(l);
         size_t bytes = session_gather(&l->session, v, PIECES, &count);
-        if (bytes == 0) return;
+        if (bytes == 0 && !(l->tls && tls_waits(l->tls))) return;
         ssize_t n = stream_sendmsg(l, v, count);
         if (n < 0) return;
         session_sent(&l->session, (size_t)n);
         moved += (size_t)n;
         if (n > 0) tcp_under(l)->moved = true;
-        l->blocked = (size_t)n < bytes; /* epoll tells when the socket takes more */
+        /* epoll tells when the socket takes more */
+        l->blocked = (size_t)n < bytes || (l->tls && tls_waits(l->tls));
         if (l->blocked) return;
     }
     link_make_ready(l); /* that was much: the others' turn */
@@ -283,7 +293,7 @@ static bool put_copy(struct tcp_link *l, const struct rma *op)
 {
     uint8_t head[TCP_PUT_HEAD];
     struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + op->len) };
-    put_head(head, op->peers->id, op->offset);
+    put_head(l, head, op->peers->id, op->offset);
     return session_append(&l->session, &frame, head, sizeof(head), op->local, op->len, false);
 }
 
@@ -441,12 +451,17 @@ static void *landing_place(const struct tcp_link *l)
     return rc < 0 ? NULL : place;
 }
 
-static void landing_advance(struct tcp_link *l, size_t n)
+static void landing_advance(struct tcp_link *l, const void *bytes, size_t n)
 {
     struct stream *s = &l->stream;
+    if (l->session.sums) s->land_sum = crc32c(s->land_sum, bytes, n);
     s->land_offset += n;
     s->land_left -= n;
-    if (s->land_left == 0 && !s->land_again) session_received(&l->session, &s->landing);
+    if (s->land_left > 0) return;
+    if (l->session.sums && s->land_sum != s->land_sum_due)
+        line_damaged(l, "part of a long message");
+    else if (!s->land_again)
+        session_received(&l->session, &s->landing);
 }
 
 static void landing_from_buffer(struct tcp_link *l)
@@ -456,19 +471,24 @@ static void landing_from_buffer(struct tcp_link *l)
     if (n > s->land_left) n = s->land_left;
     if (n == 0) return;
     void *place = landing_place(l);
-    if (place) memcpy(place, s->in + s->in_from, n);
+    const void *bytes = s->in + s->in_from;
+    if (place) memcpy(place, bytes, n);
     s->in_from += (uint32_t)n;
-    landing_advance(l, n);
+    landing_advance(l, bytes, n);
 }
 
 /* A put's header is there: check it and note where its bytes go. */
-static int take_put(struct tcp_link *l, const struct frame *frame, struct why *why)
+static int take_put(struct tcp_link *l, const struct frame *frame, uint32_t sum, struct why *why)
 {
     struct stream *s = &l->stream;
-    const uint8_t *payload = s->in + s->in_from + FRAME_HEADER;
+    const uint8_t *payload = s->in + s->in_from + session_header(&l->session);
     uint64_t region = wire_get64(payload), offset = wire_get64(payload + 8);
     size_t len = frame->length - TCP_PUT_HEAD;
     void *place;
+    if (l->session.sums && wire_get32(payload + 16) != crc32c(0, payload, 16)) {
+        line_damaged(l, "the head of a long message's part");
+        return 0;
+    }
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
     bool again = rc == SESSION_AGAIN;
@@ -478,25 +498,32 @@ static int take_put(struct tcp_link *l, const struct frame *frame, struct why *w
         rc = region_find(&tcp_under(l)->regions, region, offset, len, &place, why);
         if (rc < 0) return rc;
     }
-    s->in_from += FRAME_HEADER + TCP_PUT_HEAD;
+    s->in_from += (uint32_t)session_header(&l->session) + TCP_PUT_HEAD;
     s->landing = *frame;
     s->land_again = again;
     s->land_region = region;
     s->land_offset = offset;
     s->land_left = len;
+    s->land_sum = l->session.sums ? crc32c(0, payload, TCP_PUT_HEAD) : 0;
+    s->land_sum_due = sum;
     s->after_put = len > 0;
-    if (len == 0) landing_advance(l, 0);
+    if (len == 0) landing_advance(l, payload, 0);
     return 0;
 }
 
-static int take_message(struct tcp_link *l, const struct frame *frame, struct why *why)
+static int take_message(struct tcp_link *l, const struct frame *frame, uint32_t sum,
+                        struct why *why)
 {
     struct tcp *t = tcp_under(l);
     struct stream *s = &l->stream;
-    const uint8_t *payload = s->in + s->in_from + FRAME_HEADER;
+    const uint8_t *payload = s->in + s->in_from + session_header(&l->session);
+    if (l->session.sums && crc32c(0, payload, frame->length) != sum) {
+        line_damaged(l, "a message");
+        return 0;
+    }
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
-    s->in_from += FRAME_HEADER + frame->length;
+    s->in_from += (uint32_t)session_header(&l->session) + frame->length;
     if (rc == SESSION_AGAIN) return 0;
     t->budget--;
     rc = t->base.up->recv(&l->base, payload, frame->head, payload + frame->head,
@@ -523,7 +550,7 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
         break;
     case FRAME_ACK: fits = !greeting && frame->length == 0; break;
     case FRAME_WELCOME: fits = greeting && frame->length == JOIN_PAYLOAD; break;
-    case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? 1u : 0u); break;
+    case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? (uint32_t)GREETING_PAYLOAD : 0u); break;
     }
     if (fits) return 0;
     return why_set(why, SINEW_EPROTO, "a frame of kind %u with a head of %u of %u bytes%s",
@@ -541,20 +568,21 @@ static enum parsed take_greeting(struct tcp_link *l, const struct frame *frame)
 }
 
 /* The frame at in_from, of which all that is needed is there. */
-static enum parsed take_frame(struct tcp_link *l, const struct frame *frame)
+static enum parsed take_frame(struct tcp_link *l, const struct frame *frame, uint32_t sum)
 {
     struct why why;
     int rc = 0;
     if (l->line == LINE_GREETING) return take_greeting(l, frame);
     switch (frame->kind) {
-    case FRAME_MESSAGE: rc = take_message(l, frame, &why); break;
-    case FRAME_PUT: rc = take_put(l, frame, &why); break;
+    case FRAME_MESSAGE: rc = take_message(l, frame, sum, &why); break;
+    case FRAME_PUT: rc = take_put(l, frame, sum, &why); break;
     default:
         rc = session_check(&l->session, frame, &why);
-        l->stream.in_from += FRAME_HEADER;
+        l->stream.in_from += (uint32_t)session_header(&l->session);
         break;
     }
     if (rc < 0) return stream_breaks_rules(l, &why);
+    if (l->stream.damaged) return PARSED_END;
     if (frame->kind != FRAME_BYE) return PARSED_ALL;
     link_bye_came(l);
     return PARSED_END;
@@ -567,16 +595,24 @@ static enum parsed stream_parse(struct tcp_link *l)
     struct frame frame;
     struct why why;
     size_t needed;
+    uint32_t sum = 0;
     for (;;) {
         if (s->land_left > 0) landing_from_buffer(l);
-        size_t there = s->in_to - s->in_from;
-        if (s->land_left > 0 || there < FRAME_HEADER) return PARSED_ALL;
+        if (s->damaged) return PARSED_END;
+        /* A greeting has its checksum at its end. */
+        bool sums = l->session.sums && l->line != LINE_GREETING;
+        size_t there = s->in_to - s->in_from, header = FRAME_HEADER + (sums ? FRAME_SUMS : 0);
+        if (s->land_left > 0 || there < header) return PARSED_ALL;
+        if (sums && !frame_is_whole(s->in + s->in_from, &sum)) {
+            line_damaged(l, "a header");
+            return PARSED_END;
+        }
         if (frame_decode(s->in + s->in_from, PAYLOAD_MAX, &frame, &why) < 0 ||
             frame_expects(l, &frame, &needed, &why) < 0)
             return stream_breaks_rules(l, &why);
-        if (there < FRAME_HEADER + needed) return PARSED_ALL;
+        if (there < header + needed) return PARSED_ALL;
         if (tcp_under(l)->budget < 1) return PARSED_BUDGET;
-        enum parsed parsed = take_frame(l, &frame);
+        enum parsed parsed = take_frame(l, &frame, sum);
         if (parsed != PARSED_ALL) return parsed;
     }
 }
@@ -588,7 +624,7 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
     void *place = s->land_left > 0 ? landing_place(l) : NULL;
     if (s->in_from == s->in_to) {
         s->in_from = s->in_to = 0;
-    } else if (TCP_BUFFER - s->in_from < FRAME_HEADER + MESSAGE_MAX) {
+    } else if (TCP_BUFFER - s->in_from < FRAME_MAX) {
         memmove(s->in, s->in + s->in_from, s->in_to - s->in_from);
         s->in_to -= s->in_from;
         s->in_from = 0;
@@ -615,18 +651,24 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
     int count;
     size_t asked = stream_spread(l, v, &count), landed = 0;
     message.msg_iovlen = (size_t)count;
-    ssize_t n = count == 1 ? recv(l->source.fd, v[0].iov_base, v[0].iov_len, MSG_DONTWAIT)
-                           : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
+    ssize_t n = count == 1 || l->tls
+                    ? tcp_bytes_in(l->tls, l->source.fd, v[0].iov_base, v[0].iov_len, dry)
+                    : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (n < 0 && errno == EBADMSG && l->line == LINE_OPEN) {
+        line_damaged(l, "an encrypted record");
+        return -1;
+    }
     if (n < 0) return line_failed(l, errno, "receiving");
     if (n == 0) {
         line_closed_by_peer(l);
         return -1;
     }
-    *dry = (size_t)n < asked;
+    if (!l->tls) *dry = (size_t)n < asked;
     if (count == 2) {
         landed = (size_t)n < s->land_left ? (size_t)n : s->land_left;
-        landing_advance(l, landed);
+        landing_advance(l, v[0].iov_base, landed);
+        if (s->damaged) return -1;
     }
     s->in_to += (uint32_t)((size_t)n - landed);
     tcp_under(l)->moved = true;
@@ -646,7 +688,10 @@ enum received stream_receive(struct tcp_link *l)
         }
         /* A short receive has emptied the socket; only what ends has to be seen to the very end. */
         if (dry && l->state != LINK_ENDING && l->line != LINE_LOST) return RECEIVED_ALL;
-        if (moved >= TCP_BURST) return RECEIVED_MORE;
+        if (moved >= TCP_BURST) {
+            if (l->tls) link_make_ready(l); /* bytes may wait where no event tells of them */
+            return RECEIVED_MORE;
+        }
         ssize_t n = stream_fill(l, &dry);
         if (n < 0) return RECEIVED_END;
         if (n == 0) return RECEIVED_ALL;

@@ -151,6 +151,7 @@ static void tcp_close(struct transport *base)
     struct tcp *t = tcp_of(base);
     pending_close_all(t);
     region_table_release(&t->regions, base->opt.world);
+    tls_unload(&t->tls, base->opt.world);
     tcp_unwatch(t, &t->listener);
     tcp_unwatch(t, &t->timer);
     if (base->fd >= 0) close(base->fd);
