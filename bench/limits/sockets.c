@@ -102,7 +102,7 @@ static int tcp_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
     int n = 0;
     if (bytes <= 4096) return tcp_every_way(bytes, 0, out);
-    for (size_t chunk = 65536; chunk / 4 < bytes && chunk <= 1 << 20; chunk *= 2)
+    for (size_t chunk = 65536; chunk / 4 < bytes && chunk <= 1 << 20; chunk *= 4)
         n += tcp_every_way(chunk, 0, out + n);
     return n;
 }
@@ -167,9 +167,9 @@ static int batched_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
     int n = 0;
     (void)bytes;
-    for (size_t records = 16; records <= STAGING_RECORDS; records *= 4)
-        n += tcp_every_way(records, 0, out + n);
-    return n;
+    for (size_t records = 16; records < STAGING_RECORDS; records *= 4)
+        n += tcp_spinning(records, 0, out + n);
+    return n + tcp_every_way(STAGING_RECORDS, 0, out + n);
 }
 
 /* Records of a number and 8 bytes, many in a call. */
