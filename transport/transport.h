@@ -17,6 +17,19 @@
  * Trust       Every length, index and id from a peer is read once into a local and checked. A bad peer
  *             costs its own link only: down with SINEW_EPROTO.
  *
+ * Wired       A transport with caps.wired publishes no address and listens to nobody: when a control link
+ *             of the pair is up, messaging exchanges the addresses over it and calls
+ *             connect(l, peer's address) on both sides, in one the earlier; up.link is not used. What
+ *             either end tells reaches the other's connect(l, bytes), in order, each once. Then both ends
+ *             get `up`, or one or both `down`; whoever is left is told DISCONNECT_BROKEN. The peer's
+ *             death and silence are the control link's matter: such a link waits without a
+ *             deadline for its counterpart to tell, and goes down only when it knows that it cannot work.
+ *             It keeps a copy of every message that send() took (returned 0) until that is confirmed: the
+ *             other end has handed it up, or will before its `down` whatever happens. What is not
+ *             confirmed when the link breaks is handed back by `undone`.
+ *             And puts: done(0) of a flush, with put_ordered also of a put, says that the bytes
+ *             are in the target's memory, so that no later break can undo it.
+ *
  * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_AGAIN: nothing was taken,
  * wait for `room`; < 0: nothing was taken, the link (or the call) failed, and `down` will follow for a link.
  */
@@ -44,6 +57,9 @@ enum transport_result {
 
 enum {
     TRANSPORT_ADDRESS_MAX = 40, /* so that a rank's whole record fits 64 bytes */
+    TRANSPORT_TELL_MAX = 4096,  /* bytes of one tell …                         */
+    TRANSPORT_TELLS_MAX = 4,    /* … and tells of each side until `up`         */
+    TRANSPORT_UNDONE_MAX = 4096, /* sends of a wired link not confirmed; then AGAIN */
     TRANSPORT_KEY_MAX = 32,
     TRANSPORT_HEAD_MAX = 64, /* every transport takes heads up to here */
     TRANSPORT_UPCALLS_MAX = 64, /* most upcalls one progress() makes */
@@ -61,6 +77,8 @@ enum disconnect_how {
     DISCONNECT_DRAIN, /* deliver what send() accepted, say goodbye, then down                    */
     DISCONNECT_NOW,   /* revoke remote access, drop everything, then down                        */
     DISCONNECT_DEAD,  /* the peer is dead: hand up what has arrived, then down(GONE_DIED)         */
+    DISCONNECT_BROKEN, /* wired only: its other end is broken. As if it had broken here: revoke
+                          access, hand up what has arrived, undone, then down(GONE_BROKEN)       */
 };
 
 /* Filled by open, constant afterwards. */
@@ -72,7 +90,7 @@ struct transport_caps {
     bool memory;         /* reg() gives memory that peers reach best, see there                  */
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
-    bool wired;          /* needs a control link to exchange `tell` bytes                        */
+    bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
     uint32_t megabytes_per_s; /* of a long message, declared                                     */
 };
@@ -88,7 +106,7 @@ struct transport_options {
     bool crowded;            /* more ranks than cores here                                       */
 };
 
-/* The seven upcalls: messaging's side. */
+/* The eight upcalls: messaging's side. */
 struct transport_up {
     /* An authenticated peer wants a link that does not exist yet: zeroed memory for it with rank,
      * epoch and owner set, or NULL to refuse it (unknown rank, closing, a dead incarnation). */
@@ -106,6 +124,11 @@ struct transport_up {
     void (*done)(struct link *l, uint64_t cookie, int status);
     /* After TRANSPORT_AGAIN: sending may work again. May come without cause. */
     void (*room)(struct link *l);
+    /* Wired only, just before down(GONE_BROKEN): a message that send() or send_short() had taken and
+     * that is not confirmed. In the order of sending, with no gap; each one the bytes as given. The
+     * peer may have it: messaging finds out. Not after DRAIN is complete, NOW or DEAD. Sending on l is
+     * over: it returns < 0. */
+    void (*undone)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen);
     /* The last upcall of a link, exactly once for every connect() or link(): every cookie was done,
      * every message that arrived was handed up. The link's memory is messaging's again when progress
      * returns. status: 0 after DRAIN or a goodbye, else why; text in l->why. */
@@ -199,7 +222,10 @@ struct rma {
 /* The thirteen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
 struct transport_ops {
     const char *name;
-    uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi */
+    uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi,
+                   7 sim_wired */
+    bool control; /* its links may be control links: authenticated, reaching everywhere, and they know
+                     whether the peer lives                                                       */
     size_t transport_size, link_size;
 
     /* Probe, claim what is needed, fill caps, address and fd. No peer I/O. < 0: it cannot work here,
@@ -216,7 +242,9 @@ struct transport_ops {
     /* Start a link. First call: the peer's address; later calls: what the counterpart told. Never
      * blocks. Both sides may call at once: one link comes of it, for both (the lower rank's attempt
      * survives). Ends in one `up`, or one `down` (after opt.config's setup deadline at the latest,
-     * which runs until the peer's kernel has answered). */
+     * which runs until the peer's kernel has answered; of a wired link, from what the counterpart told
+     * last). < 0: no link, and no `down` follows; but a later call, with what was told, cannot do
+     * that: it returns 0, and `down` follows. */
     int (*connect)(struct link *l, const void *bytes, size_t len);
 
     /* End a link, see enum disconnect_how; `down` follows from progress. Allowed in any state after
