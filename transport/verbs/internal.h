@@ -270,7 +270,7 @@ int verbs_connect(struct link *base, const void *bytes, size_t len);
 void verbs_disconnect(struct link *base, enum disconnect_how how);
 void link_is_up(struct verbs_link *l);
 /* No more from this link; the first reason stands, l->base.why says it already. */
-void link_end(struct verbs_link *l, int status, enum gone gone, bool hand_up);
+void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up);
 void link_peer_left(struct verbs_link *l);
 void names_release(struct verbs *t);
 void link_table_add(struct verbs_link *l); /* of queue pair numbers */

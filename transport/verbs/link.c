@@ -179,7 +179,7 @@ static int link_may(struct verbs_link *l, const void *address, size_t len)
 {
     struct verbs *t = verbs_under(l);
     uint8_t layer;
-    int status = address_decode(address, len, &layer, &l->address, &l->base.why);
+    int status = gid_decode(address, len, &layer, &l->address, &l->base.why);
     if (status < 0) return status;
     if (t->failed)
         return why_set(&l->base.why, SINEW_EIO, "%s: %s", t->chosen.device, t->failed);
@@ -241,7 +241,7 @@ int verbs_connect(struct link *base, const void *bytes, size_t len)
     if (l->state >= VERBS_ENDING) return 0;
     int status = link_heard(l, bytes, len);
     if (status < 0)
-        link_end(l, status, GONE_BROKEN, false);
+        link_fall(l, status, GONE_BROKEN, false);
     else
         link_make_due(l);
     return 0;
@@ -282,7 +282,7 @@ void link_is_up(struct verbs_link *l)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-void link_end(struct verbs_link *l, int status, enum gone gone, bool hand_up)
+void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up)
 {
     struct verbs *t = verbs_under(l);
     if (l->state >= VERBS_ENDING) return;
@@ -310,7 +310,7 @@ void link_peer_left(struct verbs_link *l)
         l->hands_back = false;
         l->base.why.text[0] = '\0';
     }
-    link_end(l, 0, GONE_LEFT, false);
+    link_fall(l, 0, GONE_LEFT, false);
 }
 
 /* What was sent and is not confirmed goes back, in order. False: later. */
@@ -362,13 +362,13 @@ static int64_t drain_until(const struct verbs *t)
 static void link_drain(struct verbs_link *l)
 {
     if (list_empty(&l->works) && !l->bye_posted && message_bye(l) > 0) link_make_due(l);
-    if (l->bye_confirmed) link_end(l, 0, GONE_LEFT, true);
+    if (l->bye_confirmed) link_fall(l, 0, GONE_LEFT, true);
 }
 
 static void link_start_drain(struct verbs_link *l)
 {
     if (l->state < VERBS_UP) {
-        link_end(l, 0, GONE_LEFT, false); /* nothing was accepted */
+        link_fall(l, 0, GONE_LEFT, false); /* nothing was accepted */
     } else if (l->state == VERBS_UP) {
         l->state = VERBS_DRAINING;
         link_set_deadline(l, drain_until(verbs_under(l)));
@@ -385,18 +385,18 @@ void verbs_disconnect(struct link *base, enum disconnect_how how)
     case DISCONNECT_DRAIN: link_start_drain(l); break;
     case DISCONNECT_NOW:
         if (first) why_set(&base->why, 0, "%s: cut at this rank's own wish", l->name);
-        link_end(l, SINEW_ECANCELED, GONE_BROKEN, false);
+        link_fall(l, SINEW_ECANCELED, GONE_BROKEN, false);
         l->hands_back = l->hand_up = false;
         pair_revoke(l);
         break;
     case DISCONNECT_DEAD:
         if (first) why_set(&base->why, 0, "rank %d is known to be dead", base->rank);
-        link_end(l, SINEW_EPEER, GONE_DIED, true);
+        link_fall(l, SINEW_EPEER, GONE_DIED, true);
         l->hands_back = false;
         break;
     case DISCONNECT_BROKEN:
         if (first) why_set(&base->why, 0, "%s: its other end is broken", l->name);
-        link_end(l, SINEW_EPEER, GONE_BROKEN, true);
+        link_fall(l, SINEW_EPEER, GONE_BROKEN, true);
         break;
     }
 }
@@ -473,7 +473,7 @@ static void look_at_deadlines(struct verbs *t)
                                ? "its device did not take all that was sent within repair_deadline"
                                : "its counterpart did not connect within setup_deadline";
         why_set(&l->base.why, SINEW_ETIMEDOUT, "%s: %s", l->name, late);
-        link_end(l, SINEW_ETIMEDOUT, GONE_BROKEN, l->state == VERBS_DRAINING);
+        link_fall(l, SINEW_ETIMEDOUT, GONE_BROKEN, l->state == VERBS_DRAINING);
     }
 }
 

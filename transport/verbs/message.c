@@ -295,7 +295,7 @@ static bool message_judge(struct verbs_link *l, const struct incoming *m)
     if (status == 0) status = message_take(l, m);
     if (status == 0) return m->kind == VERBS_MESSAGE;
     l->hand_up = false; /* no more of it is believed */
-    link_end(l, status, GONE_BROKEN, false);
+    link_fall(l, status, GONE_BROKEN, false);
     return false;
 }
 
@@ -306,7 +306,7 @@ static void receive_again(struct verbs *t, struct verbs_link *l, uint32_t index,
     int error = receive_post(t, l, index);
     if (error && l) {
         receives_refused(l, error);
-        link_end(l, SINEW_EIO, GONE_BROKEN, true);
+        link_fall(l, SINEW_EIO, GONE_BROKEN, true);
     }
     if (error || !l) return;
     if (credited) l->returned++;
@@ -321,7 +321,7 @@ static void receive_failed(struct verbs *t, struct verbs_link *l, const struct i
     t->receives.slots[index].posted = false;
     if (l && l->state < VERBS_ENDING) {
         int status = trouble_completion(l, wc);
-        link_end(l, status, GONE_BROKEN, true);
+        link_fall(l, status, GONE_BROKEN, true);
     }
     if (t->srq) receive_again(t, NULL, index, false);
 }
@@ -346,7 +346,7 @@ void message_came(struct verbs *t, const struct ibv_wc *wc)
         incoming_read(&m, slot->at, wc->byte_len);
         credited = message_judge(l, &m);
     } else if (l) {
-        link_end(l, message_bad(l, "is too short"), GONE_BROKEN, false);
+        link_fall(l, message_bad(l, "is too short"), GONE_BROKEN, false);
     }
     receive_again(t, l, index, credited);
 }

@@ -68,7 +68,7 @@ int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why
     return o->kind == TELL_OFFER ? offer_decode_rest(in, o, why) : 0;
 }
 
-size_t address_encode(uint8_t out[ADDRESS_LEN_MAX], uint8_t layer, const union ibv_gid *gid)
+size_t gid_encode(uint8_t out[ADDRESS_LEN_MAX], uint8_t layer, const union ibv_gid *gid)
 {
     out[0] = OFFER_VERSION;
     out[1] = layer;
@@ -84,7 +84,7 @@ size_t address_encode(uint8_t out[ADDRESS_LEN_MAX], uint8_t layer, const union i
     return 18;
 }
 
-int address_decode(const void *bytes, size_t len, uint8_t *layer, union ibv_gid *gid,
+int gid_decode(const void *bytes, size_t len, uint8_t *layer, union ibv_gid *gid,
                    struct why *why)
 {
     const uint8_t *in = bytes;

@@ -39,8 +39,8 @@ size_t offer_encode(uint8_t out[OFFER_LEN], const struct offer *o);
 /* SINEW_EPROTO, SINEW_EVERSION with the reason. */
 int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why);
 
-size_t address_encode(uint8_t out[ADDRESS_LEN_MAX], uint8_t layer, const union ibv_gid *gid);
-int address_decode(const void *bytes, size_t len, uint8_t *layer, union ibv_gid *gid,
+size_t gid_encode(uint8_t out[ADDRESS_LEN_MAX], uint8_t layer, const union ibv_gid *gid);
+int gid_decode(const void *bytes, size_t len, uint8_t *layer, union ibv_gid *gid,
                    struct why *why);
 
 #endif

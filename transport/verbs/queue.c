@@ -98,7 +98,7 @@ void queue_ring(struct verbs *t)
     /* Providers differ in the sign. */
     why_set(&l->base.why, SINEW_EIO, "%s: ibv_post_send: %s", l->name,
             strerror(error < 0 ? -error : error));
-    link_end(l, SINEW_EIO, GONE_BROKEN, true);
+    link_fall(l, SINEW_EIO, GONE_BROKEN, true);
 }
 
 void queue_forget(struct verbs *t, const struct verbs_link *l)
@@ -143,7 +143,7 @@ void queue_confirmed(struct verbs_link *l, const struct ibv_wc *wc)
         /* It and what follows is not confirmed. */
         int status = trouble_completion(l, wc);
         if (e->kind > ENTRY_BYE) works_confirmed(l, e, status);
-        link_end(l, status == SINEW_EACCESS ? SINEW_EPEER : status, GONE_BROKEN, true);
+        link_fall(l, status == SINEW_EACCESS ? SINEW_EPEER : status, GONE_BROKEN, true);
     }
 }
 

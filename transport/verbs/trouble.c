@@ -84,7 +84,7 @@ static void end_link(struct verbs_link *l, const char *what)
     if (l->state >= VERBS_ENDING) return;
     outstanding(l, &t);
     why_set(&l->base.why, SINEW_EIO, "%s: %s; %s", l->name, what, under_way);
-    link_end(l, SINEW_EIO, GONE_BROKEN, true);
+    link_fall(l, SINEW_EIO, GONE_BROKEN, true);
 }
 
 static void end_pair(struct verbs *t, const struct ibv_qp *qp, const char *what)

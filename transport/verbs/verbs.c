@@ -43,7 +43,7 @@ static int verbs_open(struct transport *base)
     log_candidates(t);
     status = device_open(t);
     if (status < 0) return status;
-    base->address_len = (uint32_t)address_encode(base->address, t->layer, &t->chosen.gid);
+    base->address_len = (uint32_t)gid_encode(base->address, t->layer, &t->chosen.gid);
     base->caps = (struct transport_caps){
         .eager_max = VERBS_EAGER_MAX,
         .copy_max = VERBS_EAGER_MAX,
@@ -99,7 +99,7 @@ static int verbs_reach(struct transport *base, const void *address, size_t len, 
     struct verbs *t = verbs_of(base);
     uint8_t layer;
     union ibv_gid gid;
-    int status = address_decode(address, len, &layer, &gid, why);
+    int status = gid_decode(address, len, &layer, &gid, why);
     if (status < 0) return status;
     if (t->failed) return why_set(why, SINEW_EIO, "%s: %s", t->chosen.device, t->failed);
     if (t->port_down)
