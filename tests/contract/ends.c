@@ -103,6 +103,7 @@ static void disconnect_before_up(struct job_rank *me)
         }
         side_barrier(&side);
         /* The other may have had a link for a moment: then it ends too. */
+        side_progress(&side, NULL);
         if (me->rank == 1) SIDE_UNTIL(&side, peer->link == NULL);
         side_barrier(&side);
         peer->ups = peer->downs = 0;
