@@ -30,8 +30,9 @@
  *             And puts: done(0) of a flush, with put_ordered also of a put, says that the bytes
  *             are in the target's memory, so that no later break can undo it.
  *
- * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_AGAIN: nothing was taken,
- * wait for `room`; < 0: nothing was taken, the link (or the call) failed, and `down` will follow for a link.
+ * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_HELD: copied, not on its way
+ * until `done`; TRANSPORT_AGAIN: nothing was taken, wait for `room`; < 0: nothing was taken, the link
+ * (or the call) failed, and `down` will follow for a link.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ struct transport;
 enum transport_result {
     TRANSPORT_PENDING = SINEW_PENDING,
     TRANSPORT_AGAIN = 2,
+    TRANSPORT_HELD = 3,
 };
 
 enum {
@@ -91,6 +93,7 @@ struct transport_caps {
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
     bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
+    bool holds;          /* sends may be HELD, so that many go together                          */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
     uint32_t megabytes_per_s; /* of a long message, declared                                     */
 };
@@ -120,7 +123,9 @@ struct transport_up {
      * < 0: the bytes break the protocol, the link must go. */
     int (*recv)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct lease *lease);
-    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. */
+    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. A send that was
+     * HELD: it and all that were held before it on this link are with the kernel or the wire, or, with
+     * status < 0, dropped. Of those before it nothing else is told. */
     void (*done)(struct link *l, uint64_t cookie, int status);
     /* After TRANSPORT_AGAIN: sending may work again. May come without cause. */
     void (*room)(struct link *l);
@@ -252,7 +257,10 @@ struct transport_ops {
     void (*disconnect)(struct link *l, enum disconnect_how how);
 
     /* One message, all or nothing: hlen <= TRANSPORT_HEAD_MAX, blen <= caps.eager_max. Before `up` it
-     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region. */
+     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region.
+     * HELD only with caps.holds and a cookie that is not 0: it goes with the next progress(), the next
+     * send() without a cookie, or when enough are held; those without a cookie go at once, inside
+     * upcalls at the end of progress. Not HELD: the cookie is forgotten. */
     int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie);
 
