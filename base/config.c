@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/place.h"
 #include "base/value.h"
 
 enum row_id {
@@ -182,6 +183,17 @@ static int check_transports(const char *list, struct why *why)
     }
 }
 
+static int check_text(const struct entry *e, const char *value, struct why *why)
+{
+    union place at;
+    unsigned first, last;
+    if (e == &table[ROW_transports]) return check_transports(value, why);
+    if (e == &table[ROW_tcp_interface]) return place_check_interfaces(e->name, value, why);
+    if (e == &table[ROW_tcp_ports]) return place_parse_ports(e->name, value, &first, &last, why);
+    if (e == &table[ROW_tcp_advertise]) return place_parse(e->name, value, &at, why);
+    return 0;
+}
+
 static int assign_text(struct config *config, const struct entry *e, const char *value,
                        struct why *why)
 {
@@ -189,10 +201,8 @@ static int assign_text(struct config *config, const struct entry *e, const char 
     if (len == CONFIG_TEXT_MAX)
         return why_set(why, SINEW_EINVAL, "%s is longer than %d bytes", e->name,
                        CONFIG_TEXT_MAX - 1);
-    if (e == &table[ROW_transports]) {
-        int rc = check_transports(value, why);
-        if (rc < 0) return rc;
-    }
+    int rc = check_text(e, value, why);
+    if (rc < 0) return rc;
     char *at = (char *)config + e->offset;
     memset(at, 0, CONFIG_TEXT_MAX);
     memcpy(at, value, len);

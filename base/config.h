@@ -57,7 +57,9 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \
       "yields before a waiter sleeps; -1: from ranks and cores")                                   \
     N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
-    T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route")
+    T(tcp_interface, "", "interfaces (ib*), addresses, subnets (10.1.0.0/16) that TCP uses; ^ leaves out") \
+    T(tcp_ports, "", "TCP listens on a port of these: 20000-20100; empty: any that is free")        \
+    T(tcp_advertise, "", "address[:port] under which others reach this host, behind NAT")
 
 struct config {
 #define CONFIG_N(name, kind, initial, least, most, text) int64_t name;
