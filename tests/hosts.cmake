@@ -16,3 +16,9 @@ sinew_public_program(path-rank hosts/path_rank.c)
 set_target_properties(path-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 sinew_add_test(NAME hosts-paths TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/paths
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:path-rank>)
+
+# Which address.
+sinew_public_program(placed-rank hosts/placed_rank.c)
+set_target_properties(placed-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+sinew_add_test(NAME hosts-placed TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/placed
+  $<TARGET_FILE:sinewrun> $<TARGET_FILE:placed-rank> $<TARGET_FILE:sinew-info>)

@@ -117,14 +117,15 @@ static void judge(struct here_address *a, unsigned flags, const struct gateways 
 {
     bool leads = gateways_have(g, a->name);
     a->loopback = flags & IFF_LOOPBACK || address_is_loopback(&a->at);
-    a->private = !a->loopback && !leads && (name_is_private(a->name) || driver_is_private(fd, a->name));
+    a->wanted = place_wanted(wanted, a->name, &a->at);
+    a->private = !a->loopback && !leads && !place_names_any(wanted) && /* who names it knows it */
+                 (name_is_private(a->name) || driver_is_private(fd, a->name));
     a->score = a->at.any.sa_family == AF_INET ? SCORE_V4 : 0;
     if (flags & IFF_RUNNING) a->score += SCORE_RUNS;
     if (!a->private) a->score += SCORE_LEADS;
     if (!address_is_link_local(&a->at)) a->score += SCORE_GLOBAL;
     a->score += leads;
     if (a->loopback) a->score = a->at.any.sa_family == AF_INET ? 2 : 1;
-    a->wanted = place_wanted(wanted, a->name, &a->at);
     a->remark = !a->wanted ? "left out by tcp_interface"
                 : a->loopback ? "loopback: for this host alone"
                 : a->private ? is_private
@@ -133,10 +134,15 @@ static void judge(struct here_address *a, unsigned flags, const struct gateways 
                                                 : "";
 }
 
-/* What was named first comes first, then what is better. */
+/* Link-local ones come late: a record's room goes to what may be reached from other networks. */
+static int tier(const struct here_address *a)
+{
+    return !a->wanted ? 5 : a->loopback ? 4 : 2 * a->private + address_is_link_local(&a->at);
+}
+
 static bool comes_before(const struct here_address *a, const struct here_address *b)
 {
-    if (!a->wanted != !b->wanted) return a->wanted;
+    if (tier(a) != tier(b)) return tier(a) < tier(b);
     return a->wanted != b->wanted ? a->wanted < b->wanted : a->score > b->score;
 }
 
