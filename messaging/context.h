@@ -301,8 +301,11 @@ struct sinew {
     bool closing;
     struct context_state *state;
 
-    struct transport *transport[TRANSPORTS_MAX];
+    struct transport *transport[TRANSPORTS_MAX]; /* in the order of choice                 */
+    void *module[TRANSPORTS_MAX];                /* of which it is part; NULL: of this library */
     int transports;
+    int control;       /* the one whose links carry the tells of wired ones; -1: none */
+    bool control_only; /* it is not among the transports that data may take           */
     int links[TRANSPORTS_MAX];          /* by transport: links that are not down  */
     struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
     const char *refused_name[TRANSPORTS_MAX];
@@ -548,6 +551,10 @@ int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0
 void self_take(struct sinew_request *r, struct unexpected *u);
 void self_withdraw(struct sinew_request *r);
 void self_release(struct unexpected *u);
+
+/* transports.c */
+int transports_open(struct sinew *s, const struct transport_ops *const *all); /* NULL: the built-in */
+void transports_close(struct sinew *s);
 
 /* peer.c, wireup.c */
 extern const struct transport_up wireup_upcalls;

@@ -399,6 +399,7 @@ static int tcp_arm(struct transport *base)
 const struct transport_ops transport_tcp = {
     .name = "tcp",
     .id = 3,
+    .control = true,
     .transport_size = sizeof(struct tcp),
     .link_size = sizeof(struct tcp_link),
     .open = tcp_open,
