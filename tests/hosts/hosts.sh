@@ -5,7 +5,7 @@
 
 # With an end of its own, so that a time-out cleans up too.
 [ -n "${HOSTS_BOUNDED-}" ] ||
-    HOSTS_BOUNDED=yes exec timeout --foreground -k 10 100 "$0" "$@"
+    HOSTS_BOUNDED=yes exec timeout --foreground -k 10 "${HOSTS_SECONDS:-100}" "$0" "$@"
 
 [ "$(id -u)" = 0 ] || { echo "skip: root, to make network namespaces"; exit 77; }
 command -v ip >/dev/null || { echo "skip: ip (iproute2)"; exit 77; }
@@ -16,8 +16,8 @@ finish()
     trap - EXIT INT TERM HUP
     jobs -p | xargs -r kill -9 2>/dev/null
     wait 2>/dev/null
-    ip netns del "$a" 2>/dev/null
-    ip netns del "$b" 2>/dev/null
+    # shellcheck disable=SC2086 # words
+    for host in "$a" "$b" ${more_hosts-}; do ip netns del "$host" 2>/dev/null; done
     rm -rf "$folder"
 }
 trap finish EXIT
