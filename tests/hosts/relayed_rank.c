@@ -17,7 +17,7 @@
 
 #include "sinew/sinew.h"
 
-enum { EACH = 24, LONG = 300000, ROUNDS = 400, ENOUGH = 4 };
+enum { EACH = 24, LONG = 300000, ROUNDS = 400, ENOUGH = 1 };
 
 struct counts {
     unsigned long long lost, resent, discarded;
@@ -53,7 +53,7 @@ static uint64_t key_of(int from, int to, unsigned number)
 static size_t len_of(uint64_t key)
 {
     uint64_t kind = key >> 32 & 63;
-    return (size_t)(key & 0xffffff) % (kind < 44 ? 2000 : kind < 62 ? 32000 : LONG);
+    return (size_t)(key & 0xffffff) % (kind < 48 ? 2000 : kind < 63 ? 32000 : LONG);
 }
 
 static unsigned char byte_of(uint64_t key, size_t at)
