@@ -152,6 +152,8 @@ int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
         else
             text_add(&t, "%s: %s; ", transport->ops->name, no.text);
     }
+    for (int i = 0; i < s->refusals; i++)
+        text_add(&t, "%s: %s; ", s->refused_name[i], s->refused[i].text);
     return why_set(why, SINEW_EUNREACHABLE, "%sno transport is left", reasons);
 }
 
