@@ -110,6 +110,7 @@ enum request_state {
     STATE_FREE,
     STATE_IDLE,    /* persistent, not started                                   */
     STATE_QUEUED,  /* a send that its peer cannot take yet                      */
+    STATE_HELD,    /* a send that its transport has, and will push; see held.c  */
     STATE_ASKING,  /* a send that waits for ACK or CTS                          */
     STATE_MOVING,  /* a body is on its way out                                  */
     STATE_ENDING,  /* FIN waits to be sent                                      */
@@ -199,6 +200,8 @@ struct peer {
     struct link *quick_in;             /* = out, if it looks for what one expects    */
     struct sinew_request *window;      /* the oldest in it; NULL: none                */
     struct sinew_request *window_last; /* the newest, if any                          */
+    struct sinew_request *held;        /* the oldest send that is held; NULL: none   */
+    struct sinew_request *held_last;   /* the newest, if any                         */
     uint32_t filed;                    /* receives of users from it alone, in match   */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
@@ -543,6 +546,12 @@ bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t
 /* Around one progress() of l: it may take what the window of p (not empty) waits for. */
 void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
+
+/* held.c */
+struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len, uint32_t tag);
+void held_join(struct peer *p, struct sinew_request *r); /* it was HELD */
+/* All up to this one: with the kernel, or with status < 0 dropped. */
+void held_done(struct peer *p, const struct sinew_request *last, int status);
 
 /* quick.c */
 /* Sends to p must not overtake: the short way is closed until the general one finds it clear. */

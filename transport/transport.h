@@ -30,8 +30,9 @@
  *             And puts: done(0) of a flush, with put_ordered also of a put, says that the bytes
  *             are in the target's memory, so that no later break can undo it.
  *
- * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_AGAIN: nothing was taken,
- * wait for `room`; < 0: nothing was taken, the link (or the call) failed, and `down` will follow for a link.
+ * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_HELD: copied, not on its way
+ * until `done`; TRANSPORT_AGAIN: nothing was taken, wait for `room`; < 0: nothing was taken, the link
+ * (or the call) failed, and `down` will follow for a link.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ struct transport;
 enum transport_result {
     TRANSPORT_PENDING = SINEW_PENDING,
     TRANSPORT_AGAIN = 2,
+    TRANSPORT_HELD = 3,
 };
 
 enum {
@@ -91,6 +93,7 @@ struct transport_caps {
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
     bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
+    bool holds;          /* sends may be HELD, so that many go together                          */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
     uint32_t megabytes_per_s; /* of a long message, declared                                     */
 };
@@ -120,7 +123,9 @@ struct transport_up {
      * < 0: the bytes break the protocol, the link must go. */
     int (*recv)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct lease *lease);
-    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. */
+    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. A send that was
+     * HELD: it and all that were held before it on this link are with the kernel or the wire, or, with
+     * status < 0, dropped. Of those before it nothing else is told. */
     void (*done)(struct link *l, uint64_t cookie, int status);
     /* After TRANSPORT_AGAIN: sending may work again. May come without cause. */
     void (*room)(struct link *l);
@@ -181,11 +186,17 @@ struct link {
 
 enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
 
+/* What peers may do with a region. Atomic operations on one have one agent, fixed when it is
+ * registered: with REGION_ATOMIC it is the transport's (a NIC's are not atomic beside a CPU's), and
+ * everybody, its owner too, updates it by RMA_ATOMIC of that transport alone. */
+enum region_rights { REGION_PUT = 1, REGION_GET = 2, REGION_ATOMIC = 4 };
+
 /* Memory that rma works on. Whoever registers keeps the structure until dereg has returned 0. */
 struct region {
     void *base;  /* mine; a peer's: a direct pointer when the transport can give one, else NULL */
     size_t len;
     struct link *reader; /* mine: who alone is given the key, to read (RMA_GET); NULL: peers put */
+    unsigned rights; /* mine: enum region_rights; 0: with a reader GET, else PUT                 */
     uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
     uint32_t key_len;
     uint64_t id;   /* the transport's own */
@@ -193,6 +204,9 @@ struct region {
 };
 
 enum rma_kind { RMA_PUT, RMA_GET, RMA_ATOMIC };
+
+/* On an aligned word of 8 bytes in the peer's byte order; its former value goes to `local`. */
+enum rma_atomic { RMA_FETCH_ADD, RMA_COMPARE_SWAP };
 
 /* One one-sided operation. Messaging keeps it, unchanged, until it is done. */
 struct rma {
@@ -203,6 +217,8 @@ struct rma {
     const struct region *peers; /* registered for this link                                      */
     uint64_t offset;            /* into the peer's region; checked there                          */
     uint64_t cookie;            /* of done                                                       */
+    enum rma_atomic atomic;     /* RMA_ATOMIC: which, on len = 8 bytes, and with what:           */
+    uint64_t operand, compare;  /* add operand; or, if it is `compare`, becomes operand          */
     /* the transport's own, while it is under way: */
     struct list entry;
     size_t progress;
@@ -241,7 +257,10 @@ struct transport_ops {
     void (*disconnect)(struct link *l, enum disconnect_how how);
 
     /* One message, all or nothing: hlen <= TRANSPORT_HEAD_MAX, blen <= caps.eager_max. Before `up` it
-     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region. */
+     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region.
+     * HELD only with caps.holds and a cookie that is not 0: it goes with the next progress(), the next
+     * send() without a cookie, or when enough are held; those without a cookie go at once, inside
+     * upcalls at the end of progress. Not HELD: the cookie is forgotten. */
     int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie);
 
