@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME collectives-pattern SOURCES unit/collectives_pattern.c LABELS unit)
 sinew_test(NAME collectives-property LABELS unit TIMEOUT 120
-  SOURCES unit/collectives_property.c support/coll_case.c support/coll_fake.c)
+  SOURCES unit/collectives_property.c support/coll_case.c support/coll_fake.c support/coll_layout.c)
 sinew_test(NAME collectives-failure LABELS unit
-  SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c)
+  SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)

@@ -9,130 +9,42 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "collectives/reduce.h"
+
 enum { GUARD = 32, GUARD_BYTE = 0xa5 };
 
 /* ------------------------------------------------------------------------------------ reference */
 
-static size_t element_bytes(const struct kase *k)
+/* What rank r must find in its output, from what it was before. */
+static void expect(const struct kase *k, struct rank_state *ranks, struct rank_state *r)
 {
-    return k->type ? sinew_type_size(k->type) : 1;
-}
-
-bool case_has_root(const struct kase *k)
-{
-    return k->collective == COLLECTIVE_BCAST || k->collective == COLLECTIVE_REDUCE ||
-           k->collective == COLLECTIVE_GATHER;
-}
-
-static bool gathers(const struct kase *k)
-{
-    return k->collective == COLLECTIVE_GATHER || k->collective == COLLECTIVE_ALLGATHER;
-}
-
-/* Values for which any bracketing gives the same result: small integers, powers of two for
- * products. */
-static double tame_value(const struct kase *k, uint64_t random)
-{
-    static const double factors[] = { 1, -1, 2, 0.5, 1, 1 };
-    if (k->op == SINEW_PROD) return factors[random % 6];
-    return (double)(random % 2001) - 1000;
-}
-
-static void fill(const struct kase *k, int rank, unsigned char *at, size_t bytes)
-{
-    uint64_t state = k->seed ^ (uint64_t)rank * 0x10001;
-    for (size_t i = 0; i < bytes; i++) at[i] = (unsigned char)fake_random(&state);
-    if (k->wild || (k->type != SINEW_F32 && k->type != SINEW_F64)) return;
-    size_t each = element_bytes(k);
-    for (size_t i = 0; i + each <= bytes; i += each) {
-        double d = tame_value(k, fake_random(&state));
-        float f = (float)d;
-        memcpy(at + i, each == 4 ? (void *)&f : (void *)&d, each);
-    }
-}
-
-static uint64_t load_bits(const unsigned char *at, size_t each)
-{
-    uint64_t v = 0;
-    memcpy(&v, at, each);
-    return v;
-}
-
-static int64_t extend(uint64_t v, size_t each)
-{
-    int shift = (int)(64 - 8 * each);
-    return (int64_t)(v << shift) >> shift;
-}
-
-static uint64_t combine_integer(const struct kase *k, uint64_t a, uint64_t b)
-{
-    size_t each = element_bytes(k);
-    bool less = k->type <= SINEW_I64 ? extend(a, each) < extend(b, each) : a < b;
-    switch (k->op) {
-    case SINEW_SUM:
-        return a + b;
-    case SINEW_PROD:
-        return a * b;
-    case SINEW_MIN:
-        return less ? a : b;
-    default:
-        return less ? b : a;
-    }
-}
-
-static double combine_float(const struct kase *k, double a, double b)
-{
-    switch (k->op) {
-    case SINEW_SUM:
-        return a + b;
-    case SINEW_PROD:
-        return a * b;
-    case SINEW_MIN:
-        return a < b ? a : b;
-    default:
-        return a < b ? b : a;
-    }
-}
-
-static void combine(const struct kase *k, unsigned char *acc, const unsigned char *with)
-{
-    size_t each = element_bytes(k);
-    for (size_t i = 0; i < k->count; i++, acc += each, with += each) {
-        if (k->type == SINEW_F32) {
-            float a, b;
-            memcpy(&a, acc, each);
-            memcpy(&b, with, each);
-            a = (float)combine_float(k, (double)a, (double)b);
-            memcpy(acc, &a, each);
-        } else if (k->type == SINEW_F64) {
-            double a, b;
-            memcpy(&a, acc, each);
-            memcpy(&b, with, each);
-            a = combine_float(k, a, b);
-            memcpy(acc, &a, each);
-        } else {
-            uint64_t v = combine_integer(k, load_bits(acc, each), load_bits(with, each));
-            memcpy(acc, &v, each);
+    size_t each = case_element_bytes(k);
+    struct reduction reduction = reduction_find(k->type, k->op);
+    int calls = 0;
+    for (int i = 0; i < r->out_layout.n; i++) {
+        unsigned char *to = r->wanted + r->out_layout.offsets[i] * each;
+        size_t count = r->out_layout.counts[i];
+        int from, part;
+        if (case_source(k, r->rank, i, &from, &part)) {
+            const struct layout *l = &ranks[from].in_layout;
+            assert_int_equal(l->counts[part], count);
+            memcpy(to, ranks[from].in_copy + l->offsets[part] * each, count * each);
+        }
+        size_t first = ranks[0].in_layout.n > 1 ? ranks[0].in_layout.offsets[r->rank] : 0;
+        for (int o = case_has_arithmetic(k) ? case_operands(k, r->rank) : 0; o-- > 0;) {
+            const unsigned char *in = ranks[o].in_copy + first * each;
+            if (o == case_operands(k, r->rank) - 1)
+                memcpy(to, in, count * each);
+            else if (k->op == OWN_OPERATOR)
+                case_compose(&calls, in, to, count, k->type);
+            else
+                for (size_t e = 0; e < count; e++)
+                    reduction_run(&reduction, to + e * each, in + e * each, to + e * each, 1);
         }
     }
 }
 
-/* What rank `rank` must find in its output. */
-static void expect(const struct kase *k, struct rank_state *ranks, unsigned char *out)
-{
-    size_t bytes = k->count * element_bytes(k);
-    for (int r = 0; r < k->size; r++) {
-        if (k->collective == COLLECTIVE_BCAST && r == k->root) memcpy(out, ranks[r].in_copy, bytes);
-        if (gathers(k)) memcpy(out + (size_t)r * bytes, ranks[r].in_copy, bytes);
-        if (k->collective == COLLECTIVE_REDUCE || k->collective == COLLECTIVE_ALLREDUCE) {
-            if (r == 0) memcpy(out, ranks[r].in_copy, bytes);
-            if (r > 0) combine(k, out, ranks[r].in_copy);
-        }
-    }
-}
-
-/* ------------------------------------------------------------------------------------------- a
- * case */
+/* -------------------------------------------------------------------------------------- a case */
 
 static void describe_case(const struct kase *k, const char *what, int rank)
 {
@@ -141,12 +53,6 @@ static void describe_case(const struct kase *k, const char *what, int rank)
         "seed %llu",
         collective_name(k->collective), k->algorithm ? k->algorithm : "choice", what, rank, k->size,
         k->root, k->type, k->op, k->count, k->in_place, (int)k->mode, (unsigned long long)k->seed);
-}
-
-static bool placed(const struct kase *k, int rank)
-{
-    return k->in_place && k->collective != COLLECTIVE_BCAST &&
-           (!case_has_root(k) || rank == k->root);
 }
 
 static unsigned char *guarded(size_t bytes)
@@ -170,67 +76,147 @@ void rank_free(struct rank_state *r)
     guarded_free(r, r->in, r->in_bytes);
     guarded_free(r, r->in_copy, r->in_bytes);
     guarded_free(r, r->out, r->out_bytes);
+    guarded_free(r, r->wanted, r->out_bytes);
 }
 
 void rank_make(struct rank_state *r, struct kase *k, struct fake *f, int rank)
 {
-    bool output = k->collective != COLLECTIVE_BARRIER &&
-                  (!case_has_root(k) || rank == k->root || k->collective == COLLECTIVE_BCAST);
-    *r = (struct rank_state){ .k = k, .f = f, .rank = rank };
-    r->in_bytes = k->count * element_bytes(k);
-    r->out_bytes = output ? r->in_bytes * (gathers(k) ? (size_t)k->size : 1) : 0;
+    *r = (struct rank_state){ .k = k, .f = f, .rank = rank, .op = k->op };
+    case_in(k, rank, &r->in_layout);
+    case_out(k, rank, &r->out_layout);
+    bool scatters = k->collective == COLLECTIVE_REDUCE_SCATTER ||
+                    k->collective == COLLECTIVE_REDUCE_SCATTER_BLOCK;
+    r->in_bytes = r->in_layout.end * case_element_bytes(k);
+    r->out_bytes = r->out_layout.end * case_element_bytes(k);
+    if (scatters && case_placed(k, rank)) r->out_bytes = r->in_bytes;
     r->in = guarded(r->in_bytes);
     r->in_copy = guarded(r->in_bytes);
     r->out = guarded(r->out_bytes);
+    r->wanted = guarded(r->out_bytes);
+    if (k->op == OWN_OPERATOR) {
+        assert_int_equal(
+            sinew_operator(fake_context(f, rank), case_compose, &r->own_calls, 0, &r->op), 0);
+        assert_true(r->op >= OWN_OPERATOR);
+    }
+}
+
+/* Where the input is in the output beforehand: its parts, by where they go. */
+static void place_input(struct rank_state *r)
+{
+    const struct kase *k = r->k;
+    const struct layout *in = &r->in_layout, *out = &r->out_layout;
+    size_t each = case_element_bytes(k);
+    if (k->collective == COLLECTIVE_SCATTER || k->collective == COLLECTIVE_SCATTERV) return;
+    if (in->n > 1 && out->n == in->n) /* all to all */
+        for (int i = 0; i < in->n; i++)
+            memcpy(r->out + out->offsets[i] * each, r->in + in->offsets[i] * each,
+                   in->counts[i] * each);
+    else
+        memcpy(r->out + (out->n > 1 ? out->offsets[r->rank] * each : 0), r->in, r->in_bytes);
 }
 
 /* New input for a round. */
 void rank_fill(struct rank_state *r)
 {
     const struct kase *k = r->k;
-    fill(k, r->rank, r->in, r->in_bytes);
+    case_fill(k, r->rank, r->in, r->in_layout.end);
     memcpy(r->in_copy, r->in, r->in_bytes);
     memset(r->out, 0x5c, r->out_bytes);
-    if (placed(k, r->rank))
-        memcpy(r->out + (gathers(k) ? (size_t)r->rank * r->in_bytes : 0), r->in, r->in_bytes);
     if (k->collective == COLLECTIVE_BCAST && r->rank == k->root) memcpy(r->out, r->in, r->in_bytes);
+    if (case_placed(k, r->rank)) place_input(r);
+    memcpy(r->wanted, r->out, r->out_bytes);
+}
+
+static int rank_reduces(struct rank_state *r, const void *in, struct sinew_request **req)
+{
+    const struct kase *k = r->k;
+    struct sinew_team *team = fake_team(r->f, r->rank);
+    switch (k->collective) {
+    case COLLECTIVE_REDUCE:
+        return sinew_reduce(team, in, r->out, k->count, k->type, r->op, k->root, req);
+    case COLLECTIVE_ALLREDUCE:
+        return sinew_allreduce(team, in, r->out, k->count, k->type, r->op, req);
+    case COLLECTIVE_REDUCE_SCATTER:
+        return sinew_reduce_scatter(team, in, r->out, r->in_layout.counts, k->type, r->op, req);
+    case COLLECTIVE_REDUCE_SCATTER_BLOCK:
+        return sinew_reduce_scatter_block(team, in, r->out, k->count, k->type, r->op, req);
+    case COLLECTIVE_SCAN:
+        return sinew_scan(team, in, r->out, k->count, k->type, r->op, req);
+    default:
+        return sinew_exscan(team, in, r->out, k->count, k->type, r->op, req);
+    }
+}
+
+static int rank_neighbours(struct rank_state *r, struct sinew_request **req)
+{
+    const struct kase *k = r->k;
+    struct sinew_team *team = fake_team(r->f, r->rank);
+    const struct layout *il = &r->in_layout, *ol = &r->out_layout;
+    int to[PARTS_MAX], from[PARTS_MAX];
+    struct sinew_graph graph = { to, from, case_neighbours(k, r->rank, false, to),
+                                 case_neighbours(k, r->rank, true, from) };
+    switch (k->collective) {
+    case COLLECTIVE_NEIGHBOUR_ALLGATHER:
+        return sinew_neighbour_allgather(team, &graph, r->in, k->count, r->out, req);
+    case COLLECTIVE_NEIGHBOUR_ALLTOALL:
+        return sinew_neighbour_alltoall(team, &graph, r->in, k->count, r->out, req);
+    default:
+        return sinew_neighbour_alltoallv(team, &graph, r->in, il->counts,
+                                         il->apart ? il->offsets : NULL, r->out, ol->counts,
+                                         ol->apart ? ol->offsets : NULL, req);
+    }
 }
 
 int rank_call(struct rank_state *r, struct sinew_request **req)
 {
     const struct kase *k = r->k;
     struct sinew_team *team = fake_team(r->f, r->rank);
-    const void *in = placed(k, r->rank) ? SINEW_IN_PLACE : r->in;
+    bool placed = case_placed(k, r->rank);
+    const struct layout il = r->in_layout, ol = r->out_layout; /* gone after the call */
+    const size_t *in_offsets = il.apart ? il.offsets : NULL;
+    const size_t *out_offsets = ol.apart ? ol.offsets : NULL;
+    const void *in = placed ? SINEW_IN_PLACE : r->in;
+    void *out = placed ? SINEW_IN_PLACE : r->out; /* of a scatter */
     switch (k->collective) {
     case COLLECTIVE_BARRIER:
         return sinew_barrier(team, req);
     case COLLECTIVE_BCAST:
         return sinew_bcast(team, r->out, k->count, k->root, req);
-    case COLLECTIVE_REDUCE:
-        return sinew_reduce(team, in, r->out, k->count, k->type, k->op, k->root, req);
-    case COLLECTIVE_ALLREDUCE:
-        return sinew_allreduce(team, in, r->out, k->count, k->type, k->op, req);
     case COLLECTIVE_GATHER:
         return sinew_gather(team, in, k->count, r->out, k->root, req);
-    default:
+    case COLLECTIVE_GATHERV:
+        return sinew_gatherv(team, in, il.end, r->out, ol.counts, out_offsets, k->root, req);
+    case COLLECTIVE_SCATTER:
+        return sinew_scatter(team, r->in, k->count, out, k->root, req);
+    case COLLECTIVE_SCATTERV:
+        return sinew_scatterv(team, r->in, il.counts, in_offsets, out, ol.end, k->root, req);
+    case COLLECTIVE_ALLGATHER:
         return sinew_allgather(team, in, k->count, r->out, req);
+    case COLLECTIVE_ALLGATHERV:
+        return sinew_allgatherv(team, in, il.end, r->out, ol.counts, out_offsets, req);
+    case COLLECTIVE_ALLTOALL:
+        return sinew_alltoall(team, in, k->count, r->out, req);
+    case COLLECTIVE_ALLTOALLV:
+        return sinew_alltoallv(team, in, il.counts, in_offsets, r->out, ol.counts, out_offsets,
+                               req);
+    default:
+        return case_has_arithmetic(k) ? rank_reduces(r, in, req) : rank_neighbours(r, req);
     }
 }
 
 void case_check(struct kase *k, struct rank_state *ranks)
 {
-    size_t bytes = k->count * element_bytes(k) * (gathers(k) ? (size_t)k->size : 1);
-    unsigned char *wanted = malloc(bytes + 1);
-    expect(k, ranks, wanted);
-    if (k->wild && ranks[k->root].out_bytes) memcpy(wanted, ranks[k->root].out, bytes);
     for (int r = 0; r < k->size; r++) {
         if (ranks[r].status != 0) describe_case(k, "failed", r);
         if (memcmp(ranks[r].in, ranks[r].in_copy, ranks[r].in_bytes) != 0)
             describe_case(k, "input changed", r);
-        if (ranks[r].out_bytes && memcmp(ranks[r].out, wanted, bytes) != 0)
+        if (k->wild)
+            memcpy(ranks[r].wanted, ranks[k->root].out, ranks[r].out_bytes);
+        else
+            expect(k, ranks, &ranks[r]);
+        if (memcmp(ranks[r].out, ranks[r].wanted, ranks[r].out_bytes) != 0)
             describe_case(k, "wrong result", r);
     }
-    free(wanted);
 }
 
 /* Everyone begins in a random order with progress between; then progress until all are done. */
@@ -282,7 +268,7 @@ static void run_persistent(struct kase *k, struct fake *f, struct rank_state *ra
         assert_non_null(ranks[r].req);
     }
     for (int round = 0; round < 3; round++) {
-        k->seed += 1;
+        k->round++;
         for (int r = 0; r < k->size; r++) rank_fill(&ranks[r]);
         round_nonblocking(k, f, ranks, true);
         case_check(k, ranks);
@@ -319,18 +305,4 @@ void case_run(struct kase *k)
     }
     for (int r = 0; r < k->size; r++) rank_free(&ranks[r]);
     fake_free(f);
-}
-
-bool case_has_arithmetic(const struct kase *k)
-{
-    return k->collective == COLLECTIVE_REDUCE || k->collective == COLLECTIVE_ALLREDUCE;
-}
-
-void case_pick(struct kase *k, uint64_t *random)
-{
-    k->type = k->op = 0;
-    if (k->collective == COLLECTIVE_BARRIER) k->count = 0;
-    if (!case_has_arithmetic(k)) return;
-    k->type = SINEW_I8 + (int)(fake_random(random) % 10);
-    k->op = SINEW_SUM + (int)(fake_random(random) % 4);
 }
