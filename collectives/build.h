@@ -10,7 +10,7 @@
  */
 #include "collectives/schedule.h"
 
-enum { BUILD_MAX = 448 }; /* log-step algorithms for 2^31 ranks need fewer */
+enum { BUILD_MAX = 512 }; /* log-step algorithms for 2^31 ranks need fewer */
 
 /* Blocks of a buffer; in a loop they move by `move` (0, 1, -1) strides a repetition. */
 struct place {

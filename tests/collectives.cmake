@@ -5,3 +5,4 @@ sinew_test(NAME collectives-property LABELS unit TIMEOUT 120
 sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)
+sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c LABELS unit)
