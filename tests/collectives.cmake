@@ -6,3 +6,6 @@ sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)
 sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c LABELS unit)
+sinew_test(NAME collectives-mutation LABELS unit
+  SOURCES unit/collectives_mutation.c support/coll_interpret.c support/coll_layout.c)
+sinew_test(NAME collectives-simulate SOURCES unit/collectives_simulate.c LABELS unit)

@@ -48,6 +48,11 @@ bool plan_has_out(enum collective collective, uint32_t rank, uint32_t root, bool
 /* "rank 3, operation 5: SEND OUT[2..4) to 7 as its message 0" */
 void instance_text(const struct plan *p, uint32_t rank, uint32_t i, char *text, size_t cap);
 
+/* The instance at the other end of each message's, by rank and instance, after the checks of bounds and
+ * matching. 0, or < 0 with why; plan_mates_free() is due in either case. */
+int plan_mates(const struct plan *p, uint32_t ***mate, char why[WHY_MAX]);
+void plan_mates_free(const struct plan *p, uint32_t **mate);
+
 /* ------------------------------------------------------------------------------------- verify.c */
 
 struct verify_options {

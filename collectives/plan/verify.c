@@ -233,6 +233,22 @@ int check_matching(struct check *c)
     return status;
 }
 
+int plan_mates(const struct plan *p, uint32_t ***mate, char why[WHY_MAX])
+{
+    struct verified found = { 0 };
+    struct check c = { .plan = p, .found = &found, .why = why };
+    int status = check_bounds(&c);
+    if (status == 0) status = check_matching(&c);
+    *mate = c.mate;
+    return status;
+}
+
+void plan_mates_free(const struct plan *p, uint32_t **mate)
+{
+    for (uint32_t r = 0; mate && r < p->size; r++) free(mate[r]);
+    free(mate);
+}
+
 int plan_verify(const struct plan *p, const struct verify_options *options, struct verified *found,
                 char why[WHY_MAX])
 {
@@ -253,8 +269,7 @@ int plan_verify(const struct plan *p, const struct verify_options *options, stru
     if (status == 0) status = check_races(&c);
     if (status == 0) status = check_run(&c, false);
     if (status == 0) status = check_run(&c, true);
-    for (uint32_t r = 0; c.mate && r < p->size; r++) free(c.mate[r]);
-    free(c.mate);
+    plan_mates_free(p, c.mate);
     free(c.columns.block);
     free(c.whole);
     free(c.first);
