@@ -29,6 +29,7 @@ enum { WORDS_MAX = 4, NAME_MAX_LEN = 64, OPTIONS_MAX = 4096 };
 static const char *const choice_words[ROWS][WORDS_MAX] = {
     [ROW_threads] = { "single", "multiple" },
     [ROW_security] = { "none", "authenticate", "encrypt" },
+    [ROW_checksum] = { "off", "on" },
 };
 
 struct entry {
@@ -123,8 +124,7 @@ static bool parse_value(const struct entry *e, const char *text, int64_t *value)
 /* What is known but not there yet is an answer of its own. */
 static int check_built(const struct entry *e, int64_t value, struct why *why)
 {
-    bool missing = (e == &table[ROW_threads] && value == SINEW_THREADS_MULTIPLE) ||
-                   (e == &table[ROW_security] && value == SINEW_SECURITY_ENCRYPT);
+    bool missing = e == &table[ROW_threads] && value == SINEW_THREADS_MULTIPLE;
     if (!missing) return 0;
     return why_set(why, SINEW_ENOTSUP, "%s=%s is not built in this version", e->name,
                    e->words[value - e->least]);
@@ -160,20 +160,17 @@ static bool already_listed(const char *list, const char *begin, size_t len)
 
 static int check_transports(const char *list, struct why *why)
 {
-    static const char *const built[] = { "shm", "tcp", "sim" };
-    static const char *const planned[] = { "verbs", "ucx", "ofi" };
+    static const char *const known[] = { "shm", "tcp", "verbs", "ucx", "ofi", "sim", "sim_wired" };
+    enum { KNOWN = sizeof(known) / sizeof(known[0]) };
     if (!*list) return 0;
     for (const char *at = list;; at++) {
         size_t len = strcspn(at, ",");
         int shown = len > NAME_MAX_LEN ? NAME_MAX_LEN : (int)len;
-        if (name_among(at, len, planned, 3))
-            return why_set(why, SINEW_ENOTSUP, "transports: '%.*s' is not built in this version",
-                           shown, at);
-        if (!name_among(at, len, built, 3))
+        if (!name_among(at, len, known, KNOWN))
             return why_set(
                 why, SINEW_EINVAL,
                 "transports: unknown transport '%.*s': a comma separated list of shm, tcp, "
-                "sim, without spaces",
+                "verbs, ucx, ofi, sim, without spaces",
                 shown, at);
         if (already_listed(list, at, len))
             return why_set(why, SINEW_EINVAL, "transports: '%.*s' is listed twice", shown, at);
@@ -193,6 +190,9 @@ static int assign_text(struct config *config, const struct entry *e, const char 
         int rc = check_transports(value, why);
         if (rc < 0) return rc;
     }
+    /* A relative one would depend on where a program is started, and load what lies there. */
+    if (e == &table[ROW_module_dir] && value[0] && value[0] != '/')
+        return why_set(why, SINEW_EINVAL, "module_dir='%s' must be an absolute path", value);
     char *at = (char *)config + e->offset;
     memset(at, 0, CONFIG_TEXT_MAX);
     memcpy(at, value, len);

@@ -166,7 +166,6 @@ static void explain_transports(struct text *t, struct peer *p)
     }
     for (int i = 0; i < s->refusals; i++)
         text_add(t, "  %s: rejected, %s\n", s->refused_name[i], s->refused[i].text);
-    text_add(t, "  verbs, ucx, ofi: rejected, not built\n");
 }
 
 static void explain_counts(struct text *t, const struct peer *p)

@@ -106,6 +106,7 @@ enum request_state {
     STATE_FREE,
     STATE_IDLE,    /* persistent, not started                                   */
     STATE_QUEUED,  /* a send that its peer cannot take yet                      */
+    STATE_HELD,    /* a send that its transport has, and will push; see held.c  */
     STATE_ASKING,  /* a send that waits for ACK or CTS                          */
     STATE_MOVING,  /* a body is on its way out                                  */
     STATE_ENDING,  /* FIN waits to be sent                                      */
@@ -192,6 +193,8 @@ struct peer {
     struct link *quick_in;             /* = out, if it looks for what one expects    */
     struct sinew_request *window;      /* the oldest in it; NULL: none                */
     struct sinew_request *window_last; /* the newest, if any                          */
+    struct sinew_request *held;        /* the oldest send that is held; NULL: none   */
+    struct sinew_request *held_last;   /* the newest, if any                         */
     uint32_t filed;                    /* receives of users from it alone, in match   */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
@@ -301,8 +304,11 @@ struct sinew {
     bool closing;
     struct context_state *state;
 
-    struct transport *transport[TRANSPORTS_MAX];
+    struct transport *transport[TRANSPORTS_MAX]; /* in the order of choice                 */
+    void *module[TRANSPORTS_MAX];                /* of which it is part; NULL: of this library */
     int transports;
+    int control;       /* the one whose links carry the tells of wired ones; -1: none */
+    bool control_only; /* it is not among the transports that data may take           */
     int links[TRANSPORTS_MAX];          /* by transport: links that are not down  */
     struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
     const char *refused_name[TRANSPORTS_MAX];
@@ -523,6 +529,12 @@ bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t
 void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
 
+/* held.c */
+struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len, uint32_t tag);
+void held_join(struct peer *p, struct sinew_request *r); /* it was HELD */
+/* All up to this one: with the kernel, or with status < 0 dropped. */
+void held_done(struct peer *p, const struct sinew_request *last, int status);
+
 /* quick.c */
 /* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
 static inline void quick_close(struct peer *p)
@@ -548,6 +560,10 @@ int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0
 void self_take(struct sinew_request *r, struct unexpected *u);
 void self_withdraw(struct sinew_request *r);
 void self_release(struct unexpected *u);
+
+/* transports.c */
+int transports_open(struct sinew *s, const struct transport_ops *const *all); /* NULL: the built-in */
+void transports_close(struct sinew *s);
 
 /* peer.c, wireup.c */
 extern const struct transport_up wireup_upcalls;

@@ -17,8 +17,22 @@
  * Trust       Every length, index and id from a peer is read once into a local and checked. A bad peer
  *             costs its own link only: down with SINEW_EPROTO.
  *
- * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_AGAIN: nothing was taken,
- * wait for `room`; < 0: nothing was taken, the link (or the call) failed, and `down` will follow for a link.
+ * Wired       A transport with caps.wired publishes no address and listens to nobody: when a control link
+ *             of the pair is up, messaging exchanges the addresses over it and calls
+ *             connect(l, peer's address) on both sides, in one the earlier; up.link is not used. What
+ *             either end tells reaches the other's connect(l, bytes), in order, each once. Then both ends
+ *             get `up`, or one or both `down`; whoever is left is told DISCONNECT_BROKEN. The peer's
+ *             death and silence are the control link's matter: such a link waits without a
+ *             deadline for its counterpart to tell, and goes down only when it knows that it cannot work.
+ *             It keeps a copy of every message that send() took (returned 0) until that is confirmed: the
+ *             other end has handed it up, or will before its `down` whatever happens. What is not
+ *             confirmed when the link breaks is handed back by `undone`.
+ *             And puts: done(0) of a flush, with put_ordered also of a put, says that the bytes
+ *             are in the target's memory, so that no later break can undo it.
+ *
+ * Return values: 0 done; TRANSPORT_PENDING: lent until `done`; TRANSPORT_HELD: copied, not on its way
+ * until `done`; TRANSPORT_AGAIN: nothing was taken, wait for `room`; < 0: nothing was taken, the link
+ * (or the call) failed, and `down` will follow for a link.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,10 +54,14 @@ struct transport;
 enum transport_result {
     TRANSPORT_PENDING = SINEW_PENDING,
     TRANSPORT_AGAIN = 2,
+    TRANSPORT_HELD = 3,
 };
 
 enum {
     TRANSPORT_ADDRESS_MAX = 40, /* so that a rank's whole record fits 64 bytes */
+    TRANSPORT_TELL_MAX = 4096,  /* bytes of one tell …                         */
+    TRANSPORT_TELLS_MAX = 4,    /* … and tells of each side until `up`         */
+    TRANSPORT_UNDONE_MAX = 4096, /* sends of a wired link not confirmed; then AGAIN */
     TRANSPORT_KEY_MAX = 32,
     TRANSPORT_HEAD_MAX = 64, /* every transport takes heads up to here */
     TRANSPORT_UPCALLS_MAX = 64, /* most upcalls one progress() makes */
@@ -61,6 +79,8 @@ enum disconnect_how {
     DISCONNECT_DRAIN, /* deliver what send() accepted, say goodbye, then down                    */
     DISCONNECT_NOW,   /* revoke remote access, drop everything, then down                        */
     DISCONNECT_DEAD,  /* the peer is dead: hand up what has arrived, then down(GONE_DIED)         */
+    DISCONNECT_BROKEN, /* wired only: its other end is broken. As if it had broken here: revoke
+                          access, hand up what has arrived, undone, then down(GONE_BROKEN)       */
 };
 
 /* Filled by open, constant afterwards. */
@@ -72,7 +92,8 @@ struct transport_caps {
     bool memory;         /* reg() gives memory that peers reach best, see there                  */
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
-    bool wired;          /* needs a control link to exchange `tell` bytes                        */
+    bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
+    bool holds;          /* sends may be HELD, so that many go together                          */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
     uint32_t megabytes_per_s; /* of a long message, declared                                     */
 };
@@ -88,7 +109,7 @@ struct transport_options {
     bool crowded;            /* more ranks than cores here                                       */
 };
 
-/* The seven upcalls: messaging's side. */
+/* The eight upcalls: messaging's side. */
 struct transport_up {
     /* An authenticated peer wants a link that does not exist yet: zeroed memory for it with rank,
      * epoch and owner set, or NULL to refuse it (unknown rank, closing, a dead incarnation). */
@@ -102,10 +123,17 @@ struct transport_up {
      * < 0: the bytes break the protocol, the link must go. */
     int (*recv)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct lease *lease);
-    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. */
+    /* A send, rma or flush that was PENDING is finished; the body is the caller's again. A send that was
+     * HELD: it and all that were held before it on this link are with the kernel or the wire, or, with
+     * status < 0, dropped. Of those before it nothing else is told. */
     void (*done)(struct link *l, uint64_t cookie, int status);
     /* After TRANSPORT_AGAIN: sending may work again. May come without cause. */
     void (*room)(struct link *l);
+    /* Wired only, just before down(GONE_BROKEN): a message that send() or send_short() had taken and
+     * that is not confirmed. In the order of sending, with no gap; each one the bytes as given. The
+     * peer may have it: messaging finds out. Not after DRAIN is complete, NOW or DEAD. Sending on l is
+     * over: it returns < 0. */
+    void (*undone)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen);
     /* The last upcall of a link, exactly once for every connect() or link(): every cookie was done,
      * every message that arrived was handed up. The link's memory is messaging's again when progress
      * returns. status: 0 after DRAIN or a goodbye, else why; text in l->why. */
@@ -158,11 +186,17 @@ struct link {
 
 enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
 
+/* What peers may do with a region. Atomic operations on one have one agent, fixed when it is
+ * registered: with REGION_ATOMIC it is the transport's (a NIC's are not atomic beside a CPU's), and
+ * everybody, its owner too, updates it by RMA_ATOMIC of that transport alone. */
+enum region_rights { REGION_PUT = 1, REGION_GET = 2, REGION_ATOMIC = 4 };
+
 /* Memory that rma works on. Whoever registers keeps the structure until dereg has returned 0. */
 struct region {
     void *base;  /* mine; a peer's: a direct pointer when the transport can give one, else NULL */
     size_t len;
     struct link *reader; /* mine: who alone is given the key, to read (RMA_GET); NULL: peers put */
+    unsigned rights; /* mine: enum region_rights; 0: with a reader GET, else PUT                 */
     uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
     uint32_t key_len;
     uint64_t id;   /* the transport's own */
@@ -170,6 +204,9 @@ struct region {
 };
 
 enum rma_kind { RMA_PUT, RMA_GET, RMA_ATOMIC };
+
+/* On an aligned word of 8 bytes in the peer's byte order; its former value goes to `local`. */
+enum rma_atomic { RMA_FETCH_ADD, RMA_COMPARE_SWAP };
 
 /* One one-sided operation. Messaging keeps it, unchanged, until it is done. */
 struct rma {
@@ -180,6 +217,8 @@ struct rma {
     const struct region *peers; /* registered for this link                                      */
     uint64_t offset;            /* into the peer's region; checked there                          */
     uint64_t cookie;            /* of done                                                       */
+    enum rma_atomic atomic;     /* RMA_ATOMIC: which, on len = 8 bytes, and with what:           */
+    uint64_t operand, compare;  /* add operand; or, if it is `compare`, becomes operand          */
     /* the transport's own, while it is under way: */
     struct list entry;
     size_t progress;
@@ -188,7 +227,10 @@ struct rma {
 /* The thirteen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
 struct transport_ops {
     const char *name;
-    uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi */
+    uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi,
+                   7 sim_wired */
+    bool control; /* its links may be control links: authenticated, reaching everywhere, and they know
+                     whether the peer lives                                                       */
     size_t transport_size, link_size;
 
     /* Probe, claim what is needed, fill caps, address and fd. No peer I/O. < 0: it cannot work here,
@@ -205,7 +247,9 @@ struct transport_ops {
     /* Start a link. First call: the peer's address; later calls: what the counterpart told. Never
      * blocks. Both sides may call at once: one link comes of it, for both (the lower rank's attempt
      * survives). Ends in one `up`, or one `down` (after opt.config's setup deadline at the latest,
-     * which runs until the peer's kernel has answered). */
+     * which runs until the peer's kernel has answered; of a wired link, from what the counterpart told
+     * last). < 0: no link, and no `down` follows; but a later call, with what was told, cannot do
+     * that: it returns 0, and `down` follows. */
     int (*connect)(struct link *l, const void *bytes, size_t len);
 
     /* End a link, see enum disconnect_how; `down` follows from progress. Allowed in any state after
@@ -213,7 +257,10 @@ struct transport_ops {
     void (*disconnect)(struct link *l, enum disconnect_how how);
 
     /* One message, all or nothing: hlen <= TRANSPORT_HEAD_MAX, blen <= caps.eager_max. Before `up` it
-     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region. */
+     * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region.
+     * HELD only with caps.holds and a cookie that is not 0: it goes with the next progress(), the next
+     * send() without a cookie, or when enough are held; those without a cookie go at once, inside
+     * upcalls at the end of progress. Not HELD: the cookie is forgotten. */
     int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie);
 

@@ -525,17 +525,74 @@ static void a_process_that_computes_costs_no_time(void **state)
     assert_true(repair_is_over(&r, next));
 }
 
+#define EVERY (62 * MS)
+
+static int64_t look(struct silence *s, int64_t at, struct silence_signs signs)
+{
+    return silence_look(s, at, EVERY, &signs);
+}
+
 static void silence_counts_only_while_an_answer_is_due(void **state)
 {
     struct silence s = { 0 };
+    const int64_t t = 9000 * MS;
     (void)state;
-    assert_int_equal(silence_look(&s, 100 * MS, false, 0), 0);
-    assert_int_equal(silence_look(&s, 9000 * MS, true, 0), 0); /* due from now */
-    assert_int_equal(silence_look(&s, 9500 * MS, true, 0), 500 * MS);
-    assert_int_equal(silence_look(&s, 9900 * MS, true, 9600 * MS), 300 * MS); /* one came */
-    assert_int_equal(silence_look(&s, 9950 * MS, false, 9600 * MS), 0);
+    assert_int_equal(look(&s, 100 * MS, (struct silence_signs){ .heard_ago = 99 * MS }), 0);
+    struct silence_signs due = { .unacknowledged = 1, .resent = 1, .heard_ago = 5000 * MS };
+    assert_int_equal(look(&s, t, due), 0); /* due from now */
+    assert_int_equal(look(&s, t + 60 * MS, due), 60 * MS);
+    assert_int_equal(look(&s, t + 120 * MS, due), 120 * MS);
+    due.heard_ago = 20 * MS; /* one came */
+    assert_int_equal(look(&s, t + 180 * MS, due), 0);
+    due.heard_ago = 80 * MS;
+    assert_int_equal(look(&s, t + 240 * MS, due), 60 * MS);
+    assert_int_equal(look(&s, t + 300 * MS, (struct silence_signs){ .heard_ago = 140 * MS }), 0);
+    due.heard_ago = 200 * MS; /* and anew */
+    assert_int_equal(look(&s, t + 360 * MS, due), 0);
     assert_int_equal(silence_patience(DEADLINE), 1000 * MS);
     assert_int_equal(silence_patience(500 * MS), 250 * MS);
+}
+
+/* Nothing proves that one segment, or one probe of a full window, has been received at all, or must be
+ * answered: the second one after an answer may come within the 500 ms in which no other is given. */
+static void silence_needs_proof_that_the_kernel_asked_again(void **state)
+{
+    struct silence s = { 0 };
+    struct silence_signs signs = { .unacknowledged = 3, .heard_ago = 9000 * MS };
+    int64_t now = 10000 * MS;
+    (void)state;
+    for (int i = 0; i < 100; i++) assert_int_equal(look(&s, now += EVERY, signs), 0);
+    signs.resent = 1;
+    assert_int_equal(look(&s, now += EVERY, signs), 100 * EVERY);
+
+    s = (struct silence){ 0 };
+    signs = (struct silence_signs){ .probes = 1, .heard_ago = 9000 * MS };
+    for (int i = 0; i < 14; i++) assert_int_equal(look(&s, now += EVERY, signs), 0);
+    signs.heard_ago = 10 * MS; /* the next is answered */
+    signs.probes = 0;
+    assert_int_equal(look(&s, now += EVERY, signs), 0);
+    signs = (struct silence_signs){ .probes = 2, .heard_ago = 9000 * MS };
+    look(&s, now += EVERY, signs);
+    assert_int_equal(look(&s, now += EVERY, signs), EVERY);
+}
+
+/* Ten seconds without a processor, stopped, or in a computation: the peer gets its time anyway. */
+static void silence_is_not_the_time_in_which_nobody_looked(void **state)
+{
+    struct silence s = { 0 };
+    struct silence_signs signs = { .unacknowledged = 1, .resent = 1, .heard_ago = 60000 * MS };
+    int64_t now = 100000 * MS, silent = 0;
+    int looks = 0;
+    (void)state;
+    look(&s, now, signs);
+    for (; silent < silence_patience(500 * MS); looks++)
+        silent = look(&s, now += 10000 * MS, signs);
+    assert_true(looks >= 2);
+    /* Other data was due before: that it was acknowledged meanwhile is heard of, by its time. */
+    s = (struct silence){ 0 };
+    look(&s, now, signs);
+    signs.heard_ago = 249 * MS;
+    assert_int_equal(look(&s, now + 250 * MS, signs), 0);
 }
 
 int main(int argc, char **argv)
@@ -544,6 +601,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(attempts_back_off_and_end_at_the_deadline),
         cmocka_unit_test(a_process_that_computes_costs_no_time),
         cmocka_unit_test(silence_counts_only_while_an_answer_is_due),
+        cmocka_unit_test(silence_needs_proof_that_the_kernel_asked_again),
+        cmocka_unit_test(silence_is_not_the_time_in_which_nobody_looked),
         cmocka_unit_test(losses_at_any_byte_lose_double_and_reorder_nothing),
         cmocka_unit_test(a_restarted_process_is_never_taken_for_the_one_before),
     };

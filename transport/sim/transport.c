@@ -541,6 +541,7 @@ static int sim_transport_arm(struct transport *t)
 const struct transport_ops transport_sim = {
     .name = "sim",
     .id = 1,
+    .control = true,
     .transport_size = sizeof(struct sim_transport),
     .link_size = sizeof(struct sim_link),
     .open = sim_transport_open,

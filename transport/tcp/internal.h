@@ -6,6 +6,8 @@
  *
  *   tcp.c      the table; epoll, deadlines, progress
  *   address.c  which address to publish, and whether one can be reached
+ *   shake.c    from connected to trusted: the handshake, then TLS where asked for
+ *   tls.c      TLS 1.3 on a socket, by OpenSSL
  *   pending.c  strangers: accepted connections until they have proven who they are
  *   link.c     the life of a link: setup, up, drain, down
  *   line.c     its connections, one at a time: attempts, crossing, loss, silence
@@ -44,26 +46,28 @@
 #include "transport/tcp/repair.h"
 #include "transport/tcp/session.h"
 #include "transport/tcp/tcp.h"
+#include "transport/tcp/tls.h"
 
 enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
-    TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
-    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
-    TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
+    TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
+    TCP_FRAGMENT = 512 * 1024,       /* of a put: messages go in between */
+    TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
     TCP_FLUSHES = 8,                 /* under way at once, per link */
     TCP_PENDING_MAX = 64,            /* strangers at once */
     TCP_ACCEPTS = 16,                /* at once */
+    TCP_DAMAGES = 4,                 /* of one frame, in a row: then it will not come whole */
+    TCP_REFUSALS = 3,                /* in a row: then nobody there is the peer any more */
     TCP_ADDRESS_MAX = 24, /* as a JOIN carries it; 23 are used */
     TCP_NAME_MAX = 96,
 };
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
 #define TCP_PENDING_GRACE (100 * INT64_C(1000000)) /* then it gives way if all places are taken */
-#define TCP_LOOK_NS (250 * INT64_C(1000000)) /* how often the kernel is asked about silence */
 #define TCP_DRAIN_LOOK (1 * INT64_C(1000000)) /* there is no event for "all acknowledged" */
 #define TCP_COMPLAINT_EVERY INT64_C(1000000000)
 
@@ -90,7 +94,8 @@ struct tcp {
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
     struct list busy;     /* links with puts under way, by `busy` */
-    struct list dirty;    /* links that hold bytes back until progress, by `dirty` */
+    struct list dirty;    /* links that hold bytes back until progress, or have to tell that they
+                             do no longer, by `dirty` */
     struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
@@ -107,6 +112,7 @@ struct tcp {
     bool moved;             /* in this progress: bytes, of links that are up */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
+    struct tls_library *tls; /* NULL: no connection was encrypted yet */
     struct region_table regions;
     struct complaints complaints;
 };
@@ -129,10 +135,11 @@ enum line_state {
     LINE_LOST,       /* what has arrived is handed up, then it goes */
 };
 
-/* Only while a line comes up by an attempt of our own. */
+/* Of a connection that is not trusted yet. */
 struct shake {
-    bool done;
+    bool done; /* the handshake; encryption may still have to be agreed on */
     struct handshake handshake;
+    struct tls *tls; /* NULL: in clear, or not so far yet */
 };
 
 struct flush {
@@ -150,6 +157,9 @@ struct stream {
     uint64_t land_region, land_offset;
     size_t land_left;
     bool land_again; /* it has landed before */
+    uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
+    bool damaged;    /* what comes on this line is worth nothing any more */
+    bool after_put;  /* the next receive comes behind the body of one */
     /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
     struct list puts, moving, finished;
 };
@@ -168,6 +178,7 @@ struct tcp_link {
     bool drained;    /* and the peer's kernel has it */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
+    uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
     int64_t attempt_at; /* SHAKING and GREETING: since when */
@@ -178,8 +189,13 @@ struct tcp_link {
     struct repair repair;
     struct silence silence;
     uint64_t losses; /* of lines that were open */
+    uint64_t damages;  /* lines lost by a checksum that did not fit, or a record of TLS */
+    uint64_t damaged_at;
+    unsigned damages_here; /* in a row, of frame damaged_at */
+    unsigned refusals; /* in a row, of attempts to repair */
     struct list entry, ready, timed, busy, dirty, looked;
-    struct shake *shake;
+    struct shake *shake; /* only while a line comes up by an attempt of our own */
+    struct tls *tls;     /* NULL: this line is in clear */
     struct session session;
     struct stream stream;
     struct flush flushes[TCP_FLUSHES];
@@ -190,8 +206,7 @@ struct pending {
     struct source source;
     struct list entry;
     int64_t since_ns;
-    bool shaken;
-    struct handshake handshake;
+    struct shake shake;
     uint8_t join[JOIN_FRAME];
     size_t join_len;
     char name[TCP_NAME_MAX];
@@ -224,9 +239,19 @@ void pending_finish_waiting(struct tcp *t);
 void pending_release_corpses(struct tcp *t);
 void pending_close_all(struct tcp *t);
 
-/* Send and receive what the handshake wants. 0: done and all sent; > 0: not yet, *events says what
- * to wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
+/* shake.c */
+/* SINEW_ENOTSUP (no OpenSSL), SINEW_EIO, SINEW_ENOMEM with why. */
+int shake_begin(struct tcp *t, struct shake *s, enum handshake_role role, int expect_rank,
+                struct why *why);
+/* 0: the peer is who it says, the bytes that come next are a JOIN or its answer; > 0: not yet,
+ * *events says what to wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
+int shake_run(struct tcp *t, struct shake *s, int fd, uint32_t *events, struct why *why);
+void shake_end(struct tcp *t, struct shake *s); /* and wipe */
+/* Of that, the handshake alone; 0: done and all sent. */
 int tcp_shake(struct handshake *h, bool *shaken, int fd, uint32_t *events, struct why *why);
+/* As send() and recv() that do not wait; tls NULL: in clear. */
+ssize_t tcp_bytes_out(struct tls *tls, int fd, const void *bytes, size_t len);
+ssize_t tcp_bytes_in(struct tls *tls, int fd, void *bytes, size_t cap, bool *dry);
 
 /* link.c */
 int tcp_connect(struct link *base, const void *bytes, size_t len);
@@ -252,12 +277,14 @@ void line_work(struct tcp_link *l);  /* in every state but OPEN */
 void line_deadline(struct tcp_link *l);
 void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
+/* What came is not what was sent: it comes again over another connection, until that is hopeless. */
+void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);
 void line_mark(struct tcp_link *l); /* silence would matter from now on */
 void line_look_all(struct tcp *t, int64_t now);
-/* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
-int line_adopt(struct tcp *t, int fd, const struct handshake_identity *who,
-               const struct join *join);
+/* An authenticated connection of a rank has come: 0: fd, and s->tls, are the link's; else the greeting
+ * to send. */
+int line_adopt(struct tcp *t, int fd, struct shake *s, const struct join *join);
 
 /* stream.c */
 int stream_begin(struct tcp_link *l);

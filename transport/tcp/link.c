@@ -253,7 +253,8 @@ void tcp_disconnect(struct link *base, enum disconnect_how how)
     if (l->state == LINK_NEW || l->state == LINK_DOWN) return;
     switch (how) {
     case DISCONNECT_DRAIN: link_start_drain(l); break;
-    case DISCONNECT_NOW: link_cut(l); break;
+    case DISCONNECT_NOW:
+    case DISCONNECT_BROKEN: link_cut(l); break;
     case DISCONNECT_DEAD:
         l->bye_may_come = false;
         if (l->state < LINK_ENDING)

@@ -67,18 +67,31 @@ bool repair_stands(int my_rank, int peer_rank, int64_t since, int64_t now)
     return my_rank < peer_rank && now - since < REPAIR_STANDS_NS;
 }
 
-int64_t silence_look(struct silence *s, int64_t now, bool due, int64_t heard)
+int64_t silence_look(struct silence *s, int64_t now, int64_t every,
+                     const struct silence_signs *signs)
 {
-    if (!due)
-        s->since = 0;
-    else if (s->since == 0)
-        s->since = now;
-    else if (heard > s->since)
-        s->since = heard;
-    return s->since ? now - s->since : 0;
+    enum { PROBES_PROVE = 2 };
+    int64_t gap = now - s->looked_at;
+    bool heard = signs->heard_ago < gap;
+    if (!signs->unacknowledged && !signs->probes) {
+        *s = (struct silence){ 0 };
+        return 0;
+    }
+    if (s->looked_at == 0 || heard)
+        s->silent = 0;
+    else
+        s->silent += gap < 2 * every ? gap : 2 * every;
+    s->looked_at = now;
+    bool asked_again = signs->unacknowledged ? signs->resent > 0 : signs->probes >= PROBES_PROVE;
+    return asked_again ? s->silent : 0;
 }
 
 int64_t silence_patience(int64_t repair_deadline)
 {
     return repair_deadline / 2 < REPAIR_SUSPECT_NS ? repair_deadline / 2 : REPAIR_SUSPECT_NS;
+}
+
+int64_t silence_look_every(int64_t repair_deadline)
+{
+    return silence_patience(repair_deadline) / 4;
 }

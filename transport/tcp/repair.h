@@ -13,7 +13,11 @@
  * Crossing    When both ends connect, the lower rank's attempt stands; but not for longer than
  *             REPAIR_STANDS_NS, or one that hangs would keep out one that works.
  * Silence     A kernel that owes an acknowledgement for REPAIR_SUSPECT_NS (or half the deadline, if
- *             that is less) is suspected: another connection may get through.
+ *             that is less) is suspected: another connection may get through. It owes one only after
+ *             our kernel has asked again: sent data anew, or probed a full window twice (once is no
+ *             proof: Linux answers such probes every 500 ms at most, tcp_invalid_ratelimit, and a
+ *             second one comes later than that). Time counts in which this process looked: what
+ *             happened while it was not scheduled is not held against the peer.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -68,13 +72,24 @@ enum verdict repair_judge(const struct repair_end *end, const struct join *join)
 /* Whether an attempt of our own keeps out one of the peer's. */
 bool repair_stands(int my_rank, int peer_rank, int64_t since, int64_t now);
 
-/* Looks at what the kernel says of a connection, now and then. */
-struct silence {
-    int64_t since; /* an acknowledgement has been due since then; 0: none is */
+/* What our kernel says of a connection (TCP_INFO). */
+struct silence_signs {
+    unsigned unacknowledged; /* segments                                             */
+    unsigned resent;         /* by a timer, since the last that was acknowledged     */
+    unsigned probes;         /* of a full window, since the last that was answered   */
+    int64_t heard_ago;       /* the last acknowledgement of any kind                 */
 };
-/* `due`: the peer's kernel owes an acknowledgement; `heard`: when the last one came. Returns for how
- * long it has been silent. */
-int64_t silence_look(struct silence *s, int64_t now, bool due, int64_t heard);
+
+/* Looks at that, now and then. */
+struct silence {
+    int64_t looked_at; /* 0: at nothing that was due */
+    int64_t silent;
+};
+/* For how long the peer's kernel owes an answer; 0 as long as there is no proof that it does. `every`:
+ * how often somebody should look. */
+int64_t silence_look(struct silence *s, int64_t now, int64_t every,
+                     const struct silence_signs *signs);
 int64_t silence_patience(int64_t repair_deadline);
+int64_t silence_look_every(int64_t repair_deadline);
 
 #endif

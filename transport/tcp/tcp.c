@@ -8,7 +8,8 @@
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
  * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
- * else every 32nd time: a waiter's poll costs one recv.
+ * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
+ * at that, but for every 32nd: it is what most waiters wait for.
  */
 #include "transport/stub.h"
 #include "transport/tcp/tcp.h"
@@ -66,12 +67,15 @@ static int set_option(int fd, int level, int option, int value)
 
 /* The second line: lines that matter to somebody are looked at (line.c); any other whose peer's kernel is
  * silent ends within half the repair deadline, so that it can be repaired. A kernel answers for a process
- * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. */
+ * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. Linux 6.15
+ * asks again every second when told so; others ever later, so that a host that dies while its
+ * window is full for long is silent unnoticed until the next time. */
 int tcp_socket_ready(const struct tcp *t, int fd)
 {
-    enum { PROBES = 2 };
+    enum { PROBES = 2, RTO_MAX_MS = 44 };
     int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / 2 / (PROBES + 1));
     if (seconds < 1) seconds = 1;
+    set_option(fd, IPPROTO_TCP, RTO_MAX_MS, REPAIR_SUSPECT_NS / 1000000);
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
@@ -147,6 +151,7 @@ static void tcp_close(struct transport *base)
     struct tcp *t = tcp_of(base);
     pending_close_all(t);
     region_table_release(&t->regions, base->opt.world);
+    tls_unload(&t->tls, base->opt.world);
     tcp_unwatch(t, &t->listener);
     tcp_unwatch(t, &t->timer);
     if (base->fd >= 0) close(base->fd);
@@ -176,6 +181,7 @@ static int tcp_open(struct transport *base)
         .eager_max = TCP_EAGER_MAX,
         .copy_max = TCP_EAGER_MAX,
         .put_ordered = true,
+        .holds = true,
         .latency_ns = 15000,
         .megabytes_per_s = 2000,
     };
@@ -226,8 +232,7 @@ static void tcp_poll(struct tcp *t)
 
 static void tcp_look(struct tcp *t, int64_t now)
 {
-    int64_t every = silence_patience(t->base.opt.config->repair_deadline) / 4;
-    if (every > TCP_LOOK_NS) every = TCP_LOOK_NS;
+    int64_t every = silence_look_every(t->base.opt.config->repair_deadline);
     if (t->look_at && now >= t->look_at) line_look_all(t, now);
     if (t->look_at && now < t->look_at) return;
     t->look_at = list_empty(&t->looked) ? 0
@@ -257,7 +262,10 @@ static void tcp_ready(struct tcp *t)
 
 static void tcp_push(struct tcp *t)
 {
-    while (!list_empty(&t->dirty)) stream_push(LIST_OWNER(t->dirty.next, struct tcp_link, dirty));
+    struct list todo, *e;
+    list_init(&todo);
+    list_splice(&todo, &t->dirty);
+    while ((e = list_take(&todo))) stream_push(LIST_OWNER(e, struct tcp_link, dirty));
 }
 
 static void tcp_await(struct tcp *t, struct tcp_link *l)
@@ -268,25 +276,31 @@ static void tcp_await(struct tcp *t, struct tcp_link *l)
     if (l->state > LINK_NEW && l->state < LINK_ENDING) line_mark(l);
 }
 
-static int tcp_progress(struct transport *base, struct link *l)
+static void tcp_move(struct tcp *t, struct link *l, bool others)
 {
-    struct tcp *t = tcp_of(base);
-    t->budget = TRANSPORT_UPCALLS_MAX;
-    t->moved = t->has_ended_one = false;
-    t->in_progress = true;
-    if (!list_empty(&t->dirty)) tcp_push(t);
     if (l) {
         tcp_await(t, tcp_link_of(l));
         link_work(tcp_link_of(l));
     }
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
-    if ((!l || ++t->ticks % OTHERS_EVERY == 0) && t->budget > 0) {
+    if (others && t->budget > 0) {
         tcp_poll(t);
         tcp_deadlines(t);
     }
     if (!list_empty(&t->dirty)) tcp_push(t);
     if (!list_empty(&t->corpses)) pending_release_corpses(t);
+}
+
+static int tcp_progress(struct transport *base, struct link *l)
+{
+    struct tcp *t = tcp_of(base);
+    t->budget = TRANSPORT_UPCALLS_MAX;
+    t->moved = t->has_ended_one = false;
+    t->in_progress = true;
+    bool see_others = ++t->ticks % OTHERS_EVERY == 0;
+    if (!list_empty(&t->dirty)) tcp_push(t);
+    if (t->budget == TRANSPORT_UPCALLS_MAX || see_others) tcp_move(t, l, see_others || !l);
     t->in_progress = false;
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
     /* Parts of a put are no upcalls, but whoever waits must not take them for idleness. */
@@ -317,6 +331,7 @@ static int tcp_arm(struct transport *base)
 const struct transport_ops transport_tcp = {
     .name = "tcp",
     .id = 3,
+    .control = true,
     .transport_size = sizeof(struct tcp),
     .link_size = sizeof(struct tcp_link),
     .open = tcp_open,
