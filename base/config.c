@@ -30,6 +30,7 @@ enum { WORDS_MAX = 4, NAME_MAX_LEN = 64, OPTIONS_MAX = 4096 };
 static const char *const choice_words[ROWS][WORDS_MAX] = {
     [ROW_threads] = { "single", "multiple" },
     [ROW_security] = { "none", "authenticate", "encrypt" },
+    [ROW_checksum] = { "off", "on" },
 };
 
 struct entry {
@@ -124,8 +125,7 @@ static bool parse_value(const struct entry *e, const char *text, int64_t *value)
 /* What is known but not there yet is an answer of its own. */
 static int check_built(const struct entry *e, int64_t value, struct why *why)
 {
-    bool missing = (e == &table[ROW_threads] && value == SINEW_THREADS_MULTIPLE) ||
-                   (e == &table[ROW_security] && value == SINEW_SECURITY_ENCRYPT);
+    bool missing = e == &table[ROW_threads] && value == SINEW_THREADS_MULTIPLE;
     if (!missing) return 0;
     return why_set(why, SINEW_ENOTSUP, "%s=%s is not built in this version", e->name,
                    e->words[value - e->least]);

@@ -57,6 +57,7 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(poll_yields, CONFIG_NUMBER, -1, -1, 1000000000,                                              \
       "yields before a waiter sleeps; -1: from ranks and cores")                                   \
     N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
+    N(checksum, CONFIG_CHOICE, 0, 0, 1, "off | on: CRC32C over every frame on TCP, if one end wants") \
     T(tcp_interface, "", "interfaces (ib*), addresses, subnets (10.1.0.0/16) that TCP uses; ^ leaves out") \
     T(tcp_ports, "", "TCP listens on a port of these: 20000-20100; empty: any that is free")        \
     T(tcp_advertise, "", "address[:port] under which others reach this host, behind NAT")           \

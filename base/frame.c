@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/frame.h"
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "sinew/sinew.h"
 
@@ -36,4 +37,16 @@ int frame_decode(const uint8_t in[FRAME_HEADER], uint32_t length_max, struct fra
     if (frame->flags & ~FRAME_URGENT)
         return why_set(why, SINEW_EPROTO, "a frame with unknown flags 0x%x", frame->flags);
     return 0;
+}
+
+void frame_sum(uint8_t out[FRAME_HEADER + FRAME_SUMS], uint32_t payload)
+{
+    wire_put32(out + FRAME_HEADER, payload);
+    wire_put32(out + FRAME_HEADER + 4, crc32c(0, out, FRAME_HEADER + 4));
+}
+
+bool frame_is_whole(const uint8_t in[FRAME_HEADER + FRAME_SUMS], uint32_t *payload)
+{
+    *payload = wire_get32(in + FRAME_HEADER);
+    return wire_get32(in + FRAME_HEADER + 4) == crc32c(0, in, FRAME_HEADER + 4);
 }

@@ -10,12 +10,17 @@
  *  little-endian. `length` counts the payload; its first `head` bytes are the message's head. `epoch` is
  *  the sender's; `sequence` counts the sender's numbered frames from 1 (0: not numbered);
  *  `acknowledged` is the highest sequence that the sender has received in order.
+ *
+ *  Where checksums are agreed on (links between ranks only), between header and payload:
+ *
+ *        | of the payload u32 | of the header and the word before u32 |      CRC-32C both
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/text.h"
 
-enum { FRAME_HEADER = 32 };
+enum { FRAME_HEADER = 32, FRAME_SUMS = 8 };
 
 enum frame_kind {
     FRAME_MESSAGE = 1, /* head and body of one message                                    */
@@ -44,5 +49,9 @@ void frame_encode(uint8_t out[FRAME_HEADER], const struct frame *frame);
  * caller checks kind, epoch and sequence. */
 int frame_decode(const uint8_t in[FRAME_HEADER], uint32_t length_max, struct frame *frame,
                  struct why *why);
+
+/* The sums behind a header; `payload`: that of the payload. frame_is_whole: they fit the header. */
+void frame_sum(uint8_t out[FRAME_HEADER + FRAME_SUMS], uint32_t payload);
+bool frame_is_whole(const uint8_t in[FRAME_HEADER + FRAME_SUMS], uint32_t *payload);
 
 #endif

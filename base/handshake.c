@@ -21,7 +21,7 @@
 
 enum step { STEP_HELLO, STEP_PROOF, STEP_DONE, STEP_REFUSED };
 
-enum { FLAG_SECRET = 1 };
+enum { FLAG_SECRET = 1, FLAG_MODES = HANDSHAKE_ENCRYPT | HANDSHAKE_CHECKSUM };
 enum { TRANSCRIPT = 2 * HANDSHAKE_HELLO, LABEL = 32 };
 
 static const uint8_t magic[8] = { 'S', 'I', 'N', 'E', 'W', 0x0d, 0x0a, 0x1a };
@@ -31,6 +31,8 @@ static const char labels[2][LABEL] = {
     [HANDSHAKE_CLIENT] = "sinew handshake client proof",
     [HANDSHAKE_SERVER] = "sinew handshake server proof",
 };
+
+static const char key_label[LABEL] = "sinew tls 1.3 external psk";
 
 struct hello {
     uint8_t magic[sizeof(magic)];
@@ -91,6 +93,19 @@ int handshake_hmac(const uint8_t key[32], const void *bytes, size_t len, uint8_t
     return rc;
 }
 
+int handshake_hkdf(const uint8_t salt[32], const void *secret, size_t len, const void *info,
+                   size_t info_len, uint8_t out[32], struct why *why)
+{
+    uint8_t extracted[32], message[HANDSHAKE_INFO_MAX + 1];
+    if (info_len > HANDSHAKE_INFO_MAX) return why_set(why, SINEW_EINVAL, "too much info");
+    int rc = handshake_hmac(salt, secret, len, extracted, why);
+    memcpy(message, info, info_len);
+    message[info_len] = 1; /* the number of the block */
+    if (rc == 0) rc = handshake_hmac(extracted, message, info_len + 1, out, why);
+    explicit_bzero(extracted, sizeof(extracted));
+    return rc;
+}
+
 /* Takes the same time wherever the difference is. */
 static bool same_proof(const uint8_t *a, const uint8_t *b)
 {
@@ -105,6 +120,16 @@ static int make_proof(struct handshake *h, enum handshake_role by, uint8_t out[H
     memcpy(message, labels[by], LABEL);
     memcpy(message + LABEL, h->transcript, TRANSCRIPT);
     return handshake_hmac(h->secret, message, sizeof(message), out, &h->why);
+}
+
+static int make_key(struct handshake *h)
+{
+    static const uint8_t no_salt[32];
+    uint8_t info[LABEL + TRANSCRIPT];
+    memcpy(info, key_label, LABEL);
+    memcpy(info + LABEL, h->transcript, TRANSCRIPT);
+    return handshake_hkdf(no_salt, h->secret, sizeof(h->secret), info, sizeof(info), h->key,
+                          &h->why);
 }
 
 /* --- hellos ---------------------------------------------------------------------------------- */
@@ -126,7 +151,7 @@ static void hello_encode(const struct handshake *h, uint8_t *out)
     wire_put16(out + 10, HANDSHAKE_VERSION_MAX);
     out[12] = (uint8_t)h->role;
     out[13] = (uint8_t)h->mine.purpose;
-    out[14] = h->has_secret ? FLAG_SECRET : 0;
+    out[14] = (uint8_t)((h->has_secret ? FLAG_SECRET : 0u) | h->mine.modes);
     out[15] = 0;
     wire_put32(out + 16, (uint32_t)h->mine.rank);
     wire_put32(out + 20, (uint32_t)h->mine.size);
@@ -147,6 +172,7 @@ static struct hello hello_decode(const uint8_t *in)
             .size = (int32_t)wire_get32(in + 20),
             .epoch = wire_get64(in + 24),
             .purpose = in[13],
+            .modes = in[14] & FLAG_MODES,
         },
     };
     memcpy(hello.magic, in, sizeof(magic));
@@ -184,7 +210,8 @@ static int check_form(struct handshake *h, const struct hello *hello)
             "the peer speaks protocol versions %u to %u, this library %d to %d: run the same "
             "release of Sinew on all ranks",
             hello->version_min, hello->version_max, HANDSHAKE_VERSION_MIN, HANDSHAKE_VERSION_MAX);
-    if (hello->version_min > hello->version_max || (hello->flags & ~FLAG_SECRET) || hello->zero)
+    if (hello->version_min > hello->version_max || (hello->flags & ~(FLAG_SECRET | FLAG_MODES)) ||
+        (hello->flags & HANDSHAKE_ENCRYPT && !(hello->flags & FLAG_SECRET)) || hello->zero)
         return why_set(&h->why, SINEW_EPROTO,
                        "a malformed hello (versions %u to %u, flags 0x%x, 0x%x)",
                        hello->version_min, hello->version_max, hello->flags, hello->zero);
@@ -206,6 +233,17 @@ static int check_secret(struct handshake *h, const struct hello *hello)
                        : "rank %d comes without the job secret, which this process asks for: give "
                          "the same secret and security to all ranks",
                    hello->identity.rank);
+}
+
+/* Neither end gives way: what one wants and the other does not is for people to settle. */
+static int check_encryption(struct handshake *h, const struct hello *hello)
+{
+    bool theirs = hello->identity.modes & HANDSHAKE_ENCRYPT;
+    if (theirs == (bool)(h->mine.modes & HANDSHAKE_ENCRYPT)) return 0;
+    return why_set(&h->why, SINEW_EAUTH,
+                   "rank %d has security=%s, this process %s: give all ranks the same",
+                   hello->identity.rank, theirs ? "encrypt" : "authenticate",
+                   theirs ? "authenticate" : "encrypt");
 }
 
 static int check_identity(struct handshake *h, const struct hello *hello)
@@ -240,6 +278,7 @@ static int check_hello(struct handshake *h, const struct hello *hello)
 {
     int rc = check_form(h, hello);
     if (rc == 0) rc = check_secret(h, hello);
+    if (rc == 0) rc = check_encryption(h, hello);
     if (rc == 0) rc = check_identity(h, hello);
     return rc;
 }
@@ -268,6 +307,11 @@ static int refuse(struct handshake *h, int status)
 static int finish(struct handshake *h)
 {
     struct hello hello = hello_decode(hello_of(h, other(h->role)));
+    h->modes = h->mine.modes | hello.identity.modes;
+    if (h->modes & HANDSHAKE_ENCRYPT) {
+        int rc = make_key(h);
+        if (rc < 0) return refuse(h, rc);
+    }
     h->peer = hello.identity;
     h->version =
         hello.version_max < HANDSHAKE_VERSION_MAX ? hello.version_max : HANDSHAKE_VERSION_MAX;
@@ -329,6 +373,9 @@ int handshake_begin(struct handshake *h, enum handshake_role role, const struct 
     if (!identity_possible(mine))
         return refuse(
             h, why_set(&h->why, SINEW_EINVAL, "rank %d of %d cannot be", mine->rank, mine->size));
+    if (mine->modes & ~(unsigned)FLAG_MODES || (mine->modes & HANDSHAKE_ENCRYPT && !secret))
+        return refuse(h, why_set(&h->why, SINEW_EINVAL, "encryption needs a secret (modes 0x%x)",
+                                 mine->modes));
     if (secret) {
         struct crypto c;
         int rc = crypto_open(&c, &h->why);

@@ -19,9 +19,13 @@
  *       | magic | oldest | newest | role | purpose | flags | 0  | rank | size | epoch | nonce (32) |
  *
  *  oldest and newest: the protocol versions the sender knows.
- *  flags bit 0: the sender has a secret. proof = HMAC(secret, label of the direction in 32 bytes,
- *  both hellos, the client's first). The version is the highest that both know; as both ranges are
- *  proven, nobody in between can talk the two down.
+ *  flags: 1 the sender has a secret, and the modes below. proof = HMAC(secret, label of the direction
+ *  in 32 bytes, both hellos, the client's first). The version is the highest that both know; as both
+ *  ranges and all flags are proven, nobody in between can talk the two down.
+ *
+ *  Encryption is asked for by both or by neither. What follows is then TLS 1.3 with a key of this
+ *  connection alone: HKDF-SHA-256 (RFC 5869) of the secret, with label and both hellos as info.
+ *  So TLS never sees a byte of somebody who has not proven that he knows the secret.
  *
  *  A server that refuses a hello still has its own to send (never a proof): with it the other end
  *  can say the reason too. The secret is wiped when the outcome is known.
@@ -37,14 +41,19 @@
 
 enum handshake_role { HANDSHAKE_CLIENT, HANDSHAKE_SERVER };
 enum handshake_purpose { HANDSHAKE_LINK = 1, HANDSHAKE_LAUNCH = 2 };
+enum handshake_mode { /* bits of `flags` */
+    HANDSHAKE_ENCRYPT = 2,  /* TLS follows; the other end must want it too          */
+    HANDSHAKE_CHECKSUM = 4, /* every frame has a checksum; it is enough if one wants */
+};
 
 enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_HELLO = 64, HANDSHAKE_BUFFER = 256 };
-enum { HANDSHAKE_VERSION_MIN = 2, HANDSHAKE_VERSION_MAX = 2 }; /* of the protocol after it */
+enum { HANDSHAKE_VERSION_MIN = 3, HANDSHAKE_VERSION_MAX = 3 }; /* of the protocol after it */
 
 struct handshake_identity {
     int rank, size; /* rank -1: a launcher, which is none (HANDSHAKE_LAUNCH only) */
     uint64_t epoch;
     enum handshake_purpose purpose;
+    unsigned modes; /* enum handshake_mode */
 };
 
 struct handshake {
@@ -52,8 +61,10 @@ struct handshake {
     int step;    /* what is expected next, see handshake.c */
     int status;  /* of a refusal, kept */
     int version; /* agreed; valid when done */
+    unsigned modes; /* agreed; valid when done */
     bool has_secret;
     uint8_t secret[32];
+    uint8_t key[32]; /* with HANDSHAKE_ENCRYPT agreed: of this connection; the caller wipes it */
     struct handshake_identity mine, peer; /* peer: valid when done, zero before */
     int expect_rank;                      /* -1: whoever proves himself; others are refused */
     uint64_t expect_epoch;                /* 0: any */
@@ -89,5 +100,10 @@ int handshake_claimed_rank(const struct handshake *h);
 /* HMAC-SHA-256, for other parts that need one. 0 or SINEW_ENOTSUP (no libcrypto). */
 int handshake_hmac(const uint8_t key[32], const void *bytes, size_t len, uint8_t out[32],
                    struct why *why);
+
+/* HKDF-SHA-256 (RFC 5869), one block of output; a shorter salt is filled up with zeros. info_len <= HANDSHAKE_INFO_MAX. 0 or SINEW_ENOTSUP (no libcrypto). */
+enum { HANDSHAKE_INFO_MAX = 256 };
+int handshake_hkdf(const uint8_t salt[32], const void *secret, size_t len, const void *info,
+                   size_t info_len, uint8_t out[32], struct why *why);
 
 #endif

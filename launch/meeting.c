@@ -261,7 +261,7 @@ static int join_over(const struct world *world, int fd, const uint8_t *secret,
     struct handshake h;
     struct handshake_identity me = { .rank = join->first,
                                      .size = join->size,
-                                     .purpose = HANDSHAKE_LAUNCH };
+                                     .purpose = HANDSHAKE_LAUNCH, 0 };
     uint8_t payload[LAUNCH_JOIN_LEN];
     int rc = world->random(world->arg, &me.epoch, sizeof(me.epoch));
     if (rc < 0) {

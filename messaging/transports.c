@@ -69,6 +69,13 @@ static int open_transport(struct sinew *s, const struct transport_ops *ops, void
         .log = &s->log,
     };
     int rc = ops->open(t);
+    /* Its bytes go by hardware, past TLS. */
+    if (rc == 0 && t->caps.wired && s->config.security == SINEW_SECURITY_ENCRYPT) {
+        ops->close(t);
+        rc = why_set(&t->why, SINEW_ENOTSUP,
+                     "it cannot encrypt, and security is encrypt: take tcp, or "
+                     "security=authenticate on a network you trust");
+    }
     if (rc == 0) {
         s->module[s->transports] = module;
         s->transport[s->transports++] = t;

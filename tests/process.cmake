@@ -4,6 +4,8 @@ include(support/job.cmake)
 sinew_job_program(process process/main.c process/steps.c process/deaths.c process/stops.c process/simulated.c
   process/allocations.c process/reads.c process/windows.c)
 sinew_job_test(NAME process PROGRAM process TIMEOUT 300)
+sinew_job_test(NAME process-encrypt PROGRAM process TRANSPORTS tcp TIMEOUT 300 LABELS long
+  SETTINGS "security=encrypt")
 
 # kill -9 at random moments, on memory that both share. Under the thread sanitizer ranks are threads, which
 # cannot be killed one by one.

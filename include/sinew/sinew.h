@@ -112,7 +112,7 @@ enum sinew_security {
     SINEW_SECURITY_DEFAULT = 0,      /* authenticate                                        */
     SINEW_SECURITY_NONE = 1,         /* no handshake secret; for measurements on a closed net */
     SINEW_SECURITY_AUTHENTICATE = 2, /* peers prove that they know the job secret             */
-    SINEW_SECURITY_ENCRYPT = 3,      /* TLS 1.3 as well; not built: ENOTSUP                 */
+    SINEW_SECURITY_ENCRYPT = 3,      /* TLS 1.3 as well, between hosts over tcp only        */
 };
 
 enum sinew_environment {

@@ -97,6 +97,7 @@ static void up_done(struct link *l, uint64_t cookie, int status)
     side->cookie_times[cookie % SIDE_COOKIES_MAX]++;
     side->cookie_status[cookie % SIDE_COOKIES_MAX] = status;
     CHECK_EQ(side->me, side->cookie_times[cookie % SIDE_COOKIES_MAX], 1);
+    if (cookie == peer->held) peer->held = 0;
 }
 
 static void up_room(struct link *l)
@@ -111,7 +112,7 @@ static void up_down(struct link *l, int status, enum gone gone)
     struct peer *peer = l->owner;
     struct side *side = peer->side;
     side->upcalls++;
-    CHECK(side->me, l == peer->link && !peer->down_dead);
+    CHECK(side->me, l == peer->link && !peer->down_dead && !peer->held);
     peer->downs++;
     peer->down_status = status;
     peer->gone = gone;
@@ -121,8 +122,9 @@ static void up_down(struct link *l, int status, enum gone gone)
                  sinew_strstatus(status));
 }
 
-static const struct transport_up recorder = { up_link, up_up,   up_tell, up_recv,
-                                              up_done, up_room, up_down };
+static const struct transport_up recorder = { .link = up_link, .up = up_up,     .tell = up_tell,
+                                              .recv = up_recv, .done = up_done, .room = up_room,
+                                              .down = up_down };
 
 /* ---- open and close ----------------------------------------------------------------------------
  */
@@ -319,7 +321,7 @@ int side_cookie_wait(struct side *side, uint64_t cookie)
     return side->cookie_status[cookie % SIDE_COOKIES_MAX];
 }
 
-int peer_try(struct peer *to)
+int peer_try_with(struct peer *to, bool may_hold)
 {
     struct side *side = to->side;
     uint8_t head[TRANSPORT_HEAD_MAX];
@@ -328,24 +330,32 @@ int peer_try(struct peer *to)
     job_fill(head, hlen, side->me->rank, to->rank, 2 * to->sent);
     job_fill(side->staging, blen, side->me->rank, to->rank, 2 * to->sent + 1);
     bool lends = blen > side->t->caps.copy_max;
-    uint64_t cookie = side_cookie(side);
+    uint64_t cookie = lends || may_hold ? side_cookie(side) : 0;
     int status = side->ops->send(to->link, head, hlen, side->staging, blen,
                                  lends ? &side->staging_region : NULL, cookie);
     CHECK(side->me, lends || status != TRANSPORT_PENDING);
-    if (status == 0 || status == TRANSPORT_PENDING) to->sent++;
-    if (status == 0) memset(side->staging, 0x5a, blen); /* it was copied */
+    CHECK(side->me, (cookie && side->t->caps.holds) || status != TRANSPORT_HELD);
+    bool copied = status == 0 || status == TRANSPORT_HELD;
+    if (copied || status == TRANSPORT_PENDING) to->sent++;
+    if (copied) memset(side->staging, 0x5a, blen);
+    if (status == TRANSPORT_HELD) to->held = cookie;
     memset(head, 0x5a, sizeof(head));
     if (status != TRANSPORT_PENDING) return status;
     return side_cookie_wait(side, cookie);
 }
 
+int peer_try(struct peer *to)
+{
+    return peer_try_with(to, false);
+}
+
 void peer_send(struct peer *to)
 {
-    int status = peer_try(to);
+    int status = peer_try_with(to, to->sent % 2);
     while (status == TRANSPORT_AGAIN) {
         int rooms = to->rooms;
         SIDE_UNTIL(to->side, to->rooms > rooms);
-        status = peer_try(to);
+        status = peer_try_with(to, to->sent % 2);
     }
     if (status < 0)
         job_fail(to->side->me, __FILE__, __LINE__, "send gave %s: %s", sinew_strstatus(status),

@@ -38,6 +38,7 @@ struct peer {
     enum gone gone;
     bool down_dead; /* link memory to release once progress has returned   */
     uint64_t sent, received;
+    uint64_t held;     /* the cookie of the last send that is HELD; 0: none is   */
     /* The lengths of message `number`; NULL: shape_small. */
     void (*shape)(uint64_t number, size_t *hlen, size_t *blen);
     void (*heard)(struct peer *from); /* after each message, when not NULL */
@@ -96,7 +97,8 @@ int64_t side_limit(struct side *side);
 
 /* Send the next message. peer_try: what send() said; PENDING has been waited for. */
 int peer_try(struct peer *to);
-void peer_send(struct peer *to); /* through AGAIN, until taken */
+int peer_try_with(struct peer *to, bool may_hold); /* or held back, where the transport does */
+void peer_send(struct peer *to); /* through AGAIN, until taken; every other may be held */
 
 /* A cookie for an operation, and its end: checks that it came once, returns its status. */
 uint64_t side_cookie(struct side *side);

@@ -106,7 +106,7 @@ static void handshakes(void **state)
         unsigned rarity = 20 + (unsigned)seed_below(&s, 500);
         int changed = 0, last = 0;
         for (int e = 0; e < 2; e++) {
-            struct handshake_identity me = { e, 2, 10 + (uint64_t)e, HANDSHAKE_LINK };
+            struct handshake_identity me = { e, 2, 10 + (uint64_t)e, HANDSHAKE_LINK, 0 };
             assert_int_equal(handshake_begin(&ends[e], e ? HANDSHAKE_SERVER : HANDSHAKE_CLIENT,
                                              &world, secret, &me, -1, 0),
                              0);

@@ -25,7 +25,7 @@ struct pair {
 
 static struct handshake_identity identity(int rank, uint64_t epoch)
 {
-    return (struct handshake_identity){ rank, SIZE, epoch, HANDSHAKE_LINK };
+    return (struct handshake_identity){ rank, SIZE, epoch, HANDSHAKE_LINK, 0 };
 }
 
 static void begin(struct handshake *h, enum handshake_role role, const uint8_t *key)
@@ -36,6 +36,15 @@ static void begin(struct handshake *h, enum handshake_role role, const uint8_t *
     assert_int_equal(handshake_begin(h, role, &world_real, key, &me, client ? SERVER_RANK : -1,
                                      client ? SERVER_EPOCH : 0),
                      0);
+}
+
+static void begin_mode(struct handshake *h, enum handshake_role role, unsigned modes)
+{
+    bool client = role == HANDSHAKE_CLIENT;
+    struct handshake_identity me =
+        client ? identity(CLIENT_RANK, CLIENT_EPOCH) : identity(SERVER_RANK, SERVER_EPOCH);
+    me.modes = modes;
+    assert_int_equal(handshake_begin(h, role, &world_real, secret, &me, -1, 0), 0);
 }
 
 static void begin_pair(struct pair *p, const uint8_t *client_key, const uint8_t *server_key)
@@ -287,8 +296,8 @@ static void changed_versions_are_refused(void **state)
     for (int way = 0; way < 2; way++) {
         struct pair p;
         struct wire wires[2] = { clean(), clean() };
-        wires[way].flip_at = 10; /* the low byte of the highest version: 2 becomes 3 */
-        wires[way].flip = 1;
+        wires[way].flip_at = 10; /* the low byte of the highest version: 3 becomes 7 */
+        wires[way].flip = 4;
         begin_pair(&p, secret, secret);
         run(&p, &wires[0], &wires[1]);
         assert_refused(&p.client, SINEW_EAUTH, "changes bytes on the way");
@@ -301,13 +310,13 @@ static void foreign_versions_are_named_by_both(void **state)
     struct wire up = clean(), down = clean();
     (void)state;
     begin_pair(&p, secret, secret);
-    up.flip_at = down.flip_at = 11; /* versions 2 to 258 … */
+    up.flip_at = down.flip_at = 11; /* versions 3 to 259 … */
     up.flip = down.flip = 1;
-    p.client.out[8] = 200; /* … become 200 to 258 */
+    p.client.out[8] = 200; /* … become 200 to 259 */
     p.server.transcript[HANDSHAKE_HELLO + 8] = 200;
     run(&p, &up, &down);
-    assert_refused(&p.server, SINEW_EVERSION, "versions 200 to 258");
-    assert_refused(&p.client, SINEW_EVERSION, "versions 200 to 258");
+    assert_refused(&p.server, SINEW_EVERSION, "versions 200 to 259");
+    assert_refused(&p.client, SINEW_EVERSION, "versions 200 to 259");
 }
 
 static void another_rank_is_refused(void **state)
@@ -347,7 +356,7 @@ static void a_server_may_expect_too(void **state)
 static void another_purpose_is_refused(void **state)
 {
     struct pair p;
-    struct handshake_identity launcher = { -1, SIZE, 0, HANDSHAKE_LAUNCH };
+    struct handshake_identity launcher = { -1, SIZE, 0, HANDSHAKE_LAUNCH, 0 };
     (void)state;
     begin(&p.client, HANDSHAKE_CLIENT, secret);
     assert_int_equal(
@@ -429,6 +438,73 @@ static void hmac_is_the_standard_one(void **state)
     assert_memory_equal(out, expected, 32);
 }
 
+/* RFC 5869, A.1: the first block of its output. */
+static void hkdf_is_the_standard_one(void **state)
+{
+    static const uint8_t expected[32] = { 0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a,
+                                          0x90, 0x43, 0x4f, 0x64, 0xd0, 0x36, 0x2f, 0x2a,
+                                          0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a, 0x5a, 0x4c,
+                                          0x5d, 0xb0, 0x2d, 0x56, 0xec, 0xc4, 0xc5, 0xbf };
+    uint8_t salt[32] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, input[22], info[10], out[32];
+    struct why why;
+    (void)state;
+    memset(input, 0x0b, sizeof(input));
+    for (int i = 0; i < 10; i++) info[i] = (uint8_t)(0xf0 + i);
+    assert_int_equal(handshake_hkdf(salt, input, sizeof(input), info, sizeof(info), out, &why), 0);
+    assert_memory_equal(out, expected, 32);
+    assert_int_equal(handshake_hkdf(salt, input, 22, info, HANDSHAKE_INFO_MAX + 1, out, &why),
+                     SINEW_EINVAL);
+}
+
+/* Both get the same key, and another one for every connection. */
+static void encryption_gets_a_key_of_its_own(void **state)
+{
+    struct pair p, q;
+    (void)state;
+    begin_mode(&p.client, HANDSHAKE_CLIENT, HANDSHAKE_ENCRYPT);
+    begin_mode(&p.server, HANDSHAKE_SERVER, HANDSHAKE_ENCRYPT | HANDSHAKE_CHECKSUM);
+    q = p;
+    run_clean(&p);
+    assert_done(&p);
+    assert_int_equal(p.client.modes, HANDSHAKE_ENCRYPT | HANDSHAKE_CHECKSUM);
+    assert_int_equal(p.server.modes, p.client.modes);
+    assert_memory_equal(p.client.key, p.server.key, 32);
+    begin_mode(&q.server, HANDSHAKE_SERVER, HANDSHAKE_ENCRYPT);
+    run_clean(&q);
+    assert_done(&q);
+    assert_memory_not_equal(p.client.key, q.client.key, 32);
+    assert_memory_equal(q.client.key, q.server.key, 32);
+}
+
+static void encryption_on_one_side_is_refused_by_both(void **state)
+{
+    struct pair p;
+    (void)state;
+    begin_mode(&p.client, HANDSHAKE_CLIENT, HANDSHAKE_ENCRYPT);
+    begin_mode(&p.server, HANDSHAKE_SERVER, 0);
+    run_clean(&p);
+    assert_refused(&p.server, SINEW_EAUTH, "rank 2 has security=encrypt, this process authenticate");
+    assert_refused(&p.client, SINEW_EAUTH, "rank 5 has security=authenticate, this process encrypt");
+}
+
+/* Who takes the wish for encryption, or for checksums, out of both hellos is noticed. */
+static void modes_cannot_be_taken_away(void **state)
+{
+    static const uint8_t modes[] = { HANDSHAKE_ENCRYPT, HANDSHAKE_CHECKSUM };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct pair p;
+        struct wire up = clean(), down = clean();
+        up.flip_at = down.flip_at = 14;
+        up.flip = down.flip = modes[i];
+        begin_mode(&p.client, HANDSHAKE_CLIENT, modes[i]);
+        begin_mode(&p.server, HANDSHAKE_SERVER, modes[i]);
+        run(&p, &up, &down);
+        assert_true(outcome(&p.client) < 0);
+        assert_true(outcome(&p.server) != 0);
+    }
+}
+
 static int no_random(void *arg, void *bytes, size_t len)
 {
     (void)arg;
@@ -472,6 +548,10 @@ int main(void)
         cmocka_unit_test(strangers_are_told_nothing),
         cmocka_unit_test(more_than_wanted_is_refused),
         cmocka_unit_test(hmac_is_the_standard_one),
+        cmocka_unit_test(hkdf_is_the_standard_one),
+        cmocka_unit_test(encryption_gets_a_key_of_its_own),
+        cmocka_unit_test(encryption_on_one_side_is_refused_by_both),
+        cmocka_unit_test(modes_cannot_be_taken_away),
         cmocka_unit_test(no_randomness_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,8 +93,9 @@ static void on_down(struct link *l, int status, enum gone gone)
     p->link = NULL;
 }
 
-static const struct transport_up up = { on_link, on_up,   on_tell, on_recv,
-                                        on_done, on_room, on_down };
+static const struct transport_up up = { .link = on_link, .up = on_up,     .tell = on_tell,
+                                        .recv = on_recv, .done = on_done, .room = on_room,
+                                        .down = on_down };
 
 void end_open_mapped(struct end *e, int rank, int size, const uint8_t *secret,
                      const struct segment_mapper *mapper)

@@ -153,6 +153,8 @@ struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret)
     e->world.now = end_now;
     e->config.setup_deadline = 30 * CONFIG_SECOND;
     e->config.repair_deadline = 15 * CONFIG_SECOND;
+    e->config.security = getenv("TEST_ENCRYPT") && secret ? SINEW_SECURITY_ENCRYPT : 0;
+    e->config.checksum = getenv("TEST_CHECKSUM") != NULL;
     snprintf(e->config.tcp_interface, sizeof(e->config.tcp_interface), "127.0.0.1");
     e->log = (struct log){ .level = LOG_DETAIL, .write = end_log, .arg = e };
     e->up = (struct transport_up){ .link = up_link, .up = up_up, .tell = up_tell, .recv = up_recv,

@@ -195,7 +195,7 @@ static void open_without_descriptors_fails_and_leaves_nothing(void **state)
 /* A rank by hand: does the handshake, then says what it likes. */
 static int impostor(struct end *b, uint64_t epoch)
 {
-    const struct handshake_identity me = { 3, ENDS_MAX, epoch, HANDSHAKE_LINK };
+    const struct handshake_identity me = { 3, ENDS_MAX, epoch, HANDSHAKE_LINK, 0 };
     struct handshake h;
     struct why why;
     uint32_t events;
@@ -237,11 +237,11 @@ static void a_peer_that_breaks_the_rules_loses_its_link(void **state)
     bad[6].length = UINT32_MAX;
     bad[7].head = 13;
     bad[8].flags = 2;
-    bad[9] = (struct frame){ .kind = FRAME_PUT, .length = 15, .epoch = 103, .sequence = 1 };
+    bad[9] = (struct frame){ .kind = FRAME_PUT, .length = TCP_PUT_HEAD - 1, .epoch = 103, .sequence = 1 };
     bad[10] = (struct frame){ .kind = FRAME_BYE, .length = 1, .epoch = 103, .sequence = 1 };
     ends_join(a, b);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        uint8_t bytes[FRAME_HEADER + 16] = { 0 };
+        uint8_t bytes[FRAME_HEADER + TCP_PUT_HEAD] = { 0 };
         int downs = b->view[3].downs;
         int fd = impostor(b, 103);
         frame_bytes(bytes, bad[i]);
@@ -277,16 +277,16 @@ static void slices_of_any_length_make_the_same_messages(void **state)
             bool put = seed_below(&seed, 4) == 0;
             struct frame f = { .kind = put ? FRAME_PUT : FRAME_MESSAGE, .epoch = 103,
                                .sequence = ++sequence, .head = put ? 0 : 12,
-                               .length = (uint32_t)(n + (put ? 16 : 12)) };
+                               .length = (uint32_t)(n + (put ? TCP_PUT_HEAD : 12)) };
             frame_bytes(stream + len, f);
             len += FRAME_HEADER;
             memcpy(stream + len, put ? region.key : (uint8_t *)&messages, 8);
-            memset(stream + len + 8, 0, 8);
+            memset(stream + len + 8, 0, TCP_PUT_HEAD - 8);
             if (!put) {
                 uint32_t n32 = (uint32_t)n;
                 memcpy(stream + len + 8, &n32, 4);
             }
-            len += put ? 16 : 12;
+            len += put ? TCP_PUT_HEAD : 12;
             fill(stream + len, n, put ? 77 : (uint64_t)3 << 40 | (uint64_t)1 << 32 | messages);
             len += n;
             messages += !put;

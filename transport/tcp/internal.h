@@ -8,6 +8,8 @@
  *   address.c  where a rank can be reached, as bytes
  *   here.c     the addresses of this host, best first
  *   route.c    by which of its addresses to go to a peer first
+ *   shake.c    from connected to trusted: the handshake, then TLS where asked for
+ *   tls.c      TLS 1.3 on a socket, by OpenSSL
  *   pending.c  strangers: accepted connections until they have proven who they are
  *   link.c     the life of a link: setup, up, drain, down
  *   line.c     its connections, one at a time: attempts, crossing, loss, silence
@@ -48,19 +50,22 @@
 #include "transport/tcp/repair.h"
 #include "transport/tcp/session.h"
 #include "transport/tcp/tcp.h"
+#include "transport/tcp/tls.h"
 
 enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
-    TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
-    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
-    TCP_PUT_HEAD = 16,               /* u64 region, u64 offset */
+    TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
+    TCP_FRAGMENT = 512 * 1024,       /* of a put: messages go in between */
+    TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
     TCP_FLUSHES = 8,                 /* under way at once, per link */
     TCP_PENDING_MAX = 64,            /* strangers at once */
     TCP_ACCEPTS = 16,                /* at once */
+    TCP_DAMAGES = 4,                 /* of one frame, in a row: then it will not come whole */
+    TCP_REFUSALS = 3,                /* in a row: then nobody there is the peer any more */
     TCP_ADDRESS_MAX = JOIN_ADDRESS_MAX,
     TCP_PUBLISHED_MAX = 19, /* of it, in a record, beside what shared memory publishes */
     TCP_PLACES_MAX = 12,
@@ -138,7 +143,8 @@ struct tcp {
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
     struct list busy;     /* links with puts under way, by `busy` */
-    struct list dirty;    /* links that hold bytes back until progress, by `dirty` */
+    struct list dirty;    /* links that hold bytes back until progress, or have to tell that they
+                             do no longer, by `dirty` */
     struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
@@ -155,6 +161,7 @@ struct tcp {
     bool moved;             /* in this progress: bytes, of links that are up */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
+    struct tls_library *tls; /* NULL: no connection was encrypted yet */
     struct region_table regions;
     struct complaints complaints;
     struct here here;
@@ -182,10 +189,11 @@ enum line_state {
     LINE_LOST,       /* what has arrived is handed up, then it goes */
 };
 
-/* Only while a line comes up by an attempt of our own. */
+/* Of a connection that is not trusted yet. */
 struct shake {
-    bool done;
+    bool done; /* the handshake; encryption may still have to be agreed on */
     struct handshake handshake;
+    struct tls *tls; /* NULL: in clear, or not so far yet */
 };
 
 struct flush {
@@ -203,6 +211,9 @@ struct stream {
     uint64_t land_region, land_offset;
     size_t land_left;
     bool land_again; /* it has landed before */
+    uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
+    bool damaged;    /* what comes on this line is worth nothing any more */
+    bool after_put;  /* the next receive comes behind the body of one */
     /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
     struct list puts, moving, finished;
 };
@@ -221,6 +232,7 @@ struct tcp_link {
     bool drained;    /* and the peer's kernel has it */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
+    uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
     int64_t attempt_at; /* SHAKING and GREETING: since when */
@@ -239,8 +251,13 @@ struct tcp_link {
     union place proven; /* where the last line led */
     char tried[TCP_PATH_MAX]; /* in this round, and what came of it */
     char path[TCP_PATH_MAX]; /* of the line that is open, for people */
+    uint64_t damages;  /* lines lost by a checksum that did not fit, or a record of TLS */
+    uint64_t damaged_at;
+    unsigned damages_here; /* in a row, of frame damaged_at */
+    unsigned refusals; /* in a row, of attempts to repair */
     struct list entry, ready, timed, busy, dirty, looked;
-    struct shake *shake;
+    struct shake *shake; /* only while a line comes up by an attempt of our own */
+    struct tls *tls;     /* NULL: this line is in clear */
     struct session session;
     struct stream stream;
     struct flush flushes[TCP_FLUSHES];
@@ -251,8 +268,7 @@ struct pending {
     struct source source;
     struct list entry;
     int64_t since_ns;
-    bool shaken;
-    struct handshake handshake;
+    struct shake shake;
     uint8_t join[JOIN_FRAME];
     size_t join_len;
     char name[TCP_NAME_MAX];
@@ -304,9 +320,19 @@ void pending_finish_waiting(struct tcp *t);
 void pending_release_corpses(struct tcp *t);
 void pending_close_all(struct tcp *t);
 
-/* Send and receive what the handshake wants. 0: done and all sent; > 0: not yet, *events says what
- * to wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
+/* shake.c */
+/* SINEW_ENOTSUP (no OpenSSL), SINEW_EIO, SINEW_ENOMEM with why. */
+int shake_begin(struct tcp *t, struct shake *s, enum handshake_role role, int expect_rank,
+                struct why *why);
+/* 0: the peer is who it says, the bytes that come next are a JOIN or its answer; > 0: not yet,
+ * *events says what to wait for; < 0: refused or the connection is gone (SINEW_EPEER), with why. */
+int shake_run(struct tcp *t, struct shake *s, int fd, uint32_t *events, struct why *why);
+void shake_end(struct tcp *t, struct shake *s); /* and wipe */
+/* Of that, the handshake alone; 0: done and all sent. */
 int tcp_shake(struct handshake *h, bool *shaken, int fd, uint32_t *events, struct why *why);
+/* As send() and recv() that do not wait; tls NULL: in clear. */
+ssize_t tcp_bytes_out(struct tls *tls, int fd, const void *bytes, size_t len);
+ssize_t tcp_bytes_in(struct tls *tls, int fd, void *bytes, size_t cap, bool *dry);
 
 /* link.c */
 int tcp_connect(struct link *base, const void *bytes, size_t len);
@@ -332,12 +358,14 @@ void line_work(struct tcp_link *l);  /* in every state but OPEN */
 void line_deadline(struct tcp_link *l);
 void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
+/* What came is not what was sent: it comes again over another connection, until that is hopeless. */
+void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);
 void line_mark(struct tcp_link *l); /* silence would matter from now on */
 void line_look_all(struct tcp *t, int64_t now);
-/* An authenticated connection of rank has come: 0: fd is the link's; else the greeting to send. */
-int line_adopt(struct tcp *t, int fd, const struct handshake_identity *who,
-               const struct join *join);
+/* An authenticated connection of a rank has come: 0: fd, and s->tls, are the link's; else the greeting
+ * to send. */
+int line_adopt(struct tcp *t, int fd, struct shake *s, const struct join *join);
 
 /* stream.c */
 int stream_begin(struct tcp_link *l);

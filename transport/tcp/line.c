@@ -13,6 +13,7 @@
  * same address, or a firewall may say so.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static struct tcp *tcp_under(const struct tcp_link *l)
 static void shake_release(struct tcp_link *l)
 {
     if (!l->shake) return;
-    explicit_bzero(&l->shake->handshake, sizeof(l->shake->handshake));
+    shake_end(tcp_under(l), l->shake);
     world_release(l->base.transport->opt.world, l->shake, sizeof(*l->shake));
     l->shake = NULL;
 }
@@ -47,6 +48,7 @@ void line_close(struct tcp_link *l)
         setsockopt(l->source.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
     tcp_unwatch(tcp_under(l), &l->source);
     shake_release(l);
+    tls_end(&l->tls, l->base.transport->opt.world);
     stream_restart(l);
     l->silence = (struct silence){ 0 };
     l->line = LINE_WAITING;
@@ -166,13 +168,15 @@ static void line_attempt_failed(struct tcp_link *l, int error)
     }
 }
 
-/* The handshake was refused, by them or by us: nobody there is the peer, or has the right words. */
+/* The handshake was refused, by them or by us: nobody there is the peer, or has the right words. One
+ * refusal may come of bytes that were changed on the way, or of somebody in between who wants the
+ * link to end: where it was up, several in a row are believed. */
 static void line_refused(struct tcp_link *l, int status, const struct why *reason)
 {
     struct why why;
     why_set(&why, status, "%s: %s", l->name, reason->text);
     bool by_peer = status == SINEW_EAUTH || status == SINEW_EPROTO || status == SINEW_EVERSION;
-    if (l->state != LINK_SETUP && by_peer && l->proven_turn)
+    if (l->state != LINK_SETUP && by_peer && l->proven_turn && ++l->refusals >= TCP_REFUSALS)
         link_peer_gone(l, &why);
     else
         line_turn_failed(l, status, false, reason->text, &why);
@@ -258,15 +262,11 @@ static bool connected_to_itself(int fd)
            memcmp(&a, &b, a_len) == 0;
 }
 
-static int shake_begin(struct tcp_link *l, struct why *why)
+static int line_shake_begin(struct tcp_link *l, struct why *why)
 {
-    const struct transport_options *opt = &l->base.transport->opt;
-    const struct handshake_identity me = { opt->rank, opt->size, opt->epoch, HANDSHAKE_LINK };
-    l->shake = world_allocate(opt->world, sizeof(*l->shake));
+    l->shake = world_allocate(l->base.transport->opt.world, sizeof(*l->shake));
     if (!l->shake) return why_set(why, SINEW_ENOMEM, "no memory for a handshake");
-    int rc = handshake_begin(&l->shake->handshake, HANDSHAKE_CLIENT, opt->world, opt->secret, &me,
-                             l->base.rank, 0);
-    return rc < 0 ? why_set(why, rc, "%s", l->shake->handshake.why.text) : 0;
+    return shake_begin(tcp_under(l), l->shake, HANDSHAKE_CLIENT, l->base.rank, why);
 }
 
 static void line_shake(struct tcp_link *l);
@@ -288,7 +288,7 @@ static void line_connected(struct tcp_link *l)
     l->attempt_at = tcp_now(t);
     repair_held(&l->repair, l->attempt_at);
     l->line = LINE_SHAKING;
-    int rc = shake_begin(l, &why);
+    int rc = line_shake_begin(l, &why);
     if (rc < 0) {
         line_refused(l, rc, &why);
         return;
@@ -322,7 +322,7 @@ static int line_say(struct tcp_link *l, enum frame_kind kind)
     memcpy(join.address, tcp_of(l->base.transport)->places, join.address_len);
     session_join_encode(bytes, kind, t->opt.epoch, &join);
     /* A fresh connection takes it whole. */
-    ssize_t n = send(l->source.fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = tcp_bytes_out(l->tls, l->source.fd, bytes, sizeof(bytes));
     return n == (ssize_t)sizeof(bytes) ? 0 : n < 0 ? errno : EPIPE;
 }
 
@@ -336,6 +336,9 @@ static void line_join(struct tcp_link *l)
         return;
     }
     l->session.peer_epoch = epoch;
+    l->session.sums = l->shake->handshake.modes & HANDSHAKE_CHECKSUM;
+    l->tls = l->shake->tls;
+    l->shake->tls = NULL;
     shake_release(l);
     l->attempt++;
     int error = line_say(l, FRAME_JOIN);
@@ -360,7 +363,7 @@ static void line_shake(struct tcp_link *l)
 {
     struct why why = { 0 };
     uint32_t events;
-    int rc = tcp_shake(&l->shake->handshake, &l->shake->done, l->source.fd, &events, &why);
+    int rc = shake_run(tcp_under(l), l->shake, l->source.fd, &events, &why);
     if (rc == 0)
         line_join(l);
     else if (rc == SINEW_EPEER)
@@ -397,6 +400,7 @@ static void line_opened(struct tcp_link *l)
     l->line = LINE_OPEN;
     l->opened_at = tcp_now(t);
     l->bye_shut = false;
+    l->refusals = 0;
     link_set_due(l, &l->line_due, INT64_MAX);
     line_mark(l);
     line_note_path(l);
@@ -444,6 +448,11 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
 {
     struct join join;
     struct why why;
+    if (!session_is_whole(bytes, FRAME_HEADER + frame->length)) {
+        report_errno(&why, SINEW_EPEER, EBADMSG, "%s: its greeting", l->name);
+        line_retry(l, &why);
+        return;
+    }
     if (frame->kind == FRAME_BYE) {
         line_turned_away(l, bytes[FRAME_HEADER]);
         return;
@@ -509,6 +518,28 @@ int line_failed(struct tcp_link *l, int error, const char *doing)
     return SINEW_EPEER;
 }
 
+void line_damaged(struct tcp_link *l, const char *what)
+{
+    struct tcp *t = tcp_under(l);
+    if (l->state >= LINK_ENDING || l->line == LINE_LOST) return;
+    l->stream.damaged = true;
+    l->damages++;
+    l->damages_here = l->damaged_at == l->session.received + 1 ? l->damages_here + 1 : 1;
+    l->damaged_at = l->session.received + 1;
+    tcp_complain(t, LOG_WARNING, "%s: %s, frame %" PRIu64 ", was damaged on the way (%" PRIu64
+                 " so far): a cable, NIC or switch fails, or somebody changes bytes",
+                 l->name, what, l->damaged_at, l->damages);
+    if (l->damages_here < TCP_DAMAGES) {
+        line_failed(l, EBADMSG, what);
+        return;
+    }
+    why_set(&l->base.why, SINEW_EPROTO,
+            "%s: %s, frame %" PRIu64 ", was damaged on the way %u times in a row: a cable, NIC, switch "
+            "or memory fails, or somebody changes bytes",
+            l->name, what, l->damaged_at, l->damages_here);
+    link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
+}
+
 void line_closed_by_peer(struct tcp_link *l)
 {
     struct why why;
@@ -546,15 +577,17 @@ static bool line_matters(const struct tcp_link *l)
  * between frames, so that none is cut in two. */
 static void line_probe(struct tcp_link *l, int64_t now)
 {
-    uint8_t bytes[FRAME_HEADER];
+    uint8_t bytes[FRAME_HEADER + FRAME_SUMS];
+    const ssize_t len = (ssize_t)session_header(&l->session);
     const struct frame ack = { .kind = FRAME_ACK, .epoch = l->session.my_epoch,
                                .acknowledged = l->session.received };
     l->probed_at = now;
     if (!session_all_sent(&l->session) || l->bye_queued) return;
     frame_encode(bytes, &ack);
-    ssize_t n = send(l->source.fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n >= 0 && n < (ssize_t)sizeof(bytes)) line_failed(l, EPIPE, "a frame was cut");
-    if (n == (ssize_t)sizeof(bytes)) l->session.told = l->session.received;
+    if (l->session.sums) frame_sum(bytes, 0);
+    ssize_t n = tcp_bytes_out(l->tls, l->source.fd, bytes, (size_t)len);
+    if (n >= 0 && n < len) line_failed(l, EPIPE, "a frame was cut");
+    if (n == len) l->session.told = l->session.received;
 }
 
 static void line_suspect(struct tcp_link *l, int64_t since)
@@ -661,13 +694,16 @@ static void line_name(struct tcp_link *l, int fd)
     snprintf(l->name, sizeof(l->name), "rank %d at %.60s", l->base.rank, address_text(&at, text));
 }
 
-static int line_take(struct tcp_link *l, int fd, uint64_t epoch, const struct join *join)
+static int line_take(struct tcp_link *l, int fd, struct shake *s, const struct join *join)
 {
     int error;
     line_close(l);
+    l->session.sums = s->handshake.modes & HANDSHAKE_CHECKSUM;
+    l->tls = s->tls;
+    s->tls = NULL;
     l->source.fd = fd;
     l->source.events = SOURCE_QUIET; /* it is in the set, for a stranger */
-    l->base.epoch = l->session.peer_epoch = epoch;
+    l->base.epoch = l->session.peer_epoch = s->handshake.peer.epoch;
     l->peer_attempt = join->attempt;
     memcpy(l->address, join->address, join->address_len);
     l->address_len = join->address_len;
@@ -686,10 +722,11 @@ static int line_take(struct tcp_link *l, int fd, uint64_t epoch, const struct jo
     return 0;
 }
 
-static int line_new(struct tcp *t, int fd, int rank, uint64_t epoch, const struct join *join)
+static int line_new(struct tcp *t, int fd, struct shake *s, const struct join *join)
 {
+    const struct handshake_identity *who = &s->handshake.peer;
     t->budget--;
-    struct link *base = t->base.up->link(&t->base, rank, epoch);
+    struct link *base = t->base.up->link(&t->base, who->rank, who->epoch);
     if (!base) return GREETING_REFUSED;
     base->transport = &t->base;
     struct tcp_link *l = tcp_link_of(base);
@@ -699,11 +736,12 @@ static int line_new(struct tcp *t, int fd, int rank, uint64_t epoch, const struc
     }
     line_name(l, fd);
     repair_begin(&l->repair, tcp_now(t), t->base.opt.config->setup_deadline, 0);
-    return line_take(l, fd, epoch, join);
+    return line_take(l, fd, s, join);
 }
 
-int line_adopt(struct tcp *t, int fd, const struct handshake_identity *who, const struct join *join)
+int line_adopt(struct tcp *t, int fd, struct shake *s, const struct join *join)
 {
+    const struct handshake_identity *who = &s->handshake.peer;
     struct tcp_link *l = link_find(t, who->rank);
     struct repair_end end = { 0 };
     if (l) {
@@ -722,8 +760,8 @@ int line_adopt(struct tcp *t, int fd, const struct handshake_identity *who, cons
         };
     }
     switch (repair_judge(&end, join)) {
-    case VERDICT_NEW: return line_new(t, fd, who->rank, who->epoch, join);
-    case VERDICT_TAKE: return line_take(l, fd, who->epoch, join);
+    case VERDICT_NEW: return line_new(t, fd, s, join);
+    case VERDICT_TAKE: return line_take(l, fd, s, join);
     case VERDICT_UNKNOWN: return GREETING_UNKNOWN;
     case VERDICT_DOUBT:
         if (l->state < LINK_ENDING && l->line == LINE_OPEN) {

@@ -16,42 +16,6 @@
 #include "base/config.h"
 #include "transport/tcp/internal.h"
 
-int tcp_shake(struct handshake *h, bool *shaken, int fd, uint32_t *events, struct why *why)
-{
-    uint8_t bytes[HANDSHAKE_BUFFER];
-    const void *out;
-    size_t len;
-    for (;;) {
-        while ((len = handshake_output(h, &out)) > 0) {
-            ssize_t n = send(fd, out, len, MSG_NOSIGNAL);
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0 && errno == EAGAIN) {
-                *events = EPOLLIN | EPOLLOUT;
-                return SINEW_PENDING;
-            }
-            if (n < 0) return report_errno(why, SINEW_EPEER, errno, "the handshake broke off");
-            handshake_sent(h, (size_t)n);
-        }
-        *events = EPOLLIN;
-        if (*shaken) return 0;
-        len = handshake_wants(h);
-        ssize_t n = recv(fd, bytes, len < sizeof(bytes) ? len : sizeof(bytes), 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return SINEW_PENDING;
-        if (n < 0) return report_errno(why, SINEW_EPEER, errno, "the handshake broke off");
-        if (n == 0)
-            return why_set(why, SINEW_EPEER, "the connection was closed during the handshake");
-        int rc = handshake_input(h, bytes, (size_t)n);
-        if (rc < 0) {
-            /* What is waiting tells the other end why. */
-            len = handshake_output(h, &out);
-            if (len > 0 && send(fd, out, len, MSG_NOSIGNAL) > 0) handshake_sent(h, len);
-            return why_set(why, rc, "%s", h->why.text);
-        }
-        *shaken = rc == 0;
-    }
-}
-
 static int64_t pending_deadline(const struct tcp *t)
 {
     int64_t setup = t->base.opt.config->setup_deadline;
@@ -91,7 +55,7 @@ static void pending_refuse(struct tcp *t, struct pending *p, const char *reason)
  * saw our proof and turned back may have another secret. */
 static void pending_left(struct tcp *t, struct pending *p, const char *reason)
 {
-    int rank = handshake_claimed_rank(&p->handshake);
+    int rank = handshake_claimed_rank(&p->shake.handshake);
     bool is_usual = rank < 0 || link_find(t, rank);
     tcp_complain(t, is_usual ? LOG_DETAIL : LOG_WARNING, "a connection from %s went away: %s",
                  p->name, reason);
@@ -103,7 +67,7 @@ void pending_release_corpses(struct tcp *t)
     struct list *e;
     while ((e = list_take(&t->corpses))) {
         struct pending *p = LIST_OWNER(e, struct pending, entry);
-        explicit_bzero(&p->handshake, sizeof(p->handshake));
+        shake_end(t, &p->shake);
         world_release(t->base.opt.world, p, sizeof(*p));
     }
 }
@@ -118,11 +82,9 @@ void pending_close_all(struct tcp *t)
 /* Sent on a connection that is not kept. One frame fits a fresh socket's buffer. */
 static void pending_answer(struct tcp *t, struct pending *p, int greeting)
 {
-    uint8_t bytes[FRAME_HEADER + 1] = { 0 };
-    struct frame frame = { .length = 1, .kind = FRAME_BYE, .epoch = t->base.opt.epoch };
-    frame_encode(bytes, &frame);
-    bytes[FRAME_HEADER] = (uint8_t)greeting;
-    if (send(p->source.fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
+    uint8_t bytes[GREETING_FRAME];
+    session_greeting_encode(bytes, t->base.opt.epoch, (uint8_t)greeting);
+    if (tcp_bytes_out(p->shake.tls, p->source.fd, bytes, sizeof(bytes)) < 0)
         log_line(t->base.opt.log, LOG_DETAIL, "tcp: %s was not told that it is refused", p->name);
 }
 
@@ -130,25 +92,27 @@ static void pending_answer(struct tcp *t, struct pending *p, int greeting)
 static int pending_read_join(struct pending *p, struct join *join, struct why *why)
 {
     while (p->join_len < sizeof(p->join)) {
-        ssize_t n = recv(p->source.fd, p->join + p->join_len, sizeof(p->join) - p->join_len,
-                         MSG_DONTWAIT);
+        bool dry;
+        ssize_t n = tcp_bytes_in(p->shake.tls, p->source.fd, p->join + p->join_len,
+                                 sizeof(p->join) - p->join_len, &dry);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return SINEW_PENDING;
         if (n < 0) return report_errno(why, SINEW_EPEER, errno, "it broke off");
         if (n == 0) return why_set(why, SINEW_EPEER, "it was closed before it joined");
         p->join_len += (size_t)n;
     }
-    return session_join_decode(p->join, FRAME_JOIN, p->handshake.peer.epoch, join, why);
+    if (!session_is_whole(p->join, sizeof(p->join)))
+        return why_set(why, SINEW_EPROTO, "its JOIN was damaged on the way");
+    return session_join_decode(p->join, FRAME_JOIN, p->shake.handshake.peer.epoch, join, why);
 }
 
 static void pending_joined(struct tcp *t, struct pending *p, const struct join *join)
 {
-    const struct handshake_identity *who = &p->handshake.peer;
     if (t->budget < 2 || t->has_ended_one) { /* link and up, and never while an old one is there */
         t->pending_waits = true;
         return;
     }
-    int greeting = line_adopt(t, p->source.fd, who, join);
+    int greeting = line_adopt(t, p->source.fd, &p->shake, join);
     if (greeting == 0)
         p->source.fd = -1; /* the link's now, in the epoll set too */
     else
@@ -158,7 +122,7 @@ static void pending_joined(struct tcp *t, struct pending *p, const struct join *
 
 static void pending_authenticated(struct tcp *t, struct pending *p)
 {
-    const struct handshake_identity *who = &p->handshake.peer;
+    const struct handshake_identity *who = &p->shake.handshake.peer;
     struct join join;
     struct why why;
     if (who->rank < 0 || who->rank >= t->base.opt.size || who->rank == t->base.opt.rank ||
@@ -180,7 +144,7 @@ void pending_event(struct tcp *t, struct pending *p)
     struct why why = { 0 };
     uint32_t events;
     if (p->source.fd < 0) return;
-    int rc = tcp_shake(&p->handshake, &p->shaken, p->source.fd, &events, &why);
+    int rc = shake_run(t, &p->shake, p->source.fd, &events, &why);
     if (rc == 0)
         pending_authenticated(t, p);
     else if (rc == SINEW_EPEER)
@@ -196,7 +160,7 @@ void pending_finish_waiting(struct tcp *t)
     for (struct list *e = t->pendings.next; e != &t->pendings; e = next) {
         struct pending *p = LIST_OWNER(e, struct pending, entry);
         next = e->next;
-        if (p->shaken) pending_event(t, p);
+        if (p->shake.done) pending_event(t, p);
     }
 }
 
@@ -222,7 +186,7 @@ void pending_deadlines(struct tcp *t, int64_t now)
 static void pending_begin(struct tcp *t, int fd, const union place *from)
 {
     const struct transport_options *opt = &t->base.opt;
-    const struct handshake_identity me = { opt->rank, opt->size, opt->epoch, HANDSHAKE_LINK };
+    struct why why;
     struct pending *p = world_allocate(opt->world, sizeof(*p));
     if (!p) {
         tcp_complain(t, LOG_ERROR, "no memory for an incoming connection, it was closed");
@@ -235,9 +199,8 @@ static void pending_begin(struct tcp *t, int fd, const union place *from)
     list_append(&t->pendings, &p->entry);
     t->pending_count++;
     tcp_due(t, p->since_ns + pending_deadline(t));
-    int rc = handshake_begin(&p->handshake, HANDSHAKE_SERVER, opt->world, opt->secret, &me, -1, 0);
-    if (rc < 0) {
-        pending_refuse(t, p, p->handshake.why.text);
+    if (shake_begin(t, &p->shake, HANDSHAKE_SERVER, -1, &why) < 0) {
+        pending_refuse(t, p, why.text);
         return;
     }
     int error = tcp_socket_ready(t, fd);

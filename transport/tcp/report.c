@@ -27,6 +27,8 @@ static const struct advice {
       "no local port is free (net.ipv4.ip_local_port_range), or the address is not this host's" },
     { EACCES, SINEW_EACCESS, "a firewall or security module forbids it" },
     { EPERM, SINEW_EACCESS, "a firewall or security module forbids it" },
+    { EBADMSG, SINEW_EPROTO,
+      "bytes were changed on the way: by a cable, NIC or switch that fails, or by somebody between" },
     { EAFNOSUPPORT, SINEW_ENOTSUP, "this host does not have that address family" },
 };
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "sinew/sinew.h"
 
@@ -92,20 +93,27 @@ static bool session_fits(const struct session *s, size_t len, bool reserved)
     return left >= len + (reserved ? 0 : SESSION_RESERVE);
 }
 
-static void session_put_head(struct session *s, struct frame *frame, const void *head, size_t len)
+size_t session_header(const struct session *s)
 {
-    uint8_t bytes[FRAME_HEADER];
+    return FRAME_HEADER + (s->sums ? FRAME_SUMS : 0);
+}
+
+static void session_put_head(struct session *s, struct frame *frame, const void *head, size_t len,
+                             const void *body, size_t body_len)
+{
+    uint8_t bytes[FRAME_HEADER + FRAME_SUMS];
     session_stamp(s, frame);
     frame_encode(bytes, frame);
-    ring_put(s, bytes, sizeof(bytes));
+    if (s->sums) frame_sum(bytes, crc32c(crc32c(0, head, len), body, body_len));
+    ring_put(s, bytes, session_header(s));
     ring_put(s, head, len);
 }
 
 bool session_append(struct session *s, struct frame *frame, const void *head, size_t head_len,
                     const void *body, size_t body_len, bool reserved)
 {
-    if (!session_fits(s, FRAME_HEADER + head_len + body_len, reserved)) return false;
-    session_put_head(s, frame, head, head_len);
+    if (!session_fits(s, session_header(s) + head_len + body_len, reserved)) return false;
+    session_put_head(s, frame, head, head_len, body, body_len);
     ring_put(s, body, body_len);
     return true;
 }
@@ -114,8 +122,8 @@ bool session_append_lent(struct session *s, struct frame *frame, const void *hea
                          const void *body, size_t body_len, void *owner)
 {
     if (s->lent_to - s->lent_back == SESSION_LENT) return false;
-    if (!session_fits(s, FRAME_HEADER + head_len, false)) return false;
-    session_put_head(s, frame, head, head_len);
+    if (!session_fits(s, session_header(s) + head_len, false)) return false;
+    session_put_head(s, frame, head, head_len, body, body_len);
     *lent_at(s, s->lent_to++) = (struct lent){
         .at = s->to, .sequence = frame->sequence, .body = body, .len = body_len, .owner = owner };
     return true;
@@ -174,6 +182,11 @@ void session_sent(struct session *s, size_t len)
     if (s->acknowledged == s->sent && session_all_sent(s)) s->from = s->to;
 }
 
+bool session_has_gone(const struct session *s, uint64_t to)
+{
+    return s->at >= to || s->far >= to;
+}
+
 bool session_returned(struct session *s, void **owner)
 {
     if (s->lent_back == s->lent_from) return false;
@@ -189,7 +202,7 @@ static uint64_t window_first(const struct session *s, struct frame *frame, uint3
     const struct lent *next = lent_next(s, s->lent_from);
     *frame = ring_frame(s, s->from);
     *lent = next && next->sequence == frame->sequence;
-    return *lent ? next->at : s->from + FRAME_HEADER + frame->length;
+    return *lent ? next->at : s->from + session_header(s) + frame->length;
 }
 
 /* Whether all of that frame has gone over this connection. */
@@ -262,7 +275,10 @@ void session_received(struct session *s, const struct frame *frame)
 {
     if (!frame_is_numbered(frame)) return;
     s->received = frame->sequence;
-    s->untold_bytes += FRAME_HEADER + (size_t)frame->length;
+    /* The body of a long put is lent: it takes a place among SESSION_LENT, none in the window. */
+    size_t len = session_header(s) + (size_t)frame->length;
+    bool lent = frame->kind == FRAME_PUT && len > SESSION_ACK_LENT;
+    s->untold_bytes += lent ? SESSION_ACK_LENT : len;
     if (frame->flags & FRAME_URGENT || s->received - s->told >= SESSION_ACK_FRAMES ||
         s->untold_bytes >= SESSION_ACK_BYTES)
         s->awaited = s->received;
@@ -275,8 +291,18 @@ bool session_owes_ack(const struct session *s)
 
 /* --- over a new connection -------------------------------------------------------------------- */
 
-/* byte 0      8       16        20        21  24           48
- *      | mine | yours | attempt | address | 0 | address …  |
+static void session_sum(uint8_t *frame, size_t len)
+{
+    wire_put32(frame + len - 4, crc32c(0, frame, len - 4));
+}
+
+bool session_is_whole(const uint8_t *frame, size_t len)
+{
+    return wire_get32(frame + len - 4) == crc32c(0, frame, len - 4);
+}
+
+/* byte 0      8       16        20        21  24           48                      52
+ *      | mine | yours | attempt | address | 0 | address …  | checksum of the frame |
  *                                 length                      */
 void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                  const struct join *join)
@@ -291,6 +317,15 @@ void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t
     wire_put32(payload + 16, join->attempt);
     payload[20] = join->address_len;
     memcpy(payload + 24, join->address, sizeof(join->address));
+    session_sum(out, JOIN_FRAME);
+}
+
+void session_greeting_encode(uint8_t out[GREETING_FRAME], uint64_t epoch, uint8_t greeting)
+{
+    const struct frame frame = { .length = GREETING_PAYLOAD, .kind = FRAME_BYE, .epoch = epoch };
+    frame_encode(out, &frame);
+    out[FRAME_HEADER] = greeting;
+    session_sum(out, GREETING_FRAME);
 }
 
 int session_join_decode(const uint8_t in[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,

@@ -41,6 +41,7 @@ enum {
     SESSION_HEAD_MAX = 128, /* of what precedes a lent body */
     SESSION_ACK_FRAMES = 256,
     SESSION_ACK_BYTES = SESSION_WINDOW / 4,
+    SESSION_ACK_LENT = SESSION_ACK_BYTES / (SESSION_LENT / 4), /* a long put counts as so many */
 };
 
 struct lent {
@@ -68,6 +69,7 @@ struct session {
     uint32_t lent_far;
     bool trims_later; /* the peer has more than this connection has carried again */
     struct lent lent[SESSION_LENT];
+    bool sums;          /* frames carry checksums: agreed before the first one       */
     uint64_t resent;    /* frames that were sent again, in whole or in part          */
     uint64_t discarded; /* that came again, or whose beginning came in vain          */
 };
@@ -90,10 +92,16 @@ bool session_append_lent(struct session *s, struct frame *frame, const void *hea
 bool session_all_sent(const struct session *s);
 size_t session_room(const struct session *s); /* bytes that may be appended, without the reserve */
 
+/* What precedes a frame's payload. */
+size_t session_header(const struct session *s);
+
 /* What goes next, in at most `max` pieces: returns the bytes. */
 size_t session_gather(const struct session *s, struct iovec *v, int max, int *count);
 /* So many bytes of that were taken by the connection. */
 void session_sent(struct session *s, size_t len);
+
+/* Whether a connection, this or an earlier one, has taken all before position `to`. */
+bool session_has_gone(const struct session *s, uint64_t to);
 
 /* The next lent body whose frame is acknowledged: true, and its owner. */
 bool session_returned(struct session *s, void **owner);
@@ -123,13 +131,20 @@ struct join {
     uint8_t address_len;
     uint8_t address[JOIN_ADDRESS_MAX]; /* where the sender listens: the other may connect too */
 };
-enum { JOIN_PAYLOAD = 24 + JOIN_ADDRESS_MAX, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
+enum { JOIN_PAYLOAD = 24 + JOIN_ADDRESS_MAX + 4, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
 
 void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                  const struct join *join);
 /* SINEW_EPROTO with why: no join of this kind and epoch. */
 int session_join_decode(const uint8_t in[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                 struct join *join, struct why *why);
+
+/* BYE as the answer to a JOIN: a number that says why. */
+enum { GREETING_PAYLOAD = 5, GREETING_FRAME = FRAME_HEADER + GREETING_PAYLOAD };
+void session_greeting_encode(uint8_t out[GREETING_FRAME], uint64_t epoch, uint8_t greeting);
+
+/* Both end with a checksum, always: whether it fits the len bytes. */
+bool session_is_whole(const uint8_t *frame, size_t len);
 
 /* Whether it speaks of this session. */
 bool session_is(const struct session *s, const struct join *join);

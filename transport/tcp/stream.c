@@ -3,9 +3,9 @@
  * stream.c - bytes on a line that is open: frames, puts
  *
  * Out    A message is copied into the session's window, from which it goes, and goes again if the
- *        connection breaks. It goes at once; from inside progress at its end, so that many go by
- *        one call. Nothing is held beyond: a send that is done has no request to push it by. A put
- *        is cut into fragments that go from the caller's memory; one begins only when the last has
+ *        connection breaks. It goes at once; from inside progress at its end, and one that may be
+ *        HELD with the next progress, so that many go by one call, or when there are TCP_HOLD bytes.
+ *        A put is cut into fragments that go from the caller's memory; one begins only when the last has
  *        gone, so messages get in between. Its memory is lent until the peer has acknowledged.
  * In     One receive takes many messages. The body of a put is received straight into the region,
  *        with room behind it for the next frames.
@@ -18,17 +18,20 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
 
 enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
+    FRAME_MAX = FRAME_HEADER + FRAME_SUMS + MESSAGE_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
-    BEHIND_PUT = 4096, /* received with the end of a put; more would be copied needlessly */
+    AFTER_PUT = 512,  /* received when another put is likely … */
+    BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */
     PIECES = 8,
 };
-_Static_assert(TCP_BUFFER >= FRAME_HEADER + MESSAGE_MAX, "the longest frame fits a buffer");
-_Static_assert(SESSION_WINDOW - SESSION_RESERVE >= FRAME_HEADER + MESSAGE_MAX, "or the window");
+_Static_assert((int)TCP_BUFFER >= (int)FRAME_MAX, "the longest frame fits a buffer");
+_Static_assert((int)SESSION_WINDOW - (int)SESSION_RESERVE >= (int)FRAME_MAX, "or the window");
 _Static_assert((int)PAYLOAD_MAX > (int)MESSAGE_MAX, "the bound of frame_decode");
 
 static struct tcp *tcp_under(const struct tcp_link *l)
@@ -62,13 +65,15 @@ void stream_restart(struct tcp_link *l)
     if (s->in_from != s->in_to || s->land_left > 0) l->session.discarded++;
     s->in_from = s->in_to = 0;
     s->land_left = 0;
+    s->damaged = false;
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
 
 bool stream_is_empty(const struct tcp_link *l)
 {
-    return session_all_sent(&l->session) && list_empty(&l->stream.puts);
+    return session_all_sent(&l->session) && list_empty(&l->stream.puts) &&
+           !(l->tls && tls_waits(l->tls));
 }
 
 bool stream_append(struct tcp_link *l, enum frame_kind kind)
@@ -95,17 +100,21 @@ static void put_not_busy(struct tcp_link *l)
     if (list_empty(&l->stream.puts) && list_empty(&l->stream.moving)) list_remove(&l->busy);
 }
 
-static void put_head(uint8_t head[TCP_PUT_HEAD], uint64_t region, uint64_t offset)
+/* With a checksum of its own: bytes land before the one of the whole can be known. */
+static void put_head(const struct tcp_link *l, uint8_t head[TCP_PUT_HEAD], uint64_t region,
+                     uint64_t offset)
 {
     wire_put64(head, region);
     wire_put64(head + 8, offset);
+    wire_put32(head + 16, l->session.sums ? crc32c(0, head, 16) : 0);
+    wire_put32(head + 20, 0);
 }
 
 static bool flush_append(struct tcp_link *l, struct flush *flush)
 {
     uint8_t head[TCP_PUT_HEAD];
     struct frame frame = { .kind = FRAME_PUT, .length = sizeof(head), .flags = FRAME_URGENT };
-    put_head(head, 0, 0);
+    put_head(l, head, 0, 0);
     if (!session_append(&l->session, &frame, head, sizeof(head), NULL, 0, false)) return false;
     flush->sequence = frame.sequence;
     list_remove(&flush->marker.entry);
@@ -121,7 +130,7 @@ static bool fragment_append(struct tcp_link *l, struct rma *op)
     bool last = len == left;
     struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + len),
                            .flags = last ? FRAME_URGENT : 0 };
-    put_head(head, op->peers->id, op->offset + op->progress);
+    put_head(l, head, op->peers->id, op->offset + op->progress);
     if (!session_append_lent(&l->session, &frame, head, sizeof(head),
                              (const uint8_t *)op->local + op->progress, len, last ? op : NULL))
         return false;
@@ -162,7 +171,8 @@ static ssize_t stream_sendmsg(struct tcp_link *l, struct iovec *v, int count)
     struct msghdr message = { .msg_iov = v, .msg_iovlen = (size_t)count };
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     for (;;) {
-        ssize_t n = count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
+        ssize_t n = l->tls     ? tls_send(l->tls, v, count)
+                    : count == 1 ? send(l->source.fd, v[0].iov_base, v[0].iov_len, flags)
                                : sendmsg(l->source.fd, &message, flags);
         if (n >= 0) return n;
         if (errno == EAGAIN) return 0;
@@ -178,37 +188,69 @@ void stream_write(struct tcp_link *l, size_t burst)
     while (moved < burst && l->line == LINE_OPEN) {
         if (!list_empty(&l->stream.puts)) puts_append(l);
         size_t bytes = session_gather(&l->session, v, PIECES, &count);
-        if (bytes == 0) return;
+        if (bytes == 0 && !(l->tls && tls_waits(l->tls))) return;
         ssize_t n = stream_sendmsg(l, v, count);
         if (n < 0) return;
         session_sent(&l->session, (size_t)n);
         moved += (size_t)n;
         if (n > 0) tcp_under(l)->moved = true;
-        l->blocked = (size_t)n < bytes; /* epoll tells when the socket takes more */
+        /* epoll tells when the socket takes more */
+        l->blocked = (size_t)n < bytes || (l->tls && tls_waits(l->tls));
         if (l->blocked) return;
     }
     link_make_ready(l); /* that was much: the others' turn */
 }
 
+static void stream_done(struct tcp_link *l, uint64_t cookie, int status)
+{
+    struct tcp *t = tcp_under(l);
+    t->budget--;
+    t->base.up->done(&l->base, cookie, status);
+}
+
+static bool held_has_gone(const struct tcp_link *l)
+{
+    return l->held_cookie && session_has_gone(&l->session, l->held_to);
+}
+
+/* Or, with a status < 0, whether they have or not. */
+static bool report_held(struct tcp_link *l, int status)
+{
+    uint64_t cookie = l->held_cookie;
+    bool gone = held_has_gone(l);
+    if (!gone && (!cookie || status == 0)) return true;
+    if (tcp_under(l)->budget < 1) return false;
+    l->held_cookie = 0;
+    stream_done(l, cookie, gone ? 0 : status);
+    return true;
+}
+
+static void stream_make_dirty(struct tcp_link *l)
+{
+    if (list_empty(&l->dirty)) list_append(&tcp_under(l)->dirty, &l->dirty);
+}
+
 void stream_push(struct tcp_link *l)
 {
     list_remove(&l->dirty);
-    if (l->line != LINE_OPEN || l->state >= LINK_ENDING || l->blocked) return;
-    stream_write(l, TCP_BURST);
-    if (l->line == LINE_OPEN && l->blocked) link_watch(l);
+    if (l->line != LINE_OPEN || l->state >= LINK_ENDING) return;
+    if (!l->blocked) {
+        stream_write(l, TCP_BURST);
+        if (l->line == LINE_OPEN && l->blocked) link_watch(l);
+    }
+    if (!held_has_gone(l)) return;
+    if (!tcp_under(l)->in_progress || !report_held(l, 0)) stream_make_dirty(l);
 }
 
 /* Something new is in the window. */
-static void stream_added(struct tcp_link *l)
+static void stream_added(struct tcp_link *l, bool may_wait)
 {
-    struct tcp *t = tcp_under(l);
     struct session *s = &l->session;
     if (list_empty(&l->looked)) line_mark(l);
-    if (t->in_progress && s->to - s->at < TCP_HOLD) {
-        if (list_empty(&l->dirty)) list_append(&t->dirty, &l->dirty);
-    } else {
+    if ((may_wait || tcp_under(l)->in_progress) && s->to - s->at < TCP_HOLD)
+        stream_make_dirty(l);
+    else
         stream_push(l);
-    }
 }
 
 /* 0: sending may go on; else what send, rma and flush return. */
@@ -227,7 +269,6 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
 {
     struct tcp_link *l = tcp_link_of(base);
     (void)region; /* every body up to eager_max is copied */
-    (void)cookie;
     if (hlen > TRANSPORT_HEAD_MAX || blen > TCP_EAGER_MAX)
         return why_set(&base->transport->why, SINEW_EINVAL,
                        "a head of %zu and a body of %zu bytes where tcp takes %d and %d",
@@ -240,15 +281,19 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
         l->wants_room = true;
         return TRANSPORT_AGAIN;
     }
-    stream_added(l);
-    return 0;
+    if (cookie) {
+        l->held_cookie = cookie;
+        l->held_to = l->session.to;
+    }
+    stream_added(l, cookie != 0);
+    return cookie ? TRANSPORT_HELD : 0;
 }
 
 static bool put_copy(struct tcp_link *l, const struct rma *op)
 {
     uint8_t head[TCP_PUT_HEAD];
     struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + op->len) };
-    put_head(head, op->peers->id, op->offset);
+    put_head(l, head, op->peers->id, op->offset);
     return session_append(&l->session, &frame, head, sizeof(head), op->local, op->len, false);
 }
 
@@ -258,7 +303,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
-    stream_added(l);
+    stream_added(l, false);
 }
 
 int tcp_rma(struct link *base, struct rma *op)
@@ -273,7 +318,7 @@ int tcp_rma(struct link *base, struct rma *op)
     if (rc) return rc;
     l->put_unflushed = true;
     if (op->len <= TCP_PUT_COPY && list_empty(&l->stream.puts) && put_copy(l, op)) {
-        stream_added(l);
+        stream_added(l, false);
         return 0;
     }
     put_queue(l, op);
@@ -314,13 +359,6 @@ bool stream_uses(const struct tcp_link *l, const struct region *region)
 }
 
 /* --- telling what was sent -------------------------------------------------------------------- */
-
-static void stream_done(struct tcp_link *l, uint64_t cookie, int status)
-{
-    struct tcp *t = tcp_under(l);
-    t->budget--;
-    t->base.up->done(&l->base, cookie, status);
-}
 
 static bool report_finished(struct tcp_link *l)
 {
@@ -364,7 +402,7 @@ static bool report_room(struct tcp_link *l)
 
 bool stream_report(struct tcp_link *l)
 {
-    if (!report_finished(l)) return false;
+    if (!report_finished(l) || !report_held(l, 0)) return false;
     if (l->flushing > 0 && !report_flushes(l, 0)) return false;
     return report_room(l);
 }
@@ -385,7 +423,8 @@ static bool return_puts(struct tcp_link *l, struct list *puts, int status)
 
 bool stream_return_all(struct tcp_link *l, int status)
 {
-    return report_finished(l) && return_puts(l, &l->stream.moving, l->drained ? 0 : status) &&
+    return report_finished(l) && report_held(l, status) &&
+           return_puts(l, &l->stream.moving, l->drained ? 0 : status) &&
            return_puts(l, &l->stream.puts, status) && report_flushes(l, status);
 }
 
@@ -412,12 +451,17 @@ static void *landing_place(const struct tcp_link *l)
     return rc < 0 ? NULL : place;
 }
 
-static void landing_advance(struct tcp_link *l, size_t n)
+static void landing_advance(struct tcp_link *l, const void *bytes, size_t n)
 {
     struct stream *s = &l->stream;
+    if (l->session.sums) s->land_sum = crc32c(s->land_sum, bytes, n);
     s->land_offset += n;
     s->land_left -= n;
-    if (s->land_left == 0 && !s->land_again) session_received(&l->session, &s->landing);
+    if (s->land_left > 0) return;
+    if (l->session.sums && s->land_sum != s->land_sum_due)
+        line_damaged(l, "part of a long message");
+    else if (!s->land_again)
+        session_received(&l->session, &s->landing);
 }
 
 static void landing_from_buffer(struct tcp_link *l)
@@ -427,19 +471,24 @@ static void landing_from_buffer(struct tcp_link *l)
     if (n > s->land_left) n = s->land_left;
     if (n == 0) return;
     void *place = landing_place(l);
-    if (place) memcpy(place, s->in + s->in_from, n);
+    const void *bytes = s->in + s->in_from;
+    if (place) memcpy(place, bytes, n);
     s->in_from += (uint32_t)n;
-    landing_advance(l, n);
+    landing_advance(l, bytes, n);
 }
 
 /* A put's header is there: check it and note where its bytes go. */
-static int take_put(struct tcp_link *l, const struct frame *frame, struct why *why)
+static int take_put(struct tcp_link *l, const struct frame *frame, uint32_t sum, struct why *why)
 {
     struct stream *s = &l->stream;
-    const uint8_t *payload = s->in + s->in_from + FRAME_HEADER;
+    const uint8_t *payload = s->in + s->in_from + session_header(&l->session);
     uint64_t region = wire_get64(payload), offset = wire_get64(payload + 8);
     size_t len = frame->length - TCP_PUT_HEAD;
     void *place;
+    if (l->session.sums && wire_get32(payload + 16) != crc32c(0, payload, 16)) {
+        line_damaged(l, "the head of a long message's part");
+        return 0;
+    }
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
     bool again = rc == SESSION_AGAIN;
@@ -449,24 +498,32 @@ static int take_put(struct tcp_link *l, const struct frame *frame, struct why *w
         rc = region_find(&tcp_under(l)->regions, region, offset, len, &place, why);
         if (rc < 0) return rc;
     }
-    s->in_from += FRAME_HEADER + TCP_PUT_HEAD;
+    s->in_from += (uint32_t)session_header(&l->session) + TCP_PUT_HEAD;
     s->landing = *frame;
     s->land_again = again;
     s->land_region = region;
     s->land_offset = offset;
     s->land_left = len;
-    if (len == 0) landing_advance(l, 0);
+    s->land_sum = l->session.sums ? crc32c(0, payload, TCP_PUT_HEAD) : 0;
+    s->land_sum_due = sum;
+    s->after_put = len > 0;
+    if (len == 0) landing_advance(l, payload, 0);
     return 0;
 }
 
-static int take_message(struct tcp_link *l, const struct frame *frame, struct why *why)
+static int take_message(struct tcp_link *l, const struct frame *frame, uint32_t sum,
+                        struct why *why)
 {
     struct tcp *t = tcp_under(l);
     struct stream *s = &l->stream;
-    const uint8_t *payload = s->in + s->in_from + FRAME_HEADER;
+    const uint8_t *payload = s->in + s->in_from + session_header(&l->session);
+    if (l->session.sums && crc32c(0, payload, frame->length) != sum) {
+        line_damaged(l, "a message");
+        return 0;
+    }
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
-    s->in_from += FRAME_HEADER + frame->length;
+    s->in_from += (uint32_t)session_header(&l->session) + frame->length;
     if (rc == SESSION_AGAIN) return 0;
     t->budget--;
     rc = t->base.up->recv(&l->base, payload, frame->head, payload + frame->head,
@@ -493,7 +550,7 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
         break;
     case FRAME_ACK: fits = !greeting && frame->length == 0; break;
     case FRAME_WELCOME: fits = greeting && frame->length == JOIN_PAYLOAD; break;
-    case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? 1u : 0u); break;
+    case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? (uint32_t)GREETING_PAYLOAD : 0u); break;
     }
     if (fits) return 0;
     return why_set(why, SINEW_EPROTO, "a frame of kind %u with a head of %u of %u bytes%s",
@@ -511,20 +568,21 @@ static enum parsed take_greeting(struct tcp_link *l, const struct frame *frame)
 }
 
 /* The frame at in_from, of which all that is needed is there. */
-static enum parsed take_frame(struct tcp_link *l, const struct frame *frame)
+static enum parsed take_frame(struct tcp_link *l, const struct frame *frame, uint32_t sum)
 {
     struct why why;
     int rc = 0;
     if (l->line == LINE_GREETING) return take_greeting(l, frame);
     switch (frame->kind) {
-    case FRAME_MESSAGE: rc = take_message(l, frame, &why); break;
-    case FRAME_PUT: rc = take_put(l, frame, &why); break;
+    case FRAME_MESSAGE: rc = take_message(l, frame, sum, &why); break;
+    case FRAME_PUT: rc = take_put(l, frame, sum, &why); break;
     default:
         rc = session_check(&l->session, frame, &why);
-        l->stream.in_from += FRAME_HEADER;
+        l->stream.in_from += (uint32_t)session_header(&l->session);
         break;
     }
     if (rc < 0) return stream_breaks_rules(l, &why);
+    if (l->stream.damaged) return PARSED_END;
     if (frame->kind != FRAME_BYE) return PARSED_ALL;
     link_bye_came(l);
     return PARSED_END;
@@ -537,16 +595,24 @@ static enum parsed stream_parse(struct tcp_link *l)
     struct frame frame;
     struct why why;
     size_t needed;
+    uint32_t sum = 0;
     for (;;) {
         if (s->land_left > 0) landing_from_buffer(l);
-        size_t there = s->in_to - s->in_from;
-        if (s->land_left > 0 || there < FRAME_HEADER) return PARSED_ALL;
+        if (s->damaged) return PARSED_END;
+        /* A greeting has its checksum at its end. */
+        bool sums = l->session.sums && l->line != LINE_GREETING;
+        size_t there = s->in_to - s->in_from, header = FRAME_HEADER + (sums ? FRAME_SUMS : 0);
+        if (s->land_left > 0 || there < header) return PARSED_ALL;
+        if (sums && !frame_is_whole(s->in + s->in_from, &sum)) {
+            line_damaged(l, "a header");
+            return PARSED_END;
+        }
         if (frame_decode(s->in + s->in_from, PAYLOAD_MAX, &frame, &why) < 0 ||
             frame_expects(l, &frame, &needed, &why) < 0)
             return stream_breaks_rules(l, &why);
-        if (there < FRAME_HEADER + needed) return PARSED_ALL;
+        if (there < header + needed) return PARSED_ALL;
         if (tcp_under(l)->budget < 1) return PARSED_BUDGET;
-        enum parsed parsed = take_frame(l, &frame);
+        enum parsed parsed = take_frame(l, &frame, sum);
         if (parsed != PARSED_ALL) return parsed;
     }
 }
@@ -558,13 +624,15 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
     void *place = s->land_left > 0 ? landing_place(l) : NULL;
     if (s->in_from == s->in_to) {
         s->in_from = s->in_to = 0;
-    } else if (TCP_BUFFER - s->in_from < FRAME_HEADER + MESSAGE_MAX) {
+    } else if (TCP_BUFFER - s->in_from < FRAME_MAX) {
         memmove(s->in, s->in + s->in_from, s->in_to - s->in_from);
         s->in_to -= s->in_from;
         s->in_from = 0;
     }
     size_t room = TCP_BUFFER - s->in_to;
-    if (room > TCP_READ) room = TCP_READ;
+    /* After a put another may come, whose body has a better place. */
+    if (room > TCP_READ) room = s->after_put ? AFTER_PUT : TCP_READ;
+    s->after_put = false;
     *count = 1;
     v[0] = (struct iovec){ s->in + s->in_to, room };
     if (!place) return room;
@@ -583,18 +651,24 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
     int count;
     size_t asked = stream_spread(l, v, &count), landed = 0;
     message.msg_iovlen = (size_t)count;
-    ssize_t n = count == 1 ? recv(l->source.fd, v[0].iov_base, v[0].iov_len, MSG_DONTWAIT)
-                           : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
+    ssize_t n = count == 1 || l->tls
+                    ? tcp_bytes_in(l->tls, l->source.fd, v[0].iov_base, v[0].iov_len, dry)
+                    : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (n < 0 && errno == EBADMSG && l->line == LINE_OPEN) {
+        line_damaged(l, "an encrypted record");
+        return -1;
+    }
     if (n < 0) return line_failed(l, errno, "receiving");
     if (n == 0) {
         line_closed_by_peer(l);
         return -1;
     }
-    *dry = (size_t)n < asked;
+    if (!l->tls) *dry = (size_t)n < asked;
     if (count == 2) {
         landed = (size_t)n < s->land_left ? (size_t)n : s->land_left;
-        landing_advance(l, landed);
+        landing_advance(l, v[0].iov_base, landed);
+        if (s->damaged) return -1;
     }
     s->in_to += (uint32_t)((size_t)n - landed);
     tcp_under(l)->moved = true;
@@ -614,7 +688,10 @@ enum received stream_receive(struct tcp_link *l)
         }
         /* A short receive has emptied the socket; only what ends has to be seen to the very end. */
         if (dry && l->state != LINK_ENDING && l->line != LINE_LOST) return RECEIVED_ALL;
-        if (moved >= TCP_BURST) return RECEIVED_MORE;
+        if (moved >= TCP_BURST) {
+            if (l->tls) link_make_ready(l); /* bytes may wait where no event tells of them */
+            return RECEIVED_MORE;
+        }
         ssize_t n = stream_fill(l, &dry);
         if (n < 0) return RECEIVED_END;
         if (n == 0) return RECEIVED_ALL;

@@ -8,7 +8,8 @@
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
  * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
- * else every 32nd time: a waiter's poll costs one recv.
+ * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
+ * at that, but for every 32nd: it is what most waiters wait for.
  */
 #include "transport/stub.h"
 #include "transport/tcp/tcp.h"
@@ -230,6 +231,7 @@ static void tcp_close(struct transport *base)
     struct tcp *t = tcp_of(base);
     pending_close_all(t);
     region_table_release(&t->regions, base->opt.world);
+    tls_unload(&t->tls, base->opt.world);
     tcp_unwatch(t, &t->listener);
     tcp_unwatch(t, &t->timer);
     if (base->fd >= 0) close(base->fd);
@@ -259,6 +261,7 @@ static int tcp_open(struct transport *base)
         .eager_max = TCP_EAGER_MAX,
         .copy_max = TCP_EAGER_MAX,
         .put_ordered = true,
+        .holds = true,
         .latency_ns = 15000,
         .megabytes_per_s = 2000,
     };
@@ -339,7 +342,10 @@ static void tcp_ready(struct tcp *t)
 
 static void tcp_push(struct tcp *t)
 {
-    while (!list_empty(&t->dirty)) stream_push(LIST_OWNER(t->dirty.next, struct tcp_link, dirty));
+    struct list todo, *e;
+    list_init(&todo);
+    list_splice(&todo, &t->dirty);
+    while ((e = list_take(&todo))) stream_push(LIST_OWNER(e, struct tcp_link, dirty));
 }
 
 static void tcp_await(struct tcp *t, struct tcp_link *l)
@@ -350,25 +356,31 @@ static void tcp_await(struct tcp *t, struct tcp_link *l)
     if (l->state > LINK_NEW && l->state < LINK_ENDING) line_mark(l);
 }
 
-static int tcp_progress(struct transport *base, struct link *l)
+static void tcp_move(struct tcp *t, struct link *l, bool others)
 {
-    struct tcp *t = tcp_of(base);
-    t->budget = TRANSPORT_UPCALLS_MAX;
-    t->moved = t->has_ended_one = false;
-    t->in_progress = true;
-    if (!list_empty(&t->dirty)) tcp_push(t);
     if (l) {
         tcp_await(t, tcp_link_of(l));
         link_work(tcp_link_of(l));
     }
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
-    if ((!l || ++t->ticks % OTHERS_EVERY == 0) && t->budget > 0) {
+    if (others && t->budget > 0) {
         tcp_poll(t);
         tcp_deadlines(t);
     }
     if (!list_empty(&t->dirty)) tcp_push(t);
     if (!list_empty(&t->corpses)) pending_release_corpses(t);
+}
+
+static int tcp_progress(struct transport *base, struct link *l)
+{
+    struct tcp *t = tcp_of(base);
+    t->budget = TRANSPORT_UPCALLS_MAX;
+    t->moved = t->has_ended_one = false;
+    t->in_progress = true;
+    bool see_others = ++t->ticks % OTHERS_EVERY == 0;
+    if (!list_empty(&t->dirty)) tcp_push(t);
+    if (t->budget == TRANSPORT_UPCALLS_MAX || see_others) tcp_move(t, l, see_others || !l);
     t->in_progress = false;
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
     /* Parts of a put are no upcalls, but whoever waits must not take them for idleness. */
