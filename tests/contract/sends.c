@@ -132,9 +132,10 @@ static void answers_from_inside_recv(struct job_rank *me)
 {
     struct side side;
     enum { MESSAGES = 500 };
-    pair_open(&side, me, shape_small);
+    side_open(&side, me);
     struct peer *peer = &side.peer[1 - me->rank];
-    peer->echoes = me->rank == 1;
+    peer->echoes = me->rank == 1; /* the first message may come with `up` */
+    side_connect_all(&side);
     if (me->rank == 0)
         for (uint64_t i = 0; i < MESSAGES; i++) {
             peer_send(peer);

@@ -243,6 +243,10 @@ struct tcp_link {
     struct repair repair;
     struct silence silence;
     uint64_t losses; /* of lines that were open */
+    uint64_t damages;  /* lines lost by a checksum that did not fit, or a record of TLS */
+    uint64_t damaged_at;
+    unsigned damages_here; /* in a row, of frame damaged_at */
+    unsigned refusals; /* in a row, of attempts to repair */
     uint8_t turn, turns; /* the address that is tried, of so many; a round ends with the last */
     uint8_t rounds;
     bool hopeful; /* in this round: some may answer better next time */
@@ -251,10 +255,6 @@ struct tcp_link {
     union place proven; /* where the last line led */
     char tried[TCP_PATH_MAX]; /* in this round, and what came of it */
     char path[TCP_PATH_MAX]; /* of the line that is open, for people */
-    uint64_t damages;  /* lines lost by a checksum that did not fit, or a record of TLS */
-    uint64_t damaged_at;
-    unsigned damages_here; /* in a row, of frame damaged_at */
-    unsigned refusals; /* in a row, of attempts to repair */
     struct list entry, ready, timed, busy, dirty, looked;
     struct shake *shake; /* only while a line comes up by an attempt of our own */
     struct tls *tls;     /* NULL: this line is in clear */
@@ -358,6 +358,8 @@ void line_work(struct tcp_link *l);  /* in every state but OPEN */
 void line_deadline(struct tcp_link *l);
 void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
+/* What answers there is not the peer, or what it says was damaged. */
+void line_refused(struct tcp_link *l, int status, const struct why *reason);
 /* What came is not what was sent: it comes again over another connection, until that is hopeless. */
 void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);

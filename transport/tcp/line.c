@@ -171,7 +171,7 @@ static void line_attempt_failed(struct tcp_link *l, int error)
 /* The handshake was refused, by them or by us: nobody there is the peer, or has the right words. One
  * refusal may come of bytes that were changed on the way, or of somebody in between who wants the
  * link to end: where it was up, several in a row are believed. */
-static void line_refused(struct tcp_link *l, int status, const struct why *reason)
+void line_refused(struct tcp_link *l, int status, const struct why *reason)
 {
     struct why why;
     why_set(&why, status, "%s: %s", l->name, reason->text);

@@ -131,7 +131,7 @@ struct join {
     uint8_t address_len;
     uint8_t address[JOIN_ADDRESS_MAX]; /* where the sender listens: the other may connect too */
 };
-enum { JOIN_PAYLOAD = 24 + JOIN_ADDRESS_MAX + 4, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
+enum { JOIN_PAYLOAD = 28 + JOIN_ADDRESS_MAX, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
 
 void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                  const struct join *join);
