@@ -252,6 +252,8 @@ int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, s
         text_add(&t, "self\n  copied inside the process\n");
     } else {
         text_add(&t, "%s, %s\n", p->out ? p->out->ops->name : "no link", states[p->state]);
+        const char *control = wired_control_name(p);
+        if (control) text_add(&t, "  control link: %s\n", control);
         if (p->state == PEER_GONE) text_add(&t, "  %s\n", peer_gone_text(p));
         explain_protocol(&t, p, bytes);
         explain_transports(&t, p);

@@ -605,8 +605,10 @@ const char *peer_gone_text(const struct peer *p);
 /* wired.c: wired.h says what it is about */
 void wired_control_up(struct peer *p, struct link *l);
 void wired_up(struct link *l);
-void wired_down(struct link *l, int status, enum gone gone);
+void wired_down(struct link *l, int status, enum gone gone, const char *text);
 bool wired_control_down(struct link *l); /* whether it was that of a pair */
+const char *wired_control_name(const struct peer *p); /* NULL: it has none */
+bool wired_unreachable(const struct peer *p); /* data had no way from the start */
 void wired_told(struct link *l, const void *bytes, size_t len); /* by a transport */
 void wired_deferred(struct peer *p);
 bool wired_drain(struct peer *p); /* true: the control link is seen to when the data link is down */

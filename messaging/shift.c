@@ -89,7 +89,7 @@ void shift_went_ahead(struct peer *p, size_t len)
 bool shift_may_send(const struct peer *p)
 {
     const struct wired *w = p->wired;
-    if (!list_empty(&w->undone)) return false;
+    if (!list_empty(&w->resend)) return false;
     return !p->ahead || (w->ahead_messages < AHEAD_MESSAGES &&
                          w->ahead_bytes + ENVELOPE_BODY_MAX <= AHEAD_BYTES);
 }
@@ -178,22 +178,21 @@ bool shift_settle(struct peer *p, struct why *why)
                 (unsigned long long)next);
         return false;
     }
-    for (uint64_t number = first; !list_empty(&w->undone) && number < next; number++) {
+    for (uint64_t number = first; !list_empty(&w->undone) && number < next; number++)
         copy_drop(p, LIST_OWNER(w->undone.next, struct copy, entry));
-        w->undone_count--;
-    }
+    list_splice(&w->resend, &w->undone);
+    w->undone_count = 0;
     return true;
 }
 
 void shift_resend(struct peer *p)
 {
     struct wired *w = p->wired;
-    while (!list_empty(&w->undone)) {
-        struct copy *c = LIST_OWNER(w->undone.next, struct copy, entry);
+    while (!list_empty(&w->resend)) {
+        struct copy *c = LIST_OWNER(w->resend.next, struct copy, entry);
         int rc = p->out->ops->send(p->out, c->bytes, c->hlen, c->bytes + c->hlen, c->blen, NULL, 0);
         if (rc) return;
         copy_drop(p, c);
-        w->undone_count--;
         p->context->counters.messages_resent++;
     }
 }

@@ -34,6 +34,7 @@ struct wired *wired_of(struct peer *p, struct link *control)
     list_init(&w->told);
     list_init(&w->parked);
     list_init(&w->undone);
+    list_init(&w->resend);
     return p->wired = w;
 }
 

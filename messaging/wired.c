@@ -245,7 +245,7 @@ bool wired_goes_on(const struct peer *p, const struct link *l)
 bool wired_settled(const struct peer *p)
 {
     const struct wired *w = p->wired;
-    return !w || (!w->mine_down && list_empty(&w->undone));
+    return !w || (!w->mine_down && list_empty(&w->resend));
 }
 
 static void give_up(struct peer *p, int status, const char *text)
@@ -282,7 +282,7 @@ static void go_back(struct peer *p)
     }
     if (p->out) outgoing_room(p);
     wired_reach(p);
-    if (w->draining && list_empty(&w->undone)) {
+    if (w->draining && list_empty(&w->resend)) {
         w->want_drain = true;
         wireup_defer(p);
     }
@@ -311,7 +311,8 @@ static void data_closed(struct peer *p)
     wireup_defer(p);
 }
 
-void wired_down(struct link *l, int status, enum gone gone)
+/* text: how the peer went, should this be the end of it. */
+void wired_down(struct link *l, int status, enum gone gone, const char *text)
 {
     struct peer *p = l->owner;
     struct wired *w = p->wired;
@@ -324,10 +325,11 @@ void wired_down(struct link *l, int status, enum gone gone)
     p->switching = false;
     if (w->control) p->in = w->control->transport;
     if (p->state == PEER_GONE) return;
-    if (p->going || p->ending || !w->control) {
-        if (p->going) wireup_going(p, SINEW_EPEER, gone, p->why.text);
+    if (p->going || (p->ending && !p->context->closing)) {
+        wireup_going(p, SINEW_EPEER, gone, text);
         return;
     }
+    if (p->ending || !w->control) return;
     if (status == 0 || gone == GONE_LEFT || (w->draining && !was_out)) {
         data_closed(p);
         return;
@@ -346,6 +348,11 @@ bool wired_control_down(struct link *l)
     w->control = NULL;
     if (w->data && p->context->closing) wireup_disconnect(p, DISCONNECT_DEAD);
     return true;
+}
+
+bool wired_unreachable(const struct peer *p)
+{
+    return p->wired->none && p->state == PEER_CONNECTING;
 }
 
 bool wired_drain(struct peer *p)
@@ -378,8 +385,14 @@ void wired_release(struct peer *p)
     copies_drop(p, &w->told);
     copies_drop(p, &w->parked);
     copies_drop(p, &w->undone);
+    copies_drop(p, &w->resend);
     p->wired = NULL;
     context_release(p->context, w, sizeof(*w));
+}
+
+const char *wired_control_name(const struct peer *p)
+{
+    return p->wired && p->wired->control ? p->wired->control->ops->name : NULL;
 }
 
 const char *wired_objection(const struct peer *p, int i, struct why *why)

@@ -73,7 +73,8 @@ struct wired {
     struct list tells;  /* for the control link, when it has room   */
     struct list told;   /* for connect()                            */
     struct list parked; /* came on data before SWITCH               */
-    struct list undone; /* to be sent again                         */
+    struct list undone; /* handed back, of this attempt             */
+    struct list resend; /* of these, and of earlier ones, what the peer has not; before all else */
     uint32_t parked_count, undone_count;
     size_t parked_bytes;
 };
@@ -97,7 +98,7 @@ void tell_room(struct peer *p); /* what waits goes, as far as it goes */
 struct copy *copy_keep(struct peer *p, struct list *list, const void *head, size_t hlen,
                        const void *body, size_t blen);
 void copies_drop(struct peer *p, struct list *list);
-/* Before a message goes again what the peer has is dropped; false: something is lost for good. */
+/* Of what was handed back, what the peer has not is to be sent again; false: something is lost for good. */
 bool shift_settle(struct peer *p, struct why *why);
 
 #endif

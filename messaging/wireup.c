@@ -318,7 +318,7 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     struct why why;
     describe_down(p, l, gone, &why);
     if (l->transport->caps.wired) {
-        wired_down(l, status, gone);
+        wired_down(l, status, gone, why.text);
         return;
     }
     bool of_pair = wired_control_down(l);
@@ -326,6 +326,11 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     if (p->state == PEER_GONE || p->context->closing) return;
     if (gone == GONE_BROKEN && !was_out && !p->going && !of_pair) {
         if (was_up || try_another(p, l, status)) return;
+    }
+    if (of_pair && wired_unreachable(p)) { /* it has said so, and then goodbye */
+        why_set(&why, 0, "rank %d cannot be reached: %.400s", p->rank, p->why.text);
+        wireup_going(p, SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
+        return;
     }
     bool first_contact = !was_up && status < 0 && gone == GONE_BROKEN;
     wireup_going(p, first_contact ? status : SINEW_EPEER, gone, why.text);

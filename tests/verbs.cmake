@@ -29,3 +29,12 @@ sinew_verbs_contract("" "verbs_srq=0")
 sinew_verbs_contract(-shared verbs_srq=1 --ranks 3)
 sinew_verbs_contract(-least verbs_inline=0,verbs_mtu=256 --ranks 2)
 sinew_verbs_contract(-credit verbs_credits=1 --only "both ways")
+
+sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/ends.c verbs/fake_verbs.c
+  verbs/fake_wire.c)
+sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
+
+# The same suite on this machine's own device: in a guest of ci/softroce, or where there is a NIC.
+sinew_verbs_program(verbs-native verbs/native.c ${PROJECT_SOURCE_DIR}/transport/verbs/api.c
+  ${sinew_contract})
+target_link_libraries(test-verbs-native PRIVATE ${IBVERBS_LIBRARY})

@@ -80,9 +80,11 @@ static void shape_up_to_longest(uint64_t number, size_t *hlen, size_t *blen)
 static void bodies_up_to_eager_max(struct job_rank *me)
 {
     struct side side;
-    pair_open(&side, me, shape_up_to_longest);
+    side_open(&side, me);
     struct peer *peer = &side.peer[1 - me->rank];
     longest = side.t->caps.eager_max;
+    peer->shape = shape_up_to_longest; /* the first message may come with `up` */
+    side_connect_all(&side);
     if (me->rank == 0)
         for (int i = 0; i < 300; i++) peer_send(peer);
     else

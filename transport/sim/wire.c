@@ -204,12 +204,30 @@ static void end_cancel_lent(struct end *e, int status)
     }
 }
 
+/* Puts that wait for heal at an end that is over: what they were to land in may be had back. */
+static void end_lose_held(struct end *e)
+{
+    struct list kept, *i;
+    list_init(&kept);
+    while ((i = list_take(&e->held))) {
+        struct parcel *p = LIST_OWNER(i, struct parcel, entry);
+        if (p->kind == PARCEL_FRAGMENT) {
+            put_lose(p);
+            parcel_free(p);
+        } else {
+            list_append(&kept, i);
+        }
+    }
+    list_splice(&e->held, &kept);
+}
+
 void end_down(struct end *e, int status, enum gone gone, const char *format, ...)
 {
     va_list list;
     if (!end_takes(e)) return;
     e->state = END_DYING;
     sim_unschedule(e->channel->sim, &e->timer);
+    end_lose_held(e);
     end_cancel_lent(e, status ? status : SINEW_EPEER);
     put_cancel_all(e, status ? status : SINEW_EPEER);
     get_cancel_all(e, status ? status : SINEW_EPEER);

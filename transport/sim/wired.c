@@ -39,7 +39,7 @@ int wired_connect(struct port *port, struct link *l, struct end *e, const void *
 {
     struct sim_rank *me = port->rank;
     struct sim *s = me->sim;
-    if (e->state != END_CONNECTING) return 0;
+    if (e->state != END_CONNECTING || e->channel->broken) return 0; /* it will notice */
     if (len != 4 || memcmp(bytes, "sim", 4) != 0) {
         end_down(e, SINEW_EPROTO, GONE_BROKEN, "rank %d told %zu strange bytes",
                  end_peer(e)->rank, len);

@@ -271,7 +271,8 @@ void verbs_disconnect(struct link *base, enum disconnect_how how);
 void link_is_up(struct verbs_link *l);
 /* No more from this link; the first reason stands, l->base.why says it already. */
 void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up);
-void link_peer_left(struct verbs_link *l);
+void link_peer_left(struct verbs_link *l); /* its BYE came     */
+void link_bye_heard(struct verbs_link *l); /* ours is confirmed */
 void names_release(struct verbs *t);
 void link_table_add(struct verbs_link *l); /* of queue pair numbers */
 void link_table_remove(struct verbs_link *l);

@@ -123,6 +123,7 @@ struct verbs_link *link_by_qp(struct verbs *t, uint32_t qp_num)
 
 void link_make_due(struct verbs_link *l)
 {
+    if (l->state >= VERBS_ENDING) return;
     if (list_empty(&l->of_due)) list_append(&verbs_under(l)->due, &l->of_due);
 }
 
@@ -300,17 +301,28 @@ void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up)
     list_append(&t->ending, &l->of_ending);
 }
 
+/* A goodbye, found behind a failure: of what it did not wait for. */
+static void link_left_after_all(struct verbs_link *l)
+{
+    if (l->state != VERBS_ENDING || l->gone != GONE_BROKEN || l->status == SINEW_ECANCELED) return;
+    l->status = 0;
+    l->gone = GONE_LEFT;
+    l->hands_back = false;
+    l->base.why.text[0] = '\0';
+}
+
 void link_peer_left(struct verbs_link *l)
 {
     l->peer_left = true;
-    if (l->state == VERBS_ENDING && l->gone == GONE_BROKEN) {
-        /* Found behind the failure of what it did not wait for. */
-        l->status = 0;
-        l->gone = GONE_LEFT;
-        l->hands_back = false;
-        l->base.why.text[0] = '\0';
-    }
+    link_left_after_all(l);
     link_fall(l, 0, GONE_LEFT, false);
+}
+
+void link_bye_heard(struct verbs_link *l)
+{
+    l->bye_confirmed = true;
+    link_left_after_all(l);
+    if (l->state == VERBS_DRAINING) link_make_due(l);
 }
 
 /* What was sent and is not confirmed goes back, in order. False: later. */

@@ -119,8 +119,7 @@ static void entry_release(struct verbs *t, struct queue_entry *e)
 static void entry_confirmed(struct verbs_link *l, struct queue_entry *e)
 {
     if (e->kind == ENTRY_BYE) {
-        l->bye_confirmed = true;
-        link_make_due(l);
+        link_bye_heard(l);
     } else if (e->kind > ENTRY_BYE) {
         works_confirmed(l, e, 0);
     }

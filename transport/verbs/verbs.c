@@ -70,11 +70,11 @@ static void release_works(struct verbs *t)
 static void let_go(struct verbs *t)
 {
     const struct world *w = t->base.opt.world;
-    int64_t until = INT64_MIN;
+    int64_t until = 0;
     for (int i = 0; i < VERBS_PARKED; i++)
         if (t->parked[i].qp && t->parked[i].until > until) until = t->parked[i].until;
-    until -= VERBS_PARK_NS - VERBS_PARK_LEAST_NS;
-    while (t->parks && verbs_now(t) < until) w->yield(w->arg);
+    int64_t early = VERBS_PARK_NS - VERBS_PARK_LEAST_NS;
+    while (t->parks && verbs_now(t) + early < until) w->yield(w->arg);
     pairs_unpark(t, true);
 }
 
