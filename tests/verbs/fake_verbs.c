@@ -343,6 +343,7 @@ static int get_cq_event(struct ibv_comp_channel *channel, struct ibv_cq **cq, vo
     pthread_mutex_lock(&fake.lock);
     *cq = ((struct fake_channel *)channel)->cq;
     *arg = (*cq)->cq_context;
+    ((struct fake_cq *)*cq)->events++;
     pthread_mutex_unlock(&fake.lock);
     return 0;
 }
