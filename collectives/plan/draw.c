@@ -214,7 +214,7 @@ void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint6
             (unsigned long long)bytes, (double)d.end / 1e6,
             lanes ? "a line is a rank; blue sends, green receives, yellow computes"
                   : "a row is an operation: when a quarter, half, three quarters of the ranks "
-                    "have ended it");
+                    "have ended it, rank 0 of the red path on top");
     draw_axis(&d);
     if (lanes && plan_mates(p, &mate, why) == 0) draw_messages(&d, mate);
     plan_mates_free(p, mate);
