@@ -200,8 +200,8 @@ static uint32_t loop_conflict(struct build *b, const struct op *loop, const stru
             } else {
                 if (loop->at[f] != loop->at[g]) b->failure = "places that move apart in a loop";
                 uint64_t step = move > 0 ? loop->at[f] : move < 0 ? blocks - loop->at[f] : 0;
-                distance = overlap_search(x->at[f], x->n, y->at[g], y->n, step, blocks, least,
-                                          loop->n);
+                distance =
+                    overlap_search(x->at[f], x->n, y->at[g], y->n, step, blocks, least, loop->n);
             }
             if (distance < nearest) nearest = distance;
         }

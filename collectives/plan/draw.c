@@ -104,10 +104,10 @@ static void draw_critical(const struct drawing *d, bool by_rank)
     fprintf(d->out, "<path class='crit' d='");
     for (char command = 'M'; d->p->lane[rank].n; command = 'L') {
         const struct happening *h = &d->s->at[rank][i];
-        double y = by_rank ? draw_y(d, rank)
-                           : TOP + 12 + (double)(d->height - 24) * rank / d->p->size;
-        fprintf(d->out, "%c%.1f %.1fL%.1f %.1f", command, draw_x(d, h->end), y,
-                draw_x(d, h->begin), y);
+        double y =
+            by_rank ? draw_y(d, rank) : TOP + 12 + (double)(d->height - 24) * rank / d->p->size;
+        fprintf(d->out, "%c%.1f %.1fL%.1f %.1f", command, draw_x(d, h->end), y, draw_x(d, h->begin),
+                y);
         if (h->cause_rank == UINT32_MAX) break;
         rank = h->cause_rank;
         i = h->cause;
@@ -157,7 +157,8 @@ static void draw_bands(const struct drawing *d)
     free(end);
 }
 
-/* ----------------------------------------------------------------------------------- dependencies */
+/* ----------------------------------------------------------------------------------- dependencies
+ */
 
 /* One above the other in program order, what waits for something further right than that. */
 static void draw_graph(const struct drawing *d, int top)

@@ -104,7 +104,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(algorithms_are_compared),
         cmocka_unit_test(what_is_wrong_is_said),
     };
-    if (argc > 1 && strcmp(argv[1], "large") == 0)
-        return cmocka_run_group_tests(large, NULL, NULL);
+    if (argc > 1 && strcmp(argv[1], "large") == 0) return cmocka_run_group_tests(large, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

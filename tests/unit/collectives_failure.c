@@ -298,8 +298,8 @@ static void nothing(void *arg, const void *left, void *right, size_t count, int 
     (void)arg, (void)left, (void)right, (void)count, (void)type;
 }
 
-/* Operators are numbered as they are made, are refused where they do not fit, and stay while they are
- * used. */
+/* Operators are numbered as they are made, are refused where they do not fit, and stay while they
+ * are used. */
 static void operators_of_ones_own(void **state)
 {
     (void)state;

@@ -352,7 +352,8 @@ static void a_flat_reduction_has_a_limit(void **state)
     }
 }
 
-/* Direct is chosen for up to 4, else flat, where ranks take turns, for short messages and few ranks, and nowhere else. */
+/* Direct is chosen for up to 4, else flat, where ranks take turns, for short messages and few ranks,
+ * and nowhere else. */
 static void a_crowd_goes_flat(void **state)
 {
     (void)state;

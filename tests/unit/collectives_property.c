@@ -81,8 +81,9 @@ static void every_type_and_operator_agrees(void **state)
 static void allreduce_gives_all_ranks_the_same_bits(void **state)
 {
     (void)state;
-    static const char *const names[] = { "ring", "recursive-doubling", "rabenseifner", "tree",
-                                         "flat", "direct" };
+    static const char *const names[] = { "ring",         "recursive-doubling",
+                                         "rabenseifner", "tree",
+                                         "flat",         "direct" };
     uint64_t random = seed_base + 2;
     for (int size = 2; size <= 17; size++)
         for (int type = SINEW_F32; type <= SINEW_I64_I32; type++)
@@ -114,8 +115,13 @@ static void fill_with_fractions(struct rank_state *r, uint64_t *random)
 /* The sum by one algorithm, as all ranks but this test's have it too. */
 static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, size_t count)
 {
-    struct kase k = { .collective = COLLECTIVE_ALLREDUCE, .algorithm = algorithm, .size = size,
-                      .type = SINEW_F64, .op = SINEW_SUM, .count = count, .seed = seed };
+    struct kase k = { .collective = COLLECTIVE_ALLREDUCE,
+                      .algorithm = algorithm,
+                      .size = size,
+                      .type = SINEW_F64,
+                      .op = SINEW_SUM,
+                      .count = count,
+                      .seed = seed };
     struct fake_options options = { .seed = seed, .size = size, .eager_bytes = 100, .at_once = 50 };
     struct rank_state ranks[RANKS_MAX];
     struct fake *f = fake_new(&options);
@@ -153,8 +159,8 @@ static void flat_gives_the_bits_of_doubling(void **state)
     }
 }
 
-/* The sum of values[0] to values[n - 1] of one element by the aligned tree: an independent telling of
- * it, from the top. */
+/* The sum of values[0] to values[n - 1] of one element by the aligned tree: an independent telling
+ * of it, from the top. */
 static double aligned_sum(const double *values, size_t stride, int n)
 {
     int half = 1;
@@ -174,11 +180,17 @@ static void portable_is_the_aligned_tree(void **state)
     uint64_t random = seed_base + 8;
     for (int size = 1; size <= RANKS_MAX; size++)
         for (int c = 0; c < 5; c++)
-            for (size_t count = 1; count <= 4001; count += size == 7 || size == 17 ? 4000 : 100000) {
-                struct kase k = { .collective = all[c], .size = size, .type = SINEW_F64,
-                                  .op = SINEW_SUM, .count = count, .seed = random };
-                struct fake_options options = { .seed = random, .size = size, .at_once = 50,
-                                                .eager_bytes = 100 };
+            for (size_t count = 1; count <= 4001;
+                 count += size == 7 || size == 17 ? 4000 : 100000) {
+                struct kase k = { .collective = all[c],
+                                  .size = size,
+                                  .type = SINEW_F64,
+                                  .op = SINEW_SUM,
+                                  .count = count,
+                                  .seed = random };
+                struct fake_options options = {
+                    .seed = random, .size = size, .at_once = 50, .eager_bytes = 100
+                };
                 struct rank_state ranks[RANKS_MAX];
                 struct fake *f = fake_new(&options);
                 size_t whole = count * (c == 2 ? (size_t)size : 1);
@@ -197,7 +209,8 @@ static void portable_is_the_aligned_tree(void **state)
                     int operands = case_operands(&k, r);
                     const double *out = (const double *)(const void *)ranks[r].out;
                     assert_int_equal(sinew_test(&ranks[r].req), 0);
-                    for (size_t i = 0; operands && ranks[r].out_bytes && i < count; i += 1 + i / 3) {
+                    for (size_t i = 0; operands && ranks[r].out_bytes && i < count;
+                         i += 1 + i / 3) {
                         size_t at = i + (c == 2 ? (size_t)r * count : 0);
                         double sum = aligned_sum(values + at, whole, operands);
                         if (memcmp(&sum, &out[i], sizeof(sum)) != 0)
@@ -354,10 +367,11 @@ static void nobody_leaves_a_barrier_early(void **state)
     for (int n = 2 * 2; n <= 2 * 17 + 1; n++)
         for (int size = n / 2, crowded = n % 2, last = 0; last < size; last++) {
             struct sinew_request *req[RANKS_MAX] = { NULL };
-            struct fake_options options = {
-                .seed = fake_random(&random), .size = size, .crowded = crowded,
-                .eager_bytes = 64, .at_once = 50
-            };
+            struct fake_options options = { .seed = fake_random(&random),
+                                            .size = size,
+                                            .crowded = crowded,
+                                            .eager_bytes = 64,
+                                            .at_once = 50 };
             struct fake *f = fake_new(&options);
             for (int r = 0; r < size; r++)
                 if (r != last) assert_true(sinew_barrier(fake_team(f, r), &req[r]) > 0);

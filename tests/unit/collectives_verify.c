@@ -35,7 +35,6 @@ static void verify(const struct algorithm *a, uint32_t size, uint32_t root, bool
                  a->name, size, root, in_place, why);
 }
 
-
 /* Every size up to 64, every root in the long tier, else some of each. */
 static void small_teams_exhaustively(void **state)
 {
