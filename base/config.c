@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/place.h"
 #include "base/value.h"
 
 enum row_id {
@@ -179,6 +180,20 @@ static int check_transports(const char *list, struct why *why)
     }
 }
 
+static int check_text(const struct entry *e, const char *value, struct why *why)
+{
+    union place at;
+    unsigned first, last;
+    if (e == &table[ROW_transports]) return check_transports(value, why);
+    if (e == &table[ROW_tcp_interface]) return place_check_interfaces(e->name, value, why);
+    if (e == &table[ROW_tcp_ports]) return place_parse_ports(e->name, value, &first, &last, why);
+    if (e == &table[ROW_tcp_advertise]) return place_parse(e->name, value, &at, why);
+    /* A relative one would depend on where a program is started, and load what lies there. */
+    if (e == &table[ROW_module_dir] && value[0] && value[0] != '/')
+        return why_set(why, SINEW_EINVAL, "module_dir='%s' must be an absolute path", value);
+    return 0;
+}
+
 static int assign_text(struct config *config, const struct entry *e, const char *value,
                        struct why *why)
 {
@@ -186,13 +201,8 @@ static int assign_text(struct config *config, const struct entry *e, const char 
     if (len == CONFIG_TEXT_MAX)
         return why_set(why, SINEW_EINVAL, "%s is longer than %d bytes", e->name,
                        CONFIG_TEXT_MAX - 1);
-    if (e == &table[ROW_transports]) {
-        int rc = check_transports(value, why);
-        if (rc < 0) return rc;
-    }
-    /* A relative one would depend on where a program is started, and load what lies there. */
-    if (e == &table[ROW_module_dir] && value[0] && value[0] != '/')
-        return why_set(why, SINEW_EINVAL, "module_dir='%s' must be an absolute path", value);
+    int rc = check_text(e, value, why);
+    if (rc < 0) return rc;
     char *at = (char *)config + e->offset;
     memset(at, 0, CONFIG_TEXT_MAX);
     memcpy(at, value, len);

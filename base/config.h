@@ -58,7 +58,9 @@ enum { CONFIG_TEXT_MAX = 128 };
       "yields before a waiter sleeps; -1: from ranks and cores")                                   \
     N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
     N(checksum, CONFIG_CHOICE, 0, 0, 1, "off | on: CRC32C over every frame on TCP, if one end wants") \
-    T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route") \
+    T(tcp_interface, "", "interfaces (ib*), addresses, subnets (10.1.0.0/16) that TCP uses; ^ leaves out") \
+    T(tcp_ports, "", "TCP listens on a port of these: 20000-20100; empty: any that is free")        \
+    T(tcp_advertise, "", "address[:port] under which others reach this host, behind NAT")           \
     T(verbs_device, "", "RDMA device, or device:port, as in mlx5_0:1; empty: the best that works") \
     N(verbs_gid_index, CONFIG_NUMBER, -1, -1, 255, "row of the port's GID table; -1: by the route") \
     N(verbs_pkey, CONFIG_NUMBER, -1, -1, 65535, "partition key of RDMA; -1: the port's first")     \

@@ -223,9 +223,11 @@ static void links_describe(const struct waiting *w, struct text *t)
 /* Control messages that a stuck link could not take yet belong to what was promised. */
 static bool controls_waiting(const struct sinew *s)
 {
-    for (int rank = 0; rank < s->size; rank++)
-        if (s->peer[rank] && s->peer[rank]->out && !list_empty(&s->peer[rank]->controls))
-            return true;
+    for (int rank = 0; rank < s->size; rank++) {
+        const struct peer *p = s->peer[rank];
+        if (!p || p->state == PEER_GONE) continue;
+        if ((p->out && !list_empty(&p->controls)) || !wired_settled(p)) return true;
+    }
     return false;
 }
 

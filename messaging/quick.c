@@ -34,7 +34,7 @@ void quick_count(const struct sinew *s, struct counters *c)
 
 void quick_open(struct peer *p)
 {
-    bool is_clear = p->out && !p->stuck && !p->jumping && list_empty(&p->queue[SPACE_USER]);
+    bool is_clear = p->out && !p->stuck && !p->ahead && !p->jumping && list_empty(&p->queue[SPACE_USER]);
     p->quick_below = is_clear ? send_eager_limit(p, SPACE_USER) + 1 : 0;
 }
 

@@ -8,8 +8,9 @@ set(SOFTROCE_TESTS ${CMAKE_CURRENT_SOURCE_DIR}/softroce)
 
 # The NIC itself works, so that what fails after it is ours.
 sinew_add_test(NAME softroce-nic COMMAND ${SOFTROCE_TESTS}/nic LABELS softroce)
+sinew_add_test(NAME softroce-cable COMMAND ${SOFTROCE_TESTS}/nic --cable LABELS softroce-long)
 
-if(TARGET sinew-verbs)
+if(TARGET sinew_module_verbs)
   set(SOFTROCE_TRANSPORT verbs)
 else()
   set(SOFTROCE_TRANSPORT tcp) # a stand-in until there is one
@@ -35,7 +36,7 @@ if(Python3_FOUND)
   # Itself, and not a script in front of it: such a one takes an emulated machine seconds.
   execute_process(COMMAND ${Python3_EXECUTABLE} -c "import sys; print(sys.executable)"
     OUTPUT_VARIABLE SOFTROCE_PYTHON OUTPUT_STRIP_TRAILING_WHITESPACE)
-  if(TARGET sinew-verbs)
+  if(TARGET sinew_module_verbs)
     sinew_add_test(NAME softroce-aims LABELS softroce TIMEOUT 200
       COMMAND ${SOFTROCE_PYTHON} ${PROJECT_SOURCE_DIR}/bench/softroce --check --build ${PROJECT_BINARY_DIR})
   else()

@@ -24,6 +24,7 @@ sinew_tools_test(info 60)
 sinew_tools_test(plan 60)
 sinew_add_test(NAME tools-plan-large COMMAND test-tools-plan large LABELS tools long release-only
   TIMEOUT 120)
+sinew_tools_test(rdma 60)
 sinew_tools_test(examples 400)
 
 # What they are now; the aim is 200. Only downward. Counted in code as gcc 12 makes it.

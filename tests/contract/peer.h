@@ -11,7 +11,11 @@
  */
 #include "tests/support/suite.h"
 #include "base/config.h"
+#include "tests/contract/control.h"
 #include "transport/transport.h"
+
+/* A transport that only this program has; NULL: none. */
+extern const struct transport_ops *const contract_extra;
 
 enum {
     SIDE_COOKIES_MAX = 4096,
@@ -38,6 +42,8 @@ struct peer {
     enum gone gone;
     bool down_dead; /* link memory to release once progress has returned   */
     uint64_t sent, received;
+    uint64_t undone, undone_at; /* messages handed back, of a wired link; the next one's number */
+    uint64_t number, theirs; /* of the link and its counterpart, see control.h */
     uint64_t held;     /* the cookie of the last send that is HELD; 0: none is   */
     /* The lengths of message `number`; NULL: shape_small. */
     void (*shape)(uint64_t number, size_t *hlen, size_t *blen);
@@ -61,6 +67,7 @@ struct side {
     uint64_t cookies; /* given out; cookie n is cookie_done[n % MAX]: 0 under way, else 1 + times */
     int cookie_times[SIDE_COOKIES_MAX];
     int cookie_status[SIDE_COOKIES_MAX];
+    uint64_t numbers; /* of links, see control.h */
     int leases;
     struct lease *lease[SIDE_LEASES_MAX];
 };

@@ -80,9 +80,11 @@ static void shape_up_to_longest(uint64_t number, size_t *hlen, size_t *blen)
 static void bodies_up_to_eager_max(struct job_rank *me)
 {
     struct side side;
-    pair_open(&side, me, shape_up_to_longest);
+    side_open(&side, me);
     struct peer *peer = &side.peer[1 - me->rank];
     longest = side.t->caps.eager_max;
+    peer->shape = shape_up_to_longest; /* the first message may come with `up` */
+    side_connect_all(&side);
     if (me->rank == 0)
         for (int i = 0; i < 300; i++) peer_send(peer);
     else
@@ -132,9 +134,10 @@ static void answers_from_inside_recv(struct job_rank *me)
 {
     struct side side;
     enum { MESSAGES = 500 };
-    pair_open(&side, me, shape_small);
+    side_open(&side, me);
     struct peer *peer = &side.peer[1 - me->rank];
-    peer->echoes = me->rank == 1;
+    peer->echoes = me->rank == 1; /* the first message may come with `up` */
+    side_connect_all(&side);
     if (me->rank == 0)
         for (uint64_t i = 0; i < MESSAGES; i++) {
             peer_send(peer);

@@ -196,6 +196,22 @@ void end_close(struct end *e)
     world_release(&world_real, e, sizeof(*e));
 }
 
+union place end_address(const struct end *e)
+{
+    struct tcp_place places[TCP_PLACES_MAX];
+    struct why why;
+    int n;
+    if (address_decode(e->t->base.address, e->t->base.address_len, places, &n, &why) < 0)
+        fail_msg("%s", why.text);
+    return places[0].at;
+}
+
+void end_reached_at(struct end *e, const union place *at)
+{
+    e->t->places_len = e->t->base.address_len = address_encode(at, e->t->places);
+    memcpy(e->t->base.address, e->t->places, e->t->base.address_len);
+}
+
 int end_connect(struct end *from, const struct end *to)
 {
     struct view *v = &from->view[to->rank];

@@ -17,14 +17,10 @@
 
 static int raw_connect(const struct end *to)
 {
-    struct sockaddr_storage at;
-    socklen_t len;
-    struct why why;
-    int rc = address_decode(to->t->base.address, to->t->base.address_len, &at, &len, &why);
-    assert_int_equal(rc, 0);
-    int fd = socket(at.ss_family, SOCK_STREAM, 0);
+    union place at = end_address(to);
+    int fd = socket(at.any.sa_family, SOCK_STREAM, 0);
     assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(connect(fd, &at.any, place_len(&at)), 0);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
@@ -208,9 +204,9 @@ static int impostor(struct end *b, uint64_t epoch)
     assert_int_equal(handshake_begin(&h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, 1, 0), 0);
     uint8_t bytes[JOIN_FRAME];
     struct join join = { .mine = 77, .attempt = 1 };
-    struct sockaddr_storage nobody; /* listens at this end of the connection */
+    union place nobody; /* listens at this end of the connection */
     socklen_t nobody_len = sizeof(nobody);
-    getsockname(fd, (struct sockaddr *)&nobody, &nobody_len);
+    getsockname(fd, &nobody.any, &nobody_len);
     join.address_len = (uint8_t)address_encode(&nobody, join.address);
     while ((rc = tcp_shake(&h, &shaken, fd, &events, &why)) > 0) end_progress(b, NULL);
     assert_int_equal(rc, 0);

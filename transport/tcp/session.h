@@ -121,15 +121,17 @@ bool session_owes_ack(const struct session *s);
 
 /* --- over a new connection */
 
+enum { JOIN_ADDRESS_MAX = 64 };
+
 /* The first thing that is said on it: by who connected (JOIN), answered by the other (WELCOME). */
 struct join {
     uint64_t mine, yours; /* the session as its two ends call it; yours 0: not known */
     uint64_t received;
     uint32_t attempt;     /* the sender's last: those up to the last that was heard of are stale */
     uint8_t address_len;
-    uint8_t address[24];  /* where the sender listens, so that the other may connect too */
+    uint8_t address[JOIN_ADDRESS_MAX]; /* where the sender listens: the other may connect too */
 };
-enum { JOIN_PAYLOAD = 52, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
+enum { JOIN_PAYLOAD = 28 + JOIN_ADDRESS_MAX, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
 
 void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                  const struct join *join);

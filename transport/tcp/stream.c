@@ -434,6 +434,10 @@ enum parsed { PARSED_ALL, PARSED_BUDGET, PARSED_END };
 
 static enum parsed stream_breaks_rules(struct tcp_link *l, const struct why *reason)
 {
+    if (l->line == LINE_GREETING && l->state != LINK_SETUP) {
+        line_refused(l, SINEW_EPROTO, reason); /* a greeting has no checksum that is read first */
+        return PARSED_END;
+    }
     if (l->state < LINK_ENDING)
         why_set(&l->base.why, SINEW_EPROTO, "%s breaks the protocol: %s", l->name, reason->text);
     link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
@@ -629,17 +633,19 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
         s->in_to -= s->in_from;
         s->in_from = 0;
     }
-    size_t room = TCP_BUFFER - s->in_to;
-    /* After a put another may come, whose body has a better place. */
-    if (room > TCP_READ) room = s->after_put ? AFTER_PUT : TCP_READ;
+    uint8_t *behind = s->in + s->in_to;
+    if (place) {
+        *count = 2;
+        v[0] = (struct iovec){ place, s->land_left };
+        v[1] = (struct iovec){ behind, BEHIND_PUT };
+        return s->land_left + BEHIND_PUT;
+    }
+    size_t room = TCP_BUFFER - s->in_to, most = s->after_put ? AFTER_PUT : TCP_READ;
+    if (room > most) room = most;
     s->after_put = false;
     *count = 1;
-    v[0] = (struct iovec){ s->in + s->in_to, room };
-    if (!place) return room;
-    *count = 2;
-    v[0] = (struct iovec){ place, s->land_left };
-    v[1] = (struct iovec){ s->in + s->in_to, BEHIND_PUT };
-    return s->land_left + BEHIND_PUT;
+    v[0] = (struct iovec){ behind, room };
+    return room;
 }
 
 /* Bytes received, 0 when there are none now, < 0 when there will be no more. */
