@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/place.h"
 #include "base/value.h"
 
 enum row_id {
@@ -160,26 +161,37 @@ static bool already_listed(const char *list, const char *begin, size_t len)
 
 static int check_transports(const char *list, struct why *why)
 {
-    static const char *const built[] = { "shm", "tcp", "sim" };
-    static const char *const planned[] = { "verbs", "ucx", "ofi" };
+    static const char *const known[] = { "shm", "tcp", "verbs", "ucx", "ofi", "sim", "sim_wired" };
+    enum { KNOWN = sizeof(known) / sizeof(known[0]) };
     if (!*list) return 0;
     for (const char *at = list;; at++) {
         size_t len = strcspn(at, ",");
         int shown = len > NAME_MAX_LEN ? NAME_MAX_LEN : (int)len;
-        if (name_among(at, len, planned, 3))
-            return why_set(why, SINEW_ENOTSUP, "transports: '%.*s' is not built in this version",
-                           shown, at);
-        if (!name_among(at, len, built, 3))
+        if (!name_among(at, len, known, KNOWN))
             return why_set(
                 why, SINEW_EINVAL,
                 "transports: unknown transport '%.*s': a comma separated list of shm, tcp, "
-                "sim, without spaces",
+                "verbs, ucx, ofi, sim, without spaces",
                 shown, at);
         if (already_listed(list, at, len))
             return why_set(why, SINEW_EINVAL, "transports: '%.*s' is listed twice", shown, at);
         at += len;
         if (!*at) return 0;
     }
+}
+
+static int check_text(const struct entry *e, const char *value, struct why *why)
+{
+    union place at;
+    unsigned first, last;
+    if (e == &table[ROW_transports]) return check_transports(value, why);
+    if (e == &table[ROW_tcp_interface]) return place_check_interfaces(e->name, value, why);
+    if (e == &table[ROW_tcp_ports]) return place_parse_ports(e->name, value, &first, &last, why);
+    if (e == &table[ROW_tcp_advertise]) return place_parse(e->name, value, &at, why);
+    /* A relative one would depend on where a program is started, and load what lies there. */
+    if (e == &table[ROW_module_dir] && value[0] && value[0] != '/')
+        return why_set(why, SINEW_EINVAL, "module_dir='%s' must be an absolute path", value);
+    return 0;
 }
 
 static int assign_text(struct config *config, const struct entry *e, const char *value,
@@ -189,10 +201,8 @@ static int assign_text(struct config *config, const struct entry *e, const char 
     if (len == CONFIG_TEXT_MAX)
         return why_set(why, SINEW_EINVAL, "%s is longer than %d bytes", e->name,
                        CONFIG_TEXT_MAX - 1);
-    if (e == &table[ROW_transports]) {
-        int rc = check_transports(value, why);
-        if (rc < 0) return rc;
-    }
+    int rc = check_text(e, value, why);
+    if (rc < 0) return rc;
     char *at = (char *)config + e->offset;
     memset(at, 0, CONFIG_TEXT_MAX);
     memcpy(at, value, len);

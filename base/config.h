@@ -45,11 +45,11 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(deadline, CONFIG_TIME, INT64_MAX, 1000, INT64_MAX, "of every operation; never: none")        \
     N(stall_report, CONFIG_TIME, 10 * CONFIG_SECOND, 1000000, INT64_MAX,                           \
       "a wait this long is reported; never: silent")                                               \
-    N(eager_bytes, CONFIG_SIZE, 16384, 0, 16384, "longer messages ask the receiver first")          \
+    N(eager_bytes, CONFIG_SIZE, 16384, 0, 16384, "longer messages ask the receiver first")         \
     N(unexpected_bytes, CONFIG_SIZE, 65536, 32768, 8388608,                                        \
-      "per peer met, for messages nobody has asked for")                    \
+      "per peer met, for messages nobody has asked for")                                           \
     N(unexpected_requests, CONFIG_NUMBER, 16, 1, 256,                                              \
-      "per peer met, long messages announced")                              \
+      "per peer met, long messages announced")                                                     \
     N(shm_read_bytes, CONFIG_NUMBER, -1, -1, INT64_MAX,                                            \
       "a message this long is read out of a local peer's memory; -1: from ranks and cores")        \
     N(poll_spins, CONFIG_NUMBER, -1, -1, 1000000000,                                               \
@@ -58,18 +58,22 @@ enum { CONFIG_TEXT_MAX = 128 };
       "yields before a waiter sleeps; -1: from ranks and cores")                                   \
     N(log_level, CONFIG_NUMBER, 2, 0, 4, "0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail")   \
     N(checksum, CONFIG_CHOICE, 0, 0, 1, "off | on: CRC32C over every frame on TCP, if one end wants") \
-    T(tcp_interface, "", "interface or address TCP listens on and is reached at; empty: by route") \
-    T(verbs_device, "", "RDMA device, or device:port, as in mlx5_0:1; empty: the best that works")  \
+    T(tcp_interface, "", "interfaces (ib*), addresses, subnets (10.1.0.0/16) that TCP uses; ^ leaves out") \
+    T(tcp_ports, "", "TCP listens on a port of these: 20000-20100; empty: any that is free")        \
+    T(tcp_advertise, "", "address[:port] under which others reach this host, behind NAT")           \
+    T(verbs_device, "", "RDMA device, or device:port, as in mlx5_0:1; empty: the best that works") \
     N(verbs_gid_index, CONFIG_NUMBER, -1, -1, 255, "row of the port's GID table; -1: by the route") \
     N(verbs_pkey, CONFIG_NUMBER, -1, -1, 65535, "partition key of RDMA; -1: the port's first")     \
-    N(verbs_service_level, CONFIG_NUMBER, 0, 0, 15, "InfiniBand service level, RoCE priority")      \
-    N(verbs_traffic_class, CONFIG_NUMBER, 0, 0, 255, "DSCP and ECN bits of RoCE packets")           \
+    N(verbs_service_level, CONFIG_NUMBER, 0, 0, 15, "InfiniBand service level, RoCE priority")     \
+    N(verbs_traffic_class, CONFIG_NUMBER, 0, 0, 255, "DSCP and ECN bits of RoCE packets")          \
     N(verbs_mtu, CONFIG_NUMBER, 4096, 256, 4096, "longest RDMA packet: 256, 512, 1024, 2048, 4096") \
     N(verbs_inline, CONFIG_NUMBER, -1, -1, 4096, "bytes put into a work request; -1: by the device") \
     N(verbs_srq, CONFIG_NUMBER, -1, -1, 1, "receive buffers shared by all peers; -1: above 16 ranks") \
-    N(verbs_credits, CONFIG_NUMBER, 32, 1, 1024, "messages on their way that a peer may be sent")   \
-    N(verbs_memory, CONFIG_SIZE, 268435456, 4194304, 1099511627776,                                 \
-      "most memory registered for messages over RDMA")
+    N(verbs_credits, CONFIG_NUMBER, 32, 1, 1024, "messages on their way that a peer may be sent")  \
+    N(verbs_memory, CONFIG_SIZE, 268435456, 4194304, 1099511627776,                                \
+      "most memory registered for messages over RDMA")                                             \
+    T(module_dir, "",                                                                              \
+      "the one directory to look in for libsinew-verbs.so and others; empty: beside the library")
 
 struct config {
 #define CONFIG_N(name, kind, initial, least, most, text) int64_t name;

@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+#include <sys/platform/x86.h>
 
 __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *at,
                                                                 size_t len)
@@ -18,7 +19,8 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, c
 
 bool crc32c_by_instruction(void)
 {
-    return __builtin_cpu_supports("sse4.2");
+    /* What the loader found: __builtin_cpu_supports() would bring a constructor. */
+    return CPU_FEATURE_ACTIVE(SSE4_2);
 }
 
 #elif defined(__aarch64__)

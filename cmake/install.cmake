@@ -2,7 +2,6 @@
 # What `cmake --install` leaves: both libraries, the header, a CMake package (sinew::sinew,
 # sinew::static), a pkg-config file and the programs. Nothing of it when Sinew is part of another
 # project, which decides itself.
-option(SINEW_INSTALL "Install Sinew" ${PROJECT_IS_TOP_LEVEL})
 if(NOT SINEW_INSTALL)
   return()
 endif()

@@ -21,6 +21,7 @@ int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, stru
     wire_put32(record + 9, s->cores_name);
     for (int i = 0; i < s->transports; i++) {
         const struct transport *t = s->transport[i];
+        if (t->caps.wired) continue; /* its address is told over the control link */
         if (at + 2 + t->address_len > RECORD_MAX)
             return why_set(why, SINEW_ELIMIT,
                            "the addresses of all transports do not fit %d bytes; "
@@ -93,6 +94,32 @@ static const uint8_t *address_of(struct wire_reader addresses, uint8_t id, size_
     return NULL;
 }
 
+bool choose_control_carries(const struct sinew *s)
+{
+    return !s->control_only;
+}
+
+bool choose_precedes(const struct sinew *s, int transport)
+{
+    return transport < s->control;
+}
+
+/* A wired one can only be had through the control link, which must be up first. */
+static int choose_control(const struct peer *p, int wanted, const uint8_t **address, size_t *len,
+                          struct wire_reader addresses, struct text *t)
+{
+    const struct sinew *s = p->context;
+    const char *name = s->transport[wanted]->ops->name;
+    struct why no = { "it has no address there" };
+    if (s->control < 0 || !choose_precedes(s, wanted)) return -1;
+    struct transport *control = s->transport[s->control];
+    if (p->refused & 1u << s->control || p->link[s->control]) return -1;
+    *address = address_of(addresses, control->ops->id, len);
+    if (*address && control->ops->reach(control, *address, *len, &no) >= 0) return s->control;
+    text_add(t, "%s: its control link, %s: %s; ", name, control->ops->name, no.text);
+    return -1;
+}
+
 int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
                      uint8_t record[RECORD_MAX], struct why *why)
 {
@@ -106,7 +133,17 @@ int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
     for (int i = 0; i < s->transports; i++) {
         struct transport *transport = s->transport[i];
         struct why no = { "" };
-        if (p->refused & 1u << i) continue;
+        if (p->refused & 1u << i || p->link[i]) continue;
+        if (transport->caps.wired) {
+            int control = choose_control(p, i, address, len, addresses, &t);
+            if (control >= 0) return control;
+            continue;
+        }
+        if (i == s->control && s->control_only) {
+            text_add(&t, "%s: is not among the transports for data, \"%s\"; ", transport->ops->name,
+                     s->config.transports);
+            continue;
+        }
         *address = address_of(addresses, transport->ops->id, len);
         if (!*address)
             text_add(&t, "%s: it has no address there; ", transport->ops->name);
@@ -115,6 +152,8 @@ int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
         else
             text_add(&t, "%s: %s; ", transport->ops->name, no.text);
     }
+    for (int i = 0; i < s->refusals; i++)
+        text_add(&t, "%s: %s; ", s->refused_name[i], s->refused[i].text);
     return why_set(why, SINEW_EUNREACHABLE, "%sno transport is left", reasons);
 }
 
@@ -132,6 +171,17 @@ static void explain_protocol(struct text *t, struct peer *p, size_t bytes)
                  bytes, limit,
                  p->out && p->out->transport->caps.get ? ", or read by it where that is faster" : "");
     if (p->out && p->out->note) text_add(t, "  %s\n", p->out->note);
+}
+
+static void explain_wired(struct text *t, struct peer *p, int i)
+{
+    struct why why = { "" };
+    const char *name = p->context->transport[i]->ops->name;
+    const char *no = wired_objection(p, i, &why);
+    if (no)
+        text_add(t, "  %s: rejected, %s\n", name, no);
+    else
+        text_add(t, "  %s: %s\n", name, p->link[i] ? "being set up" : "will be tried");
 }
 
 static void explain_transports(struct text *t, struct peer *p)
@@ -154,6 +204,11 @@ static void explain_transports(struct text *t, struct peer *p)
         int score = address ? transport->ops->reach(transport, address, len, &no) : -1;
         if (p->out && p->out->transport == transport)
             text_add(t, "  %s: in use\n", transport->ops->name);
+        else if (transport->caps.wired)
+            explain_wired(t, p, i);
+        else if (p->wired && i == s->control && p->link[i])
+            text_add(t, "  %s: control link, data comes back to it if need be\n",
+                     transport->ops->name);
         else if (p->refused & 1u << i)
             text_add(t, "  %s: rejected, set-up failed\n", transport->ops->name);
         else if (score < 0)
@@ -166,7 +221,6 @@ static void explain_transports(struct text *t, struct peer *p)
     }
     for (int i = 0; i < s->refusals; i++)
         text_add(t, "  %s: rejected, %s\n", s->refused_name[i], s->refused[i].text);
-    text_add(t, "  verbs, ucx, ofi: rejected, not built\n");
 }
 
 static void explain_counts(struct text *t, const struct peer *p)
@@ -198,6 +252,8 @@ int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, s
         text_add(&t, "self\n  copied inside the process\n");
     } else {
         text_add(&t, "%s, %s\n", p->out ? p->out->ops->name : "no link", states[p->state]);
+        const char *control = wired_control_name(p);
+        if (control) text_add(&t, "  control link: %s\n", control);
         if (p->state == PEER_GONE) text_add(&t, "  %s\n", peer_gone_text(p));
         explain_protocol(&t, p, bytes);
         explain_transports(&t, p);

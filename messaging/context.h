@@ -26,11 +26,15 @@
 #include "transport/transport.h"
 
 struct wire_reader;
+struct wired;
 
 enum { TRANSPORTS_MAX = 8 };
 
 /* Messages of users and of collectives never meet: each space has its own credit and its own queue. */
 enum space { SPACE_USER, SPACE_COLLECTIVE, SPACES };
+
+/* What CTS answers, if no announcement with its space. */
+enum { AFTER_JUMP = SPACES, AFTER_AGAIN };
 
 /* ---- matching -------------------------------------------------------------------------------- */
 
@@ -106,6 +110,7 @@ enum request_state {
     STATE_FREE,
     STATE_IDLE,    /* persistent, not started                                   */
     STATE_QUEUED,  /* a send that its peer cannot take yet                      */
+    STATE_HELD,    /* a send that its transport has, and will push; see held.c  */
     STATE_ASKING,  /* a send that waits for ACK or CTS                          */
     STATE_MOVING,  /* a body is on its way out                                  */
     STATE_ENDING,  /* FIN waits to be sent                                      */
@@ -145,6 +150,9 @@ struct sinew_request {
     const struct operation_ops *ops;
     void *state_of;
     bool mine_registered, peers_registered, flushing;
+    bool offered;              /* a send: the receiver may have read it               */
+    bool cleared_again, again; /* see rendezvous.c, "once more"                        */
+    uint8_t asked_again;
     struct unexpected *parked; /* a send to oneself: where it waits                      */
     struct control control;
 
@@ -192,6 +200,8 @@ struct peer {
     struct link *quick_in;             /* = out, if it looks for what one expects    */
     struct sinew_request *window;      /* the oldest in it; NULL: none                */
     struct sinew_request *window_last; /* the newest, if any                          */
+    struct sinew_request *held;        /* the oldest send that is held; NULL: none   */
+    struct sinew_request *held_last;   /* the newest, if any                         */
     uint32_t filed;                    /* receives of users from it alone, in match   */
     struct link *link[TRANSPORTS_MAX]; /* by transport                               */
     uint32_t refused;                  /* bits: transports that failed at set-up     */
@@ -199,6 +209,10 @@ struct peer {
     bool stuck;                        /* out said AGAIN                             */
     bool lost;                         /* the launcher says it is dead               */
     bool want_connect, want_disconnect; /* at the end of progress                    */
+    bool ending;                       /* its links were told to go: none is replaced */
+    bool switching;                    /* SWITCH is to be sent; see shift.c          */
+    bool ahead;                        /* it was sent, and its receipt is not known  */
+    struct wired *wired;               /* a better path; NULL: none is thought of    */
     enum disconnect_how disconnect_how;
     bool told_stuck, jumping;          /* see jump.c                               */
     bool they_are_stuck;               /* likewise, as the receiver                  */
@@ -273,6 +287,9 @@ struct sinew_team {
     X(peers_left)                                                                                  \
     X(peers_died)                                                                                  \
     X(links_failed)                                                                                \
+    X(links_switched)                                                                              \
+    X(links_broken)                                                                                \
+    X(messages_resent)                                                                              \
     X(collectives)                                                                                 \
     X(yields)                                                                                      \
     X(sleeps)                                                                                      \
@@ -301,8 +318,11 @@ struct sinew {
     bool closing;
     struct context_state *state;
 
-    struct transport *transport[TRANSPORTS_MAX];
+    struct transport *transport[TRANSPORTS_MAX]; /* in the order of choice                 */
+    void *module[TRANSPORTS_MAX];                /* of which it is part; NULL: of this library */
     int transports;
+    int control;       /* the one whose links carry the tells of wired ones; -1: none */
+    bool control_only; /* it is not among the transports that data may take           */
     int links[TRANSPORTS_MAX];          /* by transport: links that are not down  */
     struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
     const char *refused_name[TRANSPORTS_MAX];
@@ -470,6 +490,8 @@ int send_try(struct sinew_request *r); /* a queued send: 0 done or asking, AGAIN
 int receive_start(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
                   uint32_t digest, struct sinew_status *status, struct completion *c,
                   struct sinew_request **out);
+int receive_from(struct peer *p, struct transport *by, const void *head, size_t hlen,
+                 const void *body, size_t blen);
 int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                    struct lease *lease);
 int receive_message(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
@@ -504,6 +526,8 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
 void rendezvous_put(struct sinew_request *r);
 void rendezvous_put_done(struct sinew_request *r, int status);
 int rendezvous_fin(struct peer *p, struct wire_reader *more);
+int rendezvous_again(struct peer *p, struct wire_reader *more);
+void rendezvous_unoffer(struct peer *p, struct link *l); /* nobody reads over l any more */
 int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader *more);
 void rendezvous_cleanup(struct sinew_request *r);
 /* A receive under way ends with `status` as soon as nothing can land in its buffer any more. */
@@ -522,6 +546,12 @@ bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t
 /* Around one progress() of l: it may take what the window of p (not empty) waits for. */
 void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
+
+/* held.c */
+struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len, uint32_t tag);
+void held_join(struct peer *p, struct sinew_request *r); /* it was HELD */
+/* All up to this one: with the kernel, or with status < 0 dropped. */
+void held_done(struct peer *p, const struct sinew_request *last, int status);
 
 /* quick.c */
 /* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
@@ -549,6 +579,10 @@ void self_take(struct sinew_request *r, struct unexpected *u);
 void self_withdraw(struct sinew_request *r);
 void self_release(struct unexpected *u);
 
+/* transports.c */
+int transports_open(struct sinew *s, const struct transport_ops *const *all); /* NULL: the built-in */
+void transports_close(struct sinew *s);
+
 /* peer.c, wireup.c */
 extern const struct transport_up wireup_upcalls;
 struct peer *peer_get(struct sinew *s, int world_rank); /* NULL: ENOMEM, sinew_why set */
@@ -557,10 +591,45 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why);
 void peer_destroy(struct peer *p);
 void peer_lost(struct sinew *s, int world_rank, const char *why); /* the launcher's word */
 void wireup_deferred(struct sinew *s);
+void wireup_defer(struct peer *p); /* something is to be done at the end of progress */
+/* A link's memory, in p->link; < 0: ENOMEM, or one is there. And back, at the end of progress. */
+struct link *wireup_link_new(struct peer *p, int transport);
+void wireup_link_bury(struct link *l);
+void wireup_going(struct peer *p, int status, enum gone gone, const char *text);
+void wireup_next(struct peer *p); /* connect by what has not failed; or the peer is gone */
 void wireup_disconnect(struct peer *p, enum disconnect_how how);
 struct link *wireup_link_by(const struct peer *p, const struct transport *t); /* NULL: none */
 bool wireup_links_left(const struct sinew *s);
 const char *peer_gone_text(const struct peer *p);
+
+/* wired.c: wired.h says what it is about */
+void wired_control_up(struct peer *p, struct link *l);
+void wired_up(struct link *l);
+void wired_down(struct link *l, int status, enum gone gone, const char *text);
+bool wired_control_down(struct link *l); /* whether it was that of a pair */
+const char *wired_control_name(const struct peer *p); /* NULL: it has none */
+bool wired_unreachable(const struct peer *p); /* data had no way from the start */
+void wired_told(struct link *l, const void *bytes, size_t len); /* by a transport */
+void wired_deferred(struct peer *p);
+bool wired_drain(struct peer *p); /* true: the control link is seen to when the data link is down */
+bool wired_goes_on(const struct peer *p, const struct link *l); /* when l breaks */
+bool wired_settled(const struct peer *p);
+void wired_room(struct peer *p, struct link *l);
+void wired_release(struct peer *p);
+/* Why this one is not in use for the pair; NULL: nothing speaks against it. */
+const char *wired_objection(const struct peer *p, int transport, struct why *why);
+
+/* shift.c */
+int shift_arrive(struct link *l, const void *head, size_t hlen, const void *body, size_t blen);
+int shift_take(struct peer *p, struct transport *by, const struct envelope *e);
+void shift_out(struct peer *p);    /* SWITCH, as soon as it may go */
+void shift_resend(struct peer *p); /* what a broken link has left  */
+bool shift_may_send(const struct peer *p);
+void shift_went_ahead(struct peer *p, size_t len);
+void shift_undone(struct peer *p, const void *head, size_t hlen, const void *body, size_t blen);
+
+/* tell.c */
+int tell_arrive(struct link *l, const void *head, size_t hlen, const void *body, size_t blen);
 
 /* choose.c */
 enum { RECORD_MAX = LAUNCH_RECORD_MAX };
@@ -568,6 +637,10 @@ int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, stru
 /* The transport (index) to reach p by, skipping p->refused; < 0 with the reasons in why. */
 int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
                      struct why *why);
+/* Whether data of this pair may take the control link from the start. */
+bool choose_control_carries(const struct sinew *s);
+/* Whether this wired transport is better than the control link's, by the order of choice. */
+bool choose_precedes(const struct sinew *s, int transport);
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
 /* The name of the cores a rank runs on, as it published; 0: not known. */
 uint32_t choose_cores(struct sinew *s, int world_rank);

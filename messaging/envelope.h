@@ -17,13 +17,14 @@
  *   RTS, COLL_RTS      u64 sender's request, u64 length; in body, when the receiver may read the
  *                      sender's buffer: u8 transport, u8 key length, key
  *   CTS      (in body) u64 sender's request, u64 receiver's request, u64 accepted, u8 transport,
- *                      u8 key length, key; tag: the space, or 2 after JUMP
+ *                      u8 key length, key; tag: the space, 2 after JUMP, 3 after AGAIN
  *   ACK                u64 sender's request
  *   FIN                u64 receiver's request
  *   GOT                u64 sender's request; tag: the space
  *   NACK               u64 request, u8 whose (enum nack_whose), i32 status; tag: the space
  *   WANT               u64 receiver's request, u8 any tag
  *   JUMP               u64 sender's request, u64 length, u64 receiver's request
+ *   AGAIN              u64 receiver's request, u64 sender's request
  *   CREDIT             team: collective blocks, tag: user requests | collective requests << 16
  *
  * A request's number is its index in the low 32 bits and its generation in the high ones; both are checked.
@@ -40,10 +41,10 @@ enum envelope_kind {
     KIND_FIN,       /* it is there                                                */
     KIND_NACK,      /* that request has failed here                               */
     KIND_CREDIT,    /* room given back, or granted at the start                   */
-    KIND_BYE,       /* reserved, as the five below                                */
-    KIND_TELL,
-    KIND_SWITCH,
-    KIND_REVOKE,
+    KIND_BYE,       /* reserved                                                   */
+    KIND_TELL,      /* no message of the pair: its links are set up; see tell.c   */
+    KIND_SWITCH,    /* the last on this link (tag: attempt); see shift.c          */
+    KIND_REVOKE,    /* reserved, as the one below                                 */
     KIND_AM,
     KIND_COLL,      /* the whole message of a collective                          */
     KIND_COLL_WHY,  /* reserved                                                   */
@@ -53,13 +54,15 @@ enum envelope_kind {
     KIND_WANT,      /* I wait for this; let it jump the queue                     */
     KIND_JUMP,      /* here it is: an RTS for that receive only                   */
     KIND_GOT,       /* I have read it out of your buffer                          */
-    KIND_LAST = KIND_GOT,
+    KIND_AGAIN,     /* that clearance is of no use (any more): clear once more    */
+    KIND_LAST = KIND_AGAIN,
 };
 
 enum {
     ENVELOPE_SMALL = 16,
     ENVELOPE_COLLECTIVE = 28,
     ENVELOPE_LENGTH_MAX = (1 << 24) - 1,
+    ENVELOPE_BODY_MAX = 16384, /* of what is sent at once: eager_bytes cannot be more */
 };
 
 /* Bits of the first word. */

@@ -10,16 +10,11 @@
 
 #include "messaging/context.h"
 #include "messaging/origin.h"
-#include "transport/shm/shm.h"
-#include "transport/tcp/tcp.h"
 
 extern char **environ;
 
 /* The text of this thread's last failed open: there is no context to keep it. */
 static _Thread_local struct why last_open;
-
-/* Best first. */
-static const struct transport_ops *const built_in[] = { &transport_shm, &transport_tcp, NULL };
 
 /* ---- parts of a context ---------------------------------------------------------------------- */
 
@@ -68,16 +63,6 @@ static struct sinew *context_new(const struct world *world)
     return s;
 }
 
-static void close_transports(struct sinew *s)
-{
-    for (int i = 0; i < s->transports; i++) {
-        struct transport *t = s->transport[i];
-        t->ops->close(t);
-        context_release(s, t, t->ops->transport_size);
-    }
-    s->transports = 0;
-}
-
 /* What an abandoned context still has under way: nobody will look at it any more. */
 static void release_requests(struct sinew *s)
 {
@@ -100,121 +85,12 @@ static void context_destroy(struct sinew *s)
     for (int rank = 0; s->peer && rank < s->size; rank++)
         if (s->peer[rank]) peer_destroy(s->peer[rank]);
     wireup_deferred(s);
-    close_transports(s);
+    transports_close(s);
     if (s->launch) s->launch->ops->close(s->launch);
     request_pool_destroy(s);
     context_release(s, s->peer, (size_t)s->size * sizeof(*s->peer));
     disown_process(s);
     world_release(s->world, s, sizeof(*s));
-}
-
-/* ---- transports ------------------------------------------------------------------------------ */
-
-/* Whether `name` is in the comma separated list; an empty list allows all. */
-static bool listed(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-    if (!*list) return true;
-    for (const char *at = list; at; at = strchr(at, ',')) {
-        if (*at == ',') at++;
-        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0')) return true;
-    }
-    return false;
-}
-
-static void leave_out(struct sinew *s, const char *name)
-{
-    s->refused_name[s->refusals] = name;
-    why_set(&s->refused[s->refusals++], 0, "left out: transports is \"%s\"", s->config.transports);
-}
-
-static int open_transport(struct sinew *s, const struct transport_ops *ops)
-{
-    struct transport *t = world_allocate_aligned(s->world, 64, ops->transport_size);
-    if (!t) return context_fail(s, SINEW_ENOMEM, "no memory for transport %s", ops->name);
-    s->counters.memory_bytes += ops->transport_size;
-    t->ops = ops;
-    t->up = &wireup_upcalls;
-    t->owner = s;
-    t->fd = -1;
-    t->opt = (struct transport_options){
-        .world = s->world,
-        .config = &s->config,
-        .rank = s->rank,
-        .size = s->size,
-        .crowded = wait_crowded(s),
-        .epoch = s->epoch,
-        .secret = s->config.security == SINEW_SECURITY_NONE ? NULL : s->launch->secret,
-        .log = &s->log,
-    };
-    int rc = ops->open(t);
-    /* Its bytes go by hardware, past TLS. */
-    if (rc == 0 && t->caps.wired && s->config.security == SINEW_SECURITY_ENCRYPT) {
-        ops->close(t);
-        rc = why_set(&t->why, SINEW_ENOTSUP,
-                     "it cannot encrypt, and security is encrypt: take tcp, or "
-                     "security=authenticate on a network you trust");
-    }
-    if (rc == 0) {
-        s->transport[s->transports++] = t;
-        return 0;
-    }
-    s->refused[s->refusals] = t->why;
-    s->refused_name[s->refusals++] = ops->name;
-    log_line(&s->log, LOG_CHOICE, "transport %s cannot work here: %s", ops->name, t->why.text);
-    context_release(s, t, ops->transport_size);
-    return rc;
-}
-
-static int refuse_open(struct sinew *s, int status)
-{
-    if (strcmp(s->config.transports, "sim") == 0)
-        return context_fail(s, status,
-                            "transports is \"sim\": that is the simulated world of tests, for ranks "
-                            "in one process; a job of processes uses shm or tcp");
-    char text[WHY_MAX];
-    struct text t = text_into(text, sizeof(text));
-    for (int i = 0; i < s->refusals; i++)
-        text_add(&t, "%s%s: %s", i ? "; " : "", s->refused_name[i], s->refused[i].text);
-    return context_fail(s, status, "no transport works here: %s", text);
-}
-
-/* In the order asked for; a transport asked for by name must work. */
-static int open_transports(struct sinew *s, const struct transport_ops *const *all)
-{
-    const char *list = s->config.transports;
-    if (s->size == 1) return 0;
-    for (int i = 0; all[i] && i < TRANSPORTS_MAX; i++) {
-        if (!listed(list, all[i]->name)) {
-            leave_out(s, all[i]->name);
-            continue;
-        }
-        int rc = open_transport(s, all[i]);
-        if (rc < 0 && (*list || rc == SINEW_ENOMEM))
-            return context_fail(s, rc, "transport %s was asked for and cannot work here: %s",
-                                all[i]->name, s->refusals ? s->refused[s->refusals - 1].text : "");
-    }
-    return s->transports ? 0 : refuse_open(s, SINEW_ENOTSUP);
-}
-
-static int position(const char *list, const char *name)
-{
-    const char *at = strstr(list, name);
-    return at ? (int)(at - list) : 0;
-}
-
-/* "Best first" is the caller's word, if he gave one. */
-static void order_transports(struct sinew *s)
-{
-    const char *list = s->config.transports;
-    for (int i = 1; *list && i < s->transports; i++)
-        for (int j = i; j > 0; j--) {
-            struct transport **a = &s->transport[j - 1], **b = &s->transport[j];
-            if (position(list, (*a)->ops->name) <= position(list, (*b)->ops->name)) break;
-            struct transport *swap = *a;
-            *a = *b;
-            *b = swap;
-        }
 }
 
 /* ---- open ------------------------------------------------------------------------------------ */
@@ -270,9 +146,8 @@ static int context_start(struct sinew *s, const struct origin *origin,
     int64_t until = world_now(s->world) + c->setup_deadline;
     if (rc == 0) rc = join(s, options, until);
     if (rc == 0) crowd_name(s); /* transports ask whether there are cores for all */
-    if (rc == 0) rc = open_transports(s, origin->transports ? origin->transports : built_in);
+    if (rc == 0) rc = transports_open(s, origin->transports);
     if (rc) return rc;
-    order_transports(s);
     rc = publish(s, until);
     if (rc == 0) rc = team_open_world(s);
     if (rc == 0) rc = wait_open(s);
@@ -348,9 +223,11 @@ static void links_describe(const struct waiting *w, struct text *t)
 /* Control messages that a stuck link could not take yet belong to what was promised. */
 static bool controls_waiting(const struct sinew *s)
 {
-    for (int rank = 0; rank < s->size; rank++)
-        if (s->peer[rank] && s->peer[rank]->out && !list_empty(&s->peer[rank]->controls))
-            return true;
+    for (int rank = 0; rank < s->size; rank++) {
+        const struct peer *p = s->peer[rank];
+        if (!p || p->state == PEER_GONE) continue;
+        if ((p->out && !list_empty(&p->controls)) || !wired_settled(p)) return true;
+    }
     return false;
 }
 

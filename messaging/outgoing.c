@@ -44,7 +44,8 @@ int outgoing_send(struct peer *p, const struct outgoing *o)
         p->bytes_out += o->body_len;
         p->general_out.messages++;
         p->general_out.bytes += o->body_len;
-    } else if (rc > 0) {
+        if (p->ahead) shift_went_ahead(p, o->body_len);
+    } else if (rc > 0 || wired_goes_on(p, p->out)) {
         p->stuck = true;
         quick_close(p);
         return TRANSPORT_AGAIN;
@@ -54,7 +55,7 @@ int outgoing_send(struct peer *p, const struct outgoing *o)
 
 /* ---- control messages ------------------------------------------------------------------------ */
 
-enum { CTS_FIXED = 26, NACK_MORE = 13 };
+enum { CTS_FIXED = 26, NACK_MORE = 13, AGAIN_MORE = 16 };
 
 static int send_cts(struct peer *p, struct sinew_request *r)
 {
@@ -66,21 +67,27 @@ static int send_cts(struct peer *p, struct sinew_request *r)
     body[25] = (uint8_t)r->mine.key_len;
     memcpy(body + CTS_FIXED, r->mine.key, r->mine.key_len);
     return outgoing_send(p, &(struct outgoing){ .kind = KIND_CTS,
-                                                .tag = r->jumped ? SPACES : r->space,
+                                                .tag = r->cleared_again ? AFTER_AGAIN
+                                                       : r->jumped      ? AFTER_JUMP
+                                                                        : r->space,
                                                 .body = body,
                                                 .body_len = CTS_FIXED + r->mine.key_len });
 }
 
 static int send_numbered(struct peer *p, const struct control *c)
 {
-    uint8_t more[NACK_MORE];
+    uint8_t more[AGAIN_MORE];
     wire_put64(more, c->theirs);
     more[8] = c->whose;
     wire_put32(more + 9, (uint32_t)c->status);
+    if (c->kind == KIND_AGAIN)
+        wire_put64(more + 8, request_number(LIST_OWNER(c, const struct sinew_request, control)));
     return outgoing_send(p, &(struct outgoing){ .kind = c->kind,
                                                 .tag = c->space,
                                                 .more = more,
-                                                .more_len = c->kind == KIND_NACK ? NACK_MORE : 8 });
+                                                .more_len = c->kind == KIND_NACK    ? NACK_MORE
+                                                            : c->kind == KIND_AGAIN ? AGAIN_MORE
+                                                                                    : 8 });
 }
 
 /* The message is out: what it belonged to goes on. */
@@ -237,13 +244,25 @@ bool outgoing_waits(const struct peer *p)
            !list_empty(&p->queue[SPACE_COLLECTIVE]) || !list_empty(&p->queue[SPACE_USER]);
 }
 
+/* First what a broken link has left; and no further ahead of SWITCH than is allowed. */
+static bool may_go_on(struct peer *p)
+{
+    shift_resend(p);
+    return shift_may_send(p);
+}
+
 void outgoing_room(struct peer *p)
 {
     if (!p->out) return;
     p->stuck = false;
+    if (p->wired && !may_go_on(p)) {
+        p->stuck = true;
+        return;
+    }
     /* Little is told by the next message that goes, or before a wait sleeps. */
     if (!p->grant_sent || owes_much(p)) outgoing_grant(p);
     if (send_controls(p)) return;
+    if (p->switching) shift_out(p);
     send_queue(p, SPACE_COLLECTIVE);
     if (p->stuck) return;
     send_puts(p);

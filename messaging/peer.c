@@ -77,6 +77,7 @@ void peer_destroy(struct peer *p)
         struct control *c = LIST_OWNER(list_take(&p->controls), struct control, entry);
         if (c->orphan) context_release(s, c, sizeof(*c));
     }
+    wired_release(p);
     s->peer[p->rank] = NULL;
     context_release(s, p->blocks, (size_t)p->blocks_total * BLOCK_BYTES);
     context_release(s, p, sizeof(*p));

@@ -34,7 +34,7 @@ void quick_count(const struct sinew *s, struct counters *c)
 
 void quick_open(struct peer *p)
 {
-    bool is_clear = p->out && !p->stuck && !p->jumping && list_empty(&p->queue[SPACE_USER]);
+    bool is_clear = p->out && !p->stuck && !p->ahead && !p->jumping && list_empty(&p->queue[SPACE_USER]);
     p->quick_below = is_clear ? send_eager_limit(p, SPACE_USER) + 1 : 0;
 }
 
@@ -64,20 +64,27 @@ static inline void quick_sent(struct peer *p, size_t len, uint32_t cost)
     p->bytes_out += len;
 }
 
-/* Longer than a transport takes with no question asked. > 0: go the general way. */
+/* Not as a transport takes it with no question asked. AGAIN: go the general way. */
 static int quick_send_longer(struct sinew_team *team, const void *buf, size_t len, int to,
                              int64_t tag, struct sinew_request **req)
 {
     struct peer *p = quick_to(team, buf, len, to, tag, req);
     uint32_t cost = blocks_of(len);
-    if (!p || p->mine.blocks[SPACE_USER] < cost) return SINEW_PENDING;
+    if (!p || p->mine.blocks[SPACE_USER] < cost) return TRANSPORT_AGAIN;
+    struct sinew_request *r = req ? held_request(team, p, len, (uint32_t)tag) : NULL;
     uint8_t head[ENVELOPE_SMALL];
     wire_put64(head, quick_word(p, len));
     wire_put64(head + 8, envelope_key(team->core->id, (uint32_t)tag));
-    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, 0) != 0) return SINEW_PENDING;
+    int rc = p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL,
+                               r ? request_number(r) : 0);
+    if (r && rc == TRANSPORT_HELD)
+        held_join(p, r);
+    else if (r)
+        request_give(&p->context->requests, r);
+    if (rc != 0 && rc != TRANSPORT_HELD) return TRANSPORT_AGAIN;
     quick_sent(p, len, cost);
-    if (req) *req = NULL;
-    return 0;
+    if (req) *req = rc == 0 ? NULL : r;
+    return rc == 0 ? 0 : SINEW_PENDING;
 }
 
 static __attribute__((noinline)) int send_otherwise(struct sinew_team *team, const void *buf,
@@ -85,7 +92,7 @@ static __attribute__((noinline)) int send_otherwise(struct sinew_team *team, con
                                                     struct sinew_request **req)
 {
     int status = quick_send_longer(team, buf, len, to, tag, req);
-    return status == 0 ? 0 : send_generally(team, "sinew_send", buf, len, to, tag, false, req);
+    return status != TRANSPORT_AGAIN ? status : send_generally(team, "sinew_send", buf, len, to, tag, false, req);
 }
 
 int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int64_t tag,

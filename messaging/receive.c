@@ -469,18 +469,20 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
     case KIND_JUMP:
         p->in = by;
         return jump_take(p, e, more);
+    case KIND_SWITCH:
+        return shift_take(p, by, e);
+    case KIND_AGAIN:
+        return rendezvous_again(p, more);
     default:
         return why_set(&p->why, SINEW_EPROTO,
                        "rank %d sent a message of kind %u, which is not built", p->rank, e->kind);
     }
 }
 
-int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
-                   struct lease *lease)
+int receive_from(struct peer *p, struct transport *by, const void *head, size_t hlen,
+                 const void *body, size_t blen)
 {
-    struct peer *p = l->owner;
     struct envelope e;
-    (void)lease; /* bodies are taken at once */
     if (hlen == ENVELOPE_SMALL && window_arrive(p, head, body, blen)) return 0;
     size_t used = envelope_decode(head, hlen, &e);
     if (!used || e.seq != (uint16_t)p->messages_in || e.length != blen)
@@ -492,7 +494,7 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     p->general_in.messages++;
     p->general_in.bytes += blen;
     int rc = take_credit(p, &e);
-    if (rc == 0) rc = dispatch(p, l->transport, &e, &more, body, blen);
+    if (rc == 0) rc = dispatch(p, by, &e, &more, body, blen);
     if (rc == SINEW_EPROTO && !p->why.text[0])
         why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
                 e.kind);
@@ -500,5 +502,19 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
         (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS || e.kind == KIND_GOT ||
          e.kind == KIND_NACK))
         outgoing_room(p);
+    return rc;
+}
+
+int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                   struct lease *lease)
+{
+    struct peer *p = l->owner;
+    (void)lease; /* bodies are taken at once */
+    int rc = p->wired ? shift_arrive(l, head, hlen, body, blen) : SINEW_PENDING;
+    if (rc == SINEW_PENDING && hlen >= ENVELOPE_SMALL && ((const uint8_t *)head)[2] == KIND_TELL)
+        rc = tell_arrive(l, head, hlen, body, blen);
+    else if (rc == SINEW_PENDING)
+        rc = receive_from(p, l->transport, head, hlen, body, blen);
+    if (rc < 0) p->ending = true; /* who breaks the protocol gets no other link */
     return rc;
 }

@@ -16,6 +16,14 @@
  * it is read takes its registration back: the reader's transport tells it that what came is worth
  * nothing, and CTS gets the NACK.
  *
+ * Once more: what was cleared for a link the pair has left, or that breaks under the put, goes this way:
+ *
+ *    AGAIN {its request, request} --> takes the registration back, which is final, and registers for
+ *                                <--  the link the pair is on: CTS {…, tag 3: no credit comes with it}
+ *
+ * The sender asks, for it alone knows what became of the clearance; so of each there is one, and FIN,
+ * which says that the body has landed, is never followed by another put.
+ *
  * A receiver that gives up revokes first, and sends NACK if CTS has not gone (else what is put goes
  * nowhere); a sender that gave up answers CTS with NACK.
  * The receiver's buffer is the user's again only when nothing can land there any more.
@@ -36,6 +44,13 @@ static void rendezvous_filled(struct sinew_request *r)
     s->counters.bytes_received += r->mine.len;
 }
 
+/* As what a sender is told that its message will not be had; an announcement's credit goes back. */
+static enum nack_whose refusal_of(const struct sinew_request *r)
+{
+    if (r->cleared_again) return NACK_SYNC;
+    return r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT;
+}
+
 /* Ask the sender to put it. */
 static void rendezvous_clear(struct sinew_request *r)
 {
@@ -44,8 +59,7 @@ static void rendezvous_clear(struct sinew_request *r)
     if (r->mine.len > 0 && r->transport) {
         int rc = r->transport->ops->reg(r->transport, NULL, &r->mine);
         if (rc < 0) {
-            outgoing_answer(p, KIND_NACK, r->theirs, r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, rc,
-                            r->space);
+            outgoing_answer(p, KIND_NACK, r->theirs, refusal_of(r), rc, r->space);
             request_status(r, p->rank, r->key.tag, 0);
             request_end(r, rc);
             return;
@@ -123,14 +137,52 @@ int rendezvous_fin(struct peer *p, struct wire_reader *more)
     return 0;
 }
 
+/* Nothing can land any more: register for the link the pair is on now. */
+static void clear_once_more(struct sinew_request *r)
+{
+    struct peer *p = r->peer;
+    r->again = false;
+    list_remove(&r->entry);
+    if (p->state == PEER_GONE) {
+        request_status(r, p->rank, r->key.tag, 0);
+        request_end(r, p->gone_status);
+        return;
+    }
+    r->transport = p->in;
+    r->mine = (struct region){ .base = r->buf, .len = r->mine.len };
+    if (r->deadline && list_empty(&r->timed)) list_append(&r->context->timed, &r->timed);
+    rendezvous_clear(r);
+}
+
 bool rendezvous_revoked(struct sinew_request *r)
 {
     if (r->mine_registered) {
         if (r->transport->ops->dereg(r->transport, &r->mine) == TRANSPORT_AGAIN) return false;
         r->mine_registered = false;
     }
-    request_end(r, r->status);
+    if (r->again)
+        clear_once_more(r);
+    else
+        request_end(r, r->status);
     return true;
+}
+
+int rendezvous_again(struct peer *p, struct wire_reader *more)
+{
+    struct sinew_request *r = request_find(p->context, wire_take64(more));
+    uint64_t theirs = wire_take64(more);
+    if (more->bad) return SINEW_EPROTO;
+    bool waits = r && r->kind == REQUEST_RECV && r->state == STATE_FILLING && r->peer == p;
+    if (waits && r->theirs != theirs) return SINEW_EPROTO;
+    if (!waits) /* it was given up */
+        return outgoing_answer(p, KIND_NACK, theirs, NACK_SYNC, SINEW_ECANCELED, SPACE_USER);
+    if (r->control.kind) return SINEW_EPROTO; /* the clearance has not even gone */
+    r->again = r->cleared_again = true;
+    r->state = STATE_REVOKING;
+    list_remove(&r->timed);
+    list_append(&r->context->revoking, &r->entry);
+    rendezvous_revoked(r);
+    return 0;
 }
 
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell)
@@ -143,31 +195,13 @@ void rendezvous_abandon(struct sinew_request *r, int status, bool tell)
         list_remove(&r->control.entry);
         r->control.kind = 0;
         if (tell)
-            outgoing_answer(r->peer, KIND_NACK, r->theirs,
-                            r->jumped ? NACK_JUMP : NACK_ANNOUNCEMENT, status, r->space);
+            outgoing_answer(r->peer, KIND_NACK, r->theirs, refusal_of(r), status, r->space);
     }
     list_append(&s->revoking, &r->entry);
     rendezvous_revoked(r);
 }
 
 /* ---- the sender ------------------------------------------------------------------------------ */
-
-size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX])
-{
-    struct link *l = r->peer->out;
-    struct transport *t = l->transport;
-    if (!t->caps.get) return 0;
-    if (!r->mine_registered) { /* else it was told AGAIN before */
-        r->mine = (struct region){ .base = r->buf, .len = r->len, .reader = l };
-        r->mine_registered = t->ops->reg(t, NULL, &r->mine) == 0;
-        r->transport = t;
-    }
-    if (!r->mine_registered) return 0;
-    offer[0] = t->ops->id;
-    offer[1] = (uint8_t)r->mine.key_len;
-    memcpy(offer + 2, r->mine.key, r->mine.key_len);
-    return 2 + r->mine.key_len;
-}
 
 /* Nobody reads it there any more. */
 static void rendezvous_take_back(struct sinew_request *r)
@@ -176,23 +210,42 @@ static void rendezvous_take_back(struct sinew_request *r)
     r->mine_registered = false;
 }
 
+size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX])
+{
+    struct link *l = r->peer->out;
+    struct transport *t = l->transport;
+    if (!t->caps.get) return 0;
+    if (r->mine_registered && r->mine.reader != l) rendezvous_take_back(r);
+    if (!r->mine_registered) { /* else it was told AGAIN before */
+        r->mine = (struct region){ .base = r->buf, .len = r->len, .reader = l };
+        r->mine_registered = t->ops->reg(t, NULL, &r->mine) == 0;
+        r->transport = t;
+    }
+    if (!r->mine_registered) return 0;
+    r->offered = true;
+    offer[0] = t->ops->id;
+    offer[1] = (uint8_t)r->mine.key_len;
+    memcpy(offer + 2, r->mine.key, r->mine.key_len);
+    return 2 + r->mine.key_len;
+}
+
 /* An announcement was answered: its credit is back. */
 static void rendezvous_answered(struct peer *p, uint32_t space)
 {
-    if (space == SPACES)
+    if (space == AFTER_JUMP)
         p->jumping = false; /* it had cost none */
-    else
+    else if (space != AFTER_AGAIN)
         p->mine.requests[space]++;
 }
 
 int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader *more)
 {
     struct sinew_request *r = request_find(p->context, wire_take64(more));
-    if (more->bad || e->tag > SPACES) return SINEW_EPROTO;
+    if (more->bad || e->tag > AFTER_JUMP) return SINEW_EPROTO;
     rendezvous_answered(p, e->tag);
     /* None: it was given up, and the reader has not seen it in time; or never offered. */
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p) return 0;
-    if (!r->mine_registered) return SINEW_EPROTO;
+    if (!r->offered) return SINEW_EPROTO;
     p->context->counters.bytes_sent += r->len;
     request_end(r, 0);
     return 0;
@@ -217,24 +270,46 @@ static bool read_clearance(const uint8_t *body, size_t len, struct clearance *c)
     return true;
 }
 
+enum { ASKS_MAX = 32 };
+
+/* What was cleared is of no use. It waits for the next clearance as for the first. */
+static void ask_again(struct sinew_request *r)
+{
+    struct peer *p = r->peer;
+    if (++r->asked_again == ASKS_MAX) { /* links that come up, and break as soon as they are used */
+        request_end(r, SINEW_EPEER);
+        return;
+    }
+    if (r->peers_registered) r->transport->ops->dereg(r->transport, &r->peers);
+    r->peers_registered = r->flushing = false;
+    r->state = STATE_ASKING;
+    outgoing_control(p, &r->control, KIND_AGAIN, r->theirs);
+}
+
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len)
 {
     struct clearance c;
-    if (!read_clearance(body, len, &c) || e->tag > SPACES) return SINEW_EPROTO;
+    if (!read_clearance(body, len, &c) || e->tag > AFTER_AGAIN) return SINEW_EPROTO;
     struct sinew_request *r = request_find(p->context, c.mine);
     rendezvous_answered(p, e->tag);
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p)
         return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
-    if (c.accepted > r->len) return SINEW_EPROTO;
+    if (c.accepted > r->len || (r->asked_again && c.accepted != r->len)) return SINEW_EPROTO;
     rendezvous_take_back(r);
     list_remove(&r->timed);                              /* from here on it ends by itself */
-    if (r->jumped) p->context->counters.messages_sent++; /* never announced */
     r->theirs = c.theirs;
-    r->len = (size_t)c.accepted;
-    p->context->counters.bytes_sent += r->len;
+    if (!r->asked_again) {
+        if (r->jumped) p->context->counters.messages_sent++; /* never announced */
+        r->len = (size_t)c.accepted;
+        p->context->counters.bytes_sent += r->len;
+    }
     if (r->len == 0) {
         r->state = STATE_ENDING;
         outgoing_control(p, &r->control, KIND_FIN, c.theirs);
+        return 0;
+    }
+    if (p->wired && (!p->out || c.transport != p->out->transport->ops->id)) {
+        ask_again(r);
         return 0;
     }
     if (!p->out || c.transport != p->out->transport->ops->id) return SINEW_EPROTO;
@@ -251,6 +326,14 @@ void rendezvous_put(struct sinew_request *r)
 {
     struct peer *p = r->peer;
     r->state = STATE_MOVING;
+    if (p->switching) { /* it would hold up what is to come */
+        list_append(&p->puts, &r->entry);
+        return;
+    }
+    if (p->out && r->transport != p->out->transport) {
+        ask_again(r);
+        return;
+    }
     r->rma = (struct rma){ .kind = RMA_PUT,
                            .local = r->buf,
                            .len = r->len,
@@ -267,11 +350,20 @@ void rendezvous_put(struct sinew_request *r)
     }
 }
 
+static void put_failed(struct sinew_request *r)
+{
+    struct peer *p = r->peer;
+    if (p->wired && wired_goes_on(p, wireup_link_by(p, r->transport)))
+        ask_again(r);
+    else
+        request_end(r, SINEW_EPEER);
+}
+
 void rendezvous_put_done(struct sinew_request *r, int status)
 {
     struct peer *p = r->peer;
     if (status < 0) {
-        request_end(r, SINEW_EPEER);
+        put_failed(r);
         return;
     }
     if (!r->flushing && p->out && !p->out->transport->caps.put_ordered) {
@@ -279,12 +371,21 @@ void rendezvous_put_done(struct sinew_request *r, int status)
         int rc = p->out->ops->flush(p->out, request_number(r));
         if (rc == TRANSPORT_PENDING) return;
         if (rc < 0) {
-            request_end(r, SINEW_EPEER);
+            put_failed(r);
             return;
         }
     }
     r->state = STATE_ENDING;
     outgoing_control(p, &r->control, KIND_FIN, r->theirs);
+}
+
+void rendezvous_unoffer(struct peer *p, struct link *l)
+{
+    for (struct list *i = p->attached.next; i != &p->attached; i = i->next) {
+        struct sinew_request *r = LIST_OWNER(i, struct sinew_request, attached);
+        if (r->kind == REQUEST_SEND && r->mine_registered && r->mine.reader == l)
+            rendezvous_take_back(r);
+    }
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */

@@ -181,6 +181,8 @@ static const char *state_text(const struct sinew_request *r)
     case STATE_QUEUED:
         return r->peer->state == PEER_UP ? "the receiver has no room for it yet"
                                          : "the link is not up yet";
+    case STATE_HELD:
+        return "its connection takes no more for now";
     case STATE_ASKING:
         return "the receiver has not asked for it yet";
     case STATE_MOVING:

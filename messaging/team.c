@@ -172,6 +172,11 @@ const struct world *team_world(const struct sinew_team *team)
 {
     return team->core->context->world;
 }
+struct sinew *team_context(const struct sinew_team *team)
+{
+    return team->core->context;
+}
+
 const struct log *team_log(const struct sinew_team *team)
 {
     return &team->core->context->log;
@@ -264,8 +269,6 @@ static int view_values(struct sinew_team *team, const struct sinew_view_options 
     if (how->level < 0 || how->level > SINEW_LEVEL_PORTABLE)
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: level is %d; levels are 0 to %d",
                            how->level, SINEW_LEVEL_PORTABLE);
-    if (how->level == SINEW_LEVEL_PORTABLE)
-        return team_refuse(team, SINEW_ENOTSUP, "sinew_team_view: level portable is not built yet");
     if (how->persistent < 0 || how->persistent > 1)
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: persistent is %d; 0 or 1",
                            how->persistent);

@@ -39,7 +39,7 @@ struct link *wireup_link_by(const struct peer *p, const struct transport *t)
 
 static const int32_t no_room = 0;
 
-static struct link *link_new(struct peer *p, int i)
+struct link *wireup_link_new(struct peer *p, int i)
 {
     struct sinew *s = p->context;
     struct transport *t = s->transport[i];
@@ -61,12 +61,13 @@ static struct link *link_new(struct peer *p, int i)
     return l;
 }
 
-static void link_bury(struct link *l)
+void wireup_link_bury(struct link *l)
 {
     struct peer *p = l->owner;
     int i = index_of(p->context, l->transport);
     p->link[i] = NULL;
     p->context->links[i]--;
+    if (p->quick_in == l) p->quick_in = NULL;
     if (p->out == l) {
         p->out = NULL;
         p->quick_in = NULL;
@@ -97,7 +98,7 @@ static int connect_next(struct peer *p)
         size_t len;
         int i = choose_transport(p, &address, &len, record, &why);
         if (i < 0) return context_fail(s, i, "rank %d cannot be reached: %s", p->rank, why.text);
-        struct link *l = link_new(p, i);
+        struct link *l = wireup_link_new(p, i);
         if (!l) return context_fail(s, SINEW_ENOMEM, "no memory for a link to rank %d", p->rank);
         p->state = PEER_CONNECTING;
         int rc = l->ops->connect(l, address, len);
@@ -105,11 +106,11 @@ static int connect_next(struct peer *p)
         log_line(&s->log, LOG_CHOICE, "rank %d by %s: %s", p->rank, l->ops->name, l->why.text);
         why_set(&p->why, 0, "%s: %s", l->ops->name, l->why.text);
         p->refused |= 1u << i;
-        link_bury(l);
+        wireup_link_bury(l);
     }
 }
 
-static void defer(struct peer *p)
+void wireup_defer(struct peer *p)
 {
     if (list_empty(&p->deferral)) list_append(&p->context->deferrals, &p->deferral);
 }
@@ -122,7 +123,7 @@ int peer_meet(struct peer *p)
     p->state = PEER_CONNECTING;
     if (s->state->in_progress) {
         p->want_connect = true;
-        defer(p);
+        wireup_defer(p);
         return 0;
     }
     int rc = connect_next(p);
@@ -136,12 +137,14 @@ int peer_meet(struct peer *p)
 void wireup_disconnect(struct peer *p, enum disconnect_how how)
 {
     struct sinew *s = p->context;
+    if (how != DISCONNECT_DRAIN) p->ending = true;
     if (s->state->in_progress) {
         p->want_disconnect = true;
         p->disconnect_how = how;
-        defer(p);
+        wireup_defer(p);
         return;
     }
+    if (how == DISCONNECT_DRAIN && wired_drain(p)) return;
     for (int i = 0; i < s->transports; i++)
         if (p->link[i]) p->link[i]->ops->disconnect(p->link[i], how);
 }
@@ -150,6 +153,15 @@ static bool linked(const struct peer *p)
 {
     for (int i = 0; i < p->context->transports; i++)
         if (p->link[i]) return true;
+    return false;
+}
+
+/* A link that no data may take does not count. */
+static bool data_linked(const struct peer *p)
+{
+    const struct sinew *s = p->context;
+    for (int i = 0; i < s->transports; i++)
+        if (p->link[i] && !(s->control_only && i == s->control && p->refused & 1u << i)) return true;
     return false;
 }
 
@@ -162,10 +174,12 @@ void wireup_deferred(struct sinew *s)
         p->want_connect = p->want_disconnect = false;
         if (disconnect) wireup_disconnect(p, p->disconnect_how);
         /* With a link already it came first: that ends in up, or in down and the next attempt. */
-        if (connect && p->state == PEER_CONNECTING && !linked(p) && connect_next(p) < 0) {
+        if (connect && p->state == PEER_CONNECTING && !data_linked(p) && connect_next(p) < 0) {
             struct why why = s->why;
             peer_gone(p, p->nobody ? SINEW_EPEER : SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
+            if (linked(p)) wireup_disconnect(p, DISCONNECT_DRAIN); /* what was told still arrives */
         }
+        if (p->wired) wired_deferred(p);
     }
     release_dead_links(s);
 }
@@ -208,13 +222,20 @@ static struct link *upcall_link(struct transport *t, int rank, uint64_t epoch)
     }
     p->epoch = epoch;
     if (p->state == PEER_NEW) p->state = PEER_CONNECTING;
-    return link_new(p, index_of(s, t));
+    return wireup_link_new(p, index_of(s, t));
 }
 
 static void upcall_up(struct link *l)
 {
     struct peer *p = l->owner;
     log_line(&p->context->log, LOG_DETAIL, "rank %d is linked by %s", p->rank, l->ops->name);
+    if (l->transport->caps.wired) {
+        wired_up(l);
+        return;
+    }
+    bool is_control = index_of(p->context, l->transport) == p->context->control;
+    if (is_control && !p->going && p->state != PEER_GONE) wired_control_up(p, l);
+    if (is_control && !choose_control_carries(p->context)) return;
     if (p->out || p->going || p->state == PEER_GONE) return;
     p->out = l;
     p->quick_in = l->transport->caps.expects ? l : NULL;
@@ -222,26 +243,28 @@ static void upcall_up(struct link *l)
     outgoing_room(p);
 }
 
-static void upcall_tell(struct link *l, const void *bytes, size_t len)
-{
-    struct peer *p = l->owner;
-    (void)bytes;
-    log_line(&p->context->log, LOG_ERROR, "%s wants to tell %zu bytes: no wired transport is built",
-             l->ops->name, len);
-}
-
 static void upcall_done(struct link *l, uint64_t cookie, int status)
 {
     struct peer *p = l->owner;
     struct sinew_request *r = request_find(p->context, cookie);
+    if (r && r->state == STATE_HELD && r->peer == p) held_done(p, r, status);
     if (r && r->state == STATE_MOVING) rendezvous_put_done(r, status);
     if (r && r->state == STATE_READING) rendezvous_read_done(r, status);
+    if (p->switching) outgoing_room(p); /* it may have waited for this */
 }
 
 static void upcall_room(struct link *l)
 {
     struct peer *p = l->owner;
+    if (p->wired) wired_room(p, l);
     if (p->out == l) outgoing_room(p);
+}
+
+static void upcall_undone(struct link *l, const void *head, size_t hlen, const void *body,
+                          size_t blen)
+{
+    struct peer *p = l->owner;
+    if (p->wired) shift_undone(p, head, hlen, body, blen);
 }
 
 static void describe_down(struct peer *p, const struct link *l, enum gone gone, struct why *why)
@@ -268,13 +291,13 @@ static bool try_another(struct peer *p, struct link *l, int status)
     s->counters.links_failed++;
     if (status == SINEW_EAUTH || status == SINEW_EVERSION || s->closing) return false;
     p->want_connect = true;
-    defer(p);
+    wireup_defer(p);
     return true;
 }
 
 /* It is gone once its last link is down: until then messages of its may come, and a transport may
  * still read what it was lent. The first word on how it went counts. */
-static void peer_going(struct peer *p, int status, enum gone gone, const char *text)
+void wireup_going(struct peer *p, int status, enum gone gone, const char *text)
 {
     if (!p->going) {
         p->going = true;
@@ -294,21 +317,32 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     bool was_out = p->out == l, was_up = p->state == PEER_UP;
     struct why why;
     describe_down(p, l, gone, &why);
-    link_bury(l);
+    if (l->transport->caps.wired) {
+        wired_down(l, status, gone, why.text);
+        return;
+    }
+    bool of_pair = wired_control_down(l);
+    wireup_link_bury(l);
     if (p->state == PEER_GONE || p->context->closing) return;
-    if (gone == GONE_BROKEN && !was_out && !p->going) {
+    if (gone == GONE_BROKEN && !was_out && !p->going && !of_pair) {
         if (was_up || try_another(p, l, status)) return;
     }
+    if (of_pair && wired_unreachable(p)) { /* it has said so, and then goodbye */
+        why_set(&why, 0, "rank %d cannot be reached: %.400s", p->rank, p->why.text);
+        wireup_going(p, SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
+        return;
+    }
     bool first_contact = !was_up && status < 0 && gone == GONE_BROKEN;
-    peer_going(p, first_contact ? status : SINEW_EPEER, gone, why.text);
+    wireup_going(p, first_contact ? status : SINEW_EPEER, gone, why.text);
 }
 
 const struct transport_up wireup_upcalls = {
     .link = upcall_link,
     .up = upcall_up,
-    .tell = upcall_tell,
+    .tell = wired_told,
     .recv = receive_upcall,
     .done = upcall_done,
     .room = upcall_room,
+    .undone = upcall_undone,
     .down = upcall_down,
 };

@@ -2,3 +2,7 @@
 sinew_test(NAME messaging SOURCES unit/messaging_test.c LABELS unit)
 sinew_test(NAME messaging-hostile SOURCES unit/messaging_hostile_test.c unit/messaging_fake.c LABELS unit)
 sinew_test(NAME abandon SOURCES unit/abandon_test.c LABELS unit)
+sinew_test(NAME tell-hostile SOURCES unit/tell_hostile_test.c unit/messaging_fake.c LABELS unit)
+# Wired links, set up and broken in virtual time.
+sinew_test(NAME wired SOURCES unit/wired_test.c LABELS unit sim)
+sinew_add_test(NAME wired-long COMMAND test-wired 20000 LABELS unit sim long TIMEOUT 1200)

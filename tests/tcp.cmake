@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-foreach(unit link stream hostile secure)
+foreach(unit address link stream hostile secure)
   sinew_test(NAME tcp-${unit} SOURCES unit/tcp_${unit}_test.c unit/tcp_end.c)
 endforeach()
 sinew_test(NAME tcp-session SOURCES unit/tcp_session_test.c)

@@ -12,7 +12,7 @@ enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct info_options {
     bool json, config;
-    const char *to;
+    const char *to, *root;
 };
 
 static void info_help(void)
@@ -20,22 +20,26 @@ static void info_help(void)
     printf("usage: sinew-info [option ...]\n"
            "\n"
            "Says which transports work here or why not, what would be chosen for a rank on this\n"
-           "host and on another, and how many cores and how much of the limits this process has.\n"
+           "host and on another, and how many cores and how much of the limits this process has;\n"
+           "for RDMA also what is wrong, with the command that mends it.\n"
            "\n"
-           "  --to HOST   also: how TCP would go to HOST; nothing is sent\n"
+           "  --to HOST   also: how TCP would go to HOST, and whether its kernel answers: one\n"
+           "              connection is tried, to the port of HOST:PORT, tcp_ports, or 9\n"
            "  --config    instead: every setting with value, default, range and its source\n"
            "  --json      one object per line and nothing else\n"
+           "  --root DIR  RDMA as DIR/sys, DIR/proc and DIR/dev tell it: a copy of another host's\n"
            "  --help, --version\n"
            "\n"
            "exit status: 0 told, 1 HOST is out of reach or a setting wrong, 2 the command line\n");
 }
 
-enum { TO = 256, CONFIG, JSON, HELP, VERSION };
+enum { TO = 256, CONFIG, JSON, ROOT, HELP, VERSION };
 
 static const struct option info_table[] = {
     { "to", required_argument, NULL, TO },
     { "config", no_argument, NULL, CONFIG },
     { "json", no_argument, NULL, JSON },
+    { "root", required_argument, NULL, ROOT },
     { "help", no_argument, NULL, HELP },
     { "version", no_argument, NULL, VERSION },
     { NULL, 0, NULL, 0 },
@@ -56,6 +60,9 @@ static bool info_parse(struct info_options *opt, int argc, char **argv, int *sta
             break;
         case JSON:
             opt->json = true;
+            break;
+        case ROOT:
+            opt->root = optarg;
             break;
         case HELP:
             info_help();
@@ -97,6 +104,7 @@ int main(int argc, char **argv)
     info_cores(&info);
     info_launcher(&info);
     info_transports(&info);
+    info_rdma(&info, opt.root ? opt.root : "");
     if (opt.to && !info_route(&info, opt.to)) code = EXIT_FAILED;
     return code;
 }

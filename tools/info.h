@@ -34,6 +34,9 @@ void info_launcher(struct info *info);
 /* info_transports.c: which of them work here, and which would be chosen. */
 void info_transports(struct info *info);
 
+/* info_rdma.c: is RDMA ready, and if not, why; as seen below root ("": this host). */
+void info_rdma(struct info *info, const char *root);
+
 /* info_route.c: how TCP would go to a host; false if it cannot be told. */
 bool info_route(struct info *info, const char *host);
 

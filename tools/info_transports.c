@@ -8,14 +8,13 @@
 #include <string.h>
 
 #include "base/world.h"
+#include "transport/module.h"
 #include "transport/shm/shm.h"
 #include "transport/tcp/tcp.h"
 #include "transport/transport.h"
 
 /* Best first, as the library takes them. */
-static const struct transport_ops *const built[] = { &transport_shm, &transport_tcp };
-static const char *const not_built[] = { "verbs", "ucx", "ofi" };
-enum { BUILT = sizeof(built) / sizeof(built[0]) };
+enum { PROBED_MAX = 8 };
 
 /* What was found out about one. */
 struct probed {
@@ -103,12 +102,12 @@ static const char *objection(const struct probed *p, bool remote)
     return NULL;
 }
 
-static void choice_item(struct info *info, const struct probed *probed, bool remote)
+static void choice_item(struct info *info, const struct probed *probed, int n, bool remote)
 {
     char text[INFO_VALUE_MAX] = "none: no transport reaches it", others[INFO_VALUE_MAX] = "";
     const char *chosen = NULL;
     size_t used = 0;
-    for (int i = 0; i < BUILT && used < sizeof(others); i++) {
+    for (int i = 0; i < n && used < sizeof(others); i++) {
         const char *why_not = objection(&probed[i], remote);
         if (!why_not && !chosen) {
             chosen = probed[i].name;
@@ -121,24 +120,47 @@ static void choice_item(struct info *info, const struct probed *probed, bool rem
     info_item(info, "chosen", remote ? "other host" : "this host", "%s%s", text, others);
 }
 
-/* In the order of the list of those allowed, if there is one. */
-static void order(struct probed *probed)
+/* In the order of the list of those allowed, if there is one; the others (-1) last. */
+static void order(struct probed *probed, int n)
 {
-    for (int i = 1; i < BUILT; i++)
-        for (int k = i; k > 0 && probed[k].place < probed[k - 1].place; k--) {
+    for (int i = 1; i < n; i++)
+        for (int k = i; k > 0 && (unsigned)probed[k].place < (unsigned)probed[k - 1].place; k--) {
             struct probed later = probed[k - 1];
             probed[k - 1] = probed[k];
             probed[k] = later;
         }
 }
 
+/* A transport that comes as a module is opened here whether a job would or not. */
+static void module_probe(struct info *info, const struct module_known *known, struct probed *p)
+{
+    const struct transport_ops *ops;
+    void *handle;
+    struct why why = { "" };
+    *p = (struct probed){ .name = known->name,
+                          .place = place_of(info->config.transports, known->name) };
+    if (module_open(known, info->config.module_dir, &handle, &ops, &p->why)) {
+        info_item(info, "transports", known->name, "not here: %s", p->why.text);
+        return;
+    }
+    transport_probe(info, ops, p);
+    p->name = known->name;
+    module_close(handle);
+    bool named = info->config.transports[0] && p->place >= 0;
+    if (named || (known->useful && known->useful(&why))) return;
+    p->place = -1;
+    if (!known->useful) info_item(info, "transports", known->name, "opened when transports names it");
+}
+
 void info_transports(struct info *info)
 {
-    struct probed probed[BUILT];
-    for (int i = 0; i < BUILT; i++) transport_probe(info, built[i], &probed[i]);
-    for (size_t i = 0; i < sizeof(not_built) / sizeof(not_built[0]); i++)
-        info_item(info, "transports", not_built[i], "not built yet");
-    order(probed);
-    choice_item(info, probed, false);
-    choice_item(info, probed, true);
+    struct probed probed[PROBED_MAX];
+    int n = 0;
+    transport_probe(info, &transport_shm, &probed[n++]);
+    for (const struct module_known *m = modules_known; m->name; m++)
+        module_probe(info, m, &probed[n++]);
+    transport_probe(info, &transport_tcp, &probed[n++]);
+    order(probed, n);
+    choice_item(info, probed, n, false);
+    choice_item(info, probed, n, true);
 }

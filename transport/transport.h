@@ -181,7 +181,8 @@ struct link {
     struct expect *expect;     /* set by messaging for one progress(); moves to the first not done */
     const int32_t *short_room; /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
-    const char *note; /* what it cannot do, and why, for people; static; NULL: nothing */
+    const char *note; /* what it cannot do, and why, for people;
+                          or which way it goes; there as long as the link; NULL: nothing */
 };
 
 enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */

@@ -83,6 +83,14 @@ def under(cell, bar):
                 f"< {bar:g} {programs.unit(cell.test)}")
 
 
+def against_sockets_or_peer(cell, bar, peer_bar):
+    """Whichever bar is larger: to be within one of them is enough."""
+    both = [against_limit(cell, "tcp", bar), against_peer(cell, peer_bar)]
+    line = next((line for line in both if line.passed), both[0])
+    return Line(line.aim, line.passed, line.measured, f"{both[1].measured}; {both[1].limit}",
+                f"<= {bar:g} of it, or {peer_bar:g} of the peer")
+
+
 def shm(test, sizes, ranks=(2,)):
     return [Cell(test, "shm", n, size) for n in ranks for size in sizes]
 
@@ -120,6 +128,12 @@ def aims():
                          limits=("ring", "kernel")),
         "rewritten": Aim(shm("bandwidth-rewritten", [64 * KIB, MIB, 4 * MIB]),
                          lambda c: [against_limit(c, "copy", 0.9)], peers=False, limits=("copy",)),
+        "tcp-latency-8": Aim([Cell("latency", "tcp", 2, 8)],
+                             lambda c: [against_sockets_or_peer(c, 1.15, 0.8)], limits=("tcp",)),
+        "tcp-rate": Aim([Cell("rate", "tcp", 2, 8)], lambda c: [against_peer(c, 0.1)],
+                        limits=("tcp", "tcp-batched")),
+        "tcp-bandwidth": Aim([Cell("bandwidth", "tcp", 2, MIB)],
+                             lambda c: [against_limit(c, "tcp", 0.95)], limits=("tcp",)),
         "instructions": Aim([], None),
         "crowd": Aim(sleepy, lambda c: [against_peer(c, 1.0)]),
         "start": Aim([Cell("start", None, 8, 0)], lambda c: [under(c, 0.1)]),

@@ -235,7 +235,8 @@ static struct variant pair_fastest(const struct limit *limit, size_t bytes, cons
         for (int i = 0; i < n; i++)
             if (ns[i] > 0 && (next < 0 || ns[i] < ns[next])) next = i;
         /* Negative: the finals' own figures, with the greatest the fastest. */
-        ns[next] = -pair_try(limit, bytes, &variants[next], cores, FINAL_NS);
+        ns[next] = -pair_try(limit, bytes, &variants[next], cores, FINAL_NS) -
+                   pair_try(limit, bytes, &variants[next], cores, FINAL_NS);
         if (ns[best] > 0 || ns[next] > ns[best]) best = next;
     }
     return variants[best];

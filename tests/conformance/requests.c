@@ -376,6 +376,103 @@ static void a_thousand_at_once(struct job_rank *me)
     leave(me);
 }
 
+/* So that no send waits for a link. */
+static void become_acquainted(struct job_rank *me, struct sinew_team *world)
+{
+    if (me->rank == 0) give(me, world, 8, 1, 99, 0);
+    if (me->rank == 1) take(me, world, 8, 0, 99, 0);
+    if (me->rank == 1) give(me, world, 8, 0, 99, 1);
+    if (me->rank == 0) take(me, world, 8, 1, 99, 1);
+}
+
+/* Whatever is under way arrives once any call makes progress, though nobody waits for it. */
+static void any_progress_sends_what_is_under_way(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    enum { N = 30 };
+    struct sinew_request *req[N] = { 0 };
+    int out[N];
+    become_acquainted(me, world);
+    if (me->rank == 0) {
+        for (int i = 0; i < N; i++) {
+            out[i] = i;
+            int rc = sinew_send(world, &out[i], sizeof(int), 1, 4, &req[i]);
+            CHECK(me, rc > 0 ? req[i] != NULL : rc == 0 && !req[i]);
+        }
+        CHECK(me, sinew_progress(me->s) >= 0);
+        job_await(me, 0, 1); /* and no call of ours until it has them */
+        CHECK_OK(me, sinew_wait_all(req, N, NULL, SINEW_FOREVER));
+        for (int i = 0; i < N; i++) CHECK(me, !req[i]);
+    } else {
+        for (int i = 0, got; i < N; i++) {
+            CHECK_OK(me, sinew_recv(world, &got, sizeof(got), 0, 4, NULL, NULL));
+            CHECK_EQ(me, got, i);
+        }
+        atomic_store(&me->words[0], 1);
+    }
+    meet(me);
+    leave(me);
+}
+
+/* A send that is done needs no further call, in whatever way it came to be done. */
+static void done_needs_no_further_call(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    enum { WAYS = 4 };
+    struct sinew_request *req[2] = { 0 };
+    become_acquainted(me, world);
+    for (int way = 0; way < WAYS; way++) {
+        if (me->rank == 1) {
+            take(me, world, 8, 0, way, 0);
+            if (way == 1) take(me, world, 8, 0, way, 1);
+            atomic_store(&me->words[way], 1);
+            continue;
+        }
+        char out[8];
+        job_fill(out, 8, 0, 1, 0);
+        if (way == 0 || way == 1) CHECK(me, sinew_send(world, out, 8, 1, way, &req[0]) >= 0);
+        if (way == 1) give(me, world, 8, 1, way, 1); /* what it overtakes would be out of order */
+        if (way == 0) CHECK_OK(me, sinew_wait(&req[0]));
+        if (way == 2) CHECK_OK(me, sinew_send(world, out, 8, 1, way, NULL));
+        if (way == 3 && sinew_send(world, out, 8, 1, way, &req[0]) > 0)
+            while (sinew_test(&req[0]) > 0) continue;
+        job_await(me, way, 1);
+        CHECK_OK(me, sinew_wait(&req[0]));
+    }
+    meet(me);
+    leave(me);
+}
+
+/* Each is a request like any other: waited for in any order, with and without patience. */
+static void short_sends_under_way_end_in_any_order(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    enum { N = 64 };
+    struct sinew_request *req[N] = { 0 };
+    int out[N];
+    if (me->rank == 0) {
+        int index, left = 0, counted = 0;
+        for (int i = 0; i < N; i++) {
+            out[i] = i;
+            left += sinew_send(world, &out[i], sizeof(int), 1, 5, &req[i]) > 0;
+        }
+        CHECK_OK(me, sinew_wait(&req[N - 1]));
+        CHECK_OK(me, sinew_wait_for(&req[0], SINEW_FOREVER));
+        for (int i = 1; i < N - 1; i++) counted += req[i] != NULL;
+        for (int i = 0; i < counted; i++) {
+            CHECK_OK(me, sinew_wait_any(req, N, &index, SINEW_FOREVER));
+            CHECK(me, index > 0 && index < N - 1 && !req[index]);
+        }
+        CHECK(me, left == 0 || counted == N - 2);
+    } else {
+        for (int i = 0, got; i < N; i++) {
+            CHECK_OK(me, sinew_recv(world, &got, sizeof(got), 0, 5, NULL, NULL));
+            CHECK_EQ(me, got, i);
+        }
+    }
+    leave(me);
+}
+
 const struct suite_case conformance_requests[] = {
     { "finished leaves no request", finished_leaves_no_request, 2, 2, 0, 0, 0, 0 },
     { "refused leaves the request alone", refused_leaves_the_request_alone, 1, 1, 0, 0, 0, 0 },
@@ -391,6 +488,11 @@ const struct suite_case conformance_requests[] = {
     { "persistent requests have their rules", persistent_requests_have_their_rules, 1, 2, 0, 0, 0,
       0 },
     { "close with live requests is busy", close_with_live_requests_is_busy, 1, 2, 0, 0, 0, 0 },
+    { "any progress sends what is under way", any_progress_sends_what_is_under_way, 2, 2, 0, 0, 0,
+      0 },
+    { "done needs no further call", done_needs_no_further_call, 2, 2, 0, 0, 0, 0 },
+    { "short sends under way end in any order", short_sends_under_way_end_in_any_order, 2, 2, 0, 0,
+      0, 0 },
     { "a thousand at once", a_thousand_at_once, 2, 2, 0, 0, 0, 0 },
     SUITE_END,
 };

@@ -39,7 +39,7 @@ static void drain_from_both_sides(struct job_rank *me)
 {
     struct side side;
     struct peer *peer = pair_open(&side, me);
-    for (int i = 0; i < 20; i++) CHECK_OK(me, peer_try(peer));
+    for (int i = 0; i < 20; i++) CHECK(me, peer_try_with(peer, i % 2) >= 0);
     side_barrier(&side); /* both have sent; the other side may even be gone by now */
     if (peer->link) side.ops->disconnect(peer->link, DISCONNECT_DRAIN);
     SIDE_UNTIL(&side, peer->downs == 1);
@@ -103,6 +103,7 @@ static void disconnect_before_up(struct job_rank *me)
         }
         side_barrier(&side);
         /* The other may have had a link for a moment: then it ends too. */
+        side_progress(&side, NULL);
         if (me->rank == 1) SIDE_UNTIL(&side, peer->link == NULL);
         side_barrier(&side);
         peer->ups = peer->downs = 0;
@@ -178,6 +179,7 @@ static void killed_process_is_noticed(struct job_rank *me)
         job_kill(me, 1);
     }
     SIDE_UNTIL(&side, peer->received == 10);
+    if (side.t->caps.wired) side.ops->disconnect(peer->link, DISCONNECT_DEAD); /* said by its control */
     int64_t heard = job_now(me);
     SIDE_UNTIL(&side, peer->downs == 1);
     CHECK(me, job_now(me) - heard < 1500000000);

@@ -2,6 +2,8 @@
 #include "tests/contract/peer.h"
 
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/shm/shm.h"
@@ -61,9 +63,9 @@ static void up_up(struct link *l)
 static void up_tell(struct link *l, const void *bytes, size_t len)
 {
     struct peer *peer = l->owner;
-    (void)bytes;
-    job_fail(peer->side->me, __FILE__, __LINE__,
-             "tell of %zu bytes by a transport that is not wired", len);
+    peer->side->upcalls++;
+    CHECK(peer->side->me, peer->side->t->caps.wired);
+    control_tell(peer, bytes, len);
 }
 
 static int up_recv(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
@@ -97,6 +99,7 @@ static void up_done(struct link *l, uint64_t cookie, int status)
     side->cookie_times[cookie % SIDE_COOKIES_MAX]++;
     side->cookie_status[cookie % SIDE_COOKIES_MAX] = status;
     CHECK_EQ(side->me, side->cookie_times[cookie % SIDE_COOKIES_MAX], 1);
+    if (cookie == peer->held) peer->held = 0;
 }
 
 static void up_room(struct link *l)
@@ -106,12 +109,41 @@ static void up_room(struct link *l)
     peer->rooms++;
 }
 
+/* Whether these are message `number` to peer. */
+static bool is_message(const struct peer *peer, uint64_t number, const void *head, size_t hlen,
+                       const void *body, size_t blen)
+{
+    size_t want_hlen, want_blen;
+    int me = peer->side->me->rank;
+    (peer->shape ? peer->shape : shape_small)(number, &want_hlen, &want_blen);
+    return hlen == want_hlen && blen == want_blen &&
+           job_wrong(head, hlen, me, peer->rank, 2 * number) == hlen &&
+           job_wrong(body, blen, me, peer->rank, 2 * number + 1) == blen;
+}
+
+/* In order, without a gap, to the last one that was taken (checked in down). */
+static void up_undone(struct link *l, const void *head, size_t hlen, const void *body, size_t blen)
+{
+    struct peer *peer = l->owner;
+    struct side *side = peer->side;
+    side->upcalls++;
+    CHECK(side->me, side->t->caps.wired && l == peer->link);
+    while (peer->undone == 0 && peer->undone_at < peer->sent &&
+           !is_message(peer, peer->undone_at, head, hlen, body, blen))
+        peer->undone_at++;
+    CHECK(side->me, peer->undone_at < peer->sent);
+    CHECK(side->me, is_message(peer, peer->undone_at, head, hlen, body, blen));
+    peer->undone++;
+    peer->undone_at++;
+}
+
 static void up_down(struct link *l, int status, enum gone gone)
 {
     struct peer *peer = l->owner;
     struct side *side = peer->side;
     side->upcalls++;
-    CHECK(side->me, l == peer->link && !peer->down_dead);
+    CHECK(side->me, l == peer->link && !peer->down_dead && !peer->held);
+    if (peer->undone) CHECK(side->me, gone == GONE_BROKEN && peer->undone_at == peer->sent);
     peer->downs++;
     peer->down_status = status;
     peer->gone = gone;
@@ -121,8 +153,16 @@ static void up_down(struct link *l, int status, enum gone gone)
                  sinew_strstatus(status));
 }
 
-static const struct transport_up recorder = { up_link, up_up,   up_tell, up_recv,
-                                              up_done, up_room, up_down };
+static const struct transport_up recorder = {
+    .link = up_link,
+    .up = up_up,
+    .tell = up_tell,
+    .recv = up_recv,
+    .done = up_done,
+    .room = up_room,
+    .undone = up_undone,
+    .down = up_down,
+};
 
 /* ---- open and close ----------------------------------------------------------------------------
  */
@@ -138,10 +178,28 @@ static void config_defaults(struct config *config)
     };
 }
 
+/* Those of TEST_SETTINGS: name=value,... */
+static void config_settings(struct job_rank *me, struct config *config)
+{
+    char text[512], *rest = text, *one;
+    struct why why;
+    const char *given = getenv("TEST_SETTINGS");
+    if (!given) return;
+    snprintf(text, sizeof(text), "%s", given);
+    while ((one = strsep(&rest, ","))) {
+        char *value = strchr(one, '=');
+        if (!value) continue;
+        *value++ = '\0';
+        if (config_set(config, one, value, &why) < 0)
+            job_fail(me, __FILE__, __LINE__, "TEST_SETTINGS: %s", why.text);
+    }
+}
+
 static const struct transport_ops *ops_named(struct job_rank *me)
 {
     static const struct transport_ops *const all[] = { &transport_sim, &transport_shm,
                                                        &transport_tcp };
+    if (contract_extra && strcmp(contract_extra->name, me->transport) == 0) return contract_extra;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (strcmp(all[i]->name, me->transport) == 0) return all[i];
     job_fail(me, __FILE__, __LINE__, "no transport %s", me->transport);
@@ -179,6 +237,8 @@ void side_open(struct side *side, struct job_rank *me)
     side->world = me->kind == JOB_SIM ? sim_world(me->sim) : &world_real;
     side->up = recorder;
     config_defaults(&side->config);
+    config_settings(me, &side->config);
+    control_open(side);
     side->epoch = job_random(me) | 1;
     side->t = world_allocate_aligned(side->world, CACHE_LINE, side->ops->transport_size);
     CHECK(me, side->t != NULL);
@@ -214,6 +274,7 @@ static void side_sweep(struct side *side)
         struct peer *peer = &side->peer[r];
         if (!peer->down_dead) continue;
         /* Poisoned, so that a transport that still looks at it is found out. */
+        if (side->t->caps.wired) control_down(peer);
         memset(peer->link, 0xa5, side->ops->link_size);
         world_release(side->world, peer->link, side->ops->link_size);
         peer->link = NULL;
@@ -229,6 +290,7 @@ int side_progress(struct side *side, struct link *l)
     CHECK(side->me, made == side->upcalls || (made == 1 && side->upcalls == 0));
     CHECK(side->me, made <= TRANSPORT_UPCALLS_MAX);
     side_sweep(side);
+    if (side->t->caps.wired) control_read(side);
     if (made == 0 && side->me->kind != JOB_SIM) sched_yield();
     return made;
 }
@@ -282,11 +344,12 @@ void side_connect(struct side *side, int rank)
 {
     struct peer *peer = &side->peer[rank];
     if (peer->link) return; /* the other was first */
-    peer->link = link_make(peer, 0);
+    peer->link = link_make(peer, side->t->caps.wired ? peer->epoch : 0);
     int status = side->ops->connect(peer->link, peer->address, peer->address_len);
     if (status < 0)
         job_fail(side->me, __FILE__, __LINE__, "connect to %d gave %s: %s", rank,
                  sinew_strstatus(status), peer->link->why.text);
+    if (side->t->caps.wired) control_connect(peer);
 }
 
 void side_connect_wait(struct side *side, int rank)
@@ -319,7 +382,7 @@ int side_cookie_wait(struct side *side, uint64_t cookie)
     return side->cookie_status[cookie % SIDE_COOKIES_MAX];
 }
 
-int peer_try(struct peer *to)
+int peer_try_with(struct peer *to, bool may_hold)
 {
     struct side *side = to->side;
     uint8_t head[TRANSPORT_HEAD_MAX];
@@ -328,24 +391,32 @@ int peer_try(struct peer *to)
     job_fill(head, hlen, side->me->rank, to->rank, 2 * to->sent);
     job_fill(side->staging, blen, side->me->rank, to->rank, 2 * to->sent + 1);
     bool lends = blen > side->t->caps.copy_max;
-    uint64_t cookie = side_cookie(side);
+    uint64_t cookie = lends || may_hold ? side_cookie(side) : 0;
     int status = side->ops->send(to->link, head, hlen, side->staging, blen,
                                  lends ? &side->staging_region : NULL, cookie);
     CHECK(side->me, lends || status != TRANSPORT_PENDING);
-    if (status == 0 || status == TRANSPORT_PENDING) to->sent++;
-    if (status == 0) memset(side->staging, 0x5a, blen); /* it was copied */
+    CHECK(side->me, (cookie && side->t->caps.holds) || status != TRANSPORT_HELD);
+    bool copied = status == 0 || status == TRANSPORT_HELD;
+    if (copied || status == TRANSPORT_PENDING) to->sent++;
+    if (copied) memset(side->staging, 0x5a, blen);
+    if (status == TRANSPORT_HELD) to->held = cookie;
     memset(head, 0x5a, sizeof(head));
     if (status != TRANSPORT_PENDING) return status;
     return side_cookie_wait(side, cookie);
 }
 
+int peer_try(struct peer *to)
+{
+    return peer_try_with(to, false);
+}
+
 void peer_send(struct peer *to)
 {
-    int status = peer_try(to);
+    int status = peer_try_with(to, to->sent % 2);
     while (status == TRANSPORT_AGAIN) {
         int rooms = to->rooms;
         SIDE_UNTIL(to->side, to->rooms > rooms);
-        status = peer_try(to);
+        status = peer_try_with(to, to->sent % 2);
     }
     if (status < 0)
         job_fail(to->side->me, __FILE__, __LINE__, "send gave %s: %s", sinew_strstatus(status),

@@ -11,7 +11,11 @@
  */
 #include "tests/support/suite.h"
 #include "base/config.h"
+#include "tests/contract/control.h"
 #include "transport/transport.h"
+
+/* A transport that only this program has; NULL: none. */
+extern const struct transport_ops *const contract_extra;
 
 enum {
     SIDE_COOKIES_MAX = 4096,
@@ -38,6 +42,9 @@ struct peer {
     enum gone gone;
     bool down_dead; /* link memory to release once progress has returned   */
     uint64_t sent, received;
+    uint64_t undone, undone_at; /* messages handed back, of a wired link; the next one's number */
+    uint64_t number, theirs; /* of the link and its counterpart, see control.h */
+    uint64_t held;     /* the cookie of the last send that is HELD; 0: none is   */
     /* The lengths of message `number`; NULL: shape_small. */
     void (*shape)(uint64_t number, size_t *hlen, size_t *blen);
     void (*heard)(struct peer *from); /* after each message, when not NULL */
@@ -60,6 +67,7 @@ struct side {
     uint64_t cookies; /* given out; cookie n is cookie_done[n % MAX]: 0 under way, else 1 + times */
     int cookie_times[SIDE_COOKIES_MAX];
     int cookie_status[SIDE_COOKIES_MAX];
+    uint64_t numbers; /* of links, see control.h */
     int leases;
     struct lease *lease[SIDE_LEASES_MAX];
 };
@@ -96,7 +104,8 @@ int64_t side_limit(struct side *side);
 
 /* Send the next message. peer_try: what send() said; PENDING has been waited for. */
 int peer_try(struct peer *to);
-void peer_send(struct peer *to); /* through AGAIN, until taken */
+int peer_try_with(struct peer *to, bool may_hold); /* or held back, where the transport does */
+void peer_send(struct peer *to); /* through AGAIN, until taken; every other may be held */
 
 /* A cookie for an operation, and its end: checks that it came once, returns its status. */
 uint64_t side_cookie(struct side *side);

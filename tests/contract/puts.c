@@ -388,7 +388,12 @@ static void gets_bring_what_is_lent_until_it_is_taken_back(struct job_rank *me)
     char *local = malloc(1 << 20);
     side_open(&side, me);
     side_connect_all(&side);
-    if (!side.t->caps.get || !side.t->caps.memory) {
+    if (side.t->caps.get && !side.t->caps.memory) { /* see gets_of_registered_memory */
+        side_close(&side);
+        free(local);
+        return;
+    }
+    if (!side.t->caps.get) {
         struct region put = { .base = local, .len = 64 };
         CHECK_OK(me, side.ops->reg(side.t, NULL, &put));
         struct rma op = { .kind = RMA_GET, .local = local, .len = 64, .peers = &put };
@@ -441,6 +446,107 @@ static void gets_bring_what_is_lent_until_it_is_taken_back(struct job_rank *me)
     free(local);
 }
 
+/* Rank 1 registers memory of its own for all that there is; rank 0 gets and updates it. */
+static void gets_of_registered_memory(struct job_rank *me)
+{
+    struct side side;
+    enum { LEN = 1 << 20 };
+    struct key_record mine = { 0 }, all[JOB_RANKS_MAX];
+    uint8_t *memory = malloc(LEN), *whole = malloc(LEN);
+    struct region region = { .base = memory, .len = LEN, .rights = REGION_GET };
+    side_open(&side, me);
+    side_connect_all(&side);
+    bool here = side.t->caps.get && !side.t->caps.memory; /* others: the case above */
+    job_fill(whole, LEN, 1, 0, 1);
+    if (here && me->rank == 1) {
+        memcpy(memory, whole, LEN);
+        CHECK_OK(me, side.ops->reg(side.t, NULL, &region));
+        mine.len = region.key_len;
+        memcpy(mine.bytes, region.key, region.key_len);
+    }
+    job_allgather(me, &mine, sizeof(mine), all);
+    if (here && me->rank == 0) {
+        struct region theirs = { .len = LEN, .key_len = all[1].len };
+        memcpy(theirs.key, all[1].bytes, all[1].len);
+        CHECK_OK(me, side.ops->reg(side.t, side.peer[1].link, &theirs));
+        for (int i = 0; i < PIECES; i++) {
+            size_t len = piece[i].len, offset = piece[i].offset;
+            if (offset > LEN || len > LEN - offset) continue;
+            memset(memory, GUARD_BYTE, LEN);
+            CHECK_OK(me, get(&side, &theirs, memory, len, offset));
+            CHECK(me, memcmp(memory, whole + offset, len) == 0);
+            if (len < LEN) CHECK_EQ(me, memory[len], GUARD_BYTE);
+        }
+        struct rma put = { .kind = RMA_PUT, .local = memory, .len = 8, .peers = &theirs };
+        CHECK_IS(me, side.ops->rma(side.peer[1].link, &put), SINEW_EACCESS);
+        CHECK_OK(me, side.ops->dereg(side.t, &theirs));
+    }
+    side_barrier(&side);
+    if (here && me->rank == 1) CHECK_OK(me, side.ops->dereg(side.t, &region));
+    side_close(&side);
+    free(memory);
+    free(whole);
+}
+
+static uint64_t atomic_wait(struct side *side, int rank, struct rma *op)
+{
+    uint64_t before = 0;
+    int status;
+    op->kind = RMA_ATOMIC;
+    op->local = &before;
+    op->len = 8;
+    op->cookie = side_cookie(side);
+    while ((status = side->ops->rma(side->peer[rank].link, op)) == TRANSPORT_AGAIN)
+        side_progress(side, NULL);
+    CHECK_OK(side->me, status == TRANSPORT_PENDING ? side_cookie_wait(side, op->cookie) : status);
+    return before;
+}
+
+/* All add to a word of rank 0's, then one after the other changes another by comparing. */
+static void atomics_lose_nothing(struct job_rank *me)
+{
+    struct side side;
+    enum { ADDS = 50 };
+    struct key_record mine = { 0 }, all[JOB_RANKS_MAX];
+    _Alignas(8) static uint64_t words[2];
+    struct region region = { .base = words, .len = sizeof(words), .rights = REGION_ATOMIC };
+    side_open(&side, me);
+    side_connect_all(&side);
+    if (side.t->caps.atomic && me->rank == 0) {
+        words[0] = words[1] = 0;
+        CHECK_OK(me, side.ops->reg(side.t, NULL, &region));
+        mine.len = region.key_len;
+        memcpy(mine.bytes, region.key, region.key_len);
+    }
+    job_allgather(me, &mine, sizeof(mine), all);
+    if (side.t->caps.atomic && me->rank > 0) {
+        struct region theirs = { .len = sizeof(words), .key_len = all[0].len };
+        memcpy(theirs.key, all[0].bytes, all[0].len);
+        CHECK_OK(me, side.ops->reg(side.t, side.peer[0].link, &theirs));
+        struct rma op = { .peers = &theirs };
+        for (int i = 0; i < ADDS; i++) {
+            op.atomic = RMA_FETCH_ADD;
+            op.offset = 0;
+            op.operand = 3;
+            CHECK(me, atomic_wait(&side, 0, &op) % 3 == 0);
+        }
+        op.atomic = RMA_COMPARE_SWAP;
+        op.offset = 8;
+        op.compare = (uint64_t)me->rank - 1;
+        op.operand = (uint64_t)me->rank;
+        while (atomic_wait(&side, 0, &op) != op.compare) {
+        }
+        CHECK_OK(me, side.ops->dereg(side.t, &theirs));
+    }
+    side_barrier(&side);
+    if (side.t->caps.atomic && me->rank == 0) {
+        CHECK_OK(me, side.ops->dereg(side.t, &region));
+        CHECK_EQ(me, words[0], 3 * ADDS * (me->size - 1));
+        CHECK_EQ(me, words[1], me->size - 1);
+    }
+    side_close(&side);
+}
+
 const struct suite_case contract_puts[] = {
     { "puts land whole and nowhere else", puts_land_whole_and_nowhere_else, 2, 2, 0, 0, 0, 0 },
     { "a send after a put is seen after it", send_after_put_is_seen_after_it, 2, 2, 0, 0, 0, 0 },
@@ -454,6 +560,8 @@ const struct suite_case contract_puts[] = {
     { "regions come and go", regions_come_and_go, 1, 1, 0, 0, 0, 0 },
     { "gets bring what is lent until it is taken back",
       gets_bring_what_is_lent_until_it_is_taken_back, 2, 2, 0, 0, 0, 0 },
+    { "gets of registered memory", gets_of_registered_memory, 2, 2, 0, 0, 0, 0 },
+    { "atomics lose nothing", atomics_lose_nothing, 2, 4, 0, 0, 0, 0 },
     { "flush of nothing", flush_of_nothing, 2, 2, 0, 0, 0, 0 },
     SUITE_END,
 };

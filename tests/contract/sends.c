@@ -80,9 +80,11 @@ static void shape_up_to_longest(uint64_t number, size_t *hlen, size_t *blen)
 static void bodies_up_to_eager_max(struct job_rank *me)
 {
     struct side side;
-    pair_open(&side, me, shape_up_to_longest);
+    side_open(&side, me);
     struct peer *peer = &side.peer[1 - me->rank];
     longest = side.t->caps.eager_max;
+    peer->shape = shape_up_to_longest; /* the first message may come with `up` */
+    side_connect_all(&side);
     if (me->rank == 0)
         for (int i = 0; i < 300; i++) peer_send(peer);
     else
@@ -100,7 +102,8 @@ static void full_link_is_again_then_room(struct job_rank *me)
     if (me->rank == 0) {
         size_t taken = 0;
         /* The other does not look: what is taken must be bounded. */
-        while (peer_try(peer) == 0 && taken < MOST) taken += 4096;
+        for (int status = 0; taken < MOST; taken += 4096)
+            if ((status = peer_try(peer)) != 0 && status != TRANSPORT_HELD) break;
         CHECK(me, taken > 0 && taken < MOST);
         for (int i = 0; i < 50; i++) side_progress(&side, NULL);
         atomic_store(&me->words[0], 1);
@@ -131,9 +134,10 @@ static void answers_from_inside_recv(struct job_rank *me)
 {
     struct side side;
     enum { MESSAGES = 500 };
-    pair_open(&side, me, shape_small);
+    side_open(&side, me);
     struct peer *peer = &side.peer[1 - me->rank];
-    peer->echoes = me->rank == 1;
+    peer->echoes = me->rank == 1; /* the first message may come with `up` */
+    side_connect_all(&side);
     if (me->rank == 0)
         for (uint64_t i = 0; i < MESSAGES; i++) {
             peer_send(peer);
@@ -188,6 +192,92 @@ static void bad_bytes_cost_one_link(struct job_rank *me)
     side_close(&side);
 }
 
+/* A run of held sends ends by one done(), made by progress. */
+static void held_until_progress(struct job_rank *me)
+{
+    struct side side;
+    enum { RUN = 20 };
+    pair_open(&side, me, shape_small);
+    struct peer *peer = &side.peer[1 - me->rank];
+    side_barrier(&side);
+    if (me->rank == 0) {
+        for (int i = 0; i < RUN; i++) {
+            int status = peer_try_with(peer, true);
+            CHECK_EQ(me, status, side.t->caps.holds ? TRANSPORT_HELD : 0);
+        }
+        uint64_t cookie = peer->held;
+        if (cookie) SIDE_UNTIL(&side, !peer->held);
+        if (cookie) CHECK_EQ(me, side.cookie_status[cookie % SIDE_COOKIES_MAX], 0);
+        job_await(me, 0, 1); /* and no progress any more */
+    } else {
+        SIDE_UNTIL(&side, peer->received == RUN);
+        atomic_store(&me->words[0], 1);
+    }
+    side_close(&side);
+}
+
+/* A send without a cookie goes at once, and takes those along that were held before it. */
+static void one_that_is_not_held_pushes(struct job_rank *me)
+{
+    struct side side;
+    enum { RUN = 20 };
+    pair_open(&side, me, shape_small);
+    struct peer *peer = &side.peer[1 - me->rank];
+    side_barrier(&side);
+    if (me->rank == 0) {
+        for (int i = 0; i < RUN; i++) CHECK(me, peer_try_with(peer, true) >= 0);
+        CHECK_EQ(me, peer_try_with(peer, false), 0);
+        job_await(me, 0, 1);
+    } else {
+        SIDE_UNTIL(&side, peer->received == RUN + 1);
+        atomic_store(&me->words[0], 1);
+    }
+    side_close(&side);
+}
+
+/* Whoever goes on without progress holds back no more than so much. */
+static void enough_are_not_held(struct job_rank *me)
+{
+    struct side side;
+    enum { RUN = 16 }; /* of 4 KiB */
+    pair_open(&side, me, shape_long);
+    struct peer *peer = &side.peer[1 - me->rank];
+    side_barrier(&side);
+    if (me->rank == 0) {
+        uint64_t taken = 0;
+        for (int status = 0; taken < RUN; taken++)
+            if ((status = peer_try_with(peer, true)) != 0 && status != TRANSPORT_HELD) break;
+        atomic_store(&me->words[1], (int64_t)taken);
+        job_await(me, 0, 1);
+    } else {
+        job_await(me, 1, 1);
+        int64_t half = atomic_load(&me->words[1]) / 2;
+        SIDE_UNTIL(&side, (int64_t)peer->received >= half);
+        atomic_store(&me->words[0], 1);
+    }
+    side_close(&side);
+}
+
+/* Its link ends: a held send is told, once, before down (the recorder looks). */
+static void held_ones_are_told_before_down(struct job_rank *me)
+{
+    struct side side;
+    pair_open(&side, me, shape_small);
+    struct peer *peer = &side.peer[1 - me->rank];
+    side_barrier(&side);
+    if (me->rank == 0) {
+        CHECK(me, peer_try_with(peer, true) >= 0);
+        uint64_t cookie = peer->held;
+        side.ops->disconnect(peer->link, DISCONNECT_NOW);
+        SIDE_UNTIL(&side, peer->downs == 1);
+        if (cookie) CHECK_EQ(me, side.cookie_times[cookie % SIDE_COOKIES_MAX], 1);
+    } else {
+        SIDE_UNTIL(&side, peer->downs == 1);
+    }
+    peer->ups = peer->downs = 0;
+    side_close(&side);
+}
+
 static void leases_are_kept_and_given_back(struct job_rank *me)
 {
     stream(me, 2000, shape_heads_and_edges);
@@ -205,6 +295,10 @@ const struct suite_case contract_sends[] = {
     { "answers from inside recv", answers_from_inside_recv, 2, 2, 0, 0, 0, 0 },
     { "nobody is starved", nobody_is_starved, 3, 8, 0, 0, 0, 0 },
     { "bad bytes cost one link", bad_bytes_cost_one_link, 3, 3, 0, 0, 0, 0 },
+    { "held until progress", held_until_progress, 2, 2, 0, 0, 0, 0 },
+    { "one that is not held pushes", one_that_is_not_held_pushes, 2, 2, 0, 0, 0, 0 },
+    { "enough are not held", enough_are_not_held, 2, 2, 0, 0, 0, 0 },
+    { "held ones are told before down", held_ones_are_told_before_down, 2, 2, 0, 0, 0, 0 },
     { "leases are kept and given back", leases_are_kept_and_given_back, 2, 2, SUITE_SIMULATED,
       &with_lease, 0, 0 },
     { "a narrow window and much jitter", both_ways_at_once, 2, 3, SUITE_SIMULATED, &narrow, 0, 3 },

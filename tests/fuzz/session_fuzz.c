@@ -6,12 +6,11 @@
 
 static void addresses(const uint8_t *bytes, size_t len)
 {
-    struct sockaddr_storage at;
-    socklen_t at_len;
+    struct tcp_place places[TCP_PLACES_MAX];
     struct why why;
-    uint8_t again[TCP_ADDRESS_MAX];
-    if (len > TCP_ADDRESS_MAX || address_decode(bytes, len, &at, &at_len, &why) < 0) return;
-    PROMISE(address_encode(&at, again) == len && memcmp(again, bytes, len) == 0);
+    int n = 0;
+    if (address_decode(bytes, len, places, &n, &why) < 0) return;
+    PROMISE(n >= 0 && n <= TCP_PLACES_MAX);
 }
 
 /* What a peer says of itself on a new connection, then headers of frames, one after the other. */

@@ -5,7 +5,7 @@
 
 # With an end of its own, so that a time-out cleans up too.
 [ -n "${HOSTS_BOUNDED-}" ] ||
-    HOSTS_BOUNDED=yes exec timeout --foreground -k 10 100 "$0" "$@"
+    HOSTS_BOUNDED=yes exec timeout --foreground -k 10 "${HOSTS_SECONDS:-100}" "$0" "$@"
 
 [ "$(id -u)" = 0 ] || { echo "skip: root, to make network namespaces"; exit 77; }
 command -v ip >/dev/null || { echo "skip: ip (iproute2)"; exit 77; }
@@ -16,8 +16,8 @@ finish()
     trap - EXIT INT TERM HUP
     jobs -p | xargs -r kill -9 2>/dev/null
     wait 2>/dev/null
-    ip netns del "$a" 2>/dev/null
-    ip netns del "$b" 2>/dev/null
+    # shellcheck disable=SC2086 # words
+    for host in "$a" "$b" ${more_hosts-}; do ip netns del "$host" 2>/dev/null; done
     rm -rf "$folder"
 }
 trap finish EXIT
@@ -26,7 +26,7 @@ trap 'echo "failed: ended from outside, or after too long"; exit 1' INT TERM HUP
 fail()
 {
     echo "failed: $*"
-    for said in "$folder"/*.out "$folder"/*.err; do [ -s "$said" ] && head -v -n 50 "$said"; done
+    for said in "$folder"/*.out "$folder"/*.err; do [ -s "$said" ] && tail -v -n 50 "$said"; done
     exit 1
 }
 must() { "$@" || fail "$*"; }
@@ -58,7 +58,7 @@ wait_for()
     return 1
 }
 
-# start_hub ADDRESS RANKS ARG...: on host A, any port: sets $hub and $at.
+# start_hub ADDRESS RANKS ARG...: on host A, any port (0) or one that is given: sets $hub and $at.
 start_hub()
 {
     local address=$1 ranks=$2
@@ -66,7 +66,8 @@ start_hub()
     rm -f "$folder/hub.err"
     ip netns exec "$a" "$sinewrun" --rendezvous "$address" --size 4 --ranks "$ranks" \
         --secret-file "$folder/secret" "$@" >"$folder/hub.out" 2>"$folder/hub.err" &
-    hub=$!
+    hub=$! at=$address
+    [ "${address##*:}" = 0 ] || return
     wait_for grep -qs "rendezvous at " "$folder/hub.err" || fail "the hub does not say where it is"
     at=$(sed -n 's/.*rendezvous at //p;T;q' "$folder/hub.err")
 }

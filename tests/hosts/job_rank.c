@@ -10,11 +10,12 @@
  *
  * Ranks below CUT are on one host, the rest on the other. The hosts are network namespaces of one
  * machine, so a mapped file, BOARD, can tell the test what the job itself must not be asked: who is
- * ready, and when a blow fell. The launcher's --timeout ends whatever waits too long. A rank that
- * saw all it wanted says so: "RANK is done".
+ * ready, and when a blow fell; who touches it wakes those that watch it. The launcher's --timeout
+ * ends whatever waits too long. A rank that saw all it wanted says so: "RANK is done".
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -22,7 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +46,7 @@ struct board {
 
 struct me {
     struct board *board;
+    int board_fd, changes; /* inotify's: tells when the board has been touched */
     struct sinew *s;
     struct sinew_team *world;
     int rank, cut, victim;
@@ -91,19 +95,30 @@ static int64_t now_ns(void)
     return t.tv_sec * SECOND + t.tv_nsec;
 }
 
-/* Until `count` ranks have come, moving data meanwhile. */
+/* Until `count` ranks have come, moving data meanwhile; asleep while there is nothing to do. */
 static void await(struct me *me, _Atomic int *word, int count)
 {
+    char events[4096];
     while (atomic_load(word) < count) {
-        int events = sinew_progress(me->s);
-        CHECK(me, events >= 0);
-        if (events == 0) nanosleep(&(struct timespec){ 0, 100000 }, NULL);
+        while (read(me->changes, events, sizeof(events)) > 0) continue;
+        int moved = sinew_progress(me->s);
+        CHECK(me, moved >= 0);
+        int64_t left = SINEW_FOREVER;
+        if (moved > 0 || sinew_arm(me->s, &left) != 0 || atomic_load(word) >= count) continue;
+        struct pollfd p[] = { { sinew_fd(me->s), POLLIN, 0 }, { me->changes, POLLIN, 0 } };
+        poll(p, 2, left > 1000 * SECOND ? -1 : (int)(left / MS) + 1);
     }
+}
+
+static void come(struct me *me, _Atomic int *word)
+{
+    atomic_fetch_add(word, 1);
+    futimens(me->board_fd, NULL);
 }
 
 static void arrive(struct me *me, _Atomic int *word, int count)
 {
-    atomic_fetch_add(word, 1);
+    come(me, word);
     await(me, word, count);
 }
 
@@ -320,7 +335,7 @@ static void death(struct me *me)
         strike(me, getpid(), SIGKILL);
     }
     CHECK(me, sinew_recv(me->world, &c, 1, me->victim, 0, NULL, &req) > 0);
-    atomic_fetch_add(&me->board->ready, 1);
+    come(me, &me->board->ready);
     CHECK_IS(me, sinew_wait(&req), SINEW_EPEER);
     told_in_time(me);
     check_why(me, "died");
@@ -468,8 +483,11 @@ static bool open_board(struct me *me, const char *path)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, sizeof(*me->board)) < 0) return perror(path), false;
     me->board = mmap(NULL, sizeof(*me->board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    return me->board != MAP_FAILED;
+    me->board_fd = fd;
+    me->changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (me->board == MAP_FAILED || inotify_add_watch(me->changes, path, IN_ATTRIB) < 0)
+        return perror(path), false;
+    return true;
 }
 
 /* Silence much shorter than a stop lasts would end a link, were a stopped peer silent. */
@@ -504,8 +522,9 @@ int main(int argc, char **argv)
     if (argc < 4) return 2;
     me.cut = atoi(argv[2]);
     if (argc > 4) me.victim = atoi(argv[4]);
+    if (!open_board(&me, argv[1])) return 1;
     int before = descriptors();
-    if (!open_board(&me, argv[1]) || !join(&me)) return 1;
+    if (!join(&me)) return 1;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (strcmp(argv[3], all[i].name) == 0) all[i].body(&me);
     CHECK_OK(&me, sinew_close(me.s));

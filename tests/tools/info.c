@@ -58,7 +58,7 @@ static void json_has_host_transports_and_choices(void **state)
     expect_item("this process", "launcher", "none seen");
     expect_item("transports", "shm", "works");
     expect_item("transports", "tcp", "works");
-    expect_item("transports", "verbs", "not built yet");
+    expect_item("transports", "verbs", "");
     expect_item("chosen", "this host", "shm");
     expect_item("chosen", "other host", "tcp");
     expect_item("chosen", "other host", "not shm: reaches this host only");

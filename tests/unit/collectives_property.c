@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collectives/reduce.h"
 #include "tests/support/coll_case.h"
 
 static uint64_t seed_base = 20260711;
@@ -57,9 +58,9 @@ static void every_type_and_operator_agrees(void **state)
     for (uint32_t a = 0; a < algorithm_count; a++) {
         struct kase like = { .collective = algorithms[a].collective };
         if (!case_has_arithmetic(&like)) continue;
-        for (int type = SINEW_I8; type <= SINEW_F64; type++)
-            for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
-                for (int s = 0; s < 3; s++) {
+        for (int type = SINEW_I8; type <= SINEW_I64_I32; type++)
+            for (int op = SINEW_SUM; op <= SINEW_LXOR; op++)
+                for (int s = 0; s < 3 && reduction_find(type, op).kernel; s++) {
                     struct kase k = {
                         .collective = algorithms[a].collective,
                         .algorithm = algorithms[a].name,
@@ -79,12 +80,13 @@ static void every_type_and_operator_agrees(void **state)
 static void allreduce_gives_all_ranks_the_same_bits(void **state)
 {
     (void)state;
-    static const char *const names[] = { "ring", "recursive-doubling", "flat", "direct" };
+    static const char *const names[] = { "ring", "recursive-doubling", "rabenseifner", "tree",
+                                         "flat", "direct" };
     uint64_t random = seed_base + 2;
     for (int size = 2; size <= 17; size++)
-        for (int type = SINEW_F32; type <= SINEW_F64; type++)
-            for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
-                for (int a = 0; a < 4; a++) {
+        for (int type = SINEW_F32; type <= SINEW_I64_I32; type++)
+            for (int op = SINEW_SUM; op <= SINEW_MAXLOC; op++)
+                for (int a = 0; a < 6 && reduction_find(type, op).kernel; a++) {
                     struct kase k = {
                         .collective = COLLECTIVE_ALLREDUCE,
                         .algorithm = names[a],
@@ -136,13 +138,15 @@ static void flat_gives_the_bits_of_doubling(void **state)
 {
     (void)state;
     uint64_t random = seed_base + 7;
-    double flat[50], direct[50], doubling[50];
+    double flat[50], direct[50], doubling[50], halving[50];
     for (int size = 1; size <= RANKS_MAX; size++) {
         uint64_t seed = fake_random(&random);
         sum_by("flat", size, seed, flat, 50);
         sum_by("recursive-doubling", size, seed, doubling, 50);
         sum_by("direct", size, seed, direct, 50);
+        sum_by("rabenseifner", size, seed, halving, 50);
         if (memcmp(flat, doubling, sizeof(flat)) != 0 ||
+            memcmp(halving, doubling, sizeof(halving)) != 0 ||
             memcmp(direct, doubling, sizeof(direct)) != 0)
             fail_msg("%d ranks, seed %llu: the bits differ", size, (unsigned long long)seed);
     }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/config.h"
+#include "base/place.h"
 
 static struct why why;
 
@@ -163,9 +164,6 @@ static void what_is_not_built_says_so(void **state)
         const char *name, *value, *text;
     } cases[] = {
         { "threads", "multiple", "threads=multiple is not built" },
-        { "transports", "shm,verbs", "'verbs' is not built" },
-        { "transports", "ucx", "'ucx' is not built" },
-        { "transports", "ofi,tcp", "'ofi' is not built" },
     };
     struct sinew_options o = SINEW_OPTIONS_INIT;
     struct config c;
@@ -205,6 +203,7 @@ static void bad_values_are_named_with_their_range(void **state)
         { "transports", "shm, tcp", "unknown transport ' tcp'" },
         { "transports", "tcp,shm,tcp", "'tcp' is listed twice" },
         { "transports", "sh", "unknown transport 'sh'" },
+        { "module_dir", "lib", "must be an absolute path" },
     };
     struct config c, before;
     (void)state;
@@ -253,6 +252,8 @@ static void good_values_are_read(void **state)
         { "poll_spins", "-1", "-1" },
         { "security", "none", "none" },
         { "transports", "tcp,shm,sim", "tcp,shm,sim" },
+        { "transports", "verbs,ucx,ofi,tcp", "verbs,ucx,ofi,tcp" },
+        { "module_dir", "/opt/sinew/lib", "/opt/sinew/lib" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -399,12 +400,89 @@ static void texts_have_a_bound(void **state)
     (void)state;
     defaults(&c);
     memset(value, 'e', sizeof(value));
+    for (size_t i = 10; i < sizeof(value); i += 11) value[i] = ',';
     value[CONFIG_TEXT_MAX] = '\0';
     assert_int_equal(config_set(&c, "tcp_interface", value, &why), SINEW_EINVAL);
     assert_says("longer than 127 bytes");
     value[CONFIG_TEXT_MAX - 1] = '\0';
     assert_int_equal(config_set(&c, "tcp_interface", value, &why), 0);
     assert_string_equal(c.tcp_interface, value);
+}
+
+/* Each bad value is refused with what the setting takes. */
+static void places_are_checked(void **state)
+{
+    static const char *const good[][2] = {
+        { "tcp_interface", "" },
+        { "tcp_interface", "eth0" },
+        { "tcp_interface", "ib*,eth?,10.1.0.0/16,fd00:1::/64,fd00::5,^docker*,^10.9.0.1" },
+        { "tcp_ports", "" },
+        { "tcp_ports", "20000" },
+        { "tcp_ports", "1-65535" },
+        { "tcp_advertise", "" },
+        { "tcp_advertise", "203.0.113.5" },
+        { "tcp_advertise", "203.0.113.5:7000" },
+        { "tcp_advertise", "2001:db8::5" },
+        { "tcp_advertise", "[2001:db8::5]" },
+        { "tcp_advertise", "[2001:db8::5]:65535" },
+    };
+    static const char *const bad[][3] = {
+        { "tcp_interface", "eth0,", "ends in a comma" },
+        { "tcp_interface", ",eth0", "subnets" },
+        { "tcp_interface", "^", "^ in front" },
+        { "tcp_interface", "eth0, eth1", "' eth1' is none" },
+        { "tcp_interface", "10.1.0.0/33", "10.1.0.0/16" },
+        { "tcp_interface", "eth0/24", "'eth0/24' is none" },
+        { "tcp_interface", "fd00::/129", "fd00:1::/64" },
+        { "tcp_interface", "aninterfacewithalongname", "interfaces (eth0, ib*)" },
+        { "tcp_ports", "0", "1 to 65535" },
+        { "tcp_ports", "20100-20000", "the lower one first" },
+        { "tcp_ports", "20000-65536", "20000-20100" },
+        { "tcp_ports", "20000-", "20000-20100" },
+        { "tcp_ports", "all", "no range of ports" },
+        { "tcp_advertise", "gateway", "names are not looked up" },
+        { "tcp_advertise", "203.0.113.5:", "203.0.113.5:7000" },
+        { "tcp_advertise", "203.0.113.5:70000", "is no address" },
+        { "tcp_advertise", "[2001:db8::5", "is no address" },
+        { "tcp_advertise", "[2001:db8::5]7000", "is no address" },
+    };
+    struct config c;
+    (void)state;
+    defaults(&c);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (config_set(&c, good[i][0], good[i][1], &why) != 0) fail_msg("%s", why.text);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(config_set(&c, bad[i][0], bad[i][1], &why), SINEW_EINVAL);
+        assert_says(bad[i][0]);
+        assert_says(bad[i][2]);
+    }
+}
+
+static int wanted(const char *list, const char *interface, const char *address)
+{
+    union place at;
+    assert_int_equal(place_parse("address", address, &at, &why), 0);
+    return place_wanted(list, interface, &at);
+}
+
+static void interfaces_are_wanted_by_name_pattern_and_subnet(void **state)
+{
+    (void)state;
+    assert_int_equal(wanted("", "eth0", "10.1.2.3"), 1);
+    assert_int_equal(wanted("eth0", "eth0", "10.1.2.3"), 1);
+    assert_int_equal(wanted("eth0", "eth01", "10.1.2.3"), 0);
+    assert_int_equal(wanted("ib*,eth0", "eth0", "10.1.2.3"), 2);
+    assert_int_equal(wanted("10.1.0.0/16", "eth0", "10.1.2.3"), 1);
+    assert_int_equal(wanted("10.1.0.0/23", "eth0", "10.1.2.3"), 0);
+    assert_int_equal(wanted("10.1.2.3", "eth0", "10.1.2.3"), 1);
+    assert_int_equal(wanted("10.1.2.4", "eth0", "10.1.2.3"), 0);
+    assert_int_equal(wanted("fd00:1::/63", "eth0", "fd00:1:0:1::7"), 1);
+    assert_int_equal(wanted("fd00:1::/64", "eth0", "fd00:1:0:1::7"), 0);
+    assert_int_equal(wanted("^docker*", "eth0", "10.1.2.3"), 1);
+    assert_int_equal(wanted("^docker*", "docker0", "172.17.0.1"), 0);
+    assert_int_equal(wanted("eth*,^10.1.0.0/16", "eth0", "10.1.2.3"), 0);
+    assert_int_equal(wanted("eth*,^10.1.0.0/16", "eth0", "fd00::1"), 1);
+    assert_int_equal(wanted("0.0.0.0/0", "eth0", "fd00::1"), 0);
 }
 
 static void rows_end(void **state)
@@ -442,6 +520,8 @@ int main(void)
         cmocka_unit_test(settings_are_a_list_whose_values_may_be_lists),
         cmocka_unit_test(failure_leaves_the_output_alone),
         cmocka_unit_test(texts_have_a_bound),
+        cmocka_unit_test(places_are_checked),
+        cmocka_unit_test(interfaces_are_wanted_by_name_pattern_and_subnet),
         cmocka_unit_test(rows_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

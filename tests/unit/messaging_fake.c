@@ -12,11 +12,14 @@ static int fake_of(const struct transport *t)
     return t->ops->id - 1;
 }
 
+static bool second_is_wired; /* read while a context opens */
+
 static int fake_open(struct transport *t)
 {
     t->caps = (struct transport_caps){ .eager_max = FAKE_BODY,
                                        .copy_max = FAKE_BODY,
-                                       .put_ordered = true };
+                                       .put_ordered = true,
+                                       .wired = second_is_wired && fake_of(t) == 1 };
     t->address_len = 1;
     fake->crowded = t->opt.crowded;
     return 0;
@@ -37,6 +40,7 @@ static int fake_connect(struct link *l, const void *bytes, size_t len)
 {
     (void)bytes, (void)len;
     fake->connects++;
+    if (fake->link[fake_of(l->transport)][l->rank] == l) return 0; /* what its counterpart told */
     assert_null(fake->link[fake_of(l->transport)][l->rank]);
     fake->link[fake_of(l->transport)][l->rank] = l;
     return 0;
@@ -158,17 +162,18 @@ static int fake_arm(struct transport *t)
     return 0;
 }
 
-#define FAKE(number)                                                                      \
+#define FAKE(number, is_control)                                                                      \
     {                                                                                     \
-        .name = "fake" #number, .id = number, .transport_size = sizeof(struct transport), \
+        .name = "fake" #number, .id = number, .control = is_control, .transport_size = sizeof(struct transport), \
         .link_size = sizeof(struct link), .open = fake_open, .close = fake_close,         \
         .reach = fake_reach, .connect = fake_connect, .disconnect = fake_disconnect,      \
         .send = fake_send, .send_short = stub_send_short, .rma = fake_rma, .flush = fake_flush, .reg = fake_reg,         \
         .dereg = fake_dereg, .progress = fake_progress, .arm = fake_arm,                  \
     }
 
-static const struct transport_ops fakes[FAKES] = { FAKE(1), FAKE(2) };
+static const struct transport_ops fakes[FAKES] = { FAKE(1, true), FAKE(2, false) };
 static const struct transport_ops *const transports[] = { &fakes[0], &fakes[1], NULL };
+static const struct transport_ops *const wired_first[] = { &fakes[1], &fakes[0], NULL };
 
 /* ---- a launcher and a world to go with it ---------------------------------------------------- */
 
@@ -241,6 +246,14 @@ int open_fake(void **state)
     return open_fake_on(state, 0);
 }
 
+int open_fake_wired(void **state)
+{
+    second_is_wired = true;
+    int rc = open_fake_on(state, 0);
+    second_is_wired = false;
+    return rc;
+}
+
 int open_fake_on(void **state, int cores)
 {
     fake = calloc(1, sizeof(*fake));
@@ -255,7 +268,8 @@ int open_fake_on(void **state, int cores)
     options.security = SINEW_SECURITY_NONE;
     options.stall_report = SINEW_NEVER;
     options.log_level = 1;
-    struct origin origin = { .world = &world, .transports = transports, .launch = &launch };
+    struct origin origin = { .world = &world, .transports = second_is_wired ? wired_first : transports,
+                             .launch = &launch };
     assert_int_equal(context_open(&options, &origin, &fake->s), 0);
     *state = fake;
     return 0;

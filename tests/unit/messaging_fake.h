@@ -74,6 +74,7 @@ bool linked(const struct fake *f, int rank);
 void rank_2_is_well(struct fake *f);
 int open_fake(void **state);
 int open_fake_on(void **state, int cores);
+int open_fake_wired(void **state); /* the second transport is wired, and preferred */
 int close_fake(void **state);
 void end_link(struct link *l, int status, enum gone gone);
 

@@ -78,7 +78,7 @@ static void cut_clearance(struct fake *f)
 }
 static void clearance_of_no_space(struct fake *f)
 {
-    say_cts(f, 1, SPACES + 1, 5, 0, 1);
+    say_cts(f, 1, AFTER_AGAIN + 1, 5, 0, 1);
 }
 static void refusal_of_success(struct fake *f)
 {

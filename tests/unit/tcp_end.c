@@ -200,6 +200,22 @@ void end_close(struct end *e)
     world_release(&world_real, e, sizeof(*e));
 }
 
+union place end_address(const struct end *e)
+{
+    struct tcp_place places[TCP_PLACES_MAX];
+    struct why why;
+    int n;
+    if (address_decode(e->t->base.address, e->t->base.address_len, places, &n, &why) < 0)
+        fail_msg("%s", why.text);
+    return places[0].at;
+}
+
+void end_reached_at(struct end *e, const union place *at)
+{
+    e->t->places_len = e->t->base.address_len = address_encode(at, e->t->places);
+    memcpy(e->t->base.address, e->t->places, e->t->base.address_len);
+}
+
 int end_connect(struct end *from, const struct end *to)
 {
     struct view *v = &from->view[to->rank];
@@ -267,14 +283,10 @@ int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len,
 
 int raw_connect(const struct end *to)
 {
-    struct sockaddr_storage at;
-    socklen_t len;
-    struct why why;
-    int rc = address_decode(to->t->base.address, to->t->base.address_len, &at, &len, &why);
-    assert_int_equal(rc, 0);
-    int fd = socket(at.ss_family, SOCK_STREAM, 0);
+    union place at = end_address(to);
+    int fd = socket(at.any.sa_family, SOCK_STREAM, 0);
     assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(connect(fd, &at.any, place_len(&at)), 0);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }

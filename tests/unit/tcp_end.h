@@ -55,6 +55,8 @@ void clock_advance(int64_t ns);
 struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret);
 /* Links that are left are cut first. */
 void end_close(struct end *e);
+union place end_address(const struct end *e); /* the first one */
+void end_reached_at(struct end *e, const union place *at); /* from now on it says so */
 int end_connect(struct end *from, const struct end *to); /* what connect() said */
 int end_progress(struct end *e, struct link *l);         /* checks the upcall count */
 

@@ -244,9 +244,9 @@ static int impostor(struct end *b, uint64_t epoch)
     assert_int_equal(handshake_begin(&h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, 1, 0), 0);
     uint8_t bytes[JOIN_FRAME];
     struct join join = { .mine = 77, .attempt = 1 };
-    struct sockaddr_storage nobody; /* listens at this end of the connection */
+    union place nobody; /* listens at this end of the connection */
     socklen_t nobody_len = sizeof(nobody);
-    getsockname(fd, (struct sockaddr *)&nobody, &nobody_len);
+    getsockname(fd, &nobody.any, &nobody_len);
     join.address_len = (uint8_t)address_encode(&nobody, join.address);
     while ((rc = tcp_shake(&h, &shaken, fd, &events, &why)) > 0) end_progress(b, NULL);
     assert_int_equal(rc, 0);

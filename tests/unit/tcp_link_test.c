@@ -103,9 +103,9 @@ static void of_two_attempts_the_lower_ranks_survives(void **state)
     end_connect(a, b);
     end_connect(b, a);
     ENDS_UNTIL(a->view[1].ups && b->view[0].ups, a, b);
-    struct sockaddr_storage at;
+    union place at;
     socklen_t len = sizeof(at);
-    getpeername(a->view[1].link->source.fd, (struct sockaddr *)&at, &len);
+    getpeername(a->view[1].link->source.fd, &at.any, &len);
     uint8_t reached[TCP_ADDRESS_MAX];
     address_encode(&at, reached);
     assert_memory_equal(reached, b->t->base.address, b->t->base.address_len);
@@ -149,7 +149,7 @@ static void an_address_that_is_none_ends_the_link(void **state)
 {
     struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
     (void)state;
-    b->t->base.address[0] = 9;
+    b->t->base.address[2] = 9;
     assert_true(transport_tcp.reach(&a->t->base, b->t->base.address, 7, &a->t->base.why) < 0);
     end_connect(a, b);
     ENDS_UNTIL(a->view[1].downs, a);
@@ -397,9 +397,7 @@ static int listener_that_does_not_answer(struct end *stands_for, int filler[8])
         filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         connect(filler[i], (struct sockaddr *)&at, len);
     }
-    struct sockaddr_storage whole = { 0 };
-    memcpy(&whole, &at, sizeof(at));
-    stands_for->t->base.address_len = address_encode(&whole, stands_for->t->base.address);
+    end_reached_at(stands_for, &(union place){ .v4 = at });
     return fd;
 }
 
@@ -496,21 +494,31 @@ static void a_failed_allocation_is_survived(void **state)
     }
 }
 
+static int choose(const char *wanted, struct here *here, const struct here_address *chosen[HERE_MAX],
+                  struct why *why)
+{
+    int rc = here_find(wanted, here, why);
+    return rc < 0 ? rc : here_choose(here, wanted, chosen, why);
+}
+
 static void an_interface_that_is_not_there_is_named(void **state)
 {
     struct end *a = end_open(0, 100, end_secret);
-    struct sockaddr_storage at;
+    const struct here_address *chosen[HERE_MAX];
+    static struct here here;
     struct why why;
-    bool one;
     (void)state;
-    assert_int_equal(address_choose("no-such-if0", &at, &one, &why), SINEW_ENOENT);
+    assert_int_equal(choose("no-such-if0", &here, chosen, &why), SINEW_ENOENT);
     assert_non_null(strstr(why.text, "no-such-if0"));
     assert_non_null(strstr(why.text, "127.0.0.1"));
-    assert_int_equal(address_choose("lo", &at, &one, &why), 0);
-    assert_true(one && address_is_loopback(&at));
-    assert_int_equal(address_choose("", &at, &one, &why), 0);
-    assert_false(one);
-    assert_true(a->t->base.address_len <= 23);
+    assert_true(choose("lo", &here, chosen, &why) >= 1);
+    assert_true(chosen[0]->loopback);
+    int n = choose("", &here, chosen, &why);
+    assert_true(n >= 1);
+    for (int i = 1; i < n; i++) assert_false(chosen[i]->loopback);
+    n = choose("^lo", &here, chosen, &why);
+    for (int i = 0; i < n; i++) assert_string_not_equal(chosen[i]->name, "lo");
+    assert_true(a->t->base.address_len <= TCP_PUBLISHED_MAX);
     end_close(a);
 }
 

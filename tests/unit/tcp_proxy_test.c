@@ -25,8 +25,7 @@ struct relay {
 
 struct proxy {
     int listener;
-    struct sockaddr_storage target;
-    socklen_t target_len;
+    union place target;
     struct relay relay[RELAYS];
 };
 
@@ -42,18 +41,13 @@ static struct {
 static void proxy_open(struct proxy *p, struct end *e)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct sockaddr_storage whole = { 0 };
     socklen_t len = sizeof(at);
-    struct why why;
-    struct transport *t = &e->t->base;
-    assert_int_equal(address_decode(t->address, t->address_len, &p->target, &p->target_len, &why),
-                     0);
+    p->target = end_address(e);
     p->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     assert_int_equal(bind(p->listener, (struct sockaddr *)&at, len), 0);
     assert_int_equal(listen(p->listener, 64), 0);
     getsockname(p->listener, (struct sockaddr *)&at, &len);
-    memcpy(&whole, &at, sizeof(at));
-    t->address_len = address_encode(&whole, t->address);
+    end_reached_at(e, &(union place){ .v4 = at });
     for (int i = 0; i < RELAYS; i++) p->relay[i].fd[0] = p->relay[i].fd[1] = -1;
 }
 
@@ -86,7 +80,7 @@ static void proxy_accept(struct proxy *p)
     r->at[0] = r->at[1] = r->len[0] = r->len[1] = 0;
     r->ended[0] = r->ended[1] = false;
     r->stalled = 0;
-    if (connect(r->fd[1], (struct sockaddr *)&p->target, p->target_len) < 0) relay_close(r, true);
+    if (connect(r->fd[1], &p->target.any, place_len(&p->target)) < 0) relay_close(r, true);
 }
 
 static size_t slice(size_t most)

@@ -136,10 +136,9 @@ static void middle_step(void)
 /* Rank 0 connects to the target, through the one in between. */
 static void connect_through(struct end *a, const struct sockaddr_in *at)
 {
-    struct sockaddr_storage whole = { 0 };
+    const union place whole = { .v4 = *at };
     uint8_t address[TCP_ADDRESS_MAX];
     struct view *v = &a->view[1];
-    memcpy(&whole, at, sizeof(*at));
     v->link = world_allocate_aligned(&world_real, 64, transport_tcp.link_size);
     v->link->base = (struct link){ .ops = &transport_tcp, .transport = &a->t->base, .owner = a,
                                    .rank = 1 };

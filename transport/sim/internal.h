@@ -9,6 +9,7 @@
  *   sim.c        ranks, the baton, virtual time, the report of a failed run
  *   wire.c       channels between two ranks and the parcels on them; cut, heal, crash
  *   put.c        memory regions, and puts as fragments
+ *   wired.c      what sim_wired has beyond the rest: tells, confirmations, reads, breaking
  *   transport.c  the operations of transport.h
  *   launch.c     the launch provider
  *
@@ -151,12 +152,17 @@ enum parcel_kind {
     PARCEL_MESSAGE,
     PARCEL_FRAGMENT, /* of a put                                             */
     PARCEL_CREDIT,   /* window given back: cost                              */
+    PARCEL_CONFIRM,  /* wired: so many messages have arrived: cookie         */
+    PARCEL_READ,     /* wired: send me that                                  */
+    PARCEL_DATA,     /* wired: here it is; or status                         */
     PARCEL_FLUSHED,  /* puts have landed: cookie                             */
     PARCEL_GOODBYE,
     PARCEL_GOODBYE_ACK,
     PARCEL_RESET, /* the link is over: status, gone, text                 */
     NOTE_DONE,    /* never on the wire: an upcall to be made              */
     NOTE_DOWN,
+    NOTE_TELL,
+    NOTE_UNDONE,
 };
 
 struct parcel {
@@ -192,6 +198,12 @@ struct end {
     struct list lent;  /* parcels from here whose body is still the sender's   */
     struct list puts;  /* from here, not all landed                            */
     struct list flushes;
+    struct list kept;  /* wired: messages from here, not confirmed             */
+    struct list gets;  /* wired: reads from here, not answered                 */
+    uint64_t sent, arrived, gets_started; /* wired                              */
+    bool losing;       /* on a broken channel: nothing more arrives here       */
+    bool dropped;      /* by its own rank: nothing is handed back              */
+    uint32_t peer_port;
     uint64_t puts_started;
     size_t puts_waiting; /* their number */
 
@@ -207,6 +219,7 @@ struct channel {
     struct list entry;
     struct sim *sim;
     bool abandoned; /* the losing attempt of two that crossed */
+    bool wired, broken;
     struct end end[2];
 };
 
@@ -217,6 +230,7 @@ struct port {
     struct transport *transport;
     uint32_t id;
     uint64_t epoch;
+    bool wired;
     struct list ends, ready, requests;
     struct registration *slots;
     uint32_t slot_count;
@@ -271,6 +285,22 @@ void put_free(struct end *e);
 int region_register(struct port *port, struct region *r);
 int region_check(struct end *e, struct region *r);
 int port_region_remove(struct port *port, struct region *r);
+
+/* wired.c -------------------------------------------------------------------------------------- */
+
+int wired_connect(struct port *port, struct link *l, struct end *e, const void *bytes, size_t len);
+bool wired_keep(struct end *e, const struct parcel *message); /* until confirmed; false: no memory */
+void wired_arrived(struct end *e);
+void wired_confirmed(struct end *e, uint64_t upto);
+void wired_hand_back(struct end *e); /* what is kept, as notes */
+void wired_break(struct channel *c);
+bool wired_loses(struct parcel *p); /* on a broken channel */
+int get_start(struct end *e, struct rma *op, int64_t now);
+void get_serve(struct end *e, const struct parcel *read);
+void get_arrive(struct end *e, const struct parcel *data);
+void get_cancel_all(struct end *e, int status);
+void wired_free(struct end *e);
+struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation);
 
 /* launch.c ------------------------------------------------------------------------------------- */
 void launch_tell_death(struct sim *s, int rank, int64_t time);

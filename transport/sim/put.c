@@ -16,7 +16,8 @@
 #include "transport/sim/internal.h"
 
 #define KEY_MAGIC 0x316d4973u
-enum { KEY_LEN = 24 };
+#define KEY_TO_READ 0x726d4973u
+enum { KEY_LEN = 24, READ_BIT = 1 << 12 /* of the length: such a message is read */ };
 
 struct put {
     struct event event; /* the next fragment leaves */
@@ -27,6 +28,7 @@ struct put {
     uint64_t offset, cookie, number;
     uint32_t port, slot, generation;
     bool leaving, counted; /* counted: among the users of the registration */
+    bool failed, told;     /* wired: a fragment was lost; done was said    */
 };
 
 struct flush {
@@ -37,7 +39,7 @@ struct flush {
 
 /* ---- regions --------------------------------------------------------------------------------- */
 
-static struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation)
+struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation)
 {
     if (!port || slot >= port->slot_count) return NULL;
     struct registration *r = &port->slots[slot];
@@ -72,7 +74,7 @@ int region_register(struct port *port, struct region *r)
     *to = (struct registration){
         .base = r->base, .len = r->len, .generation = generation, .live = true
     };
-    wire_put32(r->key, KEY_MAGIC);
+    wire_put32(r->key, r->reader ? KEY_TO_READ : KEY_MAGIC);
     wire_put32(r->key + 4, port->id);
     wire_put32(r->key + 8, slot);
     wire_put32(r->key + 12, generation);
@@ -90,9 +92,10 @@ int region_check(struct end *e, struct region *r)
     wire_take32(&key);
     uint32_t slot = wire_take32(&key), generation = wire_take32(&key);
     uint64_t len = wire_take64(&key);
-    if (key.bad || r->key_len != KEY_LEN || magic != KEY_MAGIC || len != r->len)
+    bool to_read = magic == KEY_TO_READ;
+    if (key.bad || r->key_len != KEY_LEN || (magic != KEY_MAGIC && !to_read) || len != r->len)
         return SINEW_EINVAL;
-    (void)e;
+    if (to_read && (!e->port->transport->caps.get || !(len & READ_BIT))) return SINEW_ENOTSUP;
     r->base = NULL;
     r->id = (uint64_t)generation << 32 | slot;
     r->private = NULL;
@@ -150,10 +153,23 @@ static void flush_progress(struct end *from, uint64_t number)
     }
 }
 
+/* Of a wired link a put is done when it has landed, if a message after it is to be seen after it. */
+static bool done_is_landed(const struct put *p)
+{
+    return p->from->channel->wired && !p->from->channel->sim->opt.puts_unordered;
+}
+
+static void put_tell(struct put *p, int status)
+{
+    if (!p->told) end_note(p->from, NOTE_DONE, p->cookie, status, GONE_LEFT);
+    p->told = true;
+}
+
 /* Nothing of it will land any more. */
 static void put_end(struct put *p)
 {
     struct end *from = p->from;
+    put_tell(p, p->failed ? SINEW_EPEER : 0);
     struct registration *target = p->counted ? put_target(p) : NULL;
     if (target && --target->users == 0 &&
         target->revoked) /* somebody may be waiting for just that */
@@ -161,8 +177,9 @@ static void put_end(struct put *p)
     uint64_t number = p->number;
     list_remove(&p->entry);
     from->puts_waiting--;
+    bool failed = p->failed;
     free(p);
-    flush_progress(from, number);
+    if (!failed || !from->channel->wired) flush_progress(from, number);
     end_give_room(from);
     end_goodbye_when_empty(from);
 }
@@ -206,7 +223,7 @@ static void put_leave(struct sim *s, struct event *event)
         sim_schedule(s, &p->event, wire_depart(p->from, s->now, put_fragment_len(p)));
         return;
     }
-    end_note(p->from, NOTE_DONE, p->cookie, 0, GONE_LEFT);
+    if (!done_is_landed(p)) put_tell(p, 0);
 }
 
 int put_start(struct end *e, struct rma *op, int64_t now)
@@ -239,7 +256,10 @@ int put_start(struct end *e, struct rma *op, int64_t now)
         target->users++;
     }
     int64_t departure = wire_depart(e, now, put_fragment_len(p));
-    if (p->len <= SIM_AT_ONCE_MAX) return put_take(p, departure) ? 0 : SINEW_ENOMEM;
+    if (p->len <= SIM_AT_ONCE_MAX && !done_is_landed(p)) {
+        p->told = true;
+        return put_take(p, departure) ? 0 : SINEW_ENOMEM;
+    }
     sim_schedule(e->channel->sim, &p->event, departure);
     return TRANSPORT_PENDING;
 }
@@ -266,15 +286,18 @@ void sim_put_land(struct parcel *fragment)
 
 void put_lose(struct parcel *fragment)
 {
+    fragment->put->failed = true;
     put_settle(fragment->put);
 }
 
 static void put_cancel(struct put *p, int status)
 {
-    if (!p->leaving) return;
+    bool was_leaving = p->leaving;
+    p->failed = true;
+    put_tell(p, status);
+    if (!was_leaving) return;
     sim_unschedule(p->from->channel->sim, &p->event);
     p->leaving = false;
-    end_note(p->from, NOTE_DONE, p->cookie, status, GONE_LEFT);
     if (p->in_air == 0) put_end(p);
 }
 

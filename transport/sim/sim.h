@@ -39,6 +39,8 @@ struct sim_options {
     uint32_t eager_max;       /* 0: 16 KiB                                                     */
     uint32_t copy_max;        /* longer bodies are lent; 0: none are                           */
     bool puts_unordered;      /* puts overtake and are overtaken: messaging must flush         */
+    bool wired_reads;         /* sim_wired reads, too: lengths of which bit 12 is set          */
+    uint32_t wired_fails;     /* one in so many set-ups of sim_wired fails; 0: none            */
     bool with_lease;          /* hand out leases in recv                                       */
     int64_t detect_ns;        /* from a death until peers and launchers know; 0: 1 ms          */
     int64_t time_limit_ns;    /* virtual; 0: one virtual day                                   */
@@ -76,6 +78,9 @@ void sim_fail_allocation(struct sim_rank *me, uint64_t nth);
 /* A launch provider over the simulated world (exact failure events), and the transport. */
 int sim_launch(struct sim_rank *me, struct launch **out);
 extern const struct transport_ops transport_sim;
+/* The same wire, as a wired transport: set up by tells, confirming what has arrived, handing back
+ * what was not confirmed; and it can break alone. */
+extern const struct transport_ops transport_sim_wired;
 
 /* Compute for ns of virtual time: nothing of this rank's progresses. */
 void sim_compute(struct sim_rank *me, int64_t ns);
@@ -85,5 +90,8 @@ void sim_compute(struct sim_rank *me, int64_t ns);
 void sim_crash(struct sim_rank *me, int rank);
 void sim_cut(struct sim_rank *me, int a, int b);
 void sim_heal(struct sim_rank *me, int a, int b);
+/* The wired link of these two breaks for good, if there is one: some of what is under way still
+ * arrives, each end notices at a time of its own. New ones can be set up. */
+void sim_break(struct sim_rank *me, int a, int b);
 
 #endif

@@ -60,11 +60,13 @@ static bool port_misused(struct port *port, const char *what)
 
 /* ---- open, close, reach ---------------------------------------------------------------------- */
 
-static void caps_fill(struct transport *t, const struct sim_options *o)
+static void caps_fill(struct transport *t, const struct sim_options *o, bool wired)
 {
     t->caps = (struct transport_caps){ .eager_max = o->eager_max,
-                                       .copy_max = o->copy_max,
+                                       .copy_max = wired ? o->eager_max : o->copy_max,
                                        .put_ordered = !o->puts_unordered,
+                                       .wired = wired,
+                                       .get = wired && o->wired_reads,
                                        .latency_ns = (uint32_t)(o->latency_ns + 2 * o->overhead_ns),
                                        .megabytes_per_s = (uint32_t)(1000 / o->gap_ns_per_byte) };
 }
@@ -90,7 +92,8 @@ static int sim_transport_open(struct transport *t)
     list_init(&port->requests);
     list_append(&me->ports, &port->entry);
     ((struct sim_transport *)(void *)t)->port = port;
-    caps_fill(t, &me->sim->opt);
+    port->wired = t->ops == &transport_sim_wired;
+    caps_fill(t, &me->sim->opt, port->wired);
     wire_put32(t->address, ADDRESS_MAGIC);
     wire_put32(t->address + 4, (uint32_t)me->rank);
     wire_put32(t->address + 8, port->id);
@@ -159,6 +162,7 @@ static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
     struct sim *s = me->sim;
     struct address a = { 0 };
     if (port_misused(port, "connect")) return SINEW_ESTATE;
+    if (port->wired && end_of(l)) return wired_connect(port, l, end_of(l), bytes, len);
     int status = address_read(l->transport, bytes, len, &a, &l->why);
     if (status < 0) return status;
     if (end_of(l) || port_end_to(port, a.rank))
@@ -169,6 +173,13 @@ static int sim_transport_connect(struct link *l, const void *bytes, size_t len)
     struct end *e = &c->end[0];
     end_attach(e, port, l, END_CONNECTING);
     link_set_end(l, e);
+    if (port->wired) {
+        c->wired = true;
+        e->peer_port = a.port;
+        parcel_free(request);
+        end_note(e, NOTE_TELL, 0, 0, GONE_LEFT);
+        return 0;
+    }
     request->cookie = a.port;
     const struct config *config = l->transport->opt.config;
     sim_schedule(s, &e->timer, me->now + (config ? config->setup_deadline : 30 * CONFIG_SECOND));
@@ -181,6 +192,7 @@ static void disconnect_now(struct end *e, enum gone peer_sees)
     struct sim_rank *me = e->port->rank;
     char text[64];
     snprintf(text, sizeof(text), "rank %d dropped the link", me->rank);
+    e->dropped = true;
     if (e->state != END_DYING)
         end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, peer_sees, text);
     end_drop_inbox(e);
@@ -208,7 +220,10 @@ static void sim_transport_disconnect(struct link *l, enum disconnect_how how)
     struct end *e = end_of(l);
     if (!e || port_misused(e->port, "disconnect")) return;
     rank_catch_up(e->port->rank);
-    if (how == DISCONNECT_NOW) {
+    if (how == DISCONNECT_BROKEN) {
+        end_down(e, SINEW_EPEER, GONE_BROKEN, "rank %d says that its end is broken",
+                 end_peer(e)->rank);
+    } else if (how == DISCONNECT_NOW) {
         disconnect_now(e, GONE_BROKEN);
     } else if (how == DISCONNECT_DEAD) {
         disconnect_dead(e);
@@ -275,6 +290,10 @@ static int sim_transport_send(struct link *l, const void *head, size_t hlen, con
         return TRANSPORT_PENDING;
     }
     if (blen) memcpy(p->bytes + hlen, body, blen);
+    if (e->channel->wired && !wired_keep(e, p)) {
+        parcel_free(p);
+        return SINEW_ENOMEM;
+    }
     wire_send(e, p, me->now);
     return 0;
 }
@@ -284,6 +303,7 @@ static int sim_transport_rma(struct link *l, struct rma *op)
     struct end *e = end_of(l);
     int status = end_accepts(e);
     if (status) return status;
+    if (op->kind == RMA_GET && l->transport->caps.get) return get_start(e, op, e->port->rank->now);
     if (op->kind != RMA_PUT) return why_set(&l->why, SINEW_ENOTSUP, "sim can put, nothing else");
     struct sim_rank *me = e->port->rank;
     me->now += me->sim->opt.overhead_ns;
@@ -321,6 +341,7 @@ static void end_protocol_error(struct end *e, int status)
 {
     struct sim_rank *me = e->port->rank;
     char text[64];
+    e->dropped = true;
     snprintf(text, sizeof(text), "rank %d could not understand a message", me->rank);
     end_reset_peer(e, me->now + me->sim->opt.latency_ns, SINEW_EPEER, GONE_BROKEN, text);
     end_drop_inbox(e);
@@ -363,6 +384,12 @@ static void end_hand_up(struct end *e, struct parcel *p)
         break;
     case NOTE_DONE:
         up->done(l, p->cookie, p->status);
+        break;
+    case NOTE_TELL:
+        up->tell(l, "sim", 4);
+        break;
+    case NOTE_UNDONE:
+        up->undone(l, p->bytes, p->hlen, p->bytes + p->hlen, p->blen);
         break;
     case NOTE_DOWN:
         l->why = e->why;
@@ -450,7 +477,7 @@ static int request_take(struct port *port, struct end *e, uint64_t epoch)
         end_adopt(mine, e);
         e->link->epoch = epoch;
     } else {
-        struct link *l = t->up->link(t, end_peer(e)->rank, epoch);
+        struct link *l = port->wired ? NULL : t->up->link(t, end_peer(e)->rank, epoch);
         if (!l) {
             request_refuse(e, port->rank);
             return 1;
@@ -538,23 +565,16 @@ static int sim_transport_arm(struct transport *t)
     return !list_empty(&port->ready) || !list_empty(&port->requests);
 }
 
-const struct transport_ops transport_sim = {
-    .name = "sim",
-    .id = 1,
-    .control = true,
-    .transport_size = sizeof(struct sim_transport),
-    .link_size = sizeof(struct sim_link),
-    .open = sim_transport_open,
-    .close = sim_transport_close,
-    .reach = sim_transport_reach,
-    .connect = sim_transport_connect,
-    .disconnect = sim_transport_disconnect,
-    .send = sim_transport_send,
-    .send_short = stub_send_short,
-    .rma = sim_transport_rma,
-    .flush = sim_transport_flush,
-    .reg = sim_transport_reg,
-    .dereg = sim_transport_dereg,
-    .progress = sim_transport_progress,
-    .arm = sim_transport_arm,
-};
+#define SIM_OPS(NAME, ID, CONTROL)                                                                 \
+    {                                                                                              \
+        .name = NAME, .id = ID, .control = CONTROL, .transport_size = sizeof(struct sim_transport),\
+        .link_size = sizeof(struct sim_link), .open = sim_transport_open,                          \
+        .close = sim_transport_close, .reach = sim_transport_reach,                                \
+        .connect = sim_transport_connect, .disconnect = sim_transport_disconnect,                  \
+        .send = sim_transport_send, .send_short = stub_send_short, .rma = sim_transport_rma,       \
+        .flush = sim_transport_flush, .reg = sim_transport_reg, .dereg = sim_transport_dereg,      \
+        .progress = sim_transport_progress, .arm = sim_transport_arm,                              \
+    }
+
+const struct transport_ops transport_sim = SIM_OPS("sim", 1, true);
+const struct transport_ops transport_sim_wired = SIM_OPS("sim_wired", 7, false);

@@ -112,7 +112,7 @@ static void end_init(struct channel *c, int side, int rank)
     e->rank = rank;
     e->timer.fire = end_expire;
     struct list *lists[] = { &e->entry, &e->ready, &e->inbox,  &e->held,
-                             &e->lent,  &e->puts,  &e->flushes };
+                             &e->lent,  &e->puts,  &e->flushes, &e->kept, &e->gets };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) list_init(lists[i]);
 }
 
@@ -204,14 +204,34 @@ static void end_cancel_lent(struct end *e, int status)
     }
 }
 
+/* Puts that wait for heal at an end that is over: what they were to land in may be had back. */
+static void end_lose_held(struct end *e)
+{
+    struct list kept, *i;
+    list_init(&kept);
+    while ((i = list_take(&e->held))) {
+        struct parcel *p = LIST_OWNER(i, struct parcel, entry);
+        if (p->kind == PARCEL_FRAGMENT) {
+            put_lose(p);
+            parcel_free(p);
+        } else {
+            list_append(&kept, i);
+        }
+    }
+    list_splice(&e->held, &kept);
+}
+
 void end_down(struct end *e, int status, enum gone gone, const char *format, ...)
 {
     va_list list;
     if (!end_takes(e)) return;
     e->state = END_DYING;
     sim_unschedule(e->channel->sim, &e->timer);
+    end_lose_held(e);
     end_cancel_lent(e, status ? status : SINEW_EPEER);
     put_cancel_all(e, status ? status : SINEW_EPEER);
+    get_cancel_all(e, status ? status : SINEW_EPEER);
+    if (gone == GONE_BROKEN && !e->dropped) wired_hand_back(e);
     va_start(list, format);
     vsnprintf(e->why.text, sizeof(e->why.text), format, list);
     va_end(list);
@@ -326,7 +346,17 @@ static bool parcel_deliver(struct sim *s, struct parcel *p)
         if (!end_takes(e)) return false;
         list_append(&e->inbox, &p->entry);
         end_ready(e);
+        if (p->kind == PARCEL_MESSAGE && e->channel->wired) wired_arrived(e);
         return true;
+    case PARCEL_CONFIRM:
+        wired_confirmed(e, p->cookie);
+        return false;
+    case PARCEL_READ:
+        if (end_takes(e)) get_serve(e, p);
+        return false;
+    case PARCEL_DATA:
+        if (end_takes(e)) get_arrive(e, p);
+        return false;
     case PARCEL_FRAGMENT:
         if (end_takes(e))
             sim_put_land(p);
@@ -361,6 +391,8 @@ static void parcel_arrive(struct sim *s, struct event *event)
     s->hash =
         (s->hash ^ ((uint64_t)p->kind << 56 | (uint64_t)e->rank << 40 | (p->hlen + p->blen))) *
         0x100000001b3u;
+    if (wired_loses(p))
+        return;
     if (end_is_cut(e))
         list_append(&e->held, &p->entry);
     else if (!parcel_deliver(s, p))
@@ -375,6 +407,10 @@ static void end_expire(struct sim *s, struct event *event)
     struct end *e = LIST_OWNER(event, struct end, timer);
     int peer = end_peer(e)->rank;
     char text[96];
+    if (e->channel->broken) {
+        end_down(e, SINEW_EPEER, GONE_BROKEN, "the wire to rank %d broke", peer);
+        return;
+    }
     if (e->repairing) {
         end_down(e, SINEW_EPEER, GONE_BROKEN, "rank %d has not answered within repair_deadline",
                  peer);
@@ -434,6 +470,16 @@ void sim_cut(struct sim_rank *me, int a, int b)
     }
 }
 
+void sim_break(struct sim_rank *me, int a, int b)
+{
+    struct list *channels = &me->sim->channels;
+    rank_catch_up(me);
+    for (struct list *i = channels->next; i != channels; i = i->next) {
+        struct channel *c = LIST_OWNER(i, struct channel, entry);
+        if (c->wired && channel_joins(c, a, b)) wired_break(c);
+    }
+}
+
 void sim_heal(struct sim_rank *me, int a, int b)
 {
     struct list *channels = &me->sim->channels;
@@ -455,6 +501,7 @@ static void end_abandon(struct end *e, int64_t time, enum gone gone, const char 
     if (end_takes(e)) end_reset_peer(e, time, SINEW_EPEER, gone, text);
     end_cancel_lent(e, SINEW_EPEER);
     put_cancel_all(e, SINEW_EPEER);
+    get_cancel_all(e, SINEW_EPEER);
     while ((i = list_take(&e->inbox))) parcel_free(LIST_OWNER(i, struct parcel, entry));
     end_detach(e);
 }
@@ -511,6 +558,7 @@ void wire_free(struct sim *s)
             list_free_parcels(&c->end[side].inbox);
             list_free_parcels(&c->end[side].held);
             put_free(&c->end[side]);
+            wired_free(&c->end[side]);
         }
         free(c);
     }

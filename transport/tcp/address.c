@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * address.c - which address a rank publishes, and whether a published one can be reached
+ * address.c - where a rank can be reached, as bytes
  *
- *   0        1        3                  7 or 19      23
- *   | family | port   | address, 4 or 16 | u32 scope   |   family 4 or 6; integers little-endian;
- *                                                          the scope only with family 6
+ *   0      2
+ *   | port | places, best first …                  integers little-endian
  *
- * Published is the best address of an interface that is up: not loopback, not a bridge or tunnel
- * that exists on every host (containers), IPv4 before IPv6, link-local last. tcp_interface names
- * another.
+ *   a place:   0      1                       5, 9 or 17
+ *              | what | address, 4, 8 or 16   |        what: 4 IPv4, 6 IPv6, 7 IPv6 link-local
+ *
+ *              0             1      3
+ *              | what + 0x80 | port | address …        advertised: with a port of its own
+ *
+ * Of a link-local address only the interface's part travels: the scope is the reader's to find.
+ * A record has room for ADDRESS_PUBLISHED bytes beside the other transports' addresses: three of IPv4,
+ * or one of IPv6. A JOIN has room for all (TCP_ADDRESS_MAX).
  */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,208 +23,163 @@
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
 
-enum { FAMILY_4 = 4, FAMILY_6 = 6, LEN_4 = 7, LEN_6 = 23 };
+enum { WHAT_4 = 4, WHAT_6 = 6, WHAT_LINK = 7, WHAT_PORT = 0x80 };
 
-static const struct sockaddr_in *v4(const struct sockaddr_storage *at)
+static uint16_t place_port(const union place *at)
 {
-    return (const struct sockaddr_in *)at;
+    return ntohs(at->any.sa_family == AF_INET ? at->v4.sin_port : at->v6.sin6_port);
 }
 
-static const struct sockaddr_in6 *v6(const struct sockaddr_storage *at)
+void address_set_port(union place *at, uint16_t port)
 {
-    return (const struct sockaddr_in6 *)at;
+    if (at->any.sa_family == AF_INET)
+        at->v4.sin_port = htons(port);
+    else
+        at->v6.sin6_port = htons(port);
 }
 
-uint32_t address_encode(const struct sockaddr_storage *at, uint8_t out[TCP_ADDRESS_MAX])
+bool address_is_loopback(const union place *at)
 {
-    if (at->ss_family == AF_INET) {
-        out[0] = FAMILY_4;
-        wire_put16(out + 1, ntohs(v4(at)->sin_port));
-        memcpy(out + 3, &v4(at)->sin_addr, 4);
-        return LEN_4;
+    if (at->any.sa_family == AF_INET) return ntohl(at->v4.sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&at->v6.sin6_addr);
+}
+
+bool address_is_link_local(const union place *at)
+{
+    if (at->any.sa_family == AF_INET) return ntohl(at->v4.sin_addr.s_addr) >> 16 == 0xa9fe;
+    return IN6_IS_ADDR_LINKLOCAL(&at->v6.sin6_addr);
+}
+
+/* Its kind of address, and where its bytes begin in the union's. */
+static uint8_t address_what(const union place *at, const void **bytes, size_t *len)
+{
+    bool v4 = at->any.sa_family == AF_INET, link = !v4 && address_is_link_local(at);
+    *bytes = v4 ? (const uint8_t *)&at->v4.sin_addr : at->v6.sin6_addr.s6_addr + (link ? 8 : 0);
+    *len = v4 ? 4 : link ? 8 : 16;
+    return v4 ? WHAT_4 : link ? WHAT_LINK : WHAT_6;
+}
+
+uint32_t address_begin(uint8_t *out, uint16_t port)
+{
+    wire_put16(out, port);
+    return 2;
+}
+
+bool address_add(uint8_t *out, uint32_t *len, uint32_t cap, const union place *at, bool advertised)
+{
+    const void *bytes;
+    size_t n;
+    uint8_t what = address_what(at, &bytes, &n);
+    if (*len + 1 + (advertised ? 2 : 0) + n > cap) return false;
+    out[(*len)++] = advertised ? what | WHAT_PORT : what;
+    if (advertised) {
+        wire_put16(out + *len, place_port(at));
+        *len += 2;
     }
-    out[0] = FAMILY_6;
-    wire_put16(out + 1, ntohs(v6(at)->sin6_port));
-    memcpy(out + 3, &v6(at)->sin6_addr, 16);
-    wire_put32(out + 19, v6(at)->sin6_scope_id);
-    return LEN_6;
+    memcpy(out + *len, bytes, n);
+    *len += (uint32_t)n;
+    return true;
 }
 
-int address_decode(const void *bytes, size_t len, struct sockaddr_storage *at, socklen_t *at_len,
+uint32_t address_encode(const union place *at, uint8_t out[TCP_ADDRESS_MAX])
+{
+    uint32_t len = address_begin(out, place_port(at));
+    address_add(out, &len, TCP_ADDRESS_MAX, at, false);
+    return len;
+}
+
+static bool take_place(struct wire_reader *r, uint16_t port, struct tcp_place *place)
+{
+    static const uint8_t link_local[8] = { 0xfe, 0x80 };
+    uint8_t what = wire_take8(r);
+    const void *bytes;
+    *place = (struct tcp_place){ .advertised = what & WHAT_PORT };
+    if (place->advertised) port = wire_take16(r);
+    what &= (uint8_t)~WHAT_PORT;
+    size_t len = what == WHAT_4 ? 4 : what == WHAT_6 ? 16 : what == WHAT_LINK ? 8 : 0;
+    if (len == 0 || port == 0 || r->bad || r->left < len) return false;
+    bytes = wire_take(r, len);
+    place->at.any.sa_family = what == WHAT_4 ? AF_INET : AF_INET6;
+    uint8_t *to = what == WHAT_4 ? (uint8_t *)&place->at.v4.sin_addr
+                                 : place->at.v6.sin6_addr.s6_addr;
+    if (what == WHAT_LINK) {
+        memcpy(to, link_local, 8);
+        to += 8;
+    }
+    memcpy(to, bytes, len);
+    address_set_port(&place->at, port);
+    return true;
+}
+
+int address_decode(const void *bytes, size_t len, struct tcp_place places[TCP_PLACES_MAX], int *n,
                    struct why *why)
 {
     struct wire_reader r = wire_read(bytes, len);
-    struct sockaddr_storage found = { 0 };
-    uint8_t family = wire_take8(&r);
+    struct tcp_place found[TCP_PLACES_MAX];
+    int count = 0;
     uint16_t port = wire_take16(&r);
-    if (family == FAMILY_4 && len == LEN_4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)&found;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(port);
-        memcpy(&in->sin_addr, wire_take(&r, 4), 4);
-        *at_len = sizeof(*in);
-    } else if (family == FAMILY_6 && len == LEN_6) {
-        struct sockaddr_in6 *in = (struct sockaddr_in6 *)&found;
-        in->sin6_family = AF_INET6;
-        in->sin6_port = htons(port);
-        memcpy(&in->sin6_addr, wire_take(&r, 16), 16);
-        in->sin6_scope_id = wire_take32(&r);
-        *at_len = sizeof(*in);
-    } else {
-        return why_set(why, SINEW_EINVAL, "%zu bytes of family %u are no tcp address", len, family);
+    while (!r.bad && r.left > 0) {
+        if (count == TCP_PLACES_MAX || !take_place(&r, port, &found[count]))
+            return why_set(why, SINEW_EINVAL, "%zu bytes that are no tcp address", len);
+        count++;
     }
-    if (port == 0) return why_set(why, SINEW_EINVAL, "a tcp address with port 0");
-    *at = found;
+    if (r.bad || count == 0)
+        return why_set(why, SINEW_EINVAL, "%zu bytes are too few for a tcp address", len);
+    memcpy(places, found, sizeof(found[0]) * (size_t)count);
+    *n = count;
     return 0;
 }
 
-const char *address_text(const struct sockaddr_storage *at, char out[TCP_NAME_MAX])
+/* "10.0.0.2", "fe80::1%eth0" */
+static void host_text(const union place *at, char out[TCP_NAME_MAX])
 {
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (at->ss_family == AF_INET) {
-        inet_ntop(AF_INET, &v4(at)->sin_addr, host, sizeof(host));
-        snprintf(out, TCP_NAME_MAX, "%s:%u", host, ntohs(v4(at)->sin_port));
-    } else {
-        inet_ntop(AF_INET6, &v6(at)->sin6_addr, host, sizeof(host));
-        snprintf(out, TCP_NAME_MAX, "[%s]:%u", host, ntohs(v6(at)->sin6_port));
+    char interface[IF_NAMESIZE] = "";
+    if (at->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &at->v4.sin_addr, out, TCP_NAME_MAX);
+        return;
     }
+    inet_ntop(AF_INET6, &at->v6.sin6_addr, out, TCP_NAME_MAX);
+    if (!at->v6.sin6_scope_id) return;
+    size_t len = strlen(out);
+    if (if_indextoname(at->v6.sin6_scope_id, interface))
+        snprintf(out + len, TCP_NAME_MAX - len, "%%%s", interface);
+    else
+        snprintf(out + len, TCP_NAME_MAX - len, "%%%u", at->v6.sin6_scope_id);
+}
+
+const char *address_text(const union place *at, char out[TCP_NAME_MAX])
+{
+    char host[TCP_NAME_MAX] = "?";
+    unsigned port = place_port(at);
+    host_text(at, host);
+    if (port == 0)
+        snprintf(out, TCP_NAME_MAX, "%.80s", host);
+    else if (at->any.sa_family == AF_INET)
+        snprintf(out, TCP_NAME_MAX, "%.80s:%u", host, port);
+    else
+        snprintf(out, TCP_NAME_MAX, "[%.80s]:%u", host, port);
     return out;
 }
 
-bool address_is_loopback(const struct sockaddr_storage *at)
+static bool all_are_loopback(const struct tcp_place *places, int n)
 {
-    if (at->ss_family == AF_INET) return ntohl(v4(at)->sin_addr.s_addr) >> 24 == 127;
-    return IN6_IS_ADDR_LOOPBACK(&v6(at)->sin6_addr);
-}
-
-static bool is_link_local(const struct sockaddr_storage *at)
-{
-    if (at->ss_family == AF_INET) return ntohl(v4(at)->sin_addr.s_addr) >> 16 == 0xa9fe;
-    return IN6_IS_ADDR_LINKLOCAL(&v6(at)->sin6_addr);
-}
-
-static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-    if (a->ss_family != b->ss_family) return false;
-    if (a->ss_family == AF_INET) return v4(a)->sin_addr.s_addr == v4(b)->sin_addr.s_addr;
-    return memcmp(&v6(a)->sin6_addr, &v6(b)->sin6_addr, sizeof(v6(a)->sin6_addr)) == 0;
-}
-
-/* Interfaces that look alike on every host and lead to no other. */
-static bool is_private_to_host(const char *interface)
-{
-    static const char *const prefixes[] = { "docker", "br-", "virbr", "veth", "cni", "podman",
-                                            "lxc", "lxdbr", "flannel", "cali", "tun", "tap",
-                                            "dummy" };
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-        if (strncmp(interface, prefixes[i], strlen(prefixes[i])) == 0) return true;
-    return false;
-}
-
-static bool take_address(const struct ifaddrs *i, struct sockaddr_storage *at)
-{
-    if (!i->ifa_addr || !(i->ifa_flags & IFF_UP)) return false;
-    memset(at, 0, sizeof(*at));
-    if (i->ifa_addr->sa_family == AF_INET)
-        memcpy(at, i->ifa_addr, sizeof(struct sockaddr_in));
-    else if (i->ifa_addr->sa_family == AF_INET6)
-        memcpy(at, i->ifa_addr, sizeof(struct sockaddr_in6));
-    else
-        return false;
+    for (int i = 0; i < n; i++)
+        if (!address_is_loopback(&places[i].at)) return false;
     return true;
-}
-
-/* Higher is better. */
-static int preference(const struct ifaddrs *i, const struct sockaddr_storage *at)
-{
-    if (i->ifa_flags & IFF_LOOPBACK || address_is_loopback(at))
-        return at->ss_family == AF_INET ? 2 : 1;
-    int score = at->ss_family == AF_INET ? 20 : 10;
-    if (!is_private_to_host(i->ifa_name)) score += 40;
-    if (!is_link_local(at)) score += 20;
-    if (i->ifa_flags & IFF_RUNNING) score += 80;
-    return score;
-}
-
-/* `wanted` as an address; false: it is not written like one. */
-static bool parse_address(const char *wanted, struct sockaddr_storage *at)
-{
-    memset(at, 0, sizeof(*at));
-    if (inet_pton(AF_INET, wanted, &((struct sockaddr_in *)at)->sin_addr) == 1)
-        at->ss_family = AF_INET;
-    else if (inet_pton(AF_INET6, wanted, &((struct sockaddr_in6 *)at)->sin6_addr) == 1)
-        at->ss_family = AF_INET6;
-    else
-        return false;
-    return true;
-}
-
-static bool interface_matches(const struct ifaddrs *i, const struct sockaddr_storage *at,
-                              const char *wanted, const struct sockaddr_storage *wanted_at)
-{
-    if (!wanted[0]) return true;
-    return wanted_at ? same_host(at, wanted_at) : strcmp(i->ifa_name, wanted) == 0;
-}
-
-static int refuse_interface(const struct ifaddrs *all, const char *wanted, struct why *why)
-{
-    char list[WHY_MAX / 2], name[TCP_NAME_MAX];
-    struct sockaddr_storage at;
-    struct text text = text_into(list, sizeof(list));
-    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-        if (!take_address(i, &at)) continue;
-        inet_ntop(at.ss_family,
-                  at.ss_family == AF_INET ? (const void *)&v4(&at)->sin_addr
-                                          : (const void *)&v6(&at)->sin6_addr,
-                  name, sizeof(name));
-        text_add(&text, " %s %s,", i->ifa_name, name);
-    }
-    if (!wanted[0])
-        return why_set(why, SINEW_ENOTSUP,
-                       "no network interface with an IP address is up, not even lo: ip link set lo up");
-    return why_set(why, SINEW_ENOENT,
-                   "tcp_interface is '%s', but no interface of that name or address is up here; there "
-                   "are:%s",
-                   wanted, list);
-}
-
-int address_choose(const char *wanted, struct sockaddr_storage *at, bool *is_one, struct why *why)
-{
-    struct sockaddr_storage wanted_at, candidate, best_at;
-    struct ifaddrs *all;
-    int best = 0;
-    if (getifaddrs(&all) < 0)
-        return report_errno(why, SINEW_EIO, errno, "the interfaces of this host cannot be listed");
-    bool by_address = wanted[0] && parse_address(wanted, &wanted_at);
-    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-        if (!take_address(i, &candidate)) continue;
-        if (!interface_matches(i, &candidate, wanted, by_address ? &wanted_at : NULL)) continue;
-        int score = preference(i, &candidate);
-        if (score <= best) continue;
-        best = score;
-        best_at = candidate;
-    }
-    int rc = best ? 0 : refuse_interface(all, wanted, why);
-    freeifaddrs(all);
-    if (rc < 0) return rc;
-    *at = best_at;
-    *is_one = wanted[0];
-    return 0;
 }
 
 /* The addresses alone decide. The peer's loopback is ours only if we have nothing better. */
 int tcp_reach(struct transport *base, const void *address, size_t len, struct why *why)
 {
-    struct sockaddr_storage theirs, mine;
-    socklen_t theirs_len, mine_len;
-    int rc = address_decode(address, len, &theirs, &theirs_len, why);
+    struct tcp_place theirs[TCP_PLACES_MAX], mine[TCP_PLACES_MAX];
+    int n, m;
+    int rc = address_decode(address, len, theirs, &n, why);
     if (rc < 0) return rc;
-    rc = address_decode(base->address, base->address_len, &mine, &mine_len, why);
+    rc = address_decode(base->address, base->address_len, mine, &m, why);
     if (rc < 0) return rc;
-    if (address_is_loopback(&theirs) && !address_is_loopback(&mine))
+    if (all_are_loopback(theirs, n) && !all_are_loopback(mine, m))
         return why_set(why, SINEW_EUNREACHABLE,
                        "the peer is reached at its loopback address only, this rank at another: "
                        "set SINEW_TCP_INTERFACE alike on all ranks");
-    if (theirs.ss_family != mine.ss_family) return 5;
-    return same_host(&theirs, &mine) ? 20 : 10;
+    return place_same_host(&theirs[0].at, &mine[0].at) ? 20 : 10;
 }

@@ -5,7 +5,9 @@
  * internal.h - how the files of this folder fit together
  *
  *   tcp.c      the table; epoll, deadlines, progress
- *   address.c  which address to publish, and whether one can be reached
+ *   address.c  where a rank can be reached, as bytes
+ *   here.c     the addresses of this host, best first
+ *   route.c    by which of its addresses to go to a peer first
  *   shake.c    from connected to trusted: the handshake, then TLS where asked for
  *   tls.c      TLS 1.3 on a socket, by OpenSSL
  *   pending.c  strangers: accepted connections until they have proven who they are
@@ -37,11 +39,13 @@
  * DISCONNECT_NOW, sinew_abandon, which is meant to look so). GONE_BROKEN: every other failure, and so
  * is a refused first connection: the rank may have left, died, or be behind a firewall.
  */
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 
 #include "base/frame.h"
 #include "base/handshake.h"
+#include "base/place.h"
 #include "transport/tcp/region.h"
 #include "transport/tcp/repair.h"
 #include "transport/tcp/session.h"
@@ -52,7 +56,7 @@ enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
-    TCP_HOLD = 16 * 1024,            /* what progress sends is held to its end up to here */
+    TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
@@ -62,8 +66,13 @@ enum {
     TCP_ACCEPTS = 16,                /* at once */
     TCP_DAMAGES = 4,                 /* of one frame, in a row: then it will not come whole */
     TCP_REFUSALS = 3,                /* in a row: then nobody there is the peer any more */
-    TCP_ADDRESS_MAX = 24, /* as a JOIN carries it; 23 are used */
-    TCP_NAME_MAX = 96,
+    TCP_ADDRESS_MAX = JOIN_ADDRESS_MAX,
+    TCP_PUBLISHED_MAX = 19, /* of it, in a record, beside what shared memory publishes */
+    TCP_PLACES_MAX = 12,
+    TCP_NAME_MAX = 128,
+    TCP_PATH_MAX = 320,
+    HERE_MAX = 32,
+    ROUTES_MAX = 12,
 };
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
@@ -82,6 +91,46 @@ struct source {
 };
 #define SOURCE_QUIET ((uint32_t)EPOLLET)
 
+/* An address of this host; see here.c. */
+struct here_address {
+    union place at;
+    unsigned index; /* of the interface */
+    int score, wanted; /* the higher, and the lower but 0, the better */
+    uint8_t bits; /* of its subnet */
+    bool loopback, private;
+    char name[IF_NAMESIZE];
+    const char *remark; /* why it is not among the best; "" */
+};
+struct here {
+    int n;
+    struct here_address list[HERE_MAX]; /* best first */
+};
+
+/* One of the places where a peer can be reached. */
+struct tcp_place {
+    union place at;
+    bool advertised; /* by its operator: something between may map it */
+};
+
+/* Best first. */
+enum route_kind {
+    ROUTE_PROVEN,
+    ROUTE_DIRECT,
+    ROUTE_GATEWAY,
+    ROUTE_LINK,
+    ROUTE_PRIVATE,
+    ROUTE_SELF,
+    ROUTE_NONE,
+};
+struct route {
+    enum route_kind kind;
+    union place to, from;
+    int error; /* of ROUTE_NONE */
+    bool forbidden; /* by tcp_interface */
+    bool proven; /* its host answers for this peer: when it says that nobody is there, it is so */
+    char by[IF_NAMESIZE];
+};
+
 struct complaints {
     int64_t next_ns;
     uint64_t silenced;
@@ -94,7 +143,8 @@ struct tcp {
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
     struct list busy;     /* links with puts under way, by `busy` */
-    struct list dirty;    /* links that hold bytes back until progress, by `dirty` */
+    struct list dirty;    /* links that hold bytes back until progress, or have to tell that they
+                             do no longer, by `dirty` */
     struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
@@ -114,6 +164,11 @@ struct tcp {
     struct tls_library *tls; /* NULL: no connection was encrypted yet */
     struct region_table regions;
     struct complaints complaints;
+    struct here here;
+    int64_t here_at; /* when that was found */
+    uint16_t port; /* listening */
+    uint8_t places[TCP_ADDRESS_MAX]; /* all of where this rank can be reached; base.address: the best */
+    uint32_t places_len;
 };
 
 enum link_state {
@@ -158,6 +213,7 @@ struct stream {
     bool land_again; /* it has landed before */
     uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
     bool damaged;    /* what comes on this line is worth nothing any more */
+    bool after_put;  /* the next receive comes behind the body of one */
     /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
     struct list puts, moving, finished;
 };
@@ -176,6 +232,7 @@ struct tcp_link {
     bool drained;    /* and the peer's kernel has it */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
+    uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
     int64_t attempt_at; /* SHAKING and GREETING: since when */
@@ -190,6 +247,14 @@ struct tcp_link {
     uint64_t damaged_at;
     unsigned damages_here; /* in a row, of frame damaged_at */
     unsigned refusals; /* in a row, of attempts to repair */
+    uint8_t turn, turns; /* the address that is tried, of so many; a round ends with the last */
+    uint8_t rounds;
+    bool hopeful; /* in this round: some may answer better next time */
+    bool proven_turn; /* see struct route */
+    int round_status; /* of the first failure in this round */
+    union place proven; /* where the last line led */
+    char tried[TCP_PATH_MAX]; /* in this round, and what came of it */
+    char path[TCP_PATH_MAX]; /* of the line that is open, for people */
     struct list entry, ready, timed, busy, dirty, looked;
     struct shake *shake; /* only while a line comes up by an attempt of our own */
     struct tls *tls;     /* NULL: this line is in clear */
@@ -218,15 +283,34 @@ void tcp_unwatch(struct tcp *t, struct source *source); /* and close */
 void tcp_due(struct tcp *t, int64_t at_ns);
 int64_t tcp_now(const struct tcp *t);
 int tcp_socket_ready(const struct tcp *t, int fd); /* its options; 0 or -errno */
+bool tcp_accepts(const struct tcp *t, int fd); /* it came to an address that is wanted */
 
 /* address.c */
-int address_choose(const char *wanted, struct sockaddr_storage *at, bool *is_one, struct why *why);
-uint32_t address_encode(const struct sockaddr_storage *at, uint8_t out[TCP_ADDRESS_MAX]);
-int address_decode(const void *bytes, size_t len, struct sockaddr_storage *at, socklen_t *at_len,
+uint32_t address_begin(uint8_t *out, uint16_t port);
+/* false: it does not fit. */
+bool address_add(uint8_t *out, uint32_t *len, uint32_t cap, const union place *at, bool advertised);
+uint32_t address_encode(const union place *at, uint8_t out[TCP_ADDRESS_MAX]); /* of one place */
+int address_decode(const void *bytes, size_t len, struct tcp_place places[TCP_PLACES_MAX], int *n,
                    struct why *why);
-const char *address_text(const struct sockaddr_storage *at, char out[TCP_NAME_MAX]);
-bool address_is_loopback(const struct sockaddr_storage *at);
+const char *address_text(const union place *at, char out[TCP_NAME_MAX]);
+void address_set_port(union place *at, uint16_t port);
+bool address_is_loopback(const union place *at);
+bool address_is_link_local(const union place *at);
 int tcp_reach(struct transport *base, const void *address, size_t len, struct why *why);
+
+/* here.c */
+int here_find(const char *wanted, struct here *here, struct why *why);
+/* Which of them to be reached at: how many, best first, or < 0. */
+int here_choose(const struct here *here, const char *wanted,
+                const struct here_address *chosen[HERE_MAX], struct why *why);
+const struct here_address *here_has(const struct here *here, const union place *at); /* or NULL */
+
+/* route.c */
+int routes_find(const struct here *here, const uint8_t *address, uint32_t len,
+                const union place *proven, struct route list[ROUTES_MAX]);
+const char *route_kind_text(enum route_kind kind);
+/* "from A by eth0 to B" of a connected socket. */
+void route_between(const struct here *here, int fd, struct text *text);
 
 /* pending.c */
 void pending_accept(struct tcp *t);

@@ -5,6 +5,12 @@
  * The same attempts bring a link up and repair it; what they come to differs: a link that is not up
  * yet ends with what the peer's host answers first, one that is up is repaired until
  * repair_deadline, or until it is known that the other end is no more.
+ *
+ * A peer may have several addresses (route.c orders them). An attempt is of one; what it comes to is
+ * final only after the last: a round. Another is tried at once when one fails, or when its host has not
+ * answered for ROUTE_PATIENCE, twice that in the next round, and so on. That nobody listens at an
+ * address means that the peer is gone only where it was met before: elsewhere another host may have the
+ * same address, or a firewall may say so.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +22,10 @@
 
 #include "base/config.h"
 #include "transport/tcp/internal.h"
+
+enum { ROUNDS_MAX = 6 };
+#define ROUTE_PATIENCE (250 * INT64_C(1000000))
+#define HERE_FRESH (1000 * INT64_C(1000000))
 
 static struct tcp *tcp_under(const struct tcp_link *l)
 {
@@ -93,20 +103,68 @@ static bool attempt_may_be_repeated(int error)
            error == EADDRNOTAVAIL || error == ENOBUFS || error == ECONNABORTED || error == EPIPE;
 }
 
+/* What this round has come to, for one reason or for all. */
+static void round_reason(const struct tcp_link *l, const struct why *last, struct why *reason)
+{
+    if (l->turns < 2)
+        *reason = *last;
+    else
+        why_set(reason, 0, "rank %d: none of %d ways leads there: %s; SINEW_TCP_INTERFACE chooses others",
+                l->base.rank, l->turns, l->tried);
+}
+
+/* Where it went, and what came of it, in few words. */
+static void round_note(struct tcp_link *l, const char *brief)
+{
+    struct text tried = { l->tried, sizeof(l->tried), strlen(l->tried) };
+    const char *to = strstr(l->name, " at ");
+    text_add(&tried, "%s%s: %.80s", tried.need ? "; " : "", to ? to + 4 : l->name, brief);
+}
+
+/* The attempt of this turn has failed: the next one, or the end of the round. `hopeful`: another time it
+ * may go better. */
+static void line_turn_failed(struct tcp_link *l, int status, bool hopeful, const char *brief,
+                             const struct why *why)
+{
+    struct why reason;
+    round_note(l, brief);
+    if (l->turn == 0) l->round_status = status;
+    l->hopeful = l->hopeful || hopeful || l->state != LINK_SETUP;
+    if (l->turn + 1 < l->turns) {
+        log_line(l->base.transport->opt.log, LOG_CHOICE, "tcp: %s; trying the next of %d ways",
+                 why->text, l->turns);
+        line_close(l);
+        l->turn++;
+        repair_turn(&l->repair, tcp_now(tcp_under(l)));
+        line_wait(l, tcp_now(tcp_under(l)));
+        return;
+    }
+    round_reason(l, why, &reason);
+    bool again = l->hopeful;
+    status = l->round_status;
+    l->turn = 0;
+    l->hopeful = false;
+    if (l->rounds < ROUNDS_MAX) l->rounds++;
+    if (again) {
+        line_retry(l, &reason);
+        l->tried[0] = '\0';
+    } else {
+        l->base.why = reason;
+        link_end(l, status, GONE_BROKEN, false);
+    }
+}
+
 static void line_attempt_failed(struct tcp_link *l, int error)
 {
     struct why why;
     int status = tcp_status(error);
     report_errno(&why, status, error, "connecting to %s", l->name);
-    if (l->state != LINK_SETUP && error == ECONNREFUSED) {
+    if (l->state != LINK_SETUP && error == ECONNREFUSED && l->proven_turn) {
         why_set(&why, SINEW_EPEER, "%s: the connection ended and nobody listens there any more",
                 l->name);
         link_peer_gone(l, &why);
-    } else if (l->state != LINK_SETUP || attempt_may_be_repeated(error)) {
-        line_retry(l, &why);
     } else {
-        l->base.why = why;
-        link_end(l, status, GONE_BROKEN, false);
+        line_turn_failed(l, status, attempt_may_be_repeated(error), strerrordesc_np(error), &why);
     }
 }
 
@@ -118,41 +176,76 @@ void line_refused(struct tcp_link *l, int status, const struct why *reason)
     struct why why;
     why_set(&why, status, "%s: %s", l->name, reason->text);
     bool by_peer = status == SINEW_EAUTH || status == SINEW_EPROTO || status == SINEW_EVERSION;
-    if (l->state != LINK_SETUP && by_peer && ++l->refusals >= TCP_REFUSALS) {
+    if (l->state != LINK_SETUP && by_peer && l->proven_turn && ++l->refusals >= TCP_REFUSALS)
         link_peer_gone(l, &why);
-    } else if (l->state != LINK_SETUP) {
-        line_retry(l, &why);
-    } else {
-        l->base.why = why;
-        link_end(l, status, GONE_BROKEN, false);
-    }
+    else
+        line_turn_failed(l, status, false, reason->text, &why);
 }
 
 /* --- attempts --------------------------------------------------------------------------------- */
 
-static int line_connect(struct tcp_link *l)
+static void here_refresh(struct tcp *t, int64_t now)
 {
-    struct sockaddr_storage at;
-    socklen_t at_len;
     struct why why;
-    int rc = address_decode(l->address, l->address_len, &at, &at_len, &why);
-    if (rc < 0) return EADDRNOTAVAIL; /* a passive link whose peer did not say: it has to come */
-    l->source.fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (now - t->here_at < HERE_FRESH) return;
+    t->here_at = now;
+    here_find(t->base.opt.config->tcp_interface, &t->here, &why);
+}
+
+/* Which way this turn goes. 0, or why it cannot: an errno. */
+static int line_choose(struct tcp_link *l, struct route *r)
+{
+    struct tcp *t = tcp_under(l);
+    struct route list[ROUTES_MAX];
+    char text[TCP_NAME_MAX];
+    if (l->turn == 0) here_refresh(t, tcp_now(t));
+    int n = routes_find(&t->here, l->address, l->address_len, &l->proven, list);
+    if (l->turn >= n) l->turn = 0; /* an interface is gone */
+    l->turns = (uint8_t)n;
+    l->proven_turn = false;
+    if (n == 0) return EADDRNOTAVAIL; /* a passive link whose peer did not say: it has to come */
+    *r = list[l->turn];
+    l->proven_turn = r->proven;
+    int len = snprintf(l->name, sizeof(l->name), "rank %d at %.60s", l->base.rank,
+                       address_text(&r->to, text));
+    if (n > 1 && r->by[0])
+        snprintf(l->name + len, sizeof(l->name) - (size_t)len, " by %s", r->by);
+    return r->error;
+}
+
+static int line_connect(struct tcp_link *l, const struct route *r)
+{
+    l->source.fd = socket(r->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (l->source.fd < 0) return errno;
     l->line = LINE_CONNECTING;
-    if (connect(l->source.fd, (struct sockaddr *)&at, at_len) < 0 && errno != EINPROGRESS &&
+    if (connect(l->source.fd, &r->to.any, place_len(&r->to)) < 0 && errno != EINPROGRESS &&
         errno != EINTR)
         return errno;
     return -tcp_watch(tcp_under(l), &l->source, EPOLLOUT);
 }
 
+static int64_t line_patience(const struct tcp_link *l)
+{
+    int64_t patience = l->state == LINK_SETUP
+                           ? l->base.transport->opt.config->setup_deadline
+                           : REPAIR_ANSWER_NS;
+    int64_t turn = ROUTE_PATIENCE << l->rounds;
+    return l->turns > 1 && turn < patience ? turn : patience;
+}
+
 void line_attempt(struct tcp_link *l)
 {
-    struct tcp *t = tcp_under(l);
-    int64_t patience =
-        l->state == LINK_SETUP ? t->base.opt.config->setup_deadline : REPAIR_ANSWER_NS;
-    int64_t until = repair_attempt(&l->repair, tcp_now(t), patience);
-    int error = line_connect(l);
+    struct route r = { 0 };
+    struct why why;
+    int error = line_choose(l, &r);
+    int64_t until = repair_attempt(&l->repair, tcp_now(tcp_under(l)), line_patience(l));
+    if (r.forbidden) {
+        why_set(&why, SINEW_EUNREACHABLE, "%s: the way there is by %s, which tcp_interface leaves out",
+                l->name, r.by);
+        line_turn_failed(l, SINEW_EUNREACHABLE, false, "tcp_interface leaves that out", &why);
+        return;
+    }
+    if (error == 0) error = line_connect(l, &r);
     if (error)
         line_attempt_failed(l, error);
     else
@@ -225,8 +318,8 @@ static int line_say(struct tcp_link *l, enum frame_kind kind)
     uint8_t bytes[JOIN_FRAME];
     struct join join = { .mine = l->session.mine, .yours = l->session.theirs,
                          .received = l->session.received, .attempt = l->attempt,
-                         .address_len = (uint8_t)t->address_len };
-    memcpy(join.address, t->address, t->address_len);
+                         .address_len = (uint8_t)tcp_of(l->base.transport)->places_len };
+    memcpy(join.address, tcp_of(l->base.transport)->places, join.address_len);
     session_join_encode(bytes, kind, t->opt.epoch, &join);
     /* A fresh connection takes it whole. */
     ssize_t n = tcp_bytes_out(l->tls, l->source.fd, bytes, sizeof(bytes));
@@ -251,12 +344,19 @@ static void line_join(struct tcp_link *l)
     int error = line_say(l, FRAME_JOIN);
     if (error) {
         report_errno(&why, SINEW_EPEER, error, "%s: joining", l->name);
-        line_retry(l, &why);
+        line_turn_failed(l, SINEW_EPEER, true, strerrordesc_np(error), &why);
         return;
     }
     l->line = LINE_GREETING;
     link_watch(l);
     if (l->line == LINE_GREETING) stream_receive(l);
+}
+
+static void line_shake_broke(struct tcp_link *l, const struct why *reason)
+{
+    struct why why;
+    why_set(&why, SINEW_EPEER, "%s: %s", l->name, reason->text);
+    line_turn_failed(l, SINEW_EPEER, true, reason->text, &why);
 }
 
 static void line_shake(struct tcp_link *l)
@@ -267,7 +367,7 @@ static void line_shake(struct tcp_link *l)
     if (rc == 0)
         line_join(l);
     else if (rc == SINEW_EPEER)
-        line_retry(l, &why);
+        line_shake_broke(l, &why);
     else if (rc < 0)
         line_refused(l, rc, &why);
     else if ((rc = tcp_watch(tcp_under(l), &l->source, events)) < 0)
@@ -275,6 +375,23 @@ static void line_shake(struct tcp_link *l)
 }
 
 /* --- open ------------------------------------------------------------------------------------- */
+
+/* Which way it goes, for sinew_explain, and what was tried before. */
+static void line_note_path(struct tcp_link *l)
+{
+    struct tcp *t = tcp_under(l);
+    struct text path = text_into(l->path, sizeof(l->path));
+    socklen_t len = sizeof(l->proven);
+    if (getpeername(l->source.fd, &l->proven.any, &len) < 0) l->proven = (union place){ .v6 = { 0 } };
+    place_unmap(&l->proven);
+    route_between(&t->here, l->source.fd, &path);
+    if (l->tried[0]) text_add(&path, "; tried before: %s", l->tried);
+    l->tried[0] = '\0';
+    l->turn = l->rounds = 0;
+    l->hopeful = false;
+    l->base.note = l->path;
+    log_line(t->base.opt.log, LOG_CHOICE, "tcp: rank %d: %s", l->base.rank, l->path);
+}
 
 static void line_opened(struct tcp_link *l)
 {
@@ -286,6 +403,7 @@ static void line_opened(struct tcp_link *l)
     l->refusals = 0;
     link_set_due(l, &l->line_due, INT64_MAX);
     line_mark(l);
+    line_note_path(l);
     link_make_ready(l); /* what waits goes */
     if (l->state == LINK_SETUP) return;
     l->base.why.text[0] = '\0';
@@ -391,7 +509,7 @@ int line_failed(struct tcp_link *l, int error, const char *doing)
     report_errno(&why, SINEW_EPEER, error, "%s: %s", l->name,
                  l->line == LINE_OPEN ? doing : "its greeting did not come");
     if (l->line != LINE_OPEN) {
-        line_retry(l, &why);
+        line_turn_failed(l, SINEW_EPEER, true, strerrordesc_np(error), &why);
         return SINEW_EPEER;
     }
     l->base.why = why;
@@ -427,8 +545,8 @@ void line_closed_by_peer(struct tcp_link *l)
     struct why why;
     if (l->state >= LINK_ENDING || l->line == LINE_LOST) return;
     if (l->line != LINE_OPEN) {
-        why_set(&why, SINEW_EPEER, "the connection was closed before the greeting");
-        line_retry(l, &why);
+        why_set(&why, SINEW_EPEER, "%s: the connection was closed before the greeting", l->name);
+        line_turn_failed(l, SINEW_EPEER, true, "closed before the greeting", &why);
     } else if (l->state == LINK_DRAINING && l->bye_out) {
         l->drained = true;
         link_end(l, 0, GONE_LEFT, false); /* it read our BYE and closed */
@@ -480,7 +598,7 @@ static void line_suspect(struct tcp_link *l, int64_t since)
     why_set(&why, SINEW_EPEER, "%s: its host has been silent for %s", l->name,
             text_duration(tcp_now(t) - since, duration));
     if (l->line != LINE_OPEN) {
-        line_retry(l, &why);
+        line_turn_failed(l, SINEW_EPEER, true, "silent", &why);
         return;
     }
     tcp_complain(t, LOG_WARNING, "%s: suspected, connecting anew", why.text);
@@ -553,11 +671,12 @@ void line_deadline(struct tcp_link *l)
     link_set_due(l, &l->line_due, INT64_MAX);
     if (l->line == LINE_CONNECTING) {
         why_set(&why, SINEW_ETIMEDOUT,
-                "its host did not answer: check cable, power, firewall and SINEW_TCP_INTERFACE");
-        line_retry(l, &why);
+                "%s: its host did not answer: check cable, power, firewall and SINEW_TCP_INTERFACE",
+                l->name);
+        line_turn_failed(l, SINEW_ETIMEDOUT, true, "no answer", &why);
     }
     if (l->line != LINE_WAITING || l->state >= LINK_ENDING) return;
-    if (repair_is_over(&l->repair, tcp_now(tcp_under(l))))
+    if (l->turn == 0 && repair_is_over(&l->repair, tcp_now(tcp_under(l))))
         line_give_up(l);
     else if (l->line_due == INT64_MAX)
         line_attempt(l);
@@ -567,10 +686,11 @@ void line_deadline(struct tcp_link *l)
 
 static void line_name(struct tcp_link *l, int fd)
 {
-    struct sockaddr_storage at = { 0 };
+    union place at = { .v6 = { 0 } };
     socklen_t len = sizeof(at);
     char text[TCP_NAME_MAX];
-    getpeername(fd, (struct sockaddr *)&at, &len);
+    getpeername(fd, &at.any, &len);
+    place_unmap(&at);
     snprintf(l->name, sizeof(l->name), "rank %d at %.60s", l->base.rank, address_text(&at, text));
 }
 

@@ -85,14 +85,14 @@ int tcp_connect(struct link *base, const void *bytes, size_t len)
     struct tcp_link *l = tcp_link_of(base);
     struct tcp *t = tcp_of(base->transport);
     const struct transport_options *opt = &t->base.opt;
-    struct sockaddr_storage at;
-    socklen_t at_len;
+    struct tcp_place places[TCP_PLACES_MAX];
+    int n;
     char text[TCP_NAME_MAX];
     if (l->state != LINK_NEW)
         return why_set(&base->transport->why, SINEW_ESTATE,
                        "the tcp link to rank %d takes one address, once", base->rank);
     int rc = link_begin(l);
-    if (rc == 0) rc = address_decode(bytes, len, &at, &at_len, &base->why);
+    if (rc == 0) rc = address_decode(bytes, len, places, &n, &base->why);
     if (rc == 0 && (base->rank < 0 || base->rank >= opt->size || base->rank == opt->rank))
         rc = why_set(&base->why, SINEW_EINVAL, "no tcp link from rank %d to rank %d of %d",
                      opt->rank, base->rank, opt->size);
@@ -100,7 +100,8 @@ int tcp_connect(struct link *base, const void *bytes, size_t len)
         link_end(l, rc, GONE_BROKEN, false);
         return 0;
     }
-    snprintf(l->name, sizeof(l->name), "rank %d at %.60s", base->rank, address_text(&at, text));
+    snprintf(l->name, sizeof(l->name), "rank %d at %.60s", base->rank,
+             address_text(&places[0].at, text));
     memcpy(l->address, bytes, len);
     l->address_len = (uint32_t)len;
     repair_begin(&l->repair, tcp_now(t), opt->config->setup_deadline, 0);

@@ -183,7 +183,7 @@ void pending_deadlines(struct tcp *t, int64_t now)
         tcp_due(t, t->listen_again);
 }
 
-static void pending_begin(struct tcp *t, int fd, const struct sockaddr_storage *from)
+static void pending_begin(struct tcp *t, int fd, const union place *from)
 {
     const struct transport_options *opt = &t->base.opt;
     struct why why;
@@ -228,11 +228,13 @@ void pending_accept(struct tcp *t)
             listen_pause(t, oldest->since_ns + TCP_PENDING_GRACE);
             return;
         }
-        struct sockaddr_storage from = { 0 };
+        union place from = { .v6 = { 0 } };
         socklen_t len = sizeof(from);
-        int fd = accept4(t->listener.fd, (struct sockaddr *)&from, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
+        int fd = accept4(t->listener.fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        place_unmap(&from);
+        if (fd >= 0 && !tcp_accepts(t, fd))
+            close(fd);
+        else if (fd >= 0)
             pending_begin(t, fd, &from);
         else if (!accept_failed(t, errno))
             return;

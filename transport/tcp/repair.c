@@ -32,14 +32,19 @@ bool repair_is_over(const struct repair *r, int64_t now)
     return now >= r->until && r->attempts > 0;
 }
 
-int64_t repair_failed(struct repair *r, int64_t now, uint64_t draw)
+void repair_turn(struct repair *r, int64_t now)
 {
     int64_t held = r->held_since ? now - r->held_since : 0;
-    int64_t pause = r->pause + (int64_t)(draw % (uint64_t)(r->pause / 4));
     r->until = time_after(r->until, held);
     if (held >= REPAIR_LIVED_NS && r->until < now + REPAIR_PAUSE_MAX)
         r->until = now + REPAIR_PAUSE_MAX; /* whoever wakes after the deadline has a chance yet */
     r->held_since = 0;
+}
+
+int64_t repair_failed(struct repair *r, int64_t now, uint64_t draw)
+{
+    int64_t pause = r->pause + (int64_t)(draw % (uint64_t)(r->pause / 4));
+    repair_turn(r, now);
     r->pause *= 2;
     if (r->pause > REPAIR_PAUSE_MAX) r->pause = REPAIR_PAUSE_MAX;
     return now + pause < r->until ? now + pause : r->until;

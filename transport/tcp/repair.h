@@ -46,6 +46,8 @@ void repair_begin(struct repair *r, int64_t since, int64_t deadline, int64_t liv
 int64_t repair_attempt(struct repair *r, int64_t now, int64_t patience);
 /* Its kernel has accepted: no deadline while its process is waited for. */
 void repair_held(struct repair *r, int64_t now);
+/* It came to nothing, and the next is made at once. */
+void repair_turn(struct repair *r, int64_t now);
 /* It came to nothing: when to make the next, or to give up if it is over by then. `draw` is random. */
 int64_t repair_failed(struct repair *r, int64_t now, uint64_t draw);
 bool repair_is_over(const struct repair *r, int64_t now);

@@ -182,6 +182,11 @@ void session_sent(struct session *s, size_t len)
     if (s->acknowledged == s->sent && session_all_sent(s)) s->from = s->to;
 }
 
+bool session_has_gone(const struct session *s, uint64_t to)
+{
+    return s->at >= to || s->far >= to;
+}
+
 bool session_returned(struct session *s, void **owner)
 {
     if (s->lent_back == s->lent_from) return false;
@@ -270,7 +275,10 @@ void session_received(struct session *s, const struct frame *frame)
 {
     if (!frame_is_numbered(frame)) return;
     s->received = frame->sequence;
-    s->untold_bytes += session_header(s) + (size_t)frame->length;
+    /* The body of a long put is lent: it takes a place among SESSION_LENT, none in the window. */
+    size_t len = session_header(s) + (size_t)frame->length;
+    bool lent = frame->kind == FRAME_PUT && len > SESSION_ACK_LENT;
+    s->untold_bytes += lent ? SESSION_ACK_LENT : len;
     if (frame->flags & FRAME_URGENT || s->received - s->told >= SESSION_ACK_FRAMES ||
         s->untold_bytes >= SESSION_ACK_BYTES)
         s->awaited = s->received;

@@ -41,6 +41,7 @@ enum {
     SESSION_HEAD_MAX = 128, /* of what precedes a lent body */
     SESSION_ACK_FRAMES = 256,
     SESSION_ACK_BYTES = SESSION_WINDOW / 4,
+    SESSION_ACK_LENT = SESSION_ACK_BYTES / (SESSION_LENT / 4), /* a long put counts as so many */
 };
 
 struct lent {
@@ -99,6 +100,9 @@ size_t session_gather(const struct session *s, struct iovec *v, int max, int *co
 /* So many bytes of that were taken by the connection. */
 void session_sent(struct session *s, size_t len);
 
+/* Whether a connection, this or an earlier one, has taken all before position `to`. */
+bool session_has_gone(const struct session *s, uint64_t to);
+
 /* The next lent body whose frame is acknowledged: true, and its owner. */
 bool session_returned(struct session *s, void **owner);
 
@@ -117,15 +121,17 @@ bool session_owes_ack(const struct session *s);
 
 /* --- over a new connection */
 
+enum { JOIN_ADDRESS_MAX = 64 };
+
 /* The first thing that is said on it: by who connected (JOIN), answered by the other (WELCOME). */
 struct join {
     uint64_t mine, yours; /* the session as its two ends call it; yours 0: not known */
     uint64_t received;
     uint32_t attempt;     /* the sender's last: those up to the last that was heard of are stale */
     uint8_t address_len;
-    uint8_t address[24];  /* where the sender listens, so that the other may connect too */
+    uint8_t address[JOIN_ADDRESS_MAX]; /* where the sender listens: the other may connect too */
 };
-enum { JOIN_PAYLOAD = 52, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
+enum { JOIN_PAYLOAD = 28 + JOIN_ADDRESS_MAX, JOIN_FRAME = FRAME_HEADER + JOIN_PAYLOAD };
 
 void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                  const struct join *join);

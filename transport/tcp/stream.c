@@ -3,9 +3,9 @@
  * stream.c - bytes on a line that is open: frames, puts
  *
  * Out    A message is copied into the session's window, from which it goes, and goes again if the
- *        connection breaks. It goes at once; from inside progress at its end, so that many go by
- *        one call. Nothing is held beyond: a send that is done has no request to push it by. A put
- *        is cut into fragments that go from the caller's memory; one begins only when the last has
+ *        connection breaks. It goes at once; from inside progress at its end, and one that may be
+ *        HELD with the next progress, so that many go by one call, or when there are TCP_HOLD bytes.
+ *        A put is cut into fragments that go from the caller's memory; one begins only when the last has
  *        gone, so messages get in between. Its memory is lent until the peer has acknowledged.
  * In     One receive takes many messages. The body of a put is received straight into the region,
  *        with room behind it for the next frames.
@@ -26,7 +26,8 @@ enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
     FRAME_MAX = FRAME_HEADER + FRAME_SUMS + MESSAGE_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
-    BEHIND_PUT = 4096, /* received with the end of a put; more would be copied needlessly */
+    AFTER_PUT = 512,  /* received when another put is likely … */
+    BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */
     PIECES = 8,
 };
 _Static_assert((int)TCP_BUFFER >= (int)FRAME_MAX, "the longest frame fits a buffer");
@@ -200,25 +201,56 @@ void stream_write(struct tcp_link *l, size_t burst)
     link_make_ready(l); /* that was much: the others' turn */
 }
 
+static void stream_done(struct tcp_link *l, uint64_t cookie, int status)
+{
+    struct tcp *t = tcp_under(l);
+    t->budget--;
+    t->base.up->done(&l->base, cookie, status);
+}
+
+static bool held_has_gone(const struct tcp_link *l)
+{
+    return l->held_cookie && session_has_gone(&l->session, l->held_to);
+}
+
+/* Or, with a status < 0, whether they have or not. */
+static bool report_held(struct tcp_link *l, int status)
+{
+    uint64_t cookie = l->held_cookie;
+    bool gone = held_has_gone(l);
+    if (!gone && (!cookie || status == 0)) return true;
+    if (tcp_under(l)->budget < 1) return false;
+    l->held_cookie = 0;
+    stream_done(l, cookie, gone ? 0 : status);
+    return true;
+}
+
+static void stream_make_dirty(struct tcp_link *l)
+{
+    if (list_empty(&l->dirty)) list_append(&tcp_under(l)->dirty, &l->dirty);
+}
+
 void stream_push(struct tcp_link *l)
 {
     list_remove(&l->dirty);
-    if (l->line != LINE_OPEN || l->state >= LINK_ENDING || l->blocked) return;
-    stream_write(l, TCP_BURST);
-    if (l->line == LINE_OPEN && l->blocked) link_watch(l);
+    if (l->line != LINE_OPEN || l->state >= LINK_ENDING) return;
+    if (!l->blocked) {
+        stream_write(l, TCP_BURST);
+        if (l->line == LINE_OPEN && l->blocked) link_watch(l);
+    }
+    if (!held_has_gone(l)) return;
+    if (!tcp_under(l)->in_progress || !report_held(l, 0)) stream_make_dirty(l);
 }
 
 /* Something new is in the window. */
-static void stream_added(struct tcp_link *l)
+static void stream_added(struct tcp_link *l, bool may_wait)
 {
-    struct tcp *t = tcp_under(l);
     struct session *s = &l->session;
     if (list_empty(&l->looked)) line_mark(l);
-    if (t->in_progress && s->to - s->at < TCP_HOLD) {
-        if (list_empty(&l->dirty)) list_append(&t->dirty, &l->dirty);
-    } else {
+    if ((may_wait || tcp_under(l)->in_progress) && s->to - s->at < TCP_HOLD)
+        stream_make_dirty(l);
+    else
         stream_push(l);
-    }
 }
 
 /* 0: sending may go on; else what send, rma and flush return. */
@@ -237,7 +269,6 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
 {
     struct tcp_link *l = tcp_link_of(base);
     (void)region; /* every body up to eager_max is copied */
-    (void)cookie;
     if (hlen > TRANSPORT_HEAD_MAX || blen > TCP_EAGER_MAX)
         return why_set(&base->transport->why, SINEW_EINVAL,
                        "a head of %zu and a body of %zu bytes where tcp takes %d and %d",
@@ -250,8 +281,12 @@ int tcp_send(struct link *base, const void *head, size_t hlen, const void *body,
         l->wants_room = true;
         return TRANSPORT_AGAIN;
     }
-    stream_added(l);
-    return 0;
+    if (cookie) {
+        l->held_cookie = cookie;
+        l->held_to = l->session.to;
+    }
+    stream_added(l, cookie != 0);
+    return cookie ? TRANSPORT_HELD : 0;
 }
 
 static bool put_copy(struct tcp_link *l, const struct rma *op)
@@ -268,7 +303,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
-    stream_added(l);
+    stream_added(l, false);
 }
 
 int tcp_rma(struct link *base, struct rma *op)
@@ -283,7 +318,7 @@ int tcp_rma(struct link *base, struct rma *op)
     if (rc) return rc;
     l->put_unflushed = true;
     if (op->len <= TCP_PUT_COPY && list_empty(&l->stream.puts) && put_copy(l, op)) {
-        stream_added(l);
+        stream_added(l, false);
         return 0;
     }
     put_queue(l, op);
@@ -324,13 +359,6 @@ bool stream_uses(const struct tcp_link *l, const struct region *region)
 }
 
 /* --- telling what was sent -------------------------------------------------------------------- */
-
-static void stream_done(struct tcp_link *l, uint64_t cookie, int status)
-{
-    struct tcp *t = tcp_under(l);
-    t->budget--;
-    t->base.up->done(&l->base, cookie, status);
-}
 
 static bool report_finished(struct tcp_link *l)
 {
@@ -374,7 +402,7 @@ static bool report_room(struct tcp_link *l)
 
 bool stream_report(struct tcp_link *l)
 {
-    if (!report_finished(l)) return false;
+    if (!report_finished(l) || !report_held(l, 0)) return false;
     if (l->flushing > 0 && !report_flushes(l, 0)) return false;
     return report_room(l);
 }
@@ -395,7 +423,8 @@ static bool return_puts(struct tcp_link *l, struct list *puts, int status)
 
 bool stream_return_all(struct tcp_link *l, int status)
 {
-    return report_finished(l) && return_puts(l, &l->stream.moving, l->drained ? 0 : status) &&
+    return report_finished(l) && report_held(l, status) &&
+           return_puts(l, &l->stream.moving, l->drained ? 0 : status) &&
            return_puts(l, &l->stream.puts, status) && report_flushes(l, status);
 }
 
@@ -481,6 +510,7 @@ static int take_put(struct tcp_link *l, const struct frame *frame, uint32_t sum,
     s->land_left = len;
     s->land_sum = l->session.sums ? crc32c(0, payload, TCP_PUT_HEAD) : 0;
     s->land_sum_due = sum;
+    s->after_put = len > 0;
     if (len == 0) landing_advance(l, payload, 0);
     return 0;
 }
@@ -603,15 +633,19 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
         s->in_to -= s->in_from;
         s->in_from = 0;
     }
-    size_t room = TCP_BUFFER - s->in_to;
-    if (room > TCP_READ) room = TCP_READ;
+    uint8_t *behind = s->in + s->in_to;
+    if (place) {
+        *count = 2;
+        v[0] = (struct iovec){ place, s->land_left };
+        v[1] = (struct iovec){ behind, BEHIND_PUT };
+        return s->land_left + BEHIND_PUT;
+    }
+    size_t room = TCP_BUFFER - s->in_to, most = s->after_put ? AFTER_PUT : TCP_READ;
+    if (room > most) room = most;
+    s->after_put = false;
     *count = 1;
-    v[0] = (struct iovec){ s->in + s->in_to, room };
-    if (!place) return room;
-    *count = 2;
-    v[0] = (struct iovec){ place, s->land_left };
-    v[1] = (struct iovec){ s->in + s->in_to, BEHIND_PUT };
-    return s->land_left + BEHIND_PUT;
+    v[0] = (struct iovec){ behind, room };
+    return room;
 }
 
 /* Bytes received, 0 when there are none now, < 0 when there will be no more. */

@@ -8,7 +8,8 @@
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
  * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
- * else every 32nd time: a waiter's poll costs one recv.
+ * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
+ * at that, but for every 32nd: it is what most waiters wait for.
  */
 #include "transport/stub.h"
 #include "transport/tcp/tcp.h"
@@ -85,46 +86,126 @@ int tcp_socket_ready(const struct tcp *t, int fd)
 
 /* --- open and close --------------------------------------------------------------------------- */
 
-/* All addresses of the family, so that loopback works too, unless the user named one. */
-static void listen_anywhere(struct sockaddr_storage *at)
+/* What one listener serves: the address that was named; or all, so that loopback works too; of both
+ * families if both are there. */
+static union place listen_where(const struct here_address *const *chosen, int n, bool named)
 {
-    if (at->ss_family == AF_INET)
-        ((struct sockaddr_in *)at)->sin_addr.s_addr = htonl(INADDR_ANY);
-    else
-        ((struct sockaddr_in6 *)at)->sin6_addr = in6addr_any;
+    union place any = { .v6 = { .sin6_family = AF_INET6 } };
+    bool v6 = false;
+    for (int i = 0; i < n; i++) v6 = v6 || chosen[i]->at.any.sa_family == AF_INET6;
+    if (n == 1 && named) {
+        any = chosen[0]->at;
+        if (v6 && address_is_link_local(&any)) any.v6.sin6_scope_id = chosen[0]->index;
+    } else if (!v6) {
+        any = (union place){ .v4 = { .sin_family = AF_INET } };
+    }
+    return any;
 }
 
-static void address_set_port(struct sockaddr_storage *at, const struct sockaddr_storage *from)
+static int listen_at(struct tcp *t, const union place *at, bool reuse)
 {
-    if (at->ss_family == AF_INET)
-        ((struct sockaddr_in *)at)->sin_port = ((const struct sockaddr_in *)from)->sin_port;
-    else
-        ((struct sockaddr_in6 *)at)->sin6_port = ((const struct sockaddr_in6 *)from)->sin6_port;
-}
-
-static int listener_open(struct tcp *t)
-{
-    struct sockaddr_storage published, bound;
-    char name[TCP_NAME_MAX];
-    bool only_one;
-    int rc = address_choose(t->base.opt.config->tcp_interface, &published, &only_one, &t->base.why);
-    if (rc < 0) return rc;
-    bound = published;
-    if (!only_one) listen_anywhere(&bound);
-    socklen_t len = bound.ss_family == AF_INET ? sizeof(struct sockaddr_in)
-                                               : sizeof(struct sockaddr_in6);
-    int fd = socket(bound.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return report_errno(&t->base.why, tcp_status(errno), errno, "no socket to listen on");
+    const int on = 1, off = 0;
+    union place bound = *at;
+    socklen_t len = sizeof(bound);
+    int fd = socket(at->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return errno;
+    if (at->any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    /* A port of a range may be held by what is left of connections of the job before. */
+    if (reuse) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, &at->any, place_len(at)) < 0 || listen(fd, BACKLOG) < 0 ||
+        getsockname(fd, &bound.any, &len) < 0) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
     t->listener = (struct source){ .kind = SOURCE_LISTENER, .fd = fd };
-    if (bind(fd, (struct sockaddr *)&bound, len) < 0 || listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
-        return report_errno(&t->base.why, tcp_status(errno), errno, "cannot listen on %s",
-                            address_text(&bound, name));
-    address_set_port(&published, &bound);
-    t->base.address_len = address_encode(&published, t->base.address);
-    log_line(t->base.opt.log, LOG_CHOICE, "tcp: reached at %s", address_text(&published, name));
+    t->port = ntohs(bound.any.sa_family == AF_INET ? bound.v4.sin_port : bound.v6.sin6_port);
     return 0;
+}
+
+/* Ranks of a host begin at different ports of the range, so that few are asked for in vain. */
+static int listener_open(struct tcp *t, union place at)
+{
+    const struct config *config = t->base.opt.config;
+    unsigned first, last;
+    char name[TCP_NAME_MAX];
+    int error = 0;
+    int rc = place_parse_ports("tcp_ports", config->tcp_ports, &first, &last, &t->base.why);
+    if (rc < 0) return rc;
+    unsigned count = last - first + 1;
+    for (unsigned i = 0; i < count; i++) {
+        address_set_port(&at, (uint16_t)(first + (i + (unsigned)t->base.opt.rank) % count));
+        error = listen_at(t, &at, first > 0);
+        if (error != EADDRINUSE) break;
+    }
+    if (error == EADDRINUSE)
+        return why_set(&t->base.why, SINEW_ELIMIT,
+                       "all %u ports of tcp_ports=%s are in use on this host: each rank needs one; "
+                       "widen the range, or see with `ss -ltnp` who has them",
+                       count, config->tcp_ports);
+    if (error)
+        return report_errno(&t->base.why, tcp_status(error), error, "cannot listen on %s",
+                            address_text(&at, name));
+    return 0;
+}
+
+static void places_add(struct tcp *t, const union place *at, bool advertised)
+{
+    char name[TCP_NAME_MAX];
+    union place here = *at;
+    uint32_t published = t->base.address_len, all = t->places_len;
+    bool fits = address_add(t->base.address, &published, TCP_PUBLISHED_MAX, at, advertised);
+    bool told = address_add(t->places, &all, TCP_ADDRESS_MAX, at, advertised);
+    t->base.address_len = published;
+    t->places_len = all;
+    if (!advertised) address_set_port(&here, t->port);
+    log_line(t->base.opt.log, LOG_CHOICE, "tcp: reached at %s%s%s", address_text(&here, name),
+             advertised ? ", as tcp_advertise says" : "",
+             fits ? "" : told ? ", told to who is met; a record has no room for it"
+                              : ", which nobody is told: there are too many");
+}
+
+static int places_open(struct tcp *t, const struct here_address *const *chosen, int n)
+{
+    union place advertised;
+    int rc = place_parse("tcp_advertise", t->base.opt.config->tcp_advertise, &advertised,
+                         &t->base.why);
+    if (rc < 0) return rc;
+    t->base.address_len = address_begin(t->base.address, t->port);
+    t->places_len = address_begin(t->places, t->port);
+    if (advertised.any.sa_family) {
+        bool has_port = advertised.any.sa_family == AF_INET ? advertised.v4.sin_port
+                                                            : advertised.v6.sin6_port;
+        if (!has_port) address_set_port(&advertised, t->port);
+        places_add(t, &advertised, true);
+    }
+    for (int i = 0; i < n && i < TCP_PLACES_MAX - 1; i++) places_add(t, &chosen[i]->at, false);
+    return 0;
+}
+
+static int place_open(struct tcp *t)
+{
+    const struct here_address *chosen[HERE_MAX];
+    const char *wanted = t->base.opt.config->tcp_interface;
+    int rc = here_find(wanted, &t->here, &t->base.why);
+    if (rc < 0) return rc;
+    int n = here_choose(&t->here, wanted, chosen, &t->base.why);
+    if (n < 0) return n;
+    t->here_at = tcp_now(t);
+    rc = listener_open(t, listen_where(chosen, n, place_names_any(wanted)));
+    return rc < 0 ? rc : places_open(t, chosen, n);
+}
+
+bool tcp_accepts(const struct tcp *t, int fd)
+{
+    union place at;
+    socklen_t len = sizeof(at);
+    if (!t->base.opt.config->tcp_interface[0]) return true;
+    if (getsockname(fd, &at.any, &len) < 0) return false;
+    place_unmap(&at);
+    const struct here_address *mine = here_has(&t->here, &at);
+    return !mine || mine->wanted;
 }
 
 static int events_open(struct tcp *t)
@@ -170,7 +251,7 @@ static int tcp_open(struct transport *base)
     list_init(&t->looked);
     list_init(&t->pendings);
     list_init(&t->corpses);
-    int rc = listener_open(t);
+    int rc = place_open(t);
     if (rc == 0) rc = events_open(t);
     if (rc < 0) {
         tcp_close(base);
@@ -180,6 +261,7 @@ static int tcp_open(struct transport *base)
         .eager_max = TCP_EAGER_MAX,
         .copy_max = TCP_EAGER_MAX,
         .put_ordered = true,
+        .holds = true,
         .latency_ns = 15000,
         .megabytes_per_s = 2000,
     };
@@ -260,7 +342,10 @@ static void tcp_ready(struct tcp *t)
 
 static void tcp_push(struct tcp *t)
 {
-    while (!list_empty(&t->dirty)) stream_push(LIST_OWNER(t->dirty.next, struct tcp_link, dirty));
+    struct list todo, *e;
+    list_init(&todo);
+    list_splice(&todo, &t->dirty);
+    while ((e = list_take(&todo))) stream_push(LIST_OWNER(e, struct tcp_link, dirty));
 }
 
 static void tcp_await(struct tcp *t, struct tcp_link *l)
@@ -271,25 +356,31 @@ static void tcp_await(struct tcp *t, struct tcp_link *l)
     if (l->state > LINK_NEW && l->state < LINK_ENDING) line_mark(l);
 }
 
-static int tcp_progress(struct transport *base, struct link *l)
+static void tcp_move(struct tcp *t, struct link *l, bool others)
 {
-    struct tcp *t = tcp_of(base);
-    t->budget = TRANSPORT_UPCALLS_MAX;
-    t->moved = t->has_ended_one = false;
-    t->in_progress = true;
-    if (!list_empty(&t->dirty)) tcp_push(t);
     if (l) {
         tcp_await(t, tcp_link_of(l));
         link_work(tcp_link_of(l));
     }
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
-    if ((!l || ++t->ticks % OTHERS_EVERY == 0) && t->budget > 0) {
+    if (others && t->budget > 0) {
         tcp_poll(t);
         tcp_deadlines(t);
     }
     if (!list_empty(&t->dirty)) tcp_push(t);
     if (!list_empty(&t->corpses)) pending_release_corpses(t);
+}
+
+static int tcp_progress(struct transport *base, struct link *l)
+{
+    struct tcp *t = tcp_of(base);
+    t->budget = TRANSPORT_UPCALLS_MAX;
+    t->moved = t->has_ended_one = false;
+    t->in_progress = true;
+    bool see_others = ++t->ticks % OTHERS_EVERY == 0;
+    if (!list_empty(&t->dirty)) tcp_push(t);
+    if (t->budget == TRANSPORT_UPCALLS_MAX || see_others) tcp_move(t, l, see_others || !l);
     t->in_progress = false;
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
     /* Parts of a put are no upcalls, but whoever waits must not take them for idleness. */

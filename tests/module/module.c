@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A transport module of tests: it opens nowhere, and says so with words of base/. Built several
+ * times, each but one with something wrong.
+ */
+#include "transport/module.h"
+
+static int module_transport_open(struct transport *t)
+{
+    log_line(t->opt.log, LOG_DETAIL, "the module of tests is asked");
+    return why_set(&t->why, SINEW_ENOTSUP, "this is the module of tests");
+}
+
+static const struct transport_ops ops = {
+    .name = MODULE_NAME,
+    .id = 4,
+    .transport_size = sizeof(struct transport),
+    .link_size = sizeof(struct link),
+    .open = module_transport_open,
+};
+
+#ifdef MODULE_ODD /* the field that is not as it should be */
+static const struct module_table *odd(void)
+{
+    static struct module_table table = MODULE_TABLE(&ops);
+    table.MODULE_ODD++;
+    return &table;
+}
+#else
+static const struct module_table *odd(void)
+{
+    static const struct module_table table = MODULE_TABLE(&ops);
+    return &table;
+}
+#endif
+
+#ifdef MODULE_WITHOUT_SYMBOL
+#define sinew_module sinew_something_else
+const struct module_table *sinew_module(void);
+#endif
+
+__attribute__((visibility("default"))) const struct module_table *sinew_module(void)
+{
+    return odd();
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/verbs/ends.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "transport/verbs/verbs.h"
+
+static void *allocate_or_fail(void *arg, size_t align, size_t size)
+{
+    (void)arg;
+    if (fake_knobs.fail_at && --fake_knobs.fail_at == 0) return NULL;
+    return world_allocate_aligned(&world_real, align, size);
+}
+
+static void release(void *arg, void *memory, size_t size)
+{
+    (void)arg;
+    world_release(&world_real, memory, size);
+}
+
+static int64_t now(void *arg) { (void)arg; return world_now(&world_real); }
+static int draw(void *arg, void *bytes, size_t len)
+{
+    (void)arg;
+    return world_real.random(world_real.arg, bytes, len);
+}
+static void yield(void *arg) { (void)arg; world_real.yield(world_real.arg); }
+
+const struct world world_failing = { .now = now,
+                                     .random = draw,
+                                     .allocate = allocate_or_fail,
+                                     .release = release,
+                                     .yield = yield };
+
+/* ---- upcalls --------------------------------------------------------------------------------- */
+
+static struct end *end_of(struct link *l) { return l->transport->owner; }
+static struct end_link *link_of(struct link *l) { return &end_of(l)->link[l->rank]; }
+
+static struct link *up_link(struct transport *t, int rank, uint64_t epoch)
+{
+    (void)t;
+    (void)epoch;
+    fail_msg("up.link of rank %d by a wired transport", rank);
+    return NULL;
+}
+
+static void up_up(struct link *l) { link_of(l)->ups++; }
+static void up_room(struct link *l) { link_of(l)->rooms++; }
+
+static void up_tell(struct link *l, const void *bytes, size_t len)
+{
+    struct end *to = end_of(l)->other;
+    if (to->deaf) return;
+    assert_true(to->tells < END_TELLS && len <= sizeof(to->told[0].bytes));
+    to->told[to->tells].rank = l->rank;
+    to->told[to->tells].len = len;
+    memcpy(to->told[to->tells++].bytes, bytes, len);
+}
+
+static int up_recv(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                   struct lease *lease)
+{
+    struct end_link *el = link_of(l);
+    int number;
+    (void)lease;
+    assert_int_equal(hlen, sizeof(number));
+    memcpy(&number, head, sizeof(number));
+    assert_int_equal(number, el->received);
+    for (size_t i = 0; i < blen; i++) assert_int_equal(((const uint8_t *)body)[i], number & 0xff);
+    el->received++;
+    return 0;
+}
+
+static void up_done(struct link *l, uint64_t cookie, int status)
+{
+    (void)cookie;
+    link_of(l)->dones++;
+    link_of(l)->done_status = status;
+}
+
+static void up_undone(struct link *l, const void *head, size_t hlen, const void *body, size_t blen)
+{
+    struct end_link *el = link_of(l);
+    int number;
+    assert_int_equal(hlen, sizeof(number));
+    memcpy(&number, head, sizeof(number));
+    if (el->undone == 0) el->undone_first = number;
+    assert_int_equal(number, el->undone_first + el->undone);
+    for (size_t i = 0; i < blen; i++) assert_int_equal(((const uint8_t *)body)[i], number & 0xff);
+    el->undone++;
+}
+
+static void up_down(struct link *l, int status, enum gone gone)
+{
+    struct end_link *el = link_of(l);
+    el->downs++;
+    el->status = status;
+    el->gone = gone;
+    snprintf(el->why, sizeof(el->why), "%s", l->why.text);
+}
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
+void ends_prepare(struct end e[2])
+{
+    for (int i = 0; i < 2; i++) {
+        e[i] = (struct end){ .other = &e[1 - i], .rank = i };
+        e[i].up = (struct transport_up){ .link = up_link, .up = up_up,     .tell = up_tell,
+                                         .recv = up_recv, .done = up_done, .room = up_room,
+                                         .undone = up_undone, .down = up_down };
+        e[i].config = (struct config){
+#define DEFAULT_N(name, kind, initial, least, most, text) .name = initial,
+#define DEFAULT_T(name, initial, text) .name = initial,
+            CONFIG_TABLE(DEFAULT_N, DEFAULT_T)
+#undef DEFAULT_N
+#undef DEFAULT_T
+        };
+    }
+}
+
+int end_open(struct end *e, struct why *why)
+{
+    e->t = world_allocate_aligned(&world_real, 64, transport_verbs.transport_size);
+    e->t->ops = &transport_verbs;
+    e->t->up = &e->up;
+    e->t->owner = e;
+    e->t->fd = -1;
+    e->t->opt = (struct transport_options){ .world = &world_failing, .config = &e->config,
+                                            .rank = e->rank, .size = END_LINKS, .epoch = 1,
+                                            .log = &e->log };
+    int status = transport_verbs.open(e->t);
+    if (why) *why = e->t->why;
+    if (status == 0) return 0;
+    assert_true(strlen(e->t->why.text) > 20);
+    assert_int_equal(e->t->fd, -1);
+    world_release(&world_real, e->t, transport_verbs.transport_size);
+    e->t = NULL;
+    return status;
+}
+
+void end_close(struct end *e)
+{
+    for (int i = 0; i < END_LINKS; i++)
+        if (e->link[i].link) transport_verbs.disconnect(e->link[i].link, DISCONNECT_NOW);
+    for (int i = 0; i < 100; i++) end_turn(e);
+    for (int i = 0; i < END_LINKS; i++) assert_null(e->link[i].link);
+    transport_verbs.close(e->t);
+    world_release(&world_real, e->t, transport_verbs.transport_size);
+    e->t = NULL;
+}
+
+void ends_open(struct end e[2])
+{
+    ends_prepare(e);
+    assert_int_equal(end_open(&e[0], NULL), 0);
+    assert_int_equal(end_open(&e[1], NULL), 0);
+}
+
+void ends_close(struct end e[2])
+{
+    struct fake_stats stats;
+    end_close(&e[0]);
+    end_close(&e[1]);
+    stats = fake_stats();
+    assert_int_equal(stats.objects, 0);
+    assert_int_equal(stats.overruns, 0);
+    assert_int_equal(stats.misuses, 0);
+}
+
+int end_connect(struct end *e, int rank)
+{
+    struct end_link *el = &e->link[rank];
+    struct transport *other = e->other->t;
+    memset(el, 0, sizeof(*el));
+    el->link = world_allocate_aligned(&world_real, 64, transport_verbs.link_size);
+    el->link->ops = &transport_verbs;
+    el->link->transport = e->t;
+    el->link->rank = rank;
+    int status = transport_verbs.connect(el->link, other->address, other->address_len);
+    if (status == 0) return 0;
+    snprintf(el->why, sizeof(el->why), "%s", el->link->why.text);
+    world_release(&world_real, el->link, transport_verbs.link_size);
+    el->link = NULL;
+    return status;
+}
+
+/* The link's memory is messaging's again, and is not looked at any more. */
+static void bury(struct end *e)
+{
+    for (int i = 0; i < END_LINKS; i++) {
+        struct end_link *el = &e->link[i];
+        if (!el->link || el->downs == 0) continue;
+        assert_int_equal(el->downs, 1);
+        memset(el->link, 0xa5, transport_verbs.link_size);
+        world_release(&world_real, el->link, transport_verbs.link_size);
+        el->link = NULL;
+    }
+}
+
+void end_turn(struct end *e)
+{
+    int n = e->tells;
+    assert_true(transport_verbs.progress(e->t, NULL) <= TRANSPORT_UPCALLS_MAX);
+    bury(e);
+    e->tells = 0;
+    for (int i = 0; i < n; i++) {
+        struct link *l = e->link[e->told[i].rank].link;
+        if (l) assert_int_equal(transport_verbs.connect(l, e->told[i].bytes, e->told[i].len), 0);
+    }
+}
+
+void ends_turn(struct end e[2])
+{
+    end_turn(&e[0]);
+    end_turn(&e[1]);
+}
+
+void ends_settle(struct end e[2])
+{
+    for (int i = 0; i < 50; i++) ends_turn(e);
+}
+
+void ends_connect(struct end e[2], int rank)
+{
+    assert_int_equal(end_connect(&e[0], rank), 0);
+    assert_int_equal(end_connect(&e[1], rank), 0);
+    ENDS_UNTIL(e, e[0].link[rank].ups && e[1].link[rank].ups);
+}
+
+int end_send(struct end *e, int rank, int number, size_t blen)
+{
+    static uint8_t body[8192];
+    memset(body, number & 0xff, blen);
+    return transport_verbs.send(e->link[rank].link, &number, sizeof(number), body, blen, NULL, 0);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TESTS_VERBS_ENDS_H
+#define TESTS_VERBS_ENDS_H
+/*
+ * ends.h - two ends of RDMA links in one thread, with the control link between them
+ *
+ * What either tells is handed to the other at the next turn. Every upcall is recorded; messages
+ * carry their number.
+ */
+#include "base/config.h"
+#include "tests/verbs/fake_verbs.h"
+#include "transport/transport.h"
+
+enum { END_LINKS = 8, END_TELLS = 32 };
+
+struct end_link {
+    struct link *link;
+    int ups, downs, status, received, undone, undone_first, rooms, dones, done_status;
+    enum gone gone;
+    char why[WHY_MAX];
+};
+
+struct end {
+    struct transport *t;
+    struct transport_up up;
+    struct config config;
+    struct log log;
+    struct end *other;
+    struct end_link link[END_LINKS]; /* by the rank at its other end */
+    struct {
+        int rank;
+        size_t len;
+        uint8_t bytes[128];
+    } told[END_TELLS]; /* not yet handed over */
+    int tells, rank;
+    bool deaf; /* what is told to it is lost */
+};
+
+/* Fail the Nth allocation too: those of fake_knobs.fail_at, counted together. */
+extern const struct world world_failing;
+
+void ends_prepare(struct end e[2]); /* with the default configuration; then end_open() */
+int end_open(struct end *e, struct why *why); /* what open() said, and why */
+void ends_open(struct end e[2]);
+void end_close(struct end *e);      /* cuts what is linked */
+void ends_close(struct end e[2]);   /* and checks that nothing is left */
+/* A link with number `rank`, at this end: what connect() said. */
+int end_connect(struct end *e, int rank);
+void ends_connect(struct end e[2], int rank); /* at both, until up */
+void end_turn(struct end *e);                 /* progress, then what it was told */
+void ends_turn(struct end e[2]);
+void ends_settle(struct end e[2]); /* some turns */
+int end_send(struct end *e, int rank, int number, size_t blen);
+
+#define ENDS_UNTIL(e, expr)                                            \
+    do {                                                               \
+        int turns_ = 0;                                                \
+        for (; !(expr) && turns_ < 20000; turns_++) ends_turn(e);      \
+        if (turns_ == 20000) fail_msg("in vain waited for: %s", #expr); \
+    } while (0)
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wired.c - what sim_wired has beyond the rest
+ *
+ * Set-up: each side tells "sim"; when it has come, the lower rank asks on the wire as ever, and the
+ * higher one moves its link over. A message is kept by its sender until the wire's confirmation of its
+ * arrival is back, so of what broke in between the peer may have some. A put is done when it has
+ * landed, or, unordered, when it is flushed.
+ *
+ * A broken channel still lets through some of what is under way, in order, also what lands in memory;
+ * then nothing. Each end learns of it later, at a time of its own.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/wire.h"
+#include "transport/sim/internal.h"
+
+enum { NOTICE_NS = 50000, READ_LEN = 32 };
+
+struct kept {
+    struct list entry;
+    uint64_t number;
+    size_t hlen, blen;
+    uint8_t bytes[];
+};
+
+struct get {
+    struct list entry;
+    uint64_t id, cookie;
+    void *local;
+    size_t len;
+};
+
+/* ---- set-up ------------------------------------------------------------------------------------ */
+
+int wired_connect(struct port *port, struct link *l, struct end *e, const void *bytes, size_t len)
+{
+    struct sim_rank *me = port->rank;
+    struct sim *s = me->sim;
+    if (e->state != END_CONNECTING || e->channel->broken) return 0; /* it will notice */
+    if (len != 4 || memcmp(bytes, "sim", 4) != 0) {
+        end_down(e, SINEW_EPROTO, GONE_BROKEN, "rank %d told %zu strange bytes",
+                 end_peer(e)->rank, len);
+        return 0;
+    }
+    if (s->opt.wired_fails && sim_draw(&s->random) % s->opt.wired_fails == 0) {
+        end_down(e, SINEW_EUNREACHABLE, GONE_BROKEN, "the dice say no");
+        return 0;
+    }
+    if (me->rank > end_peer(e)->rank) return 0; /* its link goes over to the other's channel */
+    struct parcel *request = parcel_new(e->channel, 1, PARCEL_REQUEST, 0);
+    if (!request) return 0;
+    request->cookie = e->peer_port;
+    const struct config *config = l->transport->opt.config;
+    sim_schedule(s, &e->timer, me->now + (config ? config->setup_deadline : 30 * CONFIG_SECOND));
+    wire_send(e, request, me->now);
+    return 0;
+}
+
+/* ---- confirmation ------------------------------------------------------------------------------ */
+
+bool wired_keep(struct end *e, const struct parcel *p)
+{
+    size_t len = p->hlen + p->blen;
+    struct kept *k = sim_allocate(e->channel->sim, sizeof(*k) + len);
+    if (!k) return false;
+    k->number = ++e->sent;
+    k->hlen = p->hlen;
+    k->blen = p->blen;
+    memcpy(k->bytes, p->bytes, len);
+    list_init(&k->entry);
+    list_append(&e->kept, &k->entry);
+    return true;
+}
+
+void wired_arrived(struct end *e)
+{
+    struct parcel *confirm = parcel_new(e->channel, !e->side, PARCEL_CONFIRM, 0);
+    if (!confirm) return;
+    confirm->cookie = ++e->arrived;
+    wire_send(e, confirm, e->channel->sim->now);
+}
+
+void wired_confirmed(struct end *e, uint64_t upto)
+{
+    while (!list_empty(&e->kept)) {
+        struct kept *k = LIST_OWNER(e->kept.next, struct kept, entry);
+        if (k->number > upto) return;
+        list_remove(&k->entry);
+        free(k);
+    }
+}
+
+void wired_hand_back(struct end *e)
+{
+    for (struct list *l = e->kept.next; l != &e->kept; l = l->next) {
+        const struct kept *k = LIST_OWNER(l, const struct kept, entry);
+        struct parcel *note = parcel_new(e->channel, e->side, NOTE_UNDONE, k->hlen + k->blen);
+        if (!note) return;
+        note->hlen = k->hlen;
+        note->blen = k->blen;
+        memcpy(note->bytes, k->bytes, k->hlen + k->blen);
+        list_append(&e->inbox, &note->entry);
+    }
+    wired_confirmed(e, e->sent);
+}
+
+/* ---- breaking ---------------------------------------------------------------------------------- */
+
+static void end_will_notice(struct end *e)
+{
+    struct sim *s = e->channel->sim;
+    if (e->state == END_NONE || e->state == END_GONE || e->state == END_DYING) return;
+    sim_unschedule(s, &e->timer);
+    sim_schedule(s, &e->timer, s->now + (int64_t)(sim_draw(&s->random) % NOTICE_NS));
+}
+
+void wired_break(struct channel *c)
+{
+    if (c->broken) return;
+    c->broken = true;
+    end_will_notice(&c->end[0]);
+    end_will_notice(&c->end[1]);
+}
+
+bool wired_loses(struct parcel *p)
+{
+    struct channel *c = p->channel;
+    struct end *to = &c->end[p->to];
+    if (!c->broken) return false;
+    to->losing |= sim_draw(&c->sim->random) % 4 == 0;
+    if (!to->losing && p->kind != PARCEL_REQUEST) return false;
+    if (p->kind == PARCEL_FRAGMENT) put_lose(p);
+    parcel_free(p);
+    return true;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+int get_start(struct end *e, struct rma *op, int64_t now)
+{
+    struct sim *s = e->channel->sim;
+    const struct region *from = op->peers;
+    if (op->offset > from->len || op->len > from->len - op->offset) return SINEW_EINVAL;
+    struct get *g = sim_allocate(s, sizeof(*g));
+    struct parcel *read = g ? parcel_new(e->channel, !e->side, PARCEL_READ, READ_LEN) : NULL;
+    if (!read) {
+        free(g);
+        return SINEW_ENOMEM;
+    }
+    *g = (struct get){ .id = ++e->gets_started,
+                       .cookie = op->cookie,
+                       .local = op->local,
+                       .len = op->len };
+    list_init(&g->entry);
+    list_append(&e->gets, &g->entry);
+    wire_put64(read->bytes, from->id);
+    wire_put64(read->bytes + 8, op->offset);
+    wire_put64(read->bytes + 16, op->len);
+    wire_put64(read->bytes + 24, g->id);
+    read->blen = READ_LEN;
+    wire_send(e, read, now);
+    return TRANSPORT_PENDING;
+}
+
+void get_serve(struct end *e, const struct parcel *read)
+{
+    struct sim *s = e->channel->sim;
+    uint64_t id = wire_get64(read->bytes), offset = wire_get64(read->bytes + 8);
+    size_t len = (size_t)wire_get64(read->bytes + 16);
+    struct registration *r = registration_find(e->port, (uint32_t)id, (uint32_t)(id >> 32));
+    bool there = r && !r->revoked && offset <= r->len && len <= r->len - offset;
+    struct parcel *data = parcel_new(e->channel, !e->side, PARCEL_DATA, there ? len : 0);
+    if (!data) return;
+    data->cookie = wire_get64(read->bytes + 24);
+    data->status = there ? 0 : SINEW_EACCESS;
+    data->blen = there ? len : 0;
+    if (there) memcpy(data->bytes, r->base + offset, len);
+    wire_send(e, data, s->now);
+}
+
+void get_arrive(struct end *e, const struct parcel *data)
+{
+    for (struct list *l = e->gets.next; l != &e->gets; l = l->next) {
+        struct get *g = LIST_OWNER(l, struct get, entry);
+        if (g->id != data->cookie) continue;
+        if (data->status == 0) memcpy(g->local, data->bytes, g->len);
+        end_note(e, NOTE_DONE, g->cookie, data->status, GONE_LEFT);
+        list_remove(&g->entry);
+        free(g);
+        return;
+    }
+}
+
+void get_cancel_all(struct end *e, int status)
+{
+    struct list *l;
+    while ((l = list_take(&e->gets))) {
+        struct get *g = LIST_OWNER(l, struct get, entry);
+        end_note(e, NOTE_DONE, g->cookie, status, GONE_LEFT);
+        free(g);
+    }
+}
+
+void wired_free(struct end *e)
+{
+    struct list *l;
+    wired_confirmed(e, UINT64_MAX);
+    while ((l = list_take(&e->gets))) free(LIST_OWNER(l, struct get, entry));
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wait.c - completions, and sleeping until there is one
+ *
+ * There is one completion queue, so progress looks at all links at once. Its descriptor is an epoll
+ * of the completion channel, the device's events and a timer for deadlines. Sleeping: ask for an
+ * event, then look once more; what that finds is kept for the next progress.
+ */
+#include <errno.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "transport/verbs/internal.h"
+
+static void one(struct verbs *t, const struct ibv_wc *wc)
+{
+    t->moved = true;
+    if (!(wc->wr_id >> 63)) {
+        message_came(t, wc);
+        return;
+    }
+    struct verbs_link *l = link_by_id(t, (uint32_t)(wc->wr_id >> 32) & 0x7fffffff);
+    if (l)
+        queue_confirmed(l, wc);
+    else
+        t->strays++;
+}
+
+/* The next completions into the batch; whether there are any. */
+static bool fetch(struct verbs *t)
+{
+    if (t->batch_at < t->batch_n) return true;
+    int n = t->api->poll_cq(t->cq, VERBS_BATCH, t->batch);
+    t->batch_at = 0;
+    t->batch_n = n > 0 ? n : 0;
+    if (n == 0) t->emptied++;
+    if (n < 0 && !t->failed) trouble_fail(t, "its completion queue cannot be read");
+    return n > 0;
+}
+
+/* One completion makes at most three upcalls: up, recv or done, and room. */
+static void completions(struct verbs *t)
+{
+    while (t->budget_left > 3 && fetch(t))
+        while (t->budget_left > 3 && t->batch_at < t->batch_n) one(t, &t->batch[t->batch_at++]);
+}
+
+static void disarm(struct verbs *t)
+{
+    uint64_t expirations;
+    struct ibv_cq *cq;
+    void *arg;
+    t->armed = false;
+    while (t->api->get_cq_event(t->channel, &cq, &arg) == 0) t->api->ack_cq_events(cq, 1);
+    if (read(t->timer, &expirations, sizeof(expirations)) > 0) t->timer_at = INT64_MAX;
+    trouble_events(t);
+}
+
+int verbs_progress(struct transport *base, struct link *l)
+{
+    struct verbs *t = verbs_of(base);
+    (void)l;
+    t->budget_left = TRANSPORT_UPCALLS_MAX;
+    t->moved = false;
+    t->in_progress = true;
+    if (t->armed) disarm(t);
+    if (++t->polls % VERBS_LOOK_EVERY == 0) trouble_events(t);
+    completions(t);
+    if (t->timed || t->parks || !list_empty(&t->due) || !list_empty(&t->waiting) ||
+        !list_empty(&t->ending))
+        links_look_after(t);
+    if (t->chain_n) queue_ring(t);
+    t->in_progress = false;
+    int upcalls = TRANSPORT_UPCALLS_MAX - t->budget_left;
+    return upcalls > 0 ? upcalls : t->moved;
+}
+
+static int set_timer(struct verbs *t)
+{
+    int64_t at = links_deadline(t);
+    if (at == INT64_MAX || at >= t->timer_at) return 0;
+    int64_t in = at - verbs_now(t);
+    if (in <= 0) return SINEW_PENDING;
+    struct itimerspec spec = { .it_value = { .tv_sec = in / 1000000000,
+                                             .tv_nsec = in % 1000000000 } };
+    if (timerfd_settime(t->timer, 0, &spec, NULL) < 0) return SINEW_PENDING;
+    t->timer_at = at;
+    return 0;
+}
+
+int verbs_arm(struct transport *base)
+{
+    struct verbs *t = verbs_of(base);
+    if (!list_empty(&t->due) || !list_empty(&t->ending) || t->batch_at < t->batch_n)
+        return SINEW_PENDING;
+    t->armed = true;
+    if (t->api->req_notify_cq(t->cq, 0) != 0 || fetch(t)) return SINEW_PENDING;
+    return t->timed || t->parks ? set_timer(t) : 0;
+}
