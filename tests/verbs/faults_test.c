@@ -636,6 +636,24 @@ static void progress_rings_once_for_many(void **state)
     ends_close(e);
 }
 
+/* A completion queue that can be read no more: links end all the same, and what was sent goes back. */
+static void a_queue_that_cannot_be_read_ends_its_links(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_open(e);
+    ends_connect(e, 0);
+    fake_hold(true);
+    assert_int_equal(end_send(&e[0], 0, 0, 100), 0);
+    fake_knobs.poll_fails = true;
+    ENDS_UNTIL(e, e[0].link[0].downs && e[1].link[0].downs);
+    assert_int_equal(e[0].link[0].undone, 1);
+    contains(e[0].link[0].why, "cannot be read");
+    fake_knobs.poll_fails = false;
+    fake_hold(false);
+    ends_close(e);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -669,6 +687,7 @@ int main(void)
         TEST(addresses_are_ranked_and_follow_the_route),
         TEST(ports_that_work_come_first),
         TEST(progress_rings_once_for_many),
+        TEST(a_queue_that_cannot_be_read_ends_its_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
