@@ -272,6 +272,23 @@ static void parked_messages_come_in_their_order(void **state)
     assert_non_null(told(f, 1, KIND_TELL));
 }
 
+/* Its bytes would go past TLS: it is left out, is offered to nobody, and who asks hears why. */
+static void what_cannot_encrypt_is_left_out(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    char text[2048];
+    move(f);
+    assert_int_equal(f->s->transports, 1);
+    assert_false(f->s->transport[0]->caps.wired);
+    offered(f, 0, offer, sizeof(offer));
+    move(f);
+    assert_null(f->link[1][1]);
+    assert_int_equal(sinew_explain(team, 1, 8, text, sizeof(text), NULL), 0);
+    if (!strstr(text, "fake2: rejected, it cannot encrypt, and security is encrypt")) fail_msg("%s", text);
+    rank_2_is_well(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +297,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(attempts_without_end_cost_their_own_pair, open_fake_wired,
                                         close_fake),
         cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired, close_fake),
+        cmocka_unit_test_setup_teardown(what_cannot_encrypt_is_left_out, open_fake_wired_encrypted,
+                                        close_fake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
