@@ -625,6 +625,7 @@ bool wired_drain(struct peer *p); /* true: the control link is seen to when the 
 bool wired_goes_on(const struct peer *p, const struct link *l); /* when l breaks */
 bool wired_settled(const struct peer *p);
 void wired_room(struct peer *p, struct link *l);
+void wired_drain_on(struct peer *p, struct link *l);
 void wired_release(struct peer *p);
 /* Why this one is not in use for the pair; NULL: nothing speaks against it. */
 const char *wired_objection(const struct peer *p, int transport, struct why *why);

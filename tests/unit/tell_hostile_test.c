@@ -272,6 +272,54 @@ static void parked_messages_come_in_their_order(void **state)
     assert_non_null(told(f, 1, KIND_TELL));
 }
 
+static void hand_back(struct fake *f)
+{
+    for (int i = 0; i < f->sents; i++) {
+        const struct packet *p = &f->sent[i];
+        if (p->link != f->link[1][1] || !p->link) continue;
+        f->s->transport[0]->up->undone(p->link, p->head, p->hlen, p->body, p->blen);
+    }
+    f->in_progress = NULL;
+}
+
+static void give_room(struct fake *f)
+{
+    f->in_progress = NULL;
+    f->s->transport[1]->up->room(f->link[0][1]);
+}
+
+/* The data link breaks as it is drained, and the control link is full: what was sent goes over it when there is
+ * room again, and then it is drained as well. */
+static void what_breaks_while_draining_is_drained(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct peer *p = f->s->peer[1];
+    uint8_t came[8];
+    move(f);
+    begin(f);
+    move(f);
+    assert_ptr_equal(p->out, f->link[1][1]);
+    wire_put64(came, p->messages_out);
+    assert_int_equal(sinew_send(team, "last", 4, 1, 7, NULL), 0);
+    f->s->closing = true;
+    end_link(f->link[1][1], SINEW_EPEER, GONE_BROKEN);
+    wireup_disconnect(p, DISCONNECT_DRAIN);
+    f->full = true;
+    f->in_progress = hand_back;
+    move(f);
+    of(f, 1, TELL_DOWN, 1, came, sizeof(came));
+    move(f);
+    assert_int_equal(f->s->counters.messages_resent, 0);
+    assert_true(f->up[0][1]);
+    f->full = false;
+    f->in_progress = give_room;
+    move(f);
+    assert_int_equal(f->s->counters.messages_resent, 1);
+    assert_false(linked(f, 1));
+    f->s->closing = false;
+}
+
 /* Its bytes would go past TLS: it is left out, is offered to nobody, and who asks hears why. */
 static void what_cannot_encrypt_is_left_out(void **state)
 {
@@ -297,6 +345,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(attempts_without_end_cost_their_own_pair, open_fake_wired,
                                         close_fake),
         cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired, close_fake),
+        cmocka_unit_test_setup_teardown(what_breaks_while_draining_is_drained, open_fake_wired,
+                                        close_fake),
         cmocka_unit_test_setup_teardown(what_cannot_encrypt_is_left_out, open_fake_wired_encrypted,
                                         close_fake),
     };
