@@ -437,6 +437,7 @@ void match_post(struct match *m, struct sinew_request *r);
 void match_file(struct match *m, struct sinew_request *r); /* one counted and ordered already */
 void match_unpost(struct match *m, struct sinew_request *r);
 void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
+void match_forget_offers(struct match *m, const struct peer *p); /* what it offered to be read */
 void match_drop(struct match *m, struct unexpected *u); /* is findable no more; twice is once */
 bool match_accepts(const struct match_key *receive, const struct match_key *message);
 

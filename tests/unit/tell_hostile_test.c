@@ -320,6 +320,43 @@ static void what_breaks_while_draining_is_drained(void **state)
     f->s->closing = false;
 }
 
+/* A message was announced, and offered to be read, on a data link that has broken: on the next one the offer
+ * is nothing that its device knows. The body is asked for. */
+static void offers_end_with_their_link(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    static const uint8_t readable[] = { 2, 1, 2 };
+    static char in[100000];
+    uint8_t more[16], came[8];
+    struct sinew_request *req;
+    move(f);
+    begin(f);
+    f->s->transport[0]->caps.get = true;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_SWITCH, .tag = 1 });
+    move(f);
+    wire_put64(more, 3);
+    wire_put64(more + 8, sizeof(in));
+    say(f, &(struct words){ .rank = 1, .fake = 1, .kind = KIND_RTS, .tag = 9, .more = more,
+                            .more_len = 16, .body = readable, .blen = sizeof(readable) });
+    move(f);
+    end_link(f->link[1][1], SINEW_EPEER, GONE_BROKEN);
+    move(f);
+    wire_put64(came, f->s->peer[1]->messages_out);
+    of(f, 1, TELL_DOWN, 1, came, sizeof(came));
+    move(f);
+    assert_non_null(f->link[1][1]); /* the next attempt */
+    say(f, &(struct words){ .rank = 1, .kind = KIND_SWITCH, .tag = 2 });
+    move(f);
+    assert_true(f->s->peer[1]->wired->taking);
+    f->put_pending = true;
+    assert_int_equal(sinew_recv(team, in, sizeof(in), 1, 9, NULL, &req), SINEW_PENDING);
+    assert_null(f->rma);
+    move(f);
+    end_link(f->link[0][1], 0, GONE_DIED);
+    assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+}
+
 /* Its bytes would go past TLS: it is left out, is offered to nobody, and who asks hears why. */
 static void what_cannot_encrypt_is_left_out(void **state)
 {
@@ -347,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired, close_fake),
         cmocka_unit_test_setup_teardown(what_breaks_while_draining_is_drained, open_fake_wired,
                                         close_fake),
+        cmocka_unit_test_setup_teardown(offers_end_with_their_link, open_fake_wired, close_fake),
         cmocka_unit_test_setup_teardown(what_cannot_encrypt_is_left_out, open_fake_wired_encrypted,
                                         close_fake),
     };
