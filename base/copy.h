@@ -26,6 +26,8 @@ static inline void copy_line(void *to, const void *from, size_t len)
     const char *f = from;
     if (__builtin_constant_p(len)) {
         if (len > 0) memcpy(to, from, len); /* from may be NULL then */
+    } else if (__builtin_expect(len == 8, 1)) { /* a number: by far the most */
+        memcpy(t, f, 8);
     } else if (len - 8 <= 8) {
         copy_ends(t, f, len, 8);
     } else if (len > 32) {

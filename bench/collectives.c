@@ -7,6 +7,7 @@
  */
 #include "perf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROOT = 0, F32 = 4 };
@@ -146,6 +147,86 @@ static void allgather_rounds(struct work *w, uint64_t n)
     }
 }
 
+static void part_of_vector_shape(struct work *w)
+{
+    w->bytes = w->bytes / F32 / (size_t)w->perf->size * F32 * (size_t)w->perf->size;
+    w->out_len = w->bytes;
+    w->in_len = w->bytes / (size_t)w->perf->size;
+}
+
+static bool part_check(const struct work *w, uint64_t seed)
+{
+    const float *in = (const float *)(const void *)w->in;
+    size_t first = (size_t)w->perf->rank * (w->in_len / F32);
+    for (size_t i = 0; i < w->in_len / F32; i++) {
+        float sum = 0;
+        for (int rank = 0; rank < w->perf->size; rank++)
+            sum += reduction_element(rank, first + i, seed);
+        if (memcmp(&sum, &in[i], sizeof(sum)) != 0) return false;
+    }
+    return true;
+}
+
+static void reduce_scatter_block_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_reduce_scatter_block(w->perf->world, w->out, w->in, w->in_len / F32,
+                                                SINEW_F32, SINEW_SUM, NULL);
+        perf_check(w->perf, status, "reduce_scatter_block");
+    }
+}
+
+static void reduce_scatter_rounds(struct work *w, uint64_t n)
+{
+    size_t *counts = perf_lens(w->perf, w->in_len / F32);
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_reduce_scatter(w->perf->world, w->out, w->in, counts, SINEW_F32,
+                                          SINEW_SUM, NULL);
+        perf_check(w->perf, status, "reduce_scatter");
+    }
+    free(counts);
+}
+
+/* What the ranks [0, n) add up to. */
+static bool prefix_check(const struct work *w, uint64_t seed, int n)
+{
+    const float *in = (const float *)(const void *)w->in;
+    for (size_t i = 0; n > 0 && i < w->in_len / F32; i++) {
+        float sum = 0;
+        for (int rank = 0; rank < n; rank++) sum += reduction_element(rank, i, seed);
+        if (memcmp(&sum, &in[i], sizeof(sum)) != 0) return false;
+    }
+    return true;
+}
+
+static bool scan_check(const struct work *w, uint64_t seed)
+{
+    return prefix_check(w, seed, w->perf->rank + 1);
+}
+
+static bool exscan_check(const struct work *w, uint64_t seed)
+{
+    return prefix_check(w, seed, w->perf->rank);
+}
+
+static void scan_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_scan(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
+                                SINEW_SUM, NULL);
+        perf_check(w->perf, status, "scan");
+    }
+}
+
+static void exscan_rounds(struct work *w, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        int status = sinew_exscan(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
+                                  SINEW_SUM, NULL);
+        perf_check(w->perf, status, "exscan");
+    }
+}
+
 const struct workload workload_barrier = {
     .name = "barrier",
     .text = "nobody leaves before all have come",
@@ -220,4 +301,56 @@ const struct workload workload_allgather = {
     .rounds = allgather_rounds,
     .fill = block_fill,
     .check = block_check,
+};
+
+const struct workload workload_reduce_scatter_block = {
+    .name = "reduce_scatter_block",
+    .text = "the sum of all vectors, a part on every rank",
+    .unit = "us",
+    .element = F32,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = part_of_vector_shape,
+    .rounds = reduce_scatter_block_rounds,
+    .fill = reduction_fill,
+    .check = part_check,
+};
+
+const struct workload workload_reduce_scatter = {
+    .name = "reduce_scatter",
+    .text = "like it with a table of lengths",
+    .unit = "us",
+    .element = F32,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = part_of_vector_shape,
+    .rounds = reduce_scatter_rounds,
+    .fill = reduction_fill,
+    .check = part_check,
+};
+
+const struct workload workload_scan = {
+    .name = "scan",
+    .text = "the sum of the ranks up to each",
+    .unit = "us",
+    .element = F32,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = vector_shape,
+    .rounds = scan_rounds,
+    .fill = reduction_fill,
+    .check = scan_check,
+};
+
+const struct workload workload_exscan = {
+    .name = "exscan",
+    .text = "the sum of the ranks before each",
+    .unit = "us",
+    .element = F32,
+    .least = 8,
+    .most = 1 << 20,
+    .shape = vector_shape,
+    .rounds = exscan_rounds,
+    .fill = reduction_fill,
+    .check = exscan_check,
 };

@@ -12,18 +12,33 @@
 #include <string.h>
 
 const struct workload *const perf_workloads[] = {
-    &workload_latency, &workload_bandwidth, &workload_rate,   &workload_barrier,   &workload_bcast,
-    &workload_reduce,  &workload_allreduce, &workload_gather, &workload_allgather, NULL,
+    &workload_latency,
+    &workload_bandwidth,
+    &workload_rate,
+    &workload_barrier,
+    &workload_bcast,
+    &workload_reduce,
+    &workload_allreduce,
+    &workload_reduce_scatter,
+    &workload_reduce_scatter_block,
+    &workload_scan,
+    &workload_exscan,
+    &workload_gather,
+    &workload_gatherv,
+    &workload_scatter,
+    &workload_scatterv,
+    &workload_allgather,
+    &workload_allgatherv,
+    &workload_alltoall,
+    &workload_alltoallv,
+    &workload_neighbour_allgather,
+    &workload_neighbour_alltoall,
+    &workload_neighbour_alltoallv,
+    NULL,
 };
 
 /* Names that mean something to come, so that they are not called unknown. */
-static const char *const options_not_built[] = {
-    "put",      "get",        "atomic",     "am",        "scatter", "alltoall",
-    "gatherv",  "scatterv",   "allgatherv", "alltoallv", "scan",    "exscan",
-    "reduce_scatter",         "reduce_scatter_block",
-    "neighbour_allgather",    "neighbour_alltoall",      "neighbour_alltoallv",
-    NULL,
-};
+static const char *const options_not_built[] = { "put", "get", "atomic", "am", NULL };
 
 static void options_help(void)
 {
@@ -36,7 +51,7 @@ static void options_help(void)
     for (int i = 0; perf_workloads[i]; i++) {
         if (pairs && !perf_workloads[i]->pair) printf("tests of any number of ranks\n");
         pairs = perf_workloads[i]->pair;
-        printf("  %-16s %s\n", perf_workloads[i]->name, perf_workloads[i]->text);
+        printf("  %-20s %s\n", perf_workloads[i]->name, perf_workloads[i]->text);
     }
     printf("not built yet\n ");
     for (int i = 0; options_not_built[i]; i++)

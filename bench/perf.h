@@ -109,7 +109,10 @@ bool options_parse(struct perf_options *opt, int argc, char **argv, int *status)
 extern const struct workload *const perf_workloads[];
 extern const struct workload workload_latency, workload_bandwidth, workload_rate;
 extern const struct workload workload_barrier, workload_bcast, workload_reduce, workload_allreduce,
-    workload_gather, workload_allgather;
+    workload_gather, workload_allgather, workload_scatter, workload_alltoall,
+    workload_reduce_scatter_block, workload_reduce_scatter, workload_scan, workload_exscan,
+    workload_gatherv, workload_scatterv, workload_allgatherv, workload_alltoallv,
+    workload_neighbour_allgather, workload_neighbour_alltoall, workload_neighbour_alltoallv;
 
 /* perf.c: a refused or failed call ends the program, with words. Returns otherwise. */
 void perf_check(const struct perf *p, int status, const char *what);
@@ -130,6 +133,9 @@ int64_t statistics_now(void);
 /* latency.c: contents that tell sender and round apart. */
 void pattern_fill(uint8_t *at, size_t len, int rank, uint64_t seed);
 bool pattern_check(const uint8_t *at, size_t len, int rank, uint64_t seed);
+
+/* exchanges.c: a table of equal lengths; free() is due. */
+size_t *perf_lens(const struct perf *p, size_t len);
 
 /* used.c: the transports from this rank to the others, as the library tells: "shm", "shm+tcp". */
 void used_transports(const struct perf *p, size_t bytes, char out[PERF_TRANSPORT_MAX]);

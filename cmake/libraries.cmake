@@ -34,7 +34,8 @@ target_include_directories(sinew_static PUBLIC
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(sinew_static PUBLIC ${CMAKE_DL_LIBS} Threads::Threads)
 
-add_library(sinew_testing STATIC $<TARGET_OBJECTS:sinew_objects> $<TARGET_OBJECTS:sinew_sim>)
+add_library(sinew_testing STATIC $<TARGET_OBJECTS:sinew_objects> $<TARGET_OBJECTS:sinew_sim>
+  $<TARGET_OBJECTS:sinew_planning>)
 target_include_directories(sinew_testing PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include
   ${PROJECT_BINARY_DIR}/include)
 target_link_libraries(sinew_testing PUBLIC ${CMAKE_DL_LIBS} Threads::Threads)

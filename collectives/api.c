@@ -1,112 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * api.c - the collectives of sinew.h: check the arguments, choose, run
+ * api.c - the collectives of sinew.h that only move bytes: check the arguments, choose, run
  */
-#include <stdbool.h>
-
-#include "collectives/execute.h"
-#include "collectives/reduce.h"
+#include "collectives/check.h"
 #include "messaging/operation.h"
 #include "sinew/sinew.h"
-
-/* What the checks are about; the texts name the call. */
-struct caller {
-    struct sinew_team *team;
-    const char *name;
-    size_t size;
-};
-
-static int check_entry(struct sinew_team *team, const char *name, struct sinew_request **req,
-                       struct caller *who)
-{
-    if (!team) return SINEW_EINVAL;
-    *who = (struct caller){ team, name, (size_t)sinew_size(team) };
-    return team_enter(team, req == NULL);
-}
-
-static int check_root(const struct caller *who, int root)
-{
-    int size = (int)who->size;
-    if (root >= 0 && root < size) return 0;
-    return team_refuse(who->team, SINEW_EINVAL, "%s: root is %d, it must be a rank from 0 to %d",
-                       who->name, root, size - 1);
-}
-
-/* `count` elements of `each` bytes, `times` over, must fit size_t: *bytes is their size. */
-static int check_bytes(const struct caller *who, const char *what, size_t count, size_t each,
-                       size_t times, size_t *bytes)
-{
-    size_t one;
-    if (!__builtin_mul_overflow(count, each, &one) && !__builtin_mul_overflow(one, times, bytes) &&
-        *bytes <= PTRDIFF_MAX)
-        return 0;
-    return team_refuse(who->team, SINEW_EINVAL,
-                       "%s: %s is %zu, but %zu times %zu bytes of it must not exceed %td",
-                       who->name, what, count, times, each, (ptrdiff_t)PTRDIFF_MAX);
-}
-
-static int check_buffer(const struct caller *who, const char *what, const void *buffer,
-                        size_t bytes)
-{
-    if (buffer == SINEW_IN_PLACE)
-        return team_refuse(who->team, SINEW_EINVAL, "%s: %s must not be SINEW_IN_PLACE here",
-                           who->name, what);
-    if (buffer || bytes == 0) return 0;
-    return team_refuse(who->team, SINEW_EINVAL, "%s: %s is NULL, it must hold %zu bytes", who->name,
-                       what, bytes);
-}
-
-/* Input and output of a rank that has both. */
-static int check_pair(const struct caller *who, const void *in, size_t in_bytes, const void *out,
-                      size_t out_bytes)
-{
-    int status = check_buffer(who, "out", out, out_bytes);
-    if (status < 0 || in == SINEW_IN_PLACE) return status;
-    status = check_buffer(who, "in", in, in_bytes);
-    if (status < 0) return status;
-    uintptr_t i = (uintptr_t)in, o = (uintptr_t)out;
-    if (in_bytes == 0 || out_bytes == 0 || i >= o + out_bytes || o >= i + in_bytes) return 0;
-    return team_refuse(who->team, SINEW_EINVAL,
-                       "%s: in (%zu bytes at %p) and out (%zu bytes at %p) overlap, they must not; "
-                       "SINEW_IN_PLACE as in says that the input is where the output goes",
-                       who->name, in_bytes, in, out_bytes, out);
-}
-
-static int check_arithmetic(const struct caller *who, int type, int op)
-{
-    if (sinew_type_size(type) == 0)
-        return team_refuse(who->team, SINEW_EINVAL, "%s: type is %d, it must be from %d to %d",
-                           who->name, type, SINEW_I8, SINEW_I64_I32);
-    if (op < SINEW_SUM || op > SINEW_LXOR)
-        return team_refuse(who->team, SINEW_EINVAL, "%s: op is %d, it must be from %d to %d",
-                           who->name, op, SINEW_SUM, SINEW_LXOR);
-    if (reduction_find(type, op).run) return 0;
-    return team_refuse(who->team, SINEW_ENOTSUP,
-                       "%s: operator %d on type %d is not built; SINEW_SUM, PROD, MIN and MAX on "
-                       "SINEW_I8 to SINEW_F64 are",
-                       who->name, op, type);
-}
-
-/* Choose, then run. */
-static int caller_run(const struct caller *who, struct call *call, struct sinew_request **req)
-{
-    const char *name = team_algorithm(who->team);
-    char names[ALGORITHM_NAMES_MAX];
-    if (name) {
-        int index = algorithm_find(call->collective, name);
-        if (index < 0)
-            return team_refuse(who->team, SINEW_EINVAL,
-                               "%s: the view's algorithm is '%s', it must be one of: %s", who->name,
-                               name, algorithm_names(call->collective, names));
-        call->algorithm = (uint32_t)index;
-    } else {
-        struct situation at = { .size = (uint32_t)who->size,
-                                .bytes = (uint64_t)call->in_count * call->element_bytes,
-                                .crowded = team_is_crowded(who->team) };
-        call->algorithm = algorithm_choose(call->collective, &at);
-    }
-    return execution_run(who->team, call, req);
-}
 
 int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
 {
@@ -133,61 +31,14 @@ int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root,
         .element_bytes = 1,
         .in_count = len,
         .out_count = len,
+        .agreed = len,
+        .bytes = len,
         .out = buf,
     };
     return caller_run(&who, &call, req);
 }
 
-int sinew_reduce(struct sinew_team *team, const void *in, void *out, size_t count, int type, int op,
-                 int root, struct sinew_request **req)
-{
-    struct caller who;
-    size_t bytes = 0;
-    int status = check_entry(team, "sinew_reduce", req, &who);
-    if (status == 0) status = check_root(&who, root);
-    if (status == 0) status = check_arithmetic(&who, type, op);
-    if (status == 0) status = check_bytes(&who, "count", count, sinew_type_size(type), 1, &bytes);
-    if (status < 0) return status;
-    bool at_root = sinew_rank(team) == root;
-    status =
-        at_root ? check_pair(&who, in, bytes, out, bytes) : check_buffer(&who, "in", in, bytes);
-    if (status < 0) return status;
-    struct call call = {
-        .collective = COLLECTIVE_REDUCE,
-        .root = root,
-        .type = type,
-        .op = op,
-        .element_bytes = sinew_type_size(type),
-        .in_count = count,
-        .out_count = count,
-        .in = in,
-        .out = at_root ? out : NULL,
-    };
-    return caller_run(&who, &call, req);
-}
-
-int sinew_allreduce(struct sinew_team *team, const void *in, void *out, size_t count, int type,
-                    int op, struct sinew_request **req)
-{
-    struct caller who;
-    size_t bytes = 0;
-    int status = check_entry(team, "sinew_allreduce", req, &who);
-    if (status == 0) status = check_arithmetic(&who, type, op);
-    if (status == 0) status = check_bytes(&who, "count", count, sinew_type_size(type), 1, &bytes);
-    if (status == 0) status = check_pair(&who, in, bytes, out, bytes);
-    if (status < 0) return status;
-    struct call call = {
-        .collective = COLLECTIVE_ALLREDUCE,
-        .type = type,
-        .op = op,
-        .element_bytes = sinew_type_size(type),
-        .in_count = count,
-        .out_count = count,
-        .in = in,
-        .out = out,
-    };
-    return caller_run(&who, &call, req);
-}
+/* ------------------------------------------------------------------------- to and from a root */
 
 int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out, int root,
                  struct sinew_request **req)
@@ -207,11 +58,108 @@ int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out,
         .element_bytes = 1,
         .in_count = len,
         .out_count = at_root ? bytes : 0,
+        .agreed = len,
+        .bytes = len,
+        .in_place = in == SINEW_IN_PLACE,
         .in = in,
         .out = at_root ? out : NULL,
     };
     return caller_run(&who, &call, req);
 }
+
+int sinew_gatherv(struct sinew_team *team, const void *in, size_t len, void *out,
+                  const size_t *lens, const size_t *offsets, int root, struct sinew_request **req)
+{
+    struct caller who;
+    size_t bytes = 0, end = 0;
+    int status = check_entry(team, "sinew_gatherv", req, &who);
+    if (status == 0) status = check_root(&who, root);
+    if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
+    if (status < 0) return status;
+    bool at_root = sinew_rank(team) == root;
+    if (at_root) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
+    if (status < 0) return status;
+    if (at_root && in != SINEW_IN_PLACE && len != lens[root])
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_gatherv: len is %zu, but lens[%d], which is root's, is %zu", len,
+                           root, lens[root]);
+    status = at_root ? check_pair(&who, in, len, out, end) : check_buffer(&who, "in", in, len);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = COLLECTIVE_GATHERV,
+        .root = root,
+        .element_bytes = 1,
+        .in_count = len,
+        .out_count = end,
+        .in_place = in == SINEW_IN_PLACE,
+        .in = in,
+        .out = at_root ? out : NULL,
+    };
+    if (at_root) call.out_parts = (struct parts){ lens, offsets };
+    return caller_run(&who, &call, req);
+}
+
+int sinew_scatter(struct sinew_team *team, const void *in, size_t len, void *out, int root,
+                  struct sinew_request **req)
+{
+    struct caller who;
+    size_t bytes = 0;
+    int status = check_entry(team, "sinew_scatter", req, &who);
+    if (status == 0) status = check_root(&who, root);
+    if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
+    if (status < 0) return status;
+    bool at_root = sinew_rank(team) == root, in_place = at_root && out == SINEW_IN_PLACE;
+    status = check_scattered(&who, root, in, bytes, out, len);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = COLLECTIVE_SCATTER,
+        .root = root,
+        .element_bytes = 1,
+        .in_count = at_root ? bytes : 0,
+        .out_count = len,
+        .agreed = len,
+        .bytes = len,
+        .in_place = in_place,
+        .in = at_root ? in : NULL,
+        .out = out,
+    };
+    return caller_run(&who, &call, req);
+}
+
+int sinew_scatterv(struct sinew_team *team, const void *in, const size_t *lens,
+                   const size_t *offsets, void *out, size_t len, int root,
+                   struct sinew_request **req)
+{
+    struct caller who;
+    size_t bytes = 0, end = 0;
+    int status = check_entry(team, "sinew_scatterv", req, &who);
+    if (status == 0) status = check_root(&who, root);
+    if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
+    if (status < 0) return status;
+    bool at_root = sinew_rank(team) == root, in_place = at_root && out == SINEW_IN_PLACE;
+    if (at_root) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
+    if (status < 0) return status;
+    if (at_root && !in_place && len != lens[root])
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_scatterv: len is %zu, but lens[%d], which is root's, is %zu", len,
+                           root, lens[root]);
+    status = check_scattered(&who, root, in, end, out, len);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = COLLECTIVE_SCATTERV,
+        .root = root,
+        .element_bytes = 1,
+        .in_count = end,
+        .out_count = len,
+        .in_place = in_place,
+        .in = at_root ? in : NULL,
+        .out = out,
+    };
+    if (at_root) call.in_parts = (struct parts){ lens, offsets };
+    return caller_run(&who, &call, req);
+}
+
+/* ----------------------------------------------------------------------------------- all to all */
 
 int sinew_allgather(struct sinew_team *team, const void *in, size_t len, void *out,
                     struct sinew_request **req)
@@ -227,8 +175,204 @@ int sinew_allgather(struct sinew_team *team, const void *in, size_t len, void *o
         .element_bytes = 1,
         .in_count = len,
         .out_count = bytes,
+        .agreed = len,
+        .bytes = len,
+        .in_place = in == SINEW_IN_PLACE,
         .in = in,
         .out = out,
+    };
+    return caller_run(&who, &call, req);
+}
+
+int sinew_allgatherv(struct sinew_team *team, const void *in, size_t len, void *out,
+                     const size_t *lens, const size_t *offsets, struct sinew_request **req)
+{
+    struct caller who;
+    size_t bytes = 0, end = 0, sum = 0;
+    int status = check_entry(team, "sinew_allgatherv", req, &who);
+    if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
+    if (status == 0) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
+    if (status == 0) status = check_counts(&who, "lens", lens, NULL, who.size, 1, &sum);
+    if (status < 0) return status;
+    int me = sinew_rank(team);
+    if (in != SINEW_IN_PLACE && len != lens[me])
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_allgatherv: len is %zu, but lens[%d], which is mine, is %zu", len,
+                           me, lens[me]);
+    status = check_pair(&who, in, len, out, end);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = COLLECTIVE_ALLGATHERV,
+        .element_bytes = 1,
+        .in_count = len,
+        .out_count = end,
+        .out_parts = { lens, offsets },
+        .agreed = counts_digest(lens, who.size),
+        .bytes = sum / who.size,
+        .in_place = in == SINEW_IN_PLACE,
+        .in = in,
+        .out = out,
+    };
+    return caller_run(&who, &call, req);
+}
+
+int sinew_alltoall(struct sinew_team *team, const void *in, size_t len, void *out,
+                   struct sinew_request **req)
+{
+    struct caller who;
+    size_t bytes = 0;
+    int status = check_entry(team, "sinew_alltoall", req, &who);
+    if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
+    if (status == 0) status = check_pair(&who, in, bytes, out, bytes);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = COLLECTIVE_ALLTOALL,
+        .element_bytes = 1,
+        .in_count = bytes,
+        .out_count = bytes,
+        .agreed = len,
+        .bytes = len,
+        .in_place = in == SINEW_IN_PLACE,
+        .in = in,
+        .out = out,
+    };
+    return caller_run(&who, &call, req);
+}
+
+int sinew_alltoallv(struct sinew_team *team, const void *in, const size_t *in_lens,
+                    const size_t *in_offsets, void *out, const size_t *out_lens,
+                    const size_t *out_offsets, struct sinew_request **req)
+{
+    struct caller who;
+    size_t in_end = 0, out_end = 0;
+    bool in_place = in == SINEW_IN_PLACE;
+    int status = check_entry(team, "sinew_alltoallv", req, &who);
+    if (status == 0)
+        status = check_counts(&who, "out_lens", out_lens, out_offsets, who.size, 1, &out_end);
+    if (status == 0 && !in_place)
+        status = check_counts(&who, "in_lens", in_lens, in_offsets, who.size, 1, &in_end);
+    if (status == 0) status = check_pair(&who, in, in_end, out, out_end);
+    if (status < 0) return status;
+    int me = sinew_rank(team);
+    if (!in_place && in_lens[me] != out_lens[me])
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_alltoallv: in_lens[%d], to myself, is %zu, but out_lens[%d] %zu",
+                           me, in_lens[me], me, out_lens[me]);
+    struct call call = {
+        .collective = COLLECTIVE_ALLTOALLV,
+        .element_bytes = 1,
+        .in_count = in_end,
+        .out_count = out_end,
+        .out_parts = { out_lens, out_offsets },
+        .in_place = in_place,
+        .in = in,
+        .out = out,
+    };
+    if (!in_place) call.in_parts = (struct parts){ in_lens, in_offsets };
+    return caller_run(&who, &call, req);
+}
+
+/* ----------------------------------------------------------------------------------- neighbours */
+
+static int check_neighbours(const struct caller *who, const char *what, const int *ranks, int n)
+{
+    int size = (int)who->size;
+    if (n < 0 || n > SINEW_NEIGHBOURS_MAX)
+        return team_refuse(who->team, SINEW_EINVAL,
+                           "%s: graph->%s_count is %d, it must be from 0 to %d", who->name, what, n,
+                           SINEW_NEIGHBOURS_MAX);
+    if (!ranks && n)
+        return team_refuse(who->team, SINEW_EINVAL, "%s: graph->%s is NULL, it must hold %d ranks",
+                           who->name, what, n);
+    for (int i = 0; i < n; i++)
+        if (ranks[i] < 0 || ranks[i] >= size)
+            return team_refuse(who->team, SINEW_EINVAL,
+                               "%s: graph->%s[%d] is %d, it must be a rank from 0 to %d", who->name,
+                               what, i, ranks[i], size - 1);
+    return 0;
+}
+
+static int check_graph(const struct caller *who, const struct sinew_graph *graph)
+{
+    if (!graph) return team_refuse(who->team, SINEW_EINVAL, "%s: graph is NULL", who->name);
+    int status = check_neighbours(who, "to", graph->to, graph->to_count);
+    return status < 0 ? status : check_neighbours(who, "from", graph->from, graph->from_count);
+}
+
+/* Of len bytes each: in_times of them in, one out for each neighbour heard. */
+static int neighbours_even(const struct caller *who, enum collective collective,
+                           const struct sinew_graph *graph, const void *in, size_t len,
+                           size_t in_times, void *out, struct sinew_request **req)
+{
+    size_t in_bytes = 0, out_bytes = 0;
+    int status = check_bytes(who, "len", len, 1, in_times, &in_bytes);
+    if (status == 0)
+        status = check_bytes(who, "len", len, 1, (size_t)graph->from_count, &out_bytes);
+    if (status == 0) status = check_buffer(who, "in", in, in_bytes);
+    if (status == 0) status = check_pair(who, in, in_bytes, out, out_bytes);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = collective,
+        .element_bytes = 1,
+        .in_count = in_bytes,
+        .out_count = out_bytes,
+        .agreed = len,
+        .bytes = len,
+        .in = in,
+        .out = out,
+        .graph = graph,
+    };
+    return caller_run(who, &call, req);
+}
+
+int sinew_neighbour_allgather(struct sinew_team *team, const struct sinew_graph *graph,
+                              const void *in, size_t len, void *out, struct sinew_request **req)
+{
+    struct caller who;
+    int status = check_entry(team, "sinew_neighbour_allgather", req, &who);
+    if (status == 0) status = check_graph(&who, graph);
+    if (status < 0) return status;
+    return neighbours_even(&who, COLLECTIVE_NEIGHBOUR_ALLGATHER, graph, in, len, 1, out, req);
+}
+
+int sinew_neighbour_alltoall(struct sinew_team *team, const struct sinew_graph *graph,
+                             const void *in, size_t len, void *out, struct sinew_request **req)
+{
+    struct caller who;
+    int status = check_entry(team, "sinew_neighbour_alltoall", req, &who);
+    if (status == 0) status = check_graph(&who, graph);
+    if (status < 0) return status;
+    return neighbours_even(&who, COLLECTIVE_NEIGHBOUR_ALLTOALL, graph, in, len,
+                           (size_t)graph->to_count, out, req);
+}
+
+int sinew_neighbour_alltoallv(struct sinew_team *team, const struct sinew_graph *graph,
+                              const void *in, const size_t *in_lens, const size_t *in_offsets,
+                              void *out, const size_t *out_lens, const size_t *out_offsets,
+                              struct sinew_request **req)
+{
+    struct caller who;
+    size_t in_end = 0, out_end = 0;
+    int status = check_entry(team, "sinew_neighbour_alltoallv", req, &who);
+    if (status == 0) status = check_graph(&who, graph);
+    if (status < 0) return status;
+    size_t to = (size_t)graph->to_count, from = (size_t)graph->from_count;
+    status = check_counts(&who, "in_lens", in_lens, in_offsets, to, 1, &in_end);
+    if (status == 0)
+        status = check_counts(&who, "out_lens", out_lens, out_offsets, from, 1, &out_end);
+    if (status == 0) status = check_buffer(&who, "in", in, in_end);
+    if (status == 0) status = check_pair(&who, in, in_end, out, out_end);
+    if (status < 0) return status;
+    struct call call = {
+        .collective = COLLECTIVE_NEIGHBOUR_ALLTOALLV,
+        .element_bytes = 1,
+        .in_count = in_end,
+        .out_count = out_end,
+        .in_parts = { in_lens, in_offsets },
+        .out_parts = { out_lens, out_offsets },
+        .in = in,
+        .out = out,
+        .graph = graph,
     };
     return caller_run(&who, &call, req);
 }

@@ -13,7 +13,7 @@
 
 struct section {
     uint32_t first, n; /* the operations, without the LOOP itself           */
-    uint32_t loop;     /* 1 + index of the LOOP, or 0 for a straight run     */
+    uint32_t loop;     /* 1 + index of the LOOP, or 0 for a straight run, which ends at a fence */
 };
 
 static struct op *build_add(struct build *b, enum op_kind kind, uint32_t flags, uint32_t peer,
@@ -75,6 +75,18 @@ void build_copy(struct build *b, struct place a, struct place d, uint32_t n)
     op_place(op, FIELD_D, d);
 }
 
+void build_fence(struct build *b)
+{
+    build_add(b, OP_NOP, OP_FENCE, 0, 0);
+}
+
+void build_strides(struct build *b, uint32_t a, uint32_t d)
+{
+    struct op *loop = &b->op[b->loop - 1];
+    loop->at[FIELD_A] = a;
+    loop->at[FIELD_D] = d;
+}
+
 void build_loop(struct build *b, uint32_t n)
 {
     struct op *op = build_add(b, OP_LOOP, 0, 1, n);
@@ -105,7 +117,10 @@ static bool section_next(const struct build *b, uint32_t at, struct section *s)
         return true;
     }
     *s = (struct section){ at, 0, 0 };
-    while (at + s->n < b->ops && op_kind(&b->op[at + s->n]) != OP_LOOP) s->n++;
+    while (at + s->n < b->ops && op_kind(&b->op[at + s->n]) != OP_LOOP) {
+        if (s->n && op_flags(&b->op[at + s->n]) & OP_FENCE) break;
+        s->n++;
+    }
     return true;
 }
 
@@ -155,9 +170,19 @@ static uint32_t overlap_distance(uint32_t x, uint32_t nx, uint32_t y, uint32_t n
     return (uint32_t)(least + further);
 }
 
-/* The distance in repetitions at which y first conflicts with x; both are in one loop. */
-static uint32_t loop_conflict(struct build *b, const struct op *x, const struct op *y,
+/* The same where places move on by `step` blocks and never past the end: at distance t, y begins
+ * y + step t - x behind x. */
+static uint32_t overlap_ahead(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny, uint32_t step,
                               uint32_t least)
+{
+    int64_t apart = (int64_t)y - x, t = least, short_by = 1 - (int64_t)ny - apart;
+    if (short_by > t * step) t = (short_by + step - 1) / step;
+    return apart + t * step < nx ? (uint32_t)t : UINT32_MAX;
+}
+
+/* The distance in repetitions at which y first conflicts with x; both are in that loop. */
+static uint32_t loop_conflict(struct build *b, const struct op *loop, const struct op *x,
+                              const struct op *y, uint32_t least)
 {
     uint32_t nearest = UINT32_MAX;
     for (int fx = FIELD_A; fx <= FIELD_D; fx++)
@@ -166,9 +191,16 @@ static uint32_t loop_conflict(struct build *b, const struct op *x, const struct 
             if (!fields_meet(x, f, y, g)) continue;
             if (op_multiplier(x, f) != op_multiplier(y, g))
                 b->failure = "places that move apart in a loop conflict";
-            uint32_t distance =
-                overlap_distance(x->at[f], x->n, y->at[g], y->n, op_multiplier(x, f),
-                                 b->blocks[op_buffer(x, f)], least);
+            uint32_t blocks = b->blocks[op_buffer(x, f)], distance;
+            int move = op_multiplier(x, f);
+            if (loop->at[f] == 1 && loop->at[g] == 1) {
+                distance = overlap_distance(x->at[f], x->n, y->at[g], y->n, move, blocks, least);
+            } else {
+                uint64_t last = (uint64_t)loop->at[f] * (loop->n - 1) + x->at[f] + x->n;
+                if (loop->at[f] != loop->at[g] || move != 1 || last > blocks)
+                    b->failure = "strides that differ, go back or go round";
+                distance = overlap_ahead(x->at[f], x->n, y->at[g], y->n, loop->at[f], least);
+            }
             if (distance < nearest) nearest = distance;
         }
     return nearest;
@@ -184,7 +216,8 @@ static void loop_depend(struct build *b, struct section s)
         int deps = 0;
         for (uint32_t back = 1; back <= s.n; back++) { /* nearest first, within one repetition */
             uint32_t x = (y + s.n - back) % s.n, least = x >= y;
-            uint32_t distance = loop_conflict(b, &b->op[s.first + x], op, least);
+            uint32_t distance =
+                loop_conflict(b, &b->op[s.loop - 1], &b->op[s.first + x], op, least);
             if (distance >= repetitions) continue;
             if (deps == 2) {
                 b->failure = "more than two dependencies in a loop";
@@ -375,7 +408,9 @@ uint32_t build_finish(struct build *b, struct op out[BUILD_MAX])
     struct section s;
     build_number_all(b);
     for (uint32_t at = 0; section_next(b, at, &s) && !b->failure; at = s.first + s.n) {
-        if (fence_needed(b, fenced, s)) {
+        if (op_flags(&b->op[s.first]) & OP_FENCE) {
+            fenced = s.first;
+        } else if (fence_needed(b, fenced, s)) {
             struct op fence = op_nop;
             fence.word |= OP_FENCE << 4;
             fenced = s.first;

@@ -10,7 +10,7 @@
  */
 #include "collectives/schedule.h"
 
-enum { BUILD_MAX = 224 }; /* log-step algorithms for 2^31 ranks need fewer */
+enum { BUILD_MAX = 512 }; /* log-step algorithms for 2^31 ranks need fewer */
 
 /* Blocks of a buffer; in a loop they move by `move` (0, 1, -1) strides a repetition. */
 struct place {
@@ -22,9 +22,11 @@ struct place {
 struct build {
     uint32_t size, rank, root;
     bool in_place;                 /* the input of this rank is where its output goes             */
-    uint32_t blocks[BUFFER_COUNT]; /* set by the generator                                        */
-    uint32_t ops, loop;            /* loop: 1 + index of the open LOOP, or 0                      */
-    const char *failure;           /* what cannot be built, a constant text                       */
+    uint32_t blocks[BUFFER_COUNT]; /* set by the generator, as the next two; see schedule.h */
+    enum op_buffer tmp_like;
+    uint32_t tmp_shift;
+    uint32_t ops, loop;  /* loop: 1 + index of the open LOOP, or 0                      */
+    const char *failure; /* what cannot be built, a constant text                       */
     struct op op[BUILD_MAX];
 };
 
@@ -47,9 +49,14 @@ void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct
 void build_reduce(struct build *b, struct place left, struct place right, struct place d,
                   uint32_t n);
 void build_copy(struct build *b, struct place a, struct place d, uint32_t n);
+/* Everything before is done before anything after begins: for what only memory knows, as when IN
+ * and OUT are the same. */
+void build_fence(struct build *b);
 
 /* What is added until build_loop_end() happens n times, moving by one block; 0 times is allowed. */
 void build_loop(struct build *b, uint32_t n);
+/* The strides of the open loop's places, where they are not one block. */
+void build_strides(struct build *b, uint32_t a, uint32_t d);
 void build_loop_end(struct build *b);
 /* The peer of the operation added last moves by `move` a repetition. */
 void build_move_peer(struct build *b, int move);

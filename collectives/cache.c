@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "collectives/neighbours.h"
+#include "collectives/operators.h"
+
 static void cache_destroy(struct team_cache *base)
 {
     struct cache *cache = LIST_OWNER(base, struct cache, base);
@@ -14,6 +17,9 @@ void cache_release(struct cache *cache)
 {
     const struct world *world = cache->world;
     struct list *entry;
+    while ((entry = list_take(&cache->operators)))
+        world_release(world, LIST_OWNER(entry, struct user_operator, entry),
+                      sizeof(struct user_operator));
     while ((entry = list_take(&cache->idle))) execution_free(cache, entry);
     while ((entry = list_take(&cache->schedules))) {
         struct cached_schedule *s = LIST_OWNER(entry, struct cached_schedule, entry);
@@ -31,16 +37,17 @@ struct cache *cache_of(struct sinew_team *team)
     if (!cache) return NULL;
     cache->base.destroy = cache_destroy;
     cache->world = world;
+    list_init(&cache->operators);
     list_init(&cache->schedules);
     list_init(&cache->idle);
     *slot = &cache->base;
     return cache;
 }
 
-static bool schedule_fits(const struct cached_schedule *s, const struct call *call, bool in_place)
+static bool schedule_fits(const struct cached_schedule *s, const struct call *call)
 {
     return s->schedule->algorithm == call->algorithm && s->schedule->root == (uint32_t)call->root &&
-           s->in_place == in_place;
+           s->in_place == call->in_place && !s->once;
 }
 
 /* Frees the least recently used ones that nobody uses, until there are few enough. */
@@ -51,46 +58,66 @@ static void cache_trim(struct cache *cache)
     for (entry = cache->schedules.prev; entry != &cache->schedules; entry = next) {
         struct cached_schedule *s = LIST_OWNER(entry, struct cached_schedule, entry);
         next = entry->prev;
-        if (++n <= CACHE_SCHEDULES || s->users) continue;
+        if ((++n <= CACHE_SCHEDULES && !s->once) || s->users) continue;
         list_remove(entry);
         world_release(cache->world, s, s->bytes);
     }
 }
 
+static struct cached_schedule *schedule_new(struct cache *cache, const struct build *build,
+                                            const struct call *call, uint32_t ops)
+{
+    size_t bytes = sizeof(struct cached_schedule) + schedule_bytes(ops);
+    struct cached_schedule *s = world_allocate(cache->world, bytes);
+    if (!s) return NULL;
+    list_init(&s->entry);
+    s->users = 0;
+    s->bytes = bytes;
+    s->in_place = call->in_place;
+    s->once = call->graph != NULL;
+    s->schedule = (struct schedule *)(s + 1);
+    *s->schedule = (struct schedule){ .collective = call->collective,
+                                      .algorithm = call->algorithm,
+                                      .size = build->size,
+                                      .rank = build->rank,
+                                      .root = build->root,
+                                      .tmp_like = build->tmp_like,
+                                      .tmp_shift = build->tmp_shift,
+                                      .ops = ops };
+    memcpy(s->schedule->blocks, build->blocks, sizeof(build->blocks));
+    return s;
+}
+
 static int schedule_make(struct cache *cache, struct sinew_team *team, const struct call *call,
-                         bool in_place, struct cached_schedule **made)
+                         struct cached_schedule **made)
 {
     struct build build = {
         .size = (uint32_t)sinew_size(team),
         .rank = (uint32_t)sinew_rank(team),
         .root = (uint32_t)call->root,
-        .in_place = in_place,
+        .in_place = call->in_place,
     };
     struct op op[BUILD_MAX];
-    algorithms[call->algorithm].generate(&build);
-    uint32_t n = build_finish(&build, op);
+    uint32_t n;
+    if (call->graph) {
+        n = neighbours_count(call->graph);
+    } else {
+        algorithms[call->algorithm].generate(&build);
+        n = build_finish(&build, op);
+    }
     if (n == 0)
         return team_refuse(team, SINEW_ENOTSUP, "%s by %s among %u ranks cannot be scheduled: %s",
                            collective_name(call->collective), algorithms[call->algorithm].name,
                            build.size, build.failure);
-
-    size_t bytes = sizeof(struct cached_schedule) + schedule_bytes(n);
-    struct cached_schedule *s = world_allocate(cache->world, bytes);
+    struct cached_schedule *s = schedule_new(cache, &build, call, n);
     if (!s)
         return team_refuse(team, SINEW_ENOMEM, "%s: no memory for a schedule of %u operations",
                            collective_name(call->collective), n);
-    list_init(&s->entry);
-    s->bytes = bytes;
-    s->in_place = in_place;
-    s->schedule = (struct schedule *)(s + 1);
-    *s->schedule = (struct schedule){ .collective = call->collective,
-                                      .algorithm = call->algorithm,
-                                      .size = build.size,
-                                      .rank = build.rank,
-                                      .root = build.root,
-                                      .ops = n };
-    memcpy(s->schedule->blocks, build.blocks, sizeof(build.blocks));
-    memcpy(s->schedule->op, op, n * sizeof(op[0]));
+    if (call->graph)
+        neighbours_schedule(s->schedule, call->graph,
+                            call->collective == COLLECTIVE_NEIGHBOUR_ALLGATHER);
+    else
+        memcpy(s->schedule->op, op, n * sizeof(op[0]));
     *made = s;
     return 0;
 }
@@ -98,15 +125,14 @@ static int schedule_make(struct cache *cache, struct sinew_team *team, const str
 int cache_get(struct cache *cache, struct sinew_team *team, const struct call *call,
               struct cached_schedule **found)
 {
-    bool in_place = call->in == SINEW_IN_PLACE;
     struct cached_schedule *s = NULL;
     for (struct list *e = cache->schedules.prev; e != &cache->schedules; e = e->prev) {
         s = LIST_OWNER(e, struct cached_schedule, entry);
-        if (schedule_fits(s, call, in_place)) break;
+        if (schedule_fits(s, call) && !call->graph) break;
         s = NULL;
     }
     if (!s) {
-        int status = schedule_make(cache, team, call, in_place, &s);
+        int status = schedule_make(cache, team, call, &s);
         if (status < 0) return status;
     }
     list_remove(&s->entry);

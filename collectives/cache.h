@@ -18,9 +18,11 @@ enum { CACHE_SCHEDULES = 16, CACHE_EXECUTIONS = 4, CACHE_SCRATCH = 64 * 1024 };
 struct cache {
     struct team_cache base;
     const struct world *world;
+    struct list operators; /* of the user's making; in the world's cache only */
     struct list schedules; /* most recently used last                       */
     struct list idle;      /* executions, see execute.c                     */
     uint32_t idle_count;
+    uint32_t operators_made;
     uint32_t users; /* executions in use                                    */
     bool orphan;    /* the team is gone                                     */
 };
@@ -28,7 +30,7 @@ struct cache {
 struct cached_schedule {
     struct list entry;
     uint32_t users;
-    bool in_place;
+    bool in_place, once;       /* once: of a graph, for this operation alone */
     size_t bytes;              /* of this allocation */
     struct schedule *schedule; /* behind this, in it */
 };

@@ -18,15 +18,38 @@ enum collective {
     COLLECTIVE_ALLREDUCE,
     COLLECTIVE_GATHER,
     COLLECTIVE_ALLGATHER,
+    COLLECTIVE_SCATTER,
+    COLLECTIVE_ALLTOALL,
+    COLLECTIVE_REDUCE_SCATTER,
+    COLLECTIVE_REDUCE_SCATTER_BLOCK,
+    COLLECTIVE_SCAN,
+    COLLECTIVE_EXSCAN,
+    COLLECTIVE_GATHERV,
+    COLLECTIVE_SCATTERV,
+    COLLECTIVE_ALLGATHERV,
+    COLLECTIVE_ALLTOALLV,
+    COLLECTIVE_NEIGHBOUR_ALLGATHER,
+    COLLECTIVE_NEIGHBOUR_ALLTOALL,
+    COLLECTIVE_NEIGHBOUR_ALLTOALLV,
     COLLECTIVE_END,
+};
+
+enum algorithm_flag {
+    KEEPS_ORDER = 1, /* operands combine in the order of the ranks: no need to commute            */
+    /* … and by the tree of aligned power-of-two blocks of ranks (pattern/binomial.h): the
+     * bracketing depends on nothing but the number of ranks. Of a prefix, the tree cut off at its
+     * end.       */
+    ALIGNED = 2,
 };
 
 /* A way to do one collective, for any number of ranks and any root. */
 struct algorithm {
     const char *name;
     enum collective collective;
-    /* The program of b->rank; sets b->blocks, too. O(log size) operations. */
+    /* The program of b->rank; sets b->blocks, too. O(log size) operations. NULL: the graph of the
+     * call says it all (neighbours.h). */
     void (*generate)(struct build *b);
+    unsigned flags; /* enum algorithm_flag, of those with arithmetic */
 };
 
 /* Only ever added to: an index here is part of the digest. */
@@ -46,26 +69,43 @@ struct situation {
     uint32_t size;
     uint64_t bytes; /* of one rank's input                                                   */
     bool crowded;   /* all ranks are on one host, and take turns on its cores                */
+    unsigned need;  /* enum algorithm_flag                                                   */
 };
 
-/* The index of the algorithm for it. */
+/* The index of the algorithm for it: one that has all that is needed. */
 uint32_t algorithm_choose(enum collective collective, const struct situation *at);
+
+/* A buffer whose blocks are of different lengths. */
+struct parts {
+    const size_t *counts; /* of each block; NULL: they are even                                   */
+    const size_t *offsets; /* where each begins; NULL: one after the other */
+};
 
 /* One call of a collective, its arguments checked. */
 struct call {
     enum collective collective;
     uint32_t algorithm;
     int root;
-    int type, op;         /* 0 where there is no arithmetic                                */
-    size_t element_bytes; /* 1 where there is no arithmetic                                */
-    size_t in_count;      /* elements of this rank's input                                 */
-    size_t out_count;     /* elements of the whole output, where this rank has one         */
-    const void *in;       /* SINEW_IN_PLACE: the input is at its place in `out`            */
+    int type, op;              /* 0 where there is no arithmetic                                */
+    struct user_operator *own; /* op, if it is one of the user's                           */
+    size_t element_bytes;      /* 1 where there is no arithmetic                                */
+    size_t in_count;           /* elements of this rank's input                                 */
+    size_t out_count;          /* elements of the whole output, where this rank has one         */
+    struct parts in_parts, out_parts;
+    uint64_t agreed; /* all ranks must have the same: a count, a digest of counts …   */
+    uint64_t bytes;  /* for choosing: all ranks know the same                         */
+    bool in_place;   /* the input is at its place in `out`                            */
+    const void *in;
     void *out;
+    const struct sinew_graph *graph;
 };
 
 /* What all ranks must agree on. */
 uint32_t call_digest(const struct call *call, int level);
+uint64_t counts_digest(const size_t *counts, size_t n);
+/* What a message of `len` bytes carries: both its ends have the same length in mind, or it is a
+ * mismatch, also where no rank knows all counts. */
+uint32_t message_digest(uint32_t digest, size_t len);
 
 void generate_barrier_dissemination(struct build *b);
 void generate_barrier_direct(struct build *b);
@@ -82,5 +122,17 @@ void generate_gather_binomial(struct build *b);
 void generate_gather_linear(struct build *b);
 void generate_allgather_bruck(struct build *b);
 void generate_allgather_ring(struct build *b);
+void generate_allreduce_rabenseifner(struct build *b);
+void generate_allreduce_tree(struct build *b);
+void generate_scatter_binomial(struct build *b);
+void generate_scatter_linear(struct build *b);
+void generate_alltoall_bruck(struct build *b);
+void generate_alltoall_pairwise(struct build *b);
+void generate_reduce_scatter_ring(struct build *b);
+void generate_reduce_scatter_tree(struct build *b);
+void generate_scan_chain(struct build *b);
+void generate_scan_doubling(struct build *b);
+void generate_exscan_chain(struct build *b);
+void generate_exscan_doubling(struct build *b);
 
 #endif

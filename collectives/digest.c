@@ -18,13 +18,26 @@ static uint64_t digest_mix(uint64_t h)
 uint32_t call_digest(const struct call *call, int level)
 {
     uint64_t words[] = {
-        (uint64_t)call->collective | (uint64_t)call->algorithm << 8 | (uint64_t)call->type << 24 |
-            (uint64_t)call->op << 32 | (uint64_t)level << 40,
+        (uint64_t)call->collective | (uint64_t)call->algorithm << 8 | (uint64_t)level << 24,
+        (uint64_t)call->type << 32 | (uint32_t)call->op,
         (uint64_t)call->root,
-        call->in_count,
+        call->agreed,
     };
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         h = digest_mix(h + UINT64_C(0x9e3779b97f4a7c15) + words[i]);
     return (uint32_t)(h ^ h >> 32);
+}
+
+uint64_t counts_digest(const size_t *counts, size_t n)
+{
+    uint64_t h = n;
+    for (size_t i = 0; i < n; i++)
+        h = digest_mix(h + UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)counts[i]);
+    return h;
+}
+
+uint32_t message_digest(uint32_t digest, size_t len)
+{
+    return digest + (uint32_t)len * UINT32_C(0x9e3779b1);
 }

@@ -22,16 +22,22 @@
 #include <string.h>
 
 #include "collectives/cache.h"
+#include "collectives/operators.h"
 #include "collectives/reduce.h"
 
 enum { WINDOW = 64, STAGES = 32, STAGE_BYTES = 256 * 1024, SCRATCH_ALIGN = 64 };
 
 /* A buffer of `count` elements in `blocks` blocks: block i starts at element floor(count i /
- * blocks), which is whole i + floor(rest i / blocks) and never overflows. */
+ * blocks), which is whole i + floor(rest i / blocks) and never overflows; or where a table says. */
 struct buffer {
     unsigned char *base;
     size_t whole, rest;
     uint32_t blocks;
+    struct extent *table; /* in the scratch memory, or NULL */
+};
+
+struct extent {
+    size_t first, count;
 };
 
 struct instance {
@@ -50,7 +56,7 @@ struct execution {
     struct call call;
     struct reduction reduction;
     struct buffer buffer[BUFFER_COUNT];
-    unsigned char *scratch; /* TMP, then the stages */
+    unsigned char *scratch; /* tables, TMP, then the stages */
     size_t scratch_bytes;
     unsigned char *stages;
     size_t stage_bytes;
@@ -76,6 +82,7 @@ struct execution {
 static void buffer_set(struct buffer *b, const void *base, size_t count, uint32_t blocks)
 {
     b->base = (unsigned char *)base;
+    b->table = NULL;
     b->blocks = blocks;
     b->whole = blocks ? count / blocks : 0;
     b->rest = blocks ? count % blocks : 0;
@@ -93,13 +100,28 @@ static unsigned char *execution_place(const struct execution *e, const struct st
 {
     const struct buffer *b = &e->buffer[op_buffer(step->op, f)];
     size_t first = buffer_element(b, step->at[f]);
-    *count = buffer_element(b, step->at[f] + step->op->n) - first;
+    if (b->table && step->op->n) {
+        const struct extent *last = &b->table[step->at[f] + step->op->n - 1];
+        first = b->table[step->at[f]].first;
+        *count = last->first + last->count - first;
+    } else {
+        *count = buffer_element(b, step->at[f] + step->op->n) - first;
+    }
     return b->base ? b->base + first * e->call.element_bytes : NULL;
 }
 
 static size_t scratch_round(size_t bytes)
 {
     return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+}
+
+/* No n blocks of it have more elements. */
+static size_t buffer_longest(const struct buffer *b, uint32_t n)
+{
+    size_t longest = b->whole + (b->rest ? 1 : 0);
+    for (uint32_t i = 0; b->table && i < b->blocks; i++)
+        if (b->table[i].count > longest) longest = b->table[i].count;
+    return longest * n;
 }
 
 /* How many stages of which size the schedule's RECV_REDUCEs get. */
@@ -116,8 +138,7 @@ static void execution_plan_stages(struct execution *e)
             repetitions = op->n;
             loop_end = i + 1 + op->dep[0];
         } else if (op_kind(op) == OP_RECV_REDUCE) {
-            const struct buffer *b = &e->buffer[op_buffer(op, FIELD_D)];
-            size_t elements = (b->whole + (b->rest ? 1 : 0)) * op->n;
+            size_t elements = buffer_longest(&e->buffer[op_buffer(op, FIELD_D)], op->n);
             if (elements > longest) longest = elements;
             instances += repetitions;
         }
@@ -129,33 +150,91 @@ static void execution_plan_stages(struct execution *e)
     e->stage_count = n ? (uint32_t)n : 1;
 }
 
+/* The table of IN or OUT, with TMP's after it if that is like it; the next free place. */
+static struct extent *execution_table(struct execution *e, enum op_buffer which,
+                                      const struct parts *parts, struct extent *at)
+{
+    struct buffer *b = &e->buffer[which], *tmp = &e->buffer[BUFFER_TMP];
+    const struct schedule *s = e->schedule;
+    if (!parts->counts) return at;
+    size_t next = 0;
+    b->table = at;
+    for (uint32_t i = 0; i < b->blocks; i++, next += parts->counts[i - 1])
+        at[i] = (struct extent){ parts->offsets ? parts->offsets[i] : next, parts->counts[i] };
+    at += b->blocks;
+    if (tmp->blocks != b->blocks || which != schedule_tmp_like(s)) return at;
+    tmp->table = at;
+    next = 0;
+    for (uint32_t i = 0; i < tmp->blocks; i++, next += at[i - 1].count)
+        at[i] = (struct extent){ next, b->table[(i + s->tmp_shift) % b->blocks].count };
+    return at + tmp->blocks;
+}
+
+static void execution_tables(struct execution *e)
+{
+    struct extent *at = (struct extent *)(void *)e->scratch;
+    at = execution_table(e, BUFFER_IN, &e->call.in_parts, at);
+    execution_table(e, BUFFER_OUT, &e->call.out_parts, at);
+}
+
+/* Elements of TMP. */
+static size_t execution_tmp(const struct execution *e)
+{
+    const struct schedule *s = e->schedule;
+    enum op_buffer like = schedule_tmp_like(s);
+    const struct parts *parts = like == BUFFER_OUT ? &e->call.out_parts : &e->call.in_parts;
+    size_t whole = like == BUFFER_OUT ? e->call.out_count : e->call.in_count, sum = 0;
+    if (s->blocks[BUFFER_TMP] == 0) return 0;
+    if (!parts->counts)
+        return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole : whole * s->blocks[BUFFER_TMP];
+    for (uint32_t i = 0; i < s->blocks[like]; i++) sum += parts->counts[i];
+    return sum;
+}
+
+static size_t execution_tables_bytes(const struct execution *e)
+{
+    const struct schedule *s = e->schedule;
+    size_t n = 0;
+    if (e->call.in_parts.counts) n += s->blocks[BUFFER_IN] + s->blocks[BUFFER_TMP];
+    if (e->call.out_parts.counts) n += s->blocks[BUFFER_OUT] + s->blocks[BUFFER_TMP];
+    return scratch_round(n * sizeof(struct extent));
+}
+
+static int execution_need(struct execution *e, size_t need)
+{
+    const struct world *world = e->cache->world;
+    if (need <= e->scratch_bytes) return 0;
+    world_release(world, e->scratch, e->scratch_bytes);
+    e->scratch = world_allocate_aligned(world, SCRATCH_ALIGN, need);
+    e->scratch_bytes = e->scratch ? need : 0;
+    if (e->scratch) return 0;
+    return team_refuse(e->team, SINEW_ENOMEM, "%s by %s: no memory for %zu bytes between",
+                       collective_name(e->call.collective), algorithms[e->call.algorithm].name,
+                       need);
+}
+
 static int execution_bind(struct execution *e)
 {
     const struct schedule *s = e->schedule;
     const struct call *call = &e->call;
-    size_t tmp = call->in_count;
-    if (s->blocks[BUFFER_TMP] != s->blocks[BUFFER_IN]) tmp *= s->blocks[BUFFER_TMP];
+    size_t tmp = execution_tmp(e), tables = execution_tables_bytes(e);
+    size_t tmp_bytes = scratch_round(tmp * call->element_bytes);
     buffer_set(&e->buffer[BUFFER_NONE], NULL, 0, 0);
     buffer_set(&e->buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
     buffer_set(&e->buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
     buffer_set(&e->buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
     e->reduction = reduction_find(call->type, call->op);
-    execution_plan_stages(e);
+    e->reduction.own = call->own;
 
-    size_t tmp_bytes = s->blocks[BUFFER_TMP] ? scratch_round(tmp * call->element_bytes) : 0;
-    size_t need = tmp_bytes + e->stage_bytes * e->stage_count;
-    const struct world *world = e->cache->world;
-    if (need > e->scratch_bytes) {
-        world_release(world, e->scratch, e->scratch_bytes);
-        e->scratch = world_allocate_aligned(world, SCRATCH_ALIGN, need);
-        e->scratch_bytes = e->scratch ? need : 0;
-        if (!e->scratch)
-            return team_refuse(e->team, SINEW_ENOMEM, "%s by %s: no memory for %zu bytes between",
-                               collective_name(call->collective), algorithms[call->algorithm].name,
-                               need);
-    }
-    e->buffer[BUFFER_TMP].base = e->scratch;
-    e->stages = e->scratch ? e->scratch + tmp_bytes : NULL;
+    int status = tables ? execution_need(e, tables) : 0; /* what follows asks them */
+    if (status < 0) return status;
+    execution_tables(e);
+    execution_plan_stages(e);
+    status = execution_need(e, tables + tmp_bytes + e->stage_bytes * e->stage_count);
+    if (status < 0) return status;
+    execution_tables(e); /* they may have moved */
+    e->buffer[BUFFER_TMP].base = e->scratch ? e->scratch + tables : NULL;
+    e->stages = e->scratch ? e->scratch + tables + tmp_bytes : NULL;
     return 0;
 }
 
@@ -201,9 +280,9 @@ static void instance_message(struct execution *e, uint64_t i, void *buffer, size
 {
     struct instance *in = &e->window[i % WINDOW];
     bool sends = op_kind(in->step.op) == OP_SEND;
-    struct collective_key key = { e->sequence, in->step.at[sends ? FIELD_D : FIELD_A], 0,
-                                  e->digest };
     size_t len = elements * e->call.element_bytes;
+    struct collective_key key = { e->sequence, in->step.at[sends ? FIELD_D : FIELD_A], 0,
+                                  message_digest(e->digest, len) };
     int peer = (int)in->step.at[FIELD_PEER];
     e->issued |= window_bit(i);
     e->outstanding++;
@@ -239,7 +318,7 @@ static void instance_reduce_arrived(struct execution *e, uint64_t i)
     const void *mine = execution_place(e, &in->step, FIELD_B, &count);
     void *d = execution_place(e, &in->step, FIELD_D, &count);
     bool left = op_flags(in->step.op) & OP_A_LEFT;
-    if (count) e->reduction.run(d, left ? arrived : mine, left ? mine : arrived, count);
+    if (count) reduction_run(&e->reduction, d, left ? arrived : mine, left ? mine : arrived, count);
     e->stages_used &= ~((uint32_t)1 << in->stage);
     in->stage = -1;
     instance_done(e, i);
@@ -259,17 +338,35 @@ static bool instance_receive_reduce(struct execution *e, uint64_t i, bool may_po
     return true;
 }
 
+/* Blocks of a table may lie apart: one by one. */
+static void instance_copy(const struct execution *e, const struct step *step)
+{
+    bool apart = e->buffer[op_buffer(step->op, FIELD_A)].table ||
+                 e->buffer[op_buffer(step->op, FIELD_D)].table;
+    uint32_t times = apart ? step->op->n : 1;
+    struct op op = *step->op;
+    struct step one = *step;
+    if (apart) op.n = 1;
+    one.op = &op;
+    for (uint32_t i = 0; i < times; i++, one.at[FIELD_A]++, one.at[FIELD_D]++) {
+        size_t count;
+        void *d = execution_place(e, &one, FIELD_D, &count);
+        const void *a = execution_place(e, &one, FIELD_A, &count);
+        if (count) memcpy(d, a, count * e->call.element_bytes);
+    }
+}
+
 static void instance_local(struct execution *e, uint64_t i)
 {
     const struct step *step = &e->window[i % WINDOW].step;
     size_t count;
     unsigned char *d = execution_place(e, step, FIELD_D, &count);
     const unsigned char *a = execution_place(e, step, FIELD_A, &count);
-    if (op_kind(step->op) == OP_COPY && count) memcpy(d, a, count * e->call.element_bytes);
+    if (op_kind(step->op) == OP_COPY) instance_copy(e, step);
     if (op_kind(step->op) == OP_REDUCE && count) {
         const unsigned char *b = execution_place(e, step, FIELD_B, &count);
         bool left = op_flags(step->op) & OP_A_LEFT;
-        e->reduction.run(d, left ? a : b, left ? b : a, count);
+        reduction_run(&e->reduction, d, left ? a : b, left ? b : a, count);
     }
     instance_done(e, i);
 }
@@ -396,6 +493,7 @@ static void execution_release(void *state)
     struct execution *e = state;
     struct cache *cache = e->cache;
     cache_put(cache, e->cached);
+    if (e->call.own) e->call.own->users--;
     if (e->scratch_bytes > CACHE_SCRATCH) {
         world_release(cache->world, e->scratch, e->scratch_bytes);
         e->scratch = NULL;
@@ -480,6 +578,7 @@ int execution_run(struct sinew_team *team, const struct call *call, struct sinew
         return team_refuse(team, SINEW_ENOMEM, "%s: no memory for an operation", name);
     }
     cache->users++;
+    if (call->own) call->own->users++;
     e->team = team;
     e->cached = cached;
     e->schedule = cached->schedule;

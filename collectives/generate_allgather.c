@@ -17,6 +17,8 @@ void generate_allgather_bruck(struct build *b)
     uint32_t p = b->size, r = b->rank;
     b->blocks[BUFFER_IN] = 1;
     b->blocks[BUFFER_OUT] = b->blocks[BUFFER_TMP] = p;
+    b->tmp_like = BUFFER_OUT;
+    b->tmp_shift = r;
     build_copy(b, own_block(b), place_at(BUFFER_TMP, 0), 1);
     for (uint32_t round = 0; round < dissemination_rounds(p); round++) {
         uint32_t have = (uint32_t)1 << round, n = have < p - have ? have : p - have;

@@ -41,8 +41,66 @@ void generate_allreduce_doubling(struct build *b)
 void generate_allreduce_ring(struct build *b)
 {
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size;
-    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT);
+    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT, b->rank);
     ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size));
+}
+
+/* The rounds of recursive halving: range [*first, + *n) of OUT becomes the sum over all places,
+ * each round with the other half of what the one before left. */
+static void halving_rounds(struct build *b, struct place current, uint32_t *first, uint32_t *n)
+{
+    for (uint32_t round = 0; round < doubling_rounds(b->size); round++) {
+        uint32_t partner = doubling_partner(b->rank, round, b->size);
+        bool upper = doubling_place(b->rank, b->size) >> round & 1;
+        *n /= 2;
+        uint32_t keep = *first + (upper ? *n : 0), give = *first + (upper ? 0 : *n);
+        build_send(b, partner, place_at(current.buffer, give), *n);
+        build_recv_reduce(b, partner, place_at(current.buffer, keep), place_at(BUFFER_OUT, keep),
+                          *n);
+        current.buffer = BUFFER_OUT;
+        *first = keep;
+    }
+}
+
+/* floor(log2 p) rounds of halving, as many of doubling back, 2 N bytes a rank and two messages more
+ * when p is no power of two; brackets as recursive doubling does. */
+void generate_allreduce_rabenseifner(struct build *b)
+{
+    uint32_t first = 0, n = (uint32_t)1 << doubling_rounds(b->size), all = n, other = b->rank;
+    struct place current = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
+    struct place out = place_at(BUFFER_OUT, 0);
+    bool folded = false;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = all;
+    doubling_fold(b->rank, b->size, &other, &folded);
+    if (folded) {
+        build_send(b, other, current, all);
+        build_recv(b, other, out, all);
+        return;
+    }
+    if (other != b->rank) {
+        build_recv_reduce(b, other, current, out, all);
+        current = out;
+    }
+    halving_rounds(b, current, &first, &n);
+    for (uint32_t round = doubling_rounds(b->size); round-- > 0; n *= 2) {
+        uint32_t partner = doubling_partner(b->rank, round, b->size);
+        bool upper = doubling_place(b->rank, b->size) >> round & 1;
+        build_send(b, partner, place_at(BUFFER_OUT, first), n);
+        build_recv(b, partner, place_at(BUFFER_OUT, upper ? first - n : first + n), n);
+        if (upper) first -= n;
+    }
+    if (b->size == 1 && !b->in_place) build_copy(b, current, out, all);
+    if (other != b->rank) build_send(b, other, out, all);
+}
+
+/* Up the aligned tree and down: 2 ceil(log2 p) rounds. The bracketing is that of the tree. */
+void generate_allreduce_tree(struct build *b)
+{
+    enum op_buffer in = b->in_place ? BUFFER_OUT : BUFFER_IN;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
+    struct place sum = subtree_reduce(b, in, BUFFER_OUT, 1);
+    if (b->size == 1 && sum.buffer == BUFFER_IN) build_copy(b, sum, place_at(BUFFER_OUT, 0), 1);
+    subtree_bcast(b, 1);
 }
 
 /*

@@ -2,6 +2,7 @@
 #include "collectives/collective.h"
 #include "collectives/pattern/dissemination.h"
 #include "collectives/pattern/flat.h"
+#include "collectives/pattern/ring.h"
 
 /*
  * ceil(log2 p) rounds. "Who has come, as far as I heard" is a reduction of nothing: one block of no
@@ -44,7 +45,9 @@ void generate_barrier_flat(struct build *b)
 /*
  * p - 1 messages at each rank, to all others. Of ranks that take turns the last one to come finds
  * that all have come, leaves, and comes to the next barrier in the same turn: of p ranks on one
- * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take two.
+ * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take
+ * two. To the right, from the left: so that both ends of a message come to it at the same step,
+ * whatever the executor's window holds.
  */
 void generate_barrier_direct(struct build *b)
 {
@@ -54,7 +57,7 @@ void generate_barrier_direct(struct build *b)
     build_loop(b, b->size - 1);
     build_send(b, (b->rank + 1) % b->size, heard, 1);
     build_move_peer(b, 1);
-    build_recv(b, (b->rank + 1) % b->size, place_moving(BUFFER_TMP, 0, 1), 1);
-    build_move_peer(b, 1);
+    build_recv(b, ring_left(b->rank, 1, b->size), place_moving(BUFFER_TMP, 0, 1), 1);
+    build_move_peer(b, -1);
     build_loop_end(b);
 }

@@ -5,12 +5,8 @@
 /* ceil(log2 p) rounds, each with the whole message: for short ones. */
 void generate_bcast_binomial(struct build *b)
 {
-    struct place all = place_at(BUFFER_OUT, 0);
-    struct subtree t = subtree_own(b);
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
-    if (b->rank != b->root) build_recv(b, t.child, all, 1);
-    for (uint32_t level = subtree_levels(b); level-- > 0;)
-        if (subtree_below(b, level, &t)) build_send(b, t.child, all, 1);
+    subtree_bcast(b, 1);
 }
 
 /* ceil(log2 p) + p - 1 rounds, 2 N bytes a rank: the parts go down the tree, then round the ring.

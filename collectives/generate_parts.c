@@ -13,13 +13,14 @@ void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own)
     build_loop_end(b);
 }
 
-void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc)
+void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t begin)
 {
     uint32_t right = ring_right(b->rank, 1, b->size), left = ring_left(b->rank, 1, b->size);
-    if (in != acc) build_copy(b, place_at(in, b->rank), place_at(acc, b->rank), 1);
+    uint32_t next = ring_left(begin, 1, b->size);
+    if (in != acc) build_copy(b, place_at(in, begin), place_at(acc, begin), 1);
     build_loop(b, b->size - 1);
-    build_send(b, right, place_moving(acc, b->rank, -1), 1);
-    build_recv_reduce(b, left, place_moving(in, left, -1), place_moving(acc, left, -1), 1);
+    build_send(b, right, place_moving(acc, begin, -1), 1);
+    build_recv_reduce(b, left, place_moving(in, next, -1), place_moving(acc, next, -1), 1);
     build_loop_end(b);
 }
 
@@ -43,4 +44,26 @@ struct subtree subtree_own(const struct build *b)
 uint32_t subtree_levels(const struct build *b)
 {
     return binomial_height(b->rank, b->root, b->size);
+}
+
+struct place subtree_reduce(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t n)
+{
+    struct place current = place_at(in, 0);
+    struct subtree t;
+    for (uint32_t level = 0; level < subtree_levels(b); level++) {
+        if (!subtree_below(b, level, &t)) continue;
+        build_recv_reduce(b, t.child, current, place_at(acc, 0), n);
+        b->blocks[acc] = n;
+        current.buffer = acc;
+    }
+    if (b->rank != b->root) build_send(b, subtree_own(b).child, current, n);
+    return current;
+}
+
+void subtree_bcast(struct build *b, uint32_t n)
+{
+    struct subtree t = subtree_own(b);
+    if (b->rank != b->root) build_recv(b, t.child, place_at(BUFFER_OUT, 0), n);
+    for (uint32_t level = subtree_levels(b); level-- > 0;)
+        if (subtree_below(b, level, &t)) build_send(b, t.child, place_at(BUFFER_OUT, 0), n);
 }

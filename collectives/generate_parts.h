@@ -10,8 +10,9 @@
  * one on the left with own - 1, and so on. */
 void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own);
 
-/* acc[rank + 1] = all ranks' in[rank + 1]; the rest of acc is written with parts of it. */
-void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc);
+/* acc[begin + 1] = all ranks' in[begin + 1]; the rest of acc is written with parts of it. This rank
+ * begins with block `begin`, the one on the left with begin - 1, and so on. */
+void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t begin);
 
 /* One subtree of the binomial tree of b->rank: the ranks [first, first + n), led by `child`. */
 struct subtree {
@@ -23,5 +24,12 @@ bool subtree_below(const struct build *b, uint32_t level, struct subtree *t);
 struct subtree subtree_own(const struct build *b);
 /* Levels that b->rank leads. */
 uint32_t subtree_levels(const struct build *b);
+
+/* n blocks of every rank up the tree, reduced by the aligned tree into acc, which ranks without
+ * children do without. What this rank then has, and has sent to its parent, begins at the result.
+ */
+struct place subtree_reduce(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t n);
+/* n blocks of OUT from the root to all. */
+void subtree_bcast(struct build *b, uint32_t n);
 
 #endif

@@ -7,20 +7,11 @@
  */
 void generate_reduce_binomial(struct build *b)
 {
-    enum op_buffer current = b->in_place ? BUFFER_OUT : BUFFER_IN;
     enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
-    struct subtree t;
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
-    for (uint32_t level = 0; level < subtree_levels(b); level++) {
-        if (!subtree_below(b, level, &t)) continue;
-        build_recv_reduce(b, t.child, place_at(current, 0), place_at(acc, 0), 1);
-        b->blocks[acc] = 1;
-        current = acc;
-    }
-    if (b->rank != b->root)
-        build_send(b, subtree_own(b).child, place_at(current, 0), 1);
-    else if (current == BUFFER_IN)
-        build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, 0), 1);
+    struct place sum = subtree_reduce(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc, 1);
+    if (b->rank == b->root && sum.buffer == BUFFER_IN)
+        build_copy(b, sum, place_at(BUFFER_OUT, 0), 1);
 }
 
 /* p rounds, 2 N bytes at the root and N elsewhere: each rank reduces one block, the root gathers.
@@ -29,7 +20,7 @@ void generate_reduce_ring(struct build *b)
 {
     enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[acc] = b->size;
-    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc);
+    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc, b->rank);
     if (b->size == 1) return;
     if (b->rank != b->root) {
         build_send(b, b->root, place_at(acc, ring_right(b->rank, 1, b->size)), 1);

@@ -5,17 +5,27 @@
  * reduce.h - the arithmetic of collectives: d[i] = left[i] op right[i]
  *
  * Integers wrap. Floating-point results that are NaN are the one canonical quiet NaN; min and max
- * give NaN for a NaN operand and order -0 below +0. So sum, prod, min and max give the same bits
+ * give NaN for a NaN operand and order -0 below +0. So the built-in operators give the same bits
  * with their operands exchanged. Places need not be aligned; d may be left or right exactly.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
-/* The operation is named by this pointer to it; NULL: not built. n counts elements. */
+/* An operator of the user's; see operators.h. */
+struct user_operator;
+
 struct reduction {
-    void (*run)(void *d, const void *left, const void *right, size_t n);
+    void (*kernel)(void *d, const void *left, const void *right, size_t n); /* built in, or NULL */
+    const struct user_operator *own; /* the user's, or NULL: then there is none                 */
+    int type;
+    size_t element_bytes;
 };
 
-/* enum sinew_type, enum sinew_operator; run is NULL for what is not built. */
+/* enum sinew_type, enum sinew_operator: the kernel is NULL for what makes no sense together. */
 struct reduction reduction_find(int type, int op);
+
+/* n counts elements. */
+void reduction_run(const struct reduction *r, void *d, const void *left, const void *right,
+                   size_t n);
 
 #endif

@@ -41,7 +41,9 @@
  * The receive of a RECV_REDUCE may be posted before they are met, in order with the others.
  *
  * Blocks: a buffer of N elements has K blocks; block i starts at element floor(N i / K). So a range
- * of blocks is a range of elements, and one schedule serves every count and type.
+ * of blocks is a range of elements, and one schedule serves every count and type. Where ranks have
+ * different counts, a table takes the place of the formula; what lies apart there is sent and
+ * received one block at a time. Block j of TMP is as long as block j + tmp_shift of tmp_like.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,6 +91,12 @@ static inline enum op_buffer op_buffer(const struct op *op, enum op_field field)
     return (enum op_buffer)(op->word >> (8 + 4 * (unsigned)field) & 15);
 }
 
+/* The word of an operation with one place, which does not move. */
+static inline uint32_t op_word(enum op_kind kind, enum op_field field, enum op_buffer buffer)
+{
+    return (uint32_t)kind | (uint32_t)buffer << (8 + 4 * (unsigned)field);
+}
+
 /* 0, 1 or -1: stored as 0, 1, 2. */
 static inline int op_multiplier(const struct op *op, enum op_field field)
 {
@@ -104,10 +112,17 @@ static inline bool op_receives(const struct op *op)
 struct schedule {
     uint32_t collective, algorithm; /* collective.h                                               */
     uint32_t size, rank, root;
-    uint32_t blocks[BUFFER_COUNT]; /* of IN, OUT and TMP. A block of TMP is as long as one of IN  */
+    uint32_t blocks[BUFFER_COUNT]; /* of IN, OUT and TMP                                          */
+    uint32_t tmp_like, tmp_shift; /* enum op_buffer, BUFFER_NONE is BUFFER_IN; blocks             */
     uint32_t ops;
     struct op op[];
 };
+
+/* What TMP's blocks are as long as. */
+static inline enum op_buffer schedule_tmp_like(const struct schedule *s)
+{
+    return s->tmp_like == BUFFER_OUT ? BUFFER_OUT : BUFFER_IN;
+}
 
 static inline size_t schedule_bytes(uint32_t ops)
 {

@@ -17,6 +17,7 @@
 static int split_run(struct sinew_team *parent, struct call *call)
 {
     uint64_t bytes = (uint64_t)call->in_count * call->element_bytes;
+    call->agreed = call->in_count;
     struct situation at = { .size = (uint32_t)sinew_size(parent),
                             .bytes = bytes,
                             .crowded = team_is_crowded(parent) };

@@ -55,6 +55,7 @@ struct match {
     struct list arrivals;                  /* every unexpected user message, by arrival           */
     uint64_t posts;                        /* orders the posted lists against each other          */
     uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
+    uint32_t *open;                        /* their sum, where quick.c looks                      */
 };
 
 /* ---- control messages ------------------------------------------------------------------------ */
@@ -196,7 +197,8 @@ struct peer {
     uint64_t epoch;
     struct link *out;                  /* sends go here; NULL until up               */
     struct transport *in;              /* what it announced last came by this one    */
-    size_t quick_below;                /* shorter sends may go the short way; see quick.c */
+    const int32_t *shorts;             /* how many short sends may go at once; see quick.c */
+    size_t quick_below;                /* others that are shorter may too                */
     struct link *quick_in;             /* = out, if it looks for what one expects    */
     struct sinew_request *window;      /* the oldest in it; NULL: none                */
     struct sinew_request *window_last; /* the newest, if any                          */
@@ -220,6 +222,7 @@ struct peer {
     int gone_status;                   /* what operations with it end with           */
     struct credit mine;                /* what I may send                            */
     uint32_t window_blocks[SPACES];    /* blocks I may have outstanding in all       */
+    uint32_t kept_blocks;              /* … in the users' space, not by short sends  */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
@@ -245,10 +248,12 @@ enum crowd { CROWD_UNKNOWN, CROWD_NO, CROWD_YES };
 
 /* What members share; views point to the same one. */
 struct team_core {
-    struct list entry; /* context->teams */
-    struct sinew *context;
+    struct peer **peer; /* by team rank; NULL: not met. Of the world: the context's */
+    struct context_state *state; /* the context's */
     uint32_t id;
     int rank, size;
+    struct list entry; /* context->teams */
+    struct sinew *context;
     int *world;   /* team rank -> world rank; NULL: the same                        */
     int *reverse; /* world rank -> team rank or -1; NULL: the same                  */
     uint32_t collectives; /* started so far                                         */
@@ -305,6 +310,8 @@ struct counters {
 /* What calls are allowed now. In a page of its own that a forked child finds wiped. */
 struct context_state {
     uint8_t is_owned, in_progress, in_callback, unused;
+    uint32_t open;     /* receives posted and messages kept: no short way is allowed either */
+    int until_general; /* receives of the short way, before others are seen to */
 };
 
 struct sinew {
@@ -352,7 +359,6 @@ struct sinew {
     int quick_polls; /* of the short way before the general one */
     bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
-    int until_general; /* receives of the short way, before others are seen to */
     uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
@@ -555,10 +561,14 @@ void held_done(struct peer *p, const struct sinew_request *last, int status);
 
 /* quick.c */
 /* Sends to p must not overtake: the short way is closed until the general one finds it clear. */
+extern const int32_t quick_none;
 static inline void quick_close(struct peer *p)
 {
+    p->shorts = &quick_none;
     p->quick_below = 0;
 }
+/* What came back beyond kept_blocks is for short sends. */
+void quick_lend(struct peer *p);
 void quick_open(struct peer *p);
 int quick_refuse(struct peer *p);
 /* Adds what went the short way, which counts by peer alone. */
@@ -652,6 +662,7 @@ void crowd_count(struct sinew *s); /* when all records are there     */
 /* team.c */
 int team_world_rank(const struct team_core *core, int rank);
 int team_rank_of(const struct team_core *core, int world_rank); /* -1: no member */
+void team_meet(struct peer *p); /* it is known from now on */
 struct team_core *team_find(struct sinew *s, uint32_t id);
 int team_open_world(struct sinew *s);
 void team_destroy_all(struct sinew *s);

@@ -32,7 +32,7 @@ struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size
     r->status = 0;
     r->buf = NULL; /* copied */
     r->len = len;
-    r->expect.head[1] = envelope_key(team->core->id, tag);
+    r->expect.key = envelope_key(team->core->id, tag);
     r->expect.next = NULL;
     return r;
 }
@@ -53,7 +53,7 @@ static void held_fail(struct sinew_request *r, int status)
     list_init(&r->entry);
     r->key = (struct match_key){ .source = r->context->rank,
                                  .team = r->team->core->id,
-                                 .tag = (uint32_t)(r->expect.head[1] >> 32) };
+                                 .tag = (uint32_t)(r->expect.key >> 32) };
     request_end(r, status);
 }
 

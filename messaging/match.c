@@ -91,6 +91,7 @@ void match_post(struct match *m, struct sinew_request *r)
     r->state = STATE_POSTED;
     r->order = m->posts++;
     m->posted_count++;
+    ++*m->open;
     match_file(m, r);
 }
 
@@ -99,6 +100,7 @@ void match_unpost(struct match *m, struct sinew_request *r)
     if (!r->wild && r->key.space == SPACE_USER) r->peer->filed--;
     list_remove(&r->entry);
     m->posted_count--;
+    --*m->open;
 }
 
 void match_keep(struct match *m, struct unexpected *u)
@@ -107,12 +109,14 @@ void match_keep(struct match *m, struct unexpected *u)
     list_append(&m->unexpected[match_bucket(&key)], &u->bucket);
     if (key.space == SPACE_USER) list_append(&m->arrivals, &u->arrival);
     m->kept_count++;
+    ++*m->open;
 }
 
 void match_drop(struct match *m, struct unexpected *u)
 {
     if (list_empty(&u->bucket)) return;
     m->kept_count--;
+    --*m->open;
     list_remove(&u->bucket);
     list_remove(&u->arrival);
 }

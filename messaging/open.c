@@ -31,6 +31,7 @@ static int own_process(struct sinew *s)
     }
     if (!s->state) return context_fail(s, SINEW_ENOMEM, "no memory for a context");
     s->state->is_owned = 1;
+    s->match.open = &s->state->open;
     return 0;
 }
 

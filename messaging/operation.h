@@ -61,6 +61,9 @@ int operation_run(struct sinew_team *team, const struct operation_ops *ops, void
                   struct sinew_request **req);
 void operation_end(struct sinew_request *request, int status);
 
+/* The context the team belongs to. */
+struct sinew *team_context(const struct sinew_team *team);
+
 /* The team as collectives need it. Views share what belongs to the members (sequence, cache). */
 const struct world *team_world(const struct sinew_team *team);
 const struct log *team_log(const struct sinew_team *team);

@@ -26,6 +26,7 @@ static void credit_open(struct peer *p)
     struct credit least = credit_of(LEAST_BYTES, LEAST_REQUESTS);
     struct credit all = credit_of((uint64_t)c->unexpected_bytes, (uint32_t)c->unexpected_requests);
     p->mine = least;
+    p->kept_blocks = UINT32_MAX;
     for (int i = 0; i < SPACES; i++) {
         p->window_blocks[i] = least.blocks[i];
         p->owed.blocks[i] = all.blocks[i] - least.blocks[i];
@@ -39,6 +40,7 @@ static void peer_init(struct peer *p, struct sinew *s, int rank)
     p->context = s;
     p->rank = rank;
     p->gone_status = SINEW_EPEER;
+    quick_close(p);
     list_init(&p->owing);
     list_init(&p->deferral);
     list_init(&p->controls);
@@ -64,6 +66,7 @@ struct peer *peer_get(struct sinew *s, int world_rank)
     }
     if (world_rank == s->rank) p->state = PEER_UP;
     s->peer[world_rank] = p;
+    team_meet(p);
     s->counters.peers_met++;
     return p;
 }

@@ -3,7 +3,8 @@
  * quick.c - the short way, for what most messages are
  *
  * A short message to a peer whose gate is open (linked, nothing waiting before it) is handed to the
- * transport without a request. A blocking receive from one rank with one tag, when nothing is
+ * transport without a request; one of at most 48 bytes, where the link has such, as no more than a
+ * key and a body. A blocking receive from one rank with one tag, when nothing is
  * posted and nothing unexpected is kept, tells the peer's link what it expects and polls that link
  * alone. Whatever is not as simple as that (silence, a long message, another message first,
  * arguments that make no sense) goes the general way, with the same effect as if it had gone there
@@ -11,7 +12,7 @@
  *
  * Nonblocking receives of that kind: window.c.
  *
- * The gate, peer->quick_below: whatever may make a send wait closes it (quick_close); a send that
+ * The gate, peer->shorts and quick_below: whatever may make a send wait closes it (quick_close); a send that
  * went the general way and found nothing before it opens it again.
  */
 #include "base/relax.h"
@@ -32,48 +33,60 @@ void quick_count(const struct sinew *s, struct counters *c)
 
 /* ---- send ------------------------------------------------------------------------------------ */
 
+const int32_t quick_none = 0;
+
 void quick_open(struct peer *p)
 {
-    bool is_clear = p->out && !p->stuck && !p->ahead && !p->jumping && list_empty(&p->queue[SPACE_USER]);
-    p->quick_below = is_clear ? send_eager_limit(p, SPACE_USER) + 1 : 0;
+    bool is_clear = p->out && !p->stuck && !p->ahead && !p->jumping &&
+                    list_empty(&p->queue[SPACE_USER]);
+    if (!is_clear) {
+        quick_close(p);
+        return;
+    }
+    p->shorts = p->out->shorts;
+    p->quick_below = send_eager_limit(p, SPACE_USER) + 1;
 }
 
-/* The peer, if this send may go the short way. */
-static inline struct peer *quick_to(const struct sinew_team *team, const void *buf, size_t len,
-                                    int to, int64_t tag, struct sinew_request **req)
+/* A quarter of the window is for short sends, whose credit the link keeps. */
+void quick_lend(struct peer *p)
 {
-    if (!team || (req && team->persistent)) return NULL;
+    uint32_t window = p->window_blocks[SPACE_USER], *mine = &p->mine.blocks[SPACE_USER];
+    if (!p->quick_in) return;
+    p->kept_blocks = window - window / 4;
+    if (*mine <= p->kept_blocks) return;
+    p->quick_in->ops->allow(p->quick_in, *mine - p->kept_blocks);
+    *mine = p->kept_blocks;
+}
+
+/* The peer, if the arguments of this send are in order. */
+static inline struct peer *quick_to(const struct sinew_team *team, const void *buf, size_t len,
+                                    int to, int64_t tag)
+{
+    if (!team) return NULL;
     const struct team_core *core = team->core;
     if ((unsigned)to >= (unsigned)core->size || (uint64_t)tag > SINEW_TAG_MAX) return NULL;
-    if (!quick_allowed(core->context) || (!buf && len)) return NULL;
-    struct peer *p = quick_peer(core, to);
-    return p && len < p->quick_below ? p : NULL;
+    if (!quick_allowed(core) || (!buf && len)) return NULL;
+    return core->peer[to];
 }
 
-static inline uint64_t quick_word(const struct peer *p, size_t len)
+static inline int quick_send_short(struct peer *p, const struct sinew_team *team, const void *buf,
+                                   size_t len, int64_t tag)
 {
-    return (uint16_t)p->messages_out | (uint64_t)KIND_EAGER << 16 |
-           (uint64_t)p->owed.blocks[SPACE_USER] << 24 | (uint64_t)len << 40;
-}
-
-static inline void quick_sent(struct peer *p, size_t len, uint32_t cost)
-{
-    p->owed.blocks[SPACE_USER] = 0;
-    p->mine.blocks[SPACE_USER] -= cost;
     p->messages_out++;
     p->bytes_out += len;
+    return p->out->ops->send_short(p->out, buf, len, envelope_key(team->core->id, (uint32_t)tag));
 }
 
-/* Not as a transport takes it with no question asked. AGAIN: go the general way. */
-static int quick_send_longer(struct sinew_team *team, const void *buf, size_t len, int to,
+/* Longer than a short one, or there is no more room for short ones. AGAIN: go the general way. */
+static int quick_send_longer(struct peer *p, struct sinew_team *team, const void *buf, size_t len,
                              int64_t tag, struct sinew_request **req)
 {
-    struct peer *p = quick_to(team, buf, len, to, tag, req);
     uint32_t cost = blocks_of(len);
-    if (!p || p->mine.blocks[SPACE_USER] < cost) return TRANSPORT_AGAIN;
+    if (p->mine.blocks[SPACE_USER] < cost) return TRANSPORT_AGAIN;
     struct sinew_request *r = req ? held_request(team, p, len, (uint32_t)tag) : NULL;
     uint8_t head[ENVELOPE_SMALL];
-    wire_put64(head, quick_word(p, len));
+    wire_put64(head, (uint16_t)p->messages_out | (uint64_t)KIND_EAGER << 16 |
+                         (uint64_t)p->owed.blocks[SPACE_USER] << 24 | (uint64_t)len << 40);
     wire_put64(head + 8, envelope_key(team->core->id, (uint32_t)tag));
     int rc = p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL,
                                r ? request_number(r) : 0);
@@ -82,32 +95,63 @@ static int quick_send_longer(struct sinew_team *team, const void *buf, size_t le
     else if (r)
         request_give(&p->context->requests, r);
     if (rc != 0 && rc != TRANSPORT_HELD) return TRANSPORT_AGAIN;
-    quick_sent(p, len, cost);
+    p->owed.blocks[SPACE_USER] = 0;
+    p->mine.blocks[SPACE_USER] -= cost;
+    p->messages_out++;
+    p->bytes_out += len;
     if (req) *req = rc == 0 ? NULL : r;
     return rc == 0 ? 0 : SINEW_PENDING;
+}
+
+/* The gate is open, but the shortest way is not for this one, or not now. */
+static int quick_send(struct peer *p, struct sinew_team *team, const void *buf, size_t len,
+                      int64_t tag, struct sinew_request **req)
+{
+    if (len > TRANSPORT_SHORT || !p->quick_in)
+        return quick_send_longer(p, team, buf, len, tag, req);
+    p->out->ops->allow(p->out, 0);
+    if (*p->shorts <= 0) return quick_send_longer(p, team, buf, len, tag, req);
+    if (req) *req = NULL;
+    return quick_send_short(p, team, buf, len, tag);
 }
 
 static __attribute__((noinline)) int send_otherwise(struct sinew_team *team, const void *buf,
                                                     size_t len, int to, int64_t tag,
                                                     struct sinew_request **req)
 {
-    int status = quick_send_longer(team, buf, len, to, tag, req);
-    return status != TRANSPORT_AGAIN ? status : send_generally(team, "sinew_send", buf, len, to, tag, false, req);
+    struct peer *p = req && team && team->persistent ? NULL : quick_to(team, buf, len, to, tag);
+    int status = p && len < p->quick_below ? quick_send(p, team, buf, len, tag, req)
+                                           : TRANSPORT_AGAIN;
+    return status != TRANSPORT_AGAIN
+               ? status
+               : send_generally(team, "sinew_send", buf, len, to, tag, false, req);
 }
 
 int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int64_t tag,
                struct sinew_request **req)
 {
-    struct peer *p = quick_to(team, buf, len, to, tag, req);
-    if (!p || len > TRANSPORT_SHORT || *p->out->short_room <= 0 || !p->mine.blocks[SPACE_USER])
+    struct peer *p = quick_to(team, buf, len, to, tag);
+    if (!p || len > TRANSPORT_SHORT || *p->shorts <= 0)
         return send_otherwise(team, buf, len, to, tag, req);
-    uint64_t word = quick_word(p, len);
-    quick_sent(p, len, 1);
-    if (req) *req = NULL;
-    return p->out->ops->send_short(p->out, word, envelope_key(team->core->id, (uint32_t)tag), buf, len);
+    if (req) {
+        if (team->persistent) return send_otherwise(team, buf, len, to, tag, req);
+        *req = NULL;
+    }
+    return quick_send_short(p, team, buf, len, tag);
 }
 
 /* ---- a receive that waits --------------------------------------------------------------------- */
+
+enum { LOOK_ABOUT = 4 }; /* looks for one message, the last of them with all that belongs to it */
+
+/* What the call was told, in memory from the start: it is rarely looked at again. */
+struct wanted {
+    struct peer *p;
+    struct sinew_team *team;
+    struct sinew_status *status;
+    int from;
+    struct expect e;
+};
 
 /* Something turned up that the general way has to see to. */
 static inline bool must_turn_back(const struct sinew *s)
@@ -116,12 +160,7 @@ static inline bool must_turn_back(const struct sinew *s)
            !list_empty(&s->dead_links) || !list_empty(&s->revoking);
 }
 
-static inline uint64_t expect_word(const struct peer *p)
-{
-    return (uint16_t)p->messages_in | (uint64_t)KIND_EAGER << 16;
-}
-
-static inline bool expect_poll(struct sinew *s, struct link *l, struct expect *e, int *events)
+static bool expect_poll(struct sinew *s, struct link *l, struct expect *e, int *events)
 {
     l->expect = e;
     s->state->in_progress = true;
@@ -139,71 +178,100 @@ int quick_refuse(struct peer *p)
     return SINEW_EPROTO;
 }
 
-static __attribute__((noinline)) int expect_truncated(struct sinew_team *team, int from,
-                                                      const struct expect *e)
+static int wanted_truncated(const struct wanted *w, size_t len)
 {
-    struct peer *p = quick_peer(team->core, from);
-    p->general_in.bytes += e->len - e->cap; /* were not received */
+    w->p->general_in.bytes += len - w->e.cap; /* were not received */
     return team_refuse(
-        team, SINEW_ETRUNCATED,
+        w->team, SINEW_ETRUNCATED,
         "receive of %zu bytes from rank %d, tag %u: the message is longer than the buffer, %zu "
         "bytes; the rest is gone, the next message is intact; probe first, or post a larger buffer",
-        e->cap, from, (unsigned)(e->head[1] >> 32), e->len);
+        w->e.cap, w->from, (unsigned)(w->e.key >> 32), len);
 }
 
-static inline int expect_outcome(struct sinew_team *team, int from, const struct expect *e,
-                                 struct sinew_status *status)
+static inline void wanted_status(const struct wanted *w, size_t len, struct sinew_status *status)
 {
-    bool is_cut = e->len > e->cap;
-    if (status)
-        *status = (struct sinew_status){ .code = is_cut ? SINEW_ETRUNCATED : 0,
-                                         .rank = from,
-                                         .tag = (int64_t)(e->head[1] >> 32),
-                                         .bytes = is_cut ? e->cap : e->len,
-                                         .sent = e->len };
-    return is_cut ? expect_truncated(team, from, e) : 0;
+    bool is_cut = len > w->e.cap;
+    *status = (struct sinew_status){ .code = is_cut ? SINEW_ETRUNCATED : 0,
+                                     .rank = w->from,
+                                     .tag = (int64_t)(w->e.key >> 32),
+                                     .bytes = is_cut ? w->e.cap : len,
+                                     .sent = len };
 }
 
-/* It was not there at the first look. */
-static __attribute__((noinline)) int receive_otherwise(struct sinew_team *team, struct expect *e,
-                                                       int from, struct sinew_status *status)
+/* One look with all that belongs to it; true: it has come. */
+static bool wanted_poll(struct wanted *w, int *events)
 {
-    struct sinew *s = team->core->context;
-    struct peer *p = quick_peer(team->core, from);
+    struct peer *p = w->p;
+    struct expect *e = &w->e;
+    e->word = (uint16_t)p->messages_in | (uint64_t)KIND_EAGER << 16;
+    e->mask = ENVELOPE_SEQ | ENVELOPE_KIND;
+    if (!expect_poll(p->context, p->quick_in, e, events)) return false;
+    if (!e->is_short) return quick_account(p, e->word, e->len) == 0;
+    quick_count_in(p, e->len);
+    return true;
+}
+
+/* It was not there at the first look. By value: so the caller needs no register for it. */
+static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
+{
+    struct wanted *w = &wanted;
+    struct peer *p = w->p;
+    struct sinew *s = p->context;
     int events = 1;
-    for (int polls = 1; polls < s->quick_polls && !e->done; polls++) {
+    w->e.next = NULL;
+    w->e.done = w->e.is_short = false;
+    for (int polls = 1; polls < s->quick_polls && !w->e.done; polls++) {
         if (events && (!p->quick_in || must_turn_back(s))) break;
         cpu_relax();
-        e->head[0] = expect_word(p);
-        if (expect_poll(s, p->quick_in, e, &events) && quick_account(p, e->head[0], e->len) == 0)
-            return expect_outcome(team, from, e, status);
+        /* A look that finds nothing takes the line from its writer: one each time, not two. */
+        int64_t len = polls % LOOK_ABOUT ? p->quick_in->ops->take_short(p->quick_in, &w->e)
+                                         : TRANSPORT_NOT_THIS;
+        if (len >= 0) {
+            quick_count_in(p, (uint64_t)len);
+            if (w->status) wanted_status(w, (size_t)len, w->status);
+            return 0;
+        }
+        events = 0;
+        if (len == TRANSPORT_NOTHING || !wanted_poll(w, &events)) continue;
+        if (w->status) wanted_status(w, w->e.len, w->status);
+        return w->e.len > w->e.cap ? wanted_truncated(w, w->e.len) : 0;
     }
-    return receive_generally(team, e->buf, e->cap, from, (int64_t)(e->head[1] >> 32), status, NULL);
+    return receive_generally(w->team, w->e.buf, w->e.cap, w->from, (int64_t)(w->e.key >> 32),
+                             w->status, NULL);
 }
 
 /* ---- receive --------------------------------------------------------------------------------- */
 
-static inline bool quick_may_expect(const struct sinew_team *team, const struct peer *p)
+/* The peer, if this receive may look at its link alone. */
+static inline struct peer *quick_from(const struct sinew_team *team, const void *buf, size_t cap,
+                                      int from, int64_t tag)
 {
-    struct sinew *s = team->core->context;
-    return p->quick_in && !s->match.posted_count && !s->match.kept_count && --s->until_general > 0;
+    if (!team) return NULL;
+    const struct team_core *core = team->core;
+    if (!quick_receive_in_order(core, buf, cap, from, tag) || !quick_alone(core) ||
+        (core->state->until_general -= 1) < 0)
+        return NULL;
+    struct peer *p = core->peer[from];
+    return p && p->quick_in ? p : NULL;
 }
 
 int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                struct sinew_status *status, struct sinew_request **req)
 {
+    struct wanted w;
     if (req) return window_receive(team, buf, cap, from, tag, status, req);
     struct peer *p = quick_from(team, buf, cap, from, tag);
-    if (!p || !quick_may_expect(team, p))
-        return receive_generally(team, buf, cap, from, tag, status, req);
-    struct expect e = {
-        .head = { expect_word(p), envelope_key(team->core->id, (uint32_t)tag) },
-        .mask = ENVELOPE_SEQ | ENVELOPE_KIND,
-        .buf = buf,
-        .cap = cap,
-    };
-    int events;
-    if (!expect_poll(p->context, p->quick_in, &e, &events) || quick_account(p, e.head[0], e.len) < 0)
-        return receive_otherwise(team, &e, from, status);
-    return expect_outcome(team, from, &e, status);
+    if (!p) return receive_generally(team, buf, cap, from, tag, status, req);
+    w.e.key = envelope_key(team->core->id, (uint32_t)tag);
+    w.e.buf = buf;
+    w.e.cap = cap;
+    w.team = team;
+    w.p = p;
+    w.from = from;
+    w.status = status;
+    int64_t len = p->quick_in->ops->take_short(p->quick_in, &w.e);
+    if (len < 0) return receive_otherwise(w);
+    quick_count_in(w.p, (uint64_t)len);
+    if (w.status) wanted_status(&w, (size_t)len, w.status);
+    return 0;
 }

@@ -8,26 +8,30 @@
 
 #include "messaging/context.h"
 
-static inline bool quick_allowed(const struct sinew *s)
+/* A short way may be gone; to receive, only if nothing is posted and nothing kept. */
+static inline bool quick_allowed(const struct team_core *core)
 {
     static const struct context_state idle = { .is_owned = 1 };
-    return memcmp(s->state, &idle, sizeof(idle)) == 0;
+    return memcmp(core->state, &idle, offsetof(struct context_state, open)) == 0;
 }
 
-static inline struct peer *quick_peer(const struct team_core *core, int rank)
+static inline bool quick_alone(const struct team_core *core)
 {
-    return core->context->peer[core->world ? core->world[rank] : rank];
+    static const struct context_state idle = { .is_owned = 1 };
+    return memcmp(core->state, &idle, offsetof(struct context_state, until_general)) == 0;
 }
 
-/* The peer, if the arguments of this receive are in order. */
-static inline struct peer *quick_from(const struct sinew_team *team, const void *buf, size_t cap,
-                                      int from, int64_t tag)
+static inline bool quick_receive_in_order(const struct team_core *core, const void *buf, size_t cap,
+                                          int from, int64_t tag)
 {
-    if (!team) return NULL;
-    const struct team_core *core = team->core;
-    if ((unsigned)from >= (unsigned)core->size || (uint64_t)tag > SINEW_TAG_MAX) return NULL;
-    if (!quick_allowed(core->context) || (!buf && cap) || cap > PTRDIFF_MAX) return NULL;
-    return quick_peer(core, from);
+    return (unsigned)from < (unsigned)core->size && (uint64_t)tag <= SINEW_TAG_MAX &&
+           (buf || !cap) && cap <= PTRDIFF_MAX;
+}
+
+static inline void quick_count_in(struct peer *p, uint64_t len)
+{
+    p->messages_in++;
+    p->bytes_in += len;
 }
 
 /* A message of the short way has been taken whose head was not looked at: its credit and numbers.
@@ -39,8 +43,8 @@ static inline int quick_account(struct peer *p, uint64_t word, uint64_t len)
         (uint16_t)word != (uint16_t)p->messages_in)
         return quick_refuse(p);
     p->mine.blocks[SPACE_USER] += credit;
-    p->messages_in++;
-    p->bytes_in += len;
+    if (p->mine.blocks[SPACE_USER] > p->kept_blocks) quick_lend(p);
+    quick_count_in(p, len);
     outgoing_owe_quick(p, SPACE_USER, blocks_of(len));
     if (!p->quick_below && credit && !p->stuck) outgoing_room(p);
     return 0;

@@ -436,6 +436,7 @@ static int take_credit(struct peer *p, const struct envelope *e)
         return why_set(&p->why, SINEW_EPROTO, "rank %d gave back more credit than it had", p->rank);
     p->mine.blocks[SPACE_USER] += user;
     p->mine.blocks[SPACE_COLLECTIVE] += collective;
+    quick_lend(p);
     return 0;
 }
 
@@ -479,10 +480,29 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
     }
 }
 
+/* A short message that nobody took: its head is the key. */
+static int take_short(struct peer *p, uint64_t key, const void *body, size_t blen)
+{
+    struct envelope e = { .kind = KIND_EAGER,
+                          .length = (uint32_t)blen,
+                          .team = (uint32_t)key,
+                          .tag = (uint32_t)(key >> 32) };
+    struct wire_reader none = wire_read(NULL, 0);
+    if (blen > TRANSPORT_SHORT)
+        return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message of %zu bytes", p->rank,
+                       blen);
+    p->messages_in++;
+    p->bytes_in += blen;
+    p->general_in.messages++;
+    p->general_in.bytes += blen;
+    return take_message(p, NULL, &e, &none, body, blen);
+}
+
 int receive_from(struct peer *p, struct transport *by, const void *head, size_t hlen,
                  const void *body, size_t blen)
 {
     struct envelope e;
+    if (hlen == TRANSPORT_SHORT_HEAD) return take_short(p, wire_get64(head), body, blen);
     if (hlen == ENVELOPE_SMALL && window_arrive(p, head, body, blen)) return 0;
     size_t used = envelope_decode(head, hlen, &e);
     if (!used || e.seq != (uint16_t)p->messages_in || e.length != blen)

@@ -215,7 +215,7 @@ static void describe_peer(const struct sinew_request *r, struct text *t)
 
 static uint32_t request_tag(const struct sinew_request *r)
 {
-    return r->is_plain ? (uint32_t)(r->expect.head[1] >> 32) : r->key.tag;
+    return r->is_plain ? (uint32_t)(r->expect.key >> 32) : r->key.tag;
 }
 
 void request_describe(const struct sinew_request *r, struct text *t)

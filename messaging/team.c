@@ -36,6 +36,8 @@ static void core_free(struct team_core *core)
     struct sinew *s = core->context;
     if (core->cache) core->cache->destroy(core->cache);
     list_remove(&core->entry);
+    if (core->peer != s->peer)
+        context_release(s, core->peer, (size_t)core->size * sizeof(struct peer *));
     context_release(s, core->world, (size_t)core->size * sizeof(int));
     context_release(s, core->reverse, (size_t)s->size * sizeof(int));
     context_release(s, core->told, (size_t)core->size);
@@ -47,6 +49,8 @@ static struct team_core *core_new(struct sinew *s, uint32_t id, int size)
     struct team_core *core = context_allocate(s, sizeof(*core));
     if (!core) return NULL;
     core->context = s;
+    core->state = s->state;
+    core->peer = s->peer;
     core->id = id;
     core->size = size;
     list_init(&core->entry);
@@ -128,17 +132,28 @@ void team_reserve_id(struct sinew_team *parent, uint32_t id)
     if (id >= s->next_team) s->next_team = id + 1;
 }
 
+void team_meet(struct peer *p)
+{
+    for (struct list *l = p->context->teams.next; l != &p->context->teams; l = l->next) {
+        struct team_core *core = LIST_OWNER(l, struct team_core, entry);
+        int rank = team_rank_of(core, p->rank);
+        if (rank >= 0) core->peer[rank] = p;
+    }
+}
+
 static int core_members(struct team_core *core, const struct team_core *parent, const int *members)
 {
     struct sinew *s = core->context;
     core->world = context_allocate(s, (size_t)core->size * sizeof(int));
     core->reverse = context_allocate(s, (size_t)s->size * sizeof(int));
-    if (!core->world || !core->reverse) return SINEW_ENOMEM;
+    core->peer = context_allocate(s, (size_t)core->size * sizeof(struct peer *));
+    if (!core->world || !core->reverse || !core->peer) return SINEW_ENOMEM;
     for (int i = 0; i < s->size; i++) core->reverse[i] = -1;
     for (int i = 0; i < core->size; i++) {
         int world = team_world_rank(parent, members[i]);
         const struct peer *p = s->peer[world];
         core->world[i] = world;
+        core->peer[i] = s->peer[world];
         core->reverse[world] = i;
         if (p && p->state == PEER_GONE) core->gone++;
     }
@@ -172,6 +187,11 @@ const struct world *team_world(const struct sinew_team *team)
 {
     return team->core->context->world;
 }
+struct sinew *team_context(const struct sinew_team *team)
+{
+    return team->core->context;
+}
+
 const struct log *team_log(const struct sinew_team *team)
 {
     return &team->core->context->log;
@@ -264,8 +284,6 @@ static int view_values(struct sinew_team *team, const struct sinew_view_options 
     if (how->level < 0 || how->level > SINEW_LEVEL_PORTABLE)
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: level is %d; levels are 0 to %d",
                            how->level, SINEW_LEVEL_PORTABLE);
-    if (how->level == SINEW_LEVEL_PORTABLE)
-        return team_refuse(team, SINEW_ENOTSUP, "sinew_team_view: level portable is not built yet");
     if (how->persistent < 0 || how->persistent > 1)
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: persistent is %d; 0 or 1",
                            how->persistent);

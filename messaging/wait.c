@@ -271,8 +271,8 @@ static int64_t time_after(struct sinew *s, int64_t patience)
 /* Who only ever waits for one link, and never in vain, must not starve the others. */
 void wait_see_others(struct sinew *s)
 {
-    if (s->until_general > 0) return;
-    s->until_general = QUICK_ALONE;
+    if (s->state->until_general > 0) return;
+    s->state->until_general = QUICK_ALONE;
     context_progress(s, NULL);
     context_idle_step(s);
 }

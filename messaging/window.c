@@ -27,7 +27,7 @@ static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, s
                                struct sinew_request **req)
 {
     struct sinew *s = team->core->context;
-    if (s->until_general > 0) s->until_general--;
+    if (s->state->until_general > 0) s->state->until_general--;
     struct sinew_request *r = may_post(team, p) ? request_take(&s->requests) : NULL;
     if (!r) return false;
     if (!r->is_plain) request_clear(r);
@@ -41,11 +41,14 @@ static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, s
     r->asked = 0;
     r->len = cap;
     r->buf = buf;
-    r->expect = (struct expect){ .head = { (uint64_t)KIND_EAGER << 16,
-                                           envelope_key(team->core->id, tag) },
-                                 .mask = ENVELOPE_KIND,
-                                 .buf = buf,
-                                 .cap = cap };
+    /* One by one: cleared as a whole it would be by `rep stos`, which costs more than all of this. */
+    r->expect.next = NULL;
+    r->expect.key = envelope_key(team->core->id, tag);
+    r->expect.word = (uint64_t)KIND_EAGER << 16;
+    r->expect.mask = ENVELOPE_KIND;
+    r->expect.buf = buf;
+    r->expect.cap = cap;
+    r->expect.done = r->expect.is_short = false;
     r->order = s->match.posts++;
     if (p->window)
         p->window_last->expect.next = &r->expect;
@@ -53,6 +56,7 @@ static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, s
         p->window = r;
     p->window_last = r;
     s->match.posted_count++;
+    s->state->open++;
     team->live++;
     s->requests.live++;
     *req = r;
@@ -62,7 +66,9 @@ static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, s
 int window_receive(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                    struct sinew_status *status, struct sinew_request **req)
 {
-    struct peer *p = quick_from(team, buf, cap, from, tag);
+    bool is_in_order = team && quick_receive_in_order(team->core, buf, cap, from, tag) &&
+                       quick_allowed(team->core);
+    struct peer *p = is_in_order ? team->core->peer[from] : NULL;
     if (p && window_post(team, buf, cap, p, (uint32_t)tag, status, req)) return SINEW_PENDING;
     return receive_generally(team, buf, cap, from, tag, status, req);
 }
@@ -75,7 +81,7 @@ static inline struct sinew_request *window_next(const struct sinew_request *r)
 /* From here on it is a request like others. */
 static void window_leave(struct sinew_request *r)
 {
-    uint64_t key = r->expect.head[1];
+    uint64_t key = r->expect.key;
     r->key = (struct match_key){ .source = r->peer->rank,
                                  .team = (uint32_t)key,
                                  .tag = (uint32_t)(key >> 32) };
@@ -107,12 +113,13 @@ static inline void window_finish(struct peer *p, struct sinew_request *r, uint64
 {
     p->window = window_next(r);
     p->context->match.posted_count--;
+    p->context->state->open--;
     r->in_window = false;
     r->state = STATE_DONE;
     r->status = 0;
     if (r->status_out)
         *r->status_out = (struct sinew_status){ .rank = team_rank_of(r->team->core, p->rank),
-                                                .tag = (int64_t)(r->expect.head[1] >> 32),
+                                                .tag = (int64_t)(r->expect.key >> 32),
                                                 .bytes = len < r->len ? len : r->len,
                                                 .sent = len };
     if (len <= r->len) return;
@@ -127,7 +134,7 @@ bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t
     struct sinew_request *r = p->window;
     uint64_t word = wire_get64(head);
     bool is_plain = !((word ^ (uint64_t)KIND_EAGER << 16) & ENVELOPE_KIND);
-    if (!r || !is_plain || wire_get64(head + 8) != r->expect.head[1]) return false;
+    if (!r || !is_plain || wire_get64(head + 8) != r->expect.key) return false;
     if (!list_empty(&p->context->match.wild) || quick_account(p, word, blen) < 0) return false;
     copy_short(r->buf, body, blen < r->len ? blen : r->len);
     window_finish(p, r, blen);
@@ -143,7 +150,9 @@ void window_collect(struct peer *p)
 {
     while (p->window && p->window->expect.done) {
         struct sinew_request *r = p->window;
-        if (quick_account(p, r->expect.head[0], r->expect.len) < 0) {
+        if (r->expect.is_short) {
+            quick_count_in(p, r->expect.len);
+        } else if (quick_account(p, r->expect.word, r->expect.len) < 0) {
             window_file(p); /* they end with the peer */
             return;
         }

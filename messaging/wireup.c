@@ -37,8 +37,6 @@ struct link *wireup_link_by(const struct peer *p, const struct transport *t)
     return p->link[index_of(p->context, t)];
 }
 
-static const int32_t no_room = 0;
-
 struct link *wireup_link_new(struct peer *p, int i)
 {
     struct sinew *s = p->context;
@@ -55,7 +53,7 @@ struct link *wireup_link_new(struct peer *p, int i)
     l->owner = p;
     l->rank = p->rank;
     l->epoch = p->epoch;
-    l->short_room = &no_room;
+    l->shorts = &quick_none;
     p->link[i] = l;
     s->links[i]++;
     return l;
@@ -239,6 +237,7 @@ static void upcall_up(struct link *l)
     if (p->out || p->going || p->state == PEER_GONE) return;
     p->out = l;
     p->quick_in = l->transport->caps.expects ? l : NULL;
+    quick_lend(p);
     p->state = PEER_UP;
     outgoing_room(p);
 }

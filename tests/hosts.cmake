@@ -20,7 +20,7 @@ sinew_add_test(NAME hosts-paths TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/
 # Which address.
 sinew_public_program(placed-rank hosts/placed_rank.c)
 set_target_properties(placed-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-sinew_add_test(NAME hosts-placed TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/placed
+sinew_add_test(NAME hosts-placed LABELS always release-only TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/placed
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:placed-rank> $<TARGET_FILE:sinew-info>)
 
 # Two networks with a relay between them: as a NAT, and doing harm by seed. Much of it is time for which

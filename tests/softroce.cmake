@@ -7,8 +7,9 @@ include(support/job.cmake)
 set(SOFTROCE_TESTS ${CMAKE_CURRENT_SOURCE_DIR}/softroce)
 
 # The NIC itself works, so that what fails after it is ours.
-sinew_add_test(NAME softroce-nic COMMAND ${SOFTROCE_TESTS}/nic LABELS softroce)
-sinew_add_test(NAME softroce-cable COMMAND ${SOFTROCE_TESTS}/nic --cable LABELS softroce-long)
+sinew_add_test(NAME softroce-nic COMMAND ${SOFTROCE_TESTS}/nic LABELS softroce TIMEOUT 120)
+sinew_add_test(NAME softroce-cable COMMAND ${SOFTROCE_TESTS}/nic --cable LABELS softroce-long
+  TIMEOUT 120)
 
 if(TARGET sinew_module_verbs)
   set(SOFTROCE_TRANSPORT verbs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-foreach(unit address link stream hostile)
+foreach(unit address link stream hostile secure)
   sinew_test(NAME tcp-${unit} SOURCES unit/tcp_${unit}_test.c unit/tcp_end.c)
 endforeach()
 sinew_test(NAME tcp-session SOURCES unit/tcp_session_test.c)
@@ -10,7 +10,7 @@ sinew_add_test(NAME tcp-proxy-long COMMAND test-tcp-proxy 1000 LABELS long TIMEO
 
 # The same with encryption under it, and with checksums.
 function(sinew_tcp_again suffix variable)
-  foreach(unit link stream proxy)
+  foreach(unit link stream secure proxy)
     set(rounds)
     if(unit STREQUAL proxy)
       set(rounds 20)

@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "transport/stub.h"
 
-int stub_send_short(struct link *l, uint64_t head0, uint64_t head1, const void *body, size_t blen)
+void stub_allow(struct link *l, uint32_t units)
 {
     (void)l;
-    (void)head0;
-    (void)head1;
+    (void)units;
+}
+
+int stub_send_short(struct link *l, const void *body, size_t blen, uint64_t key)
+{
+    (void)l;
+    (void)key;
     (void)body;
     (void)blen;
     return SINEW_ENOTSUP;
+}
+
+int64_t stub_take_short(struct link *l, const struct expect *e)
+{
+    (void)l;
+    (void)e;
+    return TRANSPORT_NOT_THIS;
 }
 
 int stub_flush_ordered(struct link *l, uint64_t cookie)

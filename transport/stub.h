@@ -6,8 +6,9 @@
  */
 #include "transport/transport.h"
 
-int stub_send_short(struct link *l, uint64_t head0, uint64_t head1, const void *body,
-                    size_t blen); /* never called: short_room stays 0                                */
+void stub_allow(struct link *l, uint32_t units); /* none: *l->shorts stays 0 */
+int stub_send_short(struct link *l, const void *body, size_t blen, uint64_t key); /* never called */
+int64_t stub_take_short(struct link *l, const struct expect *e);                  /* never taken  */
 int stub_flush_ordered(struct link *l, uint64_t cookie); /* 0: puts are visible in order anyway      */
 int stub_arm_nothing(struct transport *t);               /* 0: t has no events of its own            */
 

@@ -57,6 +57,11 @@ enum transport_result {
     TRANSPORT_HELD = 3,
 };
 
+enum transport_no {
+    TRANSPORT_NOTHING = -1, /* nothing is there                */
+    TRANSPORT_NOT_THIS = -2, /* something else, or not this way */
+};
+
 enum {
     TRANSPORT_ADDRESS_MAX = 40, /* so that a rank's whole record fits 64 bytes */
     TRANSPORT_TELL_MAX = 4096,  /* bytes of one tell …                         */
@@ -145,15 +150,16 @@ struct lease {
 };
 
 /* A message that messaging waits for. A transport that can (caps.expects) takes it straight out of
- * where it arrived, with no upcall: the next message of the link, if its head is of 16 bytes that
- * are `head` (little-endian words; the first under `mask`); then that of `next`, and so on. A
- * progress() that took any makes no upcalls for that link. All others come by recv as ever. */
+ * where it arrived, with no upcall: the next message of the link, if it is a short one with this key
+ * that fits, or if its head is of 16 bytes: `word` (under `mask`) and the key, little-endian; then
+ * that of `next`, and so on. A progress() that took any makes no upcalls for that link. All others
+ * come by recv as ever. */
 struct expect {
     struct expect *next; /* NULL: no more */
-    uint64_t head[2], mask;
+    uint64_t key, word, mask;
     void *buf; /* gets the body, or its first cap bytes */
     size_t cap, len;
-    bool done; /* then head[0] is the message's, and len its body's length */
+    bool done, is_short; /* done: then len is its body's length, and word, if not short, its own */
 };
 
 /* The base of a transport's own structure. */
@@ -179,13 +185,16 @@ struct link {
     uint64_t epoch;
     int rank;
     struct expect *expect;     /* set by messaging for one progress(); moves to the first not done */
-    const int32_t *short_room; /* how many send_short() it takes now; messaging starts it at 0 */
+    const int32_t *shorts;     /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
     const char *note; /* what it cannot do, and why, for people;
                           or which way it goes; there as long as the link; NULL: nothing */
 };
 
-enum { TRANSPORT_SHORT = 40 }; /* longest body of send_short() */
+/* Short messages: a head of one little-endian word, the key, and at most TRANSPORT_SHORT bytes. Each costs its
+ * sender a unit of what the receiver can keep unread, which the transport gives back by itself if
+ * the message was taken straight (take_short(), expect); of one that came by recv messaging does. */
+enum { TRANSPORT_SHORT = 48, TRANSPORT_SHORT_HEAD = 8 };
 
 /* What peers may do with a region. Atomic operations on one have one agent, fixed when it is
  * registered: with REGION_ATOMIC it is the transport's (a NIC's are not atomic beside a CPU's), and
@@ -225,7 +234,7 @@ struct rma {
     size_t progress;
 };
 
-/* The thirteen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
+/* The fifteen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
 struct transport_ops {
     const char *name;
     uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi,
@@ -265,9 +274,15 @@ struct transport_ops {
     int (*send)(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie);
 
-    /* A head of 16 bytes, as two little-endian words, with a body of at most TRANSPORT_SHORT bytes:
-     * only when *l->short_room > 0, and then it cannot fail. Returns 0. */
-    int (*send_short)(struct link *l, uint64_t head0, uint64_t head1, const void *body, size_t blen);
+    /* So many units more for short messages; 0: see what has come back. Then *l->shorts says how
+     * many there are room and units for, or some of them. */
+    void (*allow)(struct link *l, uint32_t units);
+
+    /* A short message: only when *l->shorts > 0, and then it cannot fail. Returns 0. */
+    int (*send_short)(struct link *l, const void *body, size_t blen, uint64_t key);
+
+    /* Take the next message if it is there, short, for e->key, and fits e->buf: its length. */
+    int64_t (*take_short)(struct link *l, const struct expect *e); /* or < 0: enum transport_no */
 
     /* 0: the local memory is free again and the data is on its way (of a get: it is here). PENDING:
      * until done. A get alone may fail without its link: EACCESS, at once or as status of done, when

@@ -230,7 +230,8 @@ enum sinew_level {
     SINEW_LEVEL_DEFAULT = 0,    /* identical                                                      */
     SINEW_LEVEL_IDENTICAL = 1,  /* every rank gets the same bits                                  */
     SINEW_LEVEL_REPEATABLE = 2, /* and every run does, with the same ranks and arguments          */
-    SINEW_LEVEL_PORTABLE = 3,   /* and whatever algorithm, transport and machine: not built       */
+    SINEW_LEVEL_PORTABLE = 3,   /* and whatever transport, machine, number of elements: operands
+                                   combine by the tree of aligned power-of-two blocks of ranks    */
 };
 
 /* How operations through a view are done. Zero means "as the team does it". */
@@ -240,8 +241,12 @@ struct sinew_view_options {
     int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
     int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
     /* Of collectives, by name; NULL: chosen. barrier: dissemination, flat, direct. bcast: binomial,
-     * scatter-ring. reduce: binomial, ring. allreduce: recursive-doubling, ring, flat (up to 64
-     * ranks), direct (up to 20, else flat). gather: binomial, linear. allgather: bruck, ring. A collective refuses a name that it does not have. */
+     * scatter-ring. reduce: binomial, ring. allreduce: recursive-doubling, rabenseifner, ring, tree,
+     * flat (up to 64 ranks), direct (up to 20, else flat). gather, scatter: binomial, linear.
+     * gatherv, scatterv: linear. allgather(v): bruck, ring. alltoall: bruck, pairwise. alltoallv:
+     * pairwise. reduce_scatter(_block): tree, ring. scan, exscan: recursive-doubling, chain.
+     * neighbours: direct. A collective refuses a name that it does not have, and one whose bits or
+     * order the level or the operator does not allow. */
     const char *algorithm;
 };
 #define SINEW_VIEW_OPTIONS_INIT { sizeof(struct sinew_view_options), 0, 0, 0, 0 }
@@ -410,23 +415,52 @@ SINEW_API int sinew_memory_free(struct sinew_memory **memory);
  * it, or wait for ranks that gave up (a deadline, through a view, ends that). No collective, and so no
  * split or subset, succeeds in a team with a dead member; teams made before without it go on.
  */
-#define SINEW_IN_PLACE ((const void *)-1)
+#define SINEW_IN_PLACE ((void *)-1)
 
-enum sinew_type { /* numbers reserved for good; those marked * are not built: SINEW_ENOTSUP       */
+enum sinew_type { /* numbers are for good                                                        */
     SINEW_I8 = 1, SINEW_I16, SINEW_I32, SINEW_I64,
     SINEW_U8, SINEW_U16, SINEW_U32, SINEW_U64,
     SINEW_F32, SINEW_F64,
-    SINEW_F16, SINEW_BF16,   /* * IEEE binary16 and bfloat16, as 16-bit integers in memory        */
-    SINEW_C32, SINEW_C64,    /* * pairs of f32, of f64                                            */
-    SINEW_F32_I32, SINEW_F64_I32, SINEW_I32_I32, SINEW_I64_I32, /* * value and index              */
+    SINEW_F16, SINEW_BF16,   /* IEEE binary16 and bfloat16, as 16-bit integers in memory          */
+    SINEW_C32, SINEW_C64,    /* complex: pairs of f32, of f64                                     */
+    /* A value and an int32_t index behind it, as a C struct of them: 8, 16, 8 and 16 bytes.      */
+    SINEW_F32_I32, SINEW_F64_I32, SINEW_I32_I32, SINEW_I64_I32,
 };
 
+/* The type of records of 1 to SINEW_RECORD_MAX bytes, for operators of one's own. */
+#define SINEW_RECORD(bytes) (65536 + (int)(bytes))
+#define SINEW_RECORD_MAX 4096
+
+/*
+ * What each makes sense of; else SINEW_EINVAL. Integers wrap. A NaN operand gives NaN, and a NaN
+ * result is the one canonical quiet NaN (0x7fc00000 …). -0 is less than +0. Nothing is contracted:
+ * each operation rounds once, f16 and bf16 to nearest, ties to even.
+ */
 enum sinew_operator {
-    SINEW_SUM = 1, SINEW_PROD, SINEW_MIN, SINEW_MAX, /* min and max: a NaN operand gives NaN      */
-    SINEW_MINLOC, SINEW_MAXLOC,                      /* * numbers reserved                        */
-    SINEW_BAND, SINEW_BOR, SINEW_BXOR,               /* *                                         */
-    SINEW_LAND, SINEW_LOR, SINEW_LXOR,               /* *                                         */
+    SINEW_SUM = 1, SINEW_PROD,         /* numbers: integers, floats, complex                      */
+    SINEW_MIN, SINEW_MAX,              /* integers, floats                                        */
+    SINEW_MINLOC, SINEW_MAXLOC,        /* value and index: the least (greatest) value, among equal
+                                          ones the least index. NaN wins over all. Padding is 0   */
+    SINEW_BAND, SINEW_BOR, SINEW_BXOR, /* integers                                                */
+    SINEW_LAND, SINEW_LOR, SINEW_LXOR, /* integers: 0 is false, the result is 0 or 1              */
 };
+
+/*
+ * An operator of one's own, for every type: function(arg, left, right, count, type) replaces each
+ * right[i] by left[i] op right[i], where left stands for lower ranks. It must be associative. With
+ * `commutes` 0 the operands always stand in the order of the ranks, by algorithms that keep it;
+ * otherwise right[i] op left[i] must be the same, bit for bit where ranks shall get the same bits.
+ * It is called from inside progress with aligned or unaligned elements, and must not call the
+ * context. Local; but *op, the number to pass as `op`, counts up, is part of what ranks compare,
+ * and so all ranks make the same operators in the same order. SINEW_EINVAL, SINEW_ENOMEM.
+ */
+SINEW_API int sinew_operator(struct sinew *s,
+                             void (*function)(void *arg, const void *left, void *right,
+                                              size_t count, int type),
+                             void *arg, int commutes, int *op);
+/* *op is 0 afterwards. SINEW_EBUSY: operations under way, or idle persistent ones, use it. All go
+ * with the context. */
+SINEW_API int sinew_operator_free(struct sinew *s, int *op);
 
 /* Bytes of one element; 0 for an unknown type. */
 SINEW_API size_t sinew_type_size(int type);
@@ -438,8 +472,14 @@ SINEW_API int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
 SINEW_API int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root,
                           struct sinew_request **req);
 
+/*
+ * Arithmetic: count elements of a type from every rank. The result has the same bits wherever it is
+ * asked for twice as the level of the view says (enum sinew_level); operands stand in rank order for
+ * operators that do not commute.
+ */
+
 /* out[i] at root = in[i] of rank 0 op in[i] of rank 1 op …; out is used at root only. In place: at
- * root. Integers wrap; NaN results are the canonical quiet NaN; the lower rank is the left operand. */
+ * root. */
 SINEW_API int sinew_reduce(struct sinew_team *team, const void *in, void *out, size_t count,
                            int type, int op, int root, struct sinew_request **req);
 
@@ -447,13 +487,97 @@ SINEW_API int sinew_reduce(struct sinew_team *team, const void *in, void *out, s
 SINEW_API int sinew_allreduce(struct sinew_team *team, const void *in, void *out, size_t count,
                               int type, int op, struct sinew_request **req);
 
+/* Like sinew_allreduce() of p times `count` elements, of which rank r gets those from r times count
+ * on. In place, on all ranks: the whole input is in out, and the result comes at its beginning;
+ * what is behind it is left as it was. */
+SINEW_API int sinew_reduce_scatter_block(struct sinew_team *team, const void *in, void *out,
+                                         size_t count, int type, int op,
+                                         struct sinew_request **req);
+
+/* Like sinew_reduce_scatter_block() with counts[r] elements for rank r; the same counts on all. */
+SINEW_API int sinew_reduce_scatter(struct sinew_team *team, const void *in, void *out,
+                                   const size_t *counts, int type, int op,
+                                   struct sinew_request **req);
+
+/* out[i] at rank r = in[i] of rank 0 op … op in[i] of rank r. In place: each rank as it likes. */
+SINEW_API int sinew_scan(struct sinew_team *team, const void *in, void *out, size_t count, int type,
+                         int op, struct sinew_request **req);
+
+/* Like sinew_scan() without the rank's own; out of rank 0 is left as it was. */
+SINEW_API int sinew_exscan(struct sinew_team *team, const void *in, void *out, size_t count,
+                           int type, int op, struct sinew_request **req);
+
+/*
+ * Moving bytes. Those whose name ends in v have a length for each rank and the offset of its part,
+ * in bytes; offsets NULL: one part after the other. Parts that are written must not overlap. The
+ * tables are not used after the call. Whoever sends and whoever receives a part must have the same
+ * length for it (SINEW_EMISMATCH).
+ */
+
 /* len bytes of each rank to out at root, in rank order. In place: root's own are already there. */
 SINEW_API int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out, int root,
                            struct sinew_request **req);
 
+/* Like sinew_gather() with lens[r] bytes from rank r; lens and offsets are used at root only. */
+SINEW_API int sinew_gatherv(struct sinew_team *team, const void *in, size_t len, void *out,
+                            const size_t *lens, const size_t *offsets, int root,
+                            struct sinew_request **req);
+
+/* len bytes of root's `in` to each rank, in rank order; in is used at root only. out SINEW_IN_PLACE
+ * at root: its own stay where they are. */
+SINEW_API int sinew_scatter(struct sinew_team *team, const void *in, size_t len, void *out,
+                            int root, struct sinew_request **req);
+
+/* Like sinew_scatter() with lens[r] bytes to rank r; lens and offsets are used at root only. */
+SINEW_API int sinew_scatterv(struct sinew_team *team, const void *in, const size_t *lens,
+                             const size_t *offsets, void *out, size_t len, int root,
+                             struct sinew_request **req);
+
 /* Like sinew_gather() with the result everywhere. In place: all. */
 SINEW_API int sinew_allgather(struct sinew_team *team, const void *in, size_t len, void *out,
                               struct sinew_request **req);
+
+/* Like sinew_gatherv() with the result everywhere; the same lens on all ranks. In place: all. */
+SINEW_API int sinew_allgatherv(struct sinew_team *team, const void *in, size_t len, void *out,
+                               const size_t *lens, const size_t *offsets,
+                               struct sinew_request **req);
+
+/* The r-th len bytes of `in` to rank r; those of rank r become the r-th of out. In place, on all
+ * ranks: what is in out is sent, and then replaced. */
+SINEW_API int sinew_alltoall(struct sinew_team *team, const void *in, size_t len, void *out,
+                             struct sinew_request **req);
+
+/* Like sinew_alltoall() with in_lens[r] bytes to, and out_lens[r] from rank r. In place: out_lens and
+ * out_offsets say both. */
+SINEW_API int sinew_alltoallv(struct sinew_team *team, const void *in, const size_t *in_lens,
+                              const size_t *in_offsets, void *out, const size_t *out_lens,
+                              const size_t *out_offsets, struct sinew_request **req);
+
+/*
+ * To and from neighbours only. Each rank says whom it tells and whom it hears, in any order, itself
+ * and one rank several times allowed; over the team the two sides must fit, the n-th time that a
+ * rank tells another being the n-th time the other hears it. The graph is not used after the call.
+ */
+struct sinew_graph {
+    const int *to, *from; /* ranks                                                                */
+    int to_count, from_count;
+};
+#define SINEW_NEIGHBOURS_MAX 1000000
+
+/* The same len bytes to every neighbour told; the i-th len bytes of out from the i-th heard. */
+SINEW_API int sinew_neighbour_allgather(struct sinew_team *team, const struct sinew_graph *graph,
+                                        const void *in, size_t len, void *out,
+                                        struct sinew_request **req);
+/* Like it with the i-th len bytes of `in` to the i-th neighbour told. */
+SINEW_API int sinew_neighbour_alltoall(struct sinew_team *team, const struct sinew_graph *graph,
+                                       const void *in, size_t len, void *out,
+                                       struct sinew_request **req);
+/* Like it with a length for each. */
+SINEW_API int sinew_neighbour_alltoallv(struct sinew_team *team, const struct sinew_graph *graph,
+                                        const void *in, const size_t *in_lens,
+                                        const size_t *in_offsets, void *out,
+                                        const size_t *out_lens, const size_t *out_offsets,
+                                        struct sinew_request **req);
 
 /* ------------------------------------------------------------------------------------------------
  * Failure

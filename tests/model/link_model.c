@@ -98,7 +98,7 @@ static int end_recv(struct link *base, const void *head, size_t hlen, const void
     const uint8_t *number = head;
     uint8_t copy[256];
     (void)lease;
-    if (hlen != RING_SHORT_HEAD || *number != e->got || blen != body_len(e->got))
+    if ((hlen != RING_SHORT_HEAD && hlen != RING_EXPECTED_HEAD) || *number != e->got || blen != body_len(e->got))
         explore_fail("content: message %d of %zu bytes, not %d", *number, blen, e->got);
     memory_read(copy, body, blen);
     for (size_t i = 0; i < blen; i++)
@@ -143,7 +143,8 @@ static void end_init(struct link_end *e, int me)
     ring_consumer_init(&l->rx, rings[!me], &shape, current->start);
     l->paired = current->membarrier;
     l->peer_wake = WAKE_FD + !me;
-    l->base.short_room = &l->tx.room;
+    l->base.shorts = &l->tx.shorts;
+    l->short_due = ring_due_as(SHM_SHORT, RING_SHORT_HEAD);
     l->state = SHM_UP;
     list_append(&e->t.live, &l->of_live);
 }
@@ -181,14 +182,18 @@ static void end_state(int place, struct link_end *e)
 
 static void end_send(struct link_end *e)
 {
-    uint8_t head[RING_SHORT_HEAD] = { (uint8_t)e->sent }, body[256];
+    uint8_t head[RING_EXPECTED_HEAD] = { 0 }, body[256];
     size_t blen = body_len(e->sent);
     int status = 0;
     for (size_t i = 0; i < blen; i++) body[i] = content(e->me, e->sent, i);
-    if (blen <= TRANSPORT_SHORT && *e->l.base.short_room > 0)
-        shm_send_short(&e->l.base, (uint64_t)e->sent, 0, body, blen);
-    else
+    head[0] = head[8] = (uint8_t)e->sent;
+    if (blen <= TRANSPORT_SHORT && e->l.tx.room > 0) {
+        e->l.tx.room--; /* promised just now: ring_promise() leaves none of so few */
+        e->l.tx.shorts++;
+        shm_send_short(&e->l.base, body, blen, (uint64_t)e->sent);
+    } else {
         status = shm_send(&e->l.base, head, sizeof(head), body, blen, NULL, 0);
+    }
     if (status == SINEW_EPEER) explore_fail("protocol: a send met the peer's goodbye");
     if (status < 0) explore_fail("protocol: send: %d", status);
     if (status == TRANSPORT_AGAIN) {
@@ -211,7 +216,8 @@ static int end_progress(struct link_end *e)
 {
     struct link *l = &e->l.base;
     if (e->is_down) return transport_shm.progress(&e->t.base, NULL);
-    e->expect = (struct expect){ .head = { (uint64_t)e->got, 0 },
+    e->expect = (struct expect){ .key = (uint64_t)e->got,
+                                 .word = (uint64_t)e->got,
                                  .mask = UINT64_MAX,
                                  .buf = e->expected,
                                  .cap = sizeof(e->expected) };

@@ -28,7 +28,7 @@ enum {
     MEMORY_LOCATIONS = 16,
     MEMORY_MESSAGES = 64,  /* of one location */
     MEMORY_BYTES = 2048,   /* of plain memory, in granules of 8 */
-    MEMORY_SITES = 64,
+    MEMORY_SITES = 96,
 };
 
 enum memory_order_name { ORDER_RELAXED = 0, ORDER_ACQUIRE = 1, ORDER_RELEASE = 2, ORDER_BOTH = 3 };

@@ -116,11 +116,9 @@ static void owner_run(void)
     struct transport *t = &model.t[0].base;
     for (int n = 0; n < model.c->offers; n++) {
         struct region region = { .base = model.lent, .len = LENT_LEN, .reader = &model.l[0].base };
-        uint32_t credit = 0;
         owner_write(n);
         if (shm_reg(t, NULL, &region) != 0) explore_fail("protocol: offer: %s", t->why.text);
-        if (ring_put(&model.tx, RING_DATA, KEY_KIND, region.key, region.key_len, NULL, 0,
-                     &credit) != 0)
+        if (ring_put(&model.tx, RING_DATA, KEY_KIND, region.key, region.key_len, NULL, 0, 0) != 0)
             explore_fail("protocol: no room for a key");
         if (shm_dereg(t, &region) != 0) explore_fail("protocol: withdraw");
         model.withdrawn++;

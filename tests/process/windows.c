@@ -319,10 +319,11 @@ static void receives_of_any_kind_match_in_order(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* A peer that lies in a short message: how = 0 sequence, 1 credit, 2 length; ways of receiving. */
+/* A peer that lies in the head of a message that may go the short way: how = 0 sequence, 1 credit, 2 length; ways of receiving. */
 static void liar(struct job_rank *me, int how, bool blocking)
 {
     struct sinew_team *world = sinew_world(job_open(me, NULL));
+    static const char bad[TRANSPORT_SHORT + 16] = "bad";
     meet_all(me, world);
     CHECK_OK(me, sinew_barrier(world, NULL));
     if (me->rank == 0) {
@@ -333,17 +334,18 @@ static void liar(struct job_rank *me, int how, bool blocking)
         if (how == 0) p->messages_out += 7;
         if (how == 1) p->owed.blocks[0] = 60000;
         if (how == 2) p->owed.blocks[0] |= 1u << 20; /* runs into the length */
-        CHECK_OK(me, sinew_send(world, "bad", 3, 1, 5, NULL));
+        CHECK_OK(me, sinew_send(world, bad, sizeof(bad), 1, 5, NULL));
         atomic_store(&me->words[1], 1);
         job_await(me, 2, 1);
         job_exit(me);
     }
-    char in[5][8] = { "" };
+    char in[5][sizeof(bad)] = { "" };
     struct sinew_request *req[5] = { 0 };
     int result[5];
     if (!blocking) {
         for (int i = 0; i < 5; i++)
-            CHECK_IS(me, sinew_recv(world, in[i], 8, 0, 5, NULL, &req[i]), SINEW_PENDING);
+            CHECK_IS(me, sinew_recv(world, in[i], sizeof(bad), 0, 5, NULL, &req[i]),
+                     SINEW_PENDING);
         atomic_store(&me->words[3], 1);
         job_await(me, 1, 1);
         sinew_wait_all(req, 5, result, SINEW_FOREVER);
@@ -352,7 +354,8 @@ static void liar(struct job_rank *me, int how, bool blocking)
         atomic_store(&me->words[3], 1);
         job_await(me, 1, 1);
         for (int i = 0; i < 5; i++)
-            CHECK_IS(me, sinew_recv(world, in[i], 8, 0, 5, NULL, NULL), i < 3 ? 0 : SINEW_EPEER);
+            CHECK_IS(me, sinew_recv(world, in[i], sizeof(bad), 0, 5, NULL, NULL),
+                     i < 3 ? 0 : SINEW_EPEER);
     }
     check_why(me, "protocol");
     atomic_store(&me->words[2], 1);

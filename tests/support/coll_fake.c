@@ -31,8 +31,14 @@ struct event {
     int rank, status;
 };
 
+struct sinew {
+    struct sinew_team *world;
+};
+
 struct sinew_team {
+    struct sinew context;
     struct fake *fake;
+    int level;
     int rank, size;
     uint32_t sequence, next_id;
     struct team_cache *cache;
@@ -115,6 +121,8 @@ struct fake *fake_new(const struct fake_options *options)
         t->fake = f;
         t->rank = r;
         t->size = options->size;
+        t->level = SINEW_LEVEL_IDENTICAL;
+        t->context.world = t;
         t->next_id = 1 + (uint32_t)(fake_random(&f->random) % 9);
         for (int i = 0; i < options->size; i++) t->members[i] = i;
     }
@@ -485,8 +493,23 @@ uint32_t team_next_collective(struct sinew_team *team)
 }
 int team_level(const struct sinew_team *team)
 {
-    (void)team;
-    return SINEW_LEVEL_IDENTICAL;
+    return team->level;
+}
+struct sinew *team_context(const struct sinew_team *team)
+{
+    return fake_context(team->fake, team->rank);
+}
+struct sinew_team *sinew_world(struct sinew *s)
+{
+    return s ? s->world : NULL;
+}
+struct sinew *fake_context(struct fake *f, int rank)
+{
+    return &f->team[rank].context;
+}
+void fake_level(struct fake *f, int rank, int level)
+{
+    f->team[rank].level = level;
 }
 bool team_is_crowded(const struct sinew_team *team)
 {

@@ -40,6 +40,11 @@ struct sinew_team *fake_team(struct fake *f, int rank);
 /* The team seen through options; the same object until changed again. */
 void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm);
 
+/* enum sinew_level of one rank's team. */
+void fake_level(struct fake *f, int rank, int level);
+/* Its context, as operators are made in. */
+struct sinew *fake_context(struct fake *f, int rank);
+
 /* One event, if there is one: false, nothing can happen any more. */
 bool fake_progress(struct fake *f);
 

@@ -28,7 +28,7 @@ struct sim_rank;
 
 enum job_kind { JOB_SIM, JOB_THREADS, JOB_PROCESSES };
 
-enum { JOB_RANKS_MAX = 8, JOB_WORDS = 64 };
+enum { JOB_RANKS_MAX = 17, JOB_WORDS = 64 };
 
 struct job_options {
     enum job_kind kind;

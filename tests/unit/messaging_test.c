@@ -69,6 +69,7 @@ static void envelope_refuses_short_and_unknown(void **state)
 struct fixture {
     struct sinew s;
     struct peer p;
+    uint32_t open;
 };
 
 static int setup(void **state)
@@ -77,6 +78,7 @@ static int setup(void **state)
     f->s.world = &world_real;
     f->s.size = 4;
     match_init(&f->s.match);
+    f->s.match.open = &f->open;
     f->p.context = &f->s;
     f->p.rank = 2;
     f->p.blocks_total = 64;

@@ -45,10 +45,9 @@ static uint8_t content(uint32_t n, size_t i) { return (uint8_t)(n * 131 + i * 7 
 static int put(struct ring_producer *p, enum ring_class class, uint32_t n, size_t hlen, size_t blen)
 {
     uint8_t head[RING_HEAD_MAX], body[16384];
-    uint32_t credit = 0;
     for (size_t i = 0; i < hlen; i++) head[i] = content(n, i);
     for (size_t i = 0; i < blen; i++) body[i] = content(n, hlen + i);
-    return ring_put(p, class, 1, head, hlen, body, blen, &credit);
+    return ring_put(p, class, 1, head, hlen, body, blen, 0);
 }
 
 static void check(const struct ring_message *m, uint32_t n, size_t hlen, size_t blen)
@@ -91,9 +90,7 @@ static void churn(const struct ring_shape *shape, uint32_t start, uint32_t body_
     uint64_t seed = 0x5eed0000u + start, writer = seed, reader = seed, choose = seed * 3 + 1;
     uint32_t sent = 0, got = 0, refused = 0;
     pair.p.written = pair.p.finished = (struct ring_mark){ body_start, body_start };
-    pair.c.body_next = pair.c.body_told = body_start;
-    for (uint32_t i = 0; i < RING_SLOTS_MAX; i++)
-        pair.p.marks[i] = (struct ring_mark){ body_start, body_start };
+    pair.c.body_next = body_start;
     for (int r = 0; r < rounds; r++) {
         for (uint64_t k = seeded(&choose) % 12; k > 0; k--) {
             uint64_t next = writer;
@@ -140,9 +137,9 @@ static void test_every_counter_wraps(void **state)
     churn(&small, UINT32_MAX - 50, UINT32_MAX - 64 * 9 + 1, 5000);
     churn(&odd, UINT32_MAX - 50, UINT32_MAX - 256 - 64 * 9 + 1, 5000);
     churn(&full, UINT32_MAX - 500, UINT32_MAX - 8192 - 64 * 9 + 1, 2000);
-    /* The lap has 15 bits: it wraps after 65,536 messages of 2 slots. */
-    churn(&tiny, 65536 - 50, 0, 5000);
-    churn(&full, 64 * 32768 - 500, 0, 2000);
+    /* The turn has 15 bits. */
+    churn(&tiny, 32768 - 50, 0, 5000);
+    churn(&full, 32768 - 500, 0, 2000);
 }
 
 static void test_fresh_memory_is_no_message(void **state)
@@ -175,7 +172,7 @@ static void test_longest_fits_any_empty_ring(void **state)
     for (uint32_t offset = 0; offset <= full.body_bytes; offset += 64) {
         struct pair pair = pair_make(&full, 0);
         pair.p.written.body = pair.p.finished.body = offset;
-        pair.c.body_next = pair.c.body_told = offset;
+        pair.c.body_next = offset;
         assert_int_equal(put(&pair.p, RING_DATA, 7, 64, 16384), 0);
         take(&pair.c, 7, 64, 16384);
         free(pair.memory);
@@ -188,11 +185,11 @@ static void test_a_goodbye_always_fits(void **state)
     const struct ring_shape *shapes[] = { &tiny, &small, &full };
     for (int i = 0; i < 3; i++) {
         struct pair pair = pair_make(shapes[i], 5 * shapes[i]->slots);
-        uint32_t n = 0, credit = 0;
+        uint32_t n = 0;
         while (put(&pair.p, n % 2 ? RING_DATA : RING_BULK, n, 8, 8) == 0) n++;
         while (put(&pair.p, RING_DATA, n, 8, 8) == 0) n++;
         assert_int_equal(n, shapes[i]->slots - 1);
-        assert_int_equal(ring_put(&pair.p, RING_LAST, 3, NULL, 0, NULL, 0, &credit), 0);
+        assert_int_equal(ring_put(&pair.p, RING_LAST, 3, NULL, 0, NULL, 0, 0), 0);
         for (uint32_t k = 0; k < n; k++) take(&pair.c, k, 8, 8);
         struct ring_message m = { 0 };
         assert_int_equal(ring_take(&pair.c, &m), 1);
@@ -237,6 +234,44 @@ static void test_credit_both_ways_adds_up(void **state)
     free(pair.memory);
 }
 
+/* Slots are set aside for short messages, never the last; what was taken straight gives its unit back. */
+static void test_short_messages_have_slots_and_units(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&small, 0);
+    uint8_t in[RING_SHORT], out[RING_SHORT] = "short";
+    const uint32_t due = ring_due_as(2, RING_SHORT_HEAD);
+    uint64_t credit = 1;
+    ring_promise(&pair.p);
+    assert_int_equal(pair.p.shorts, 0); /* there are no units */
+    pair.p.units = 100;
+    for (int i = 0; i < 5; i++) ring_promise(&pair.p);
+    assert_int_equal(pair.p.shorts, 6);
+    assert_int_equal(pair.p.room, 1);
+    assert_int_equal(pair.p.units, 94);
+    for (uint64_t i = 0; i < 6; i++) ring_put_short(&pair.p, 2, out, 8 * i, i, 0);
+    assert_int_equal(put(&pair.p, RING_DATA, 0, 8, 8), 0);
+    assert_true(put(&pair.p, RING_DATA, 0, 8, 8) > 0);
+    assert_true(ring_take_short(&pair.c, due, 7, in, 48, &credit) < 0); /* another key */
+    assert_true(ring_take_short(&pair.c, RING_NEVER_DUE, 0, in, 48, &credit) < 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(ring_take_short(&pair.c, due, (uint64_t)i, in, 48, &credit), 8 * i);
+    assert_memory_equal(in, out, 32);
+    assert_true(ring_take_short(&pair.c, due, 5, in, 39, &credit) < 0); /* does not fit */
+    struct ring_message m = { 0 };
+    assert_int_equal(ring_take(&pair.c, &m), 1); /* not straight: no unit */
+    assert_true(m.kind == 2 && m.hlen == RING_SHORT_HEAD && m.blen == 40 && m.credit == 0);
+    ring_finish(&pair.c, &m);
+    assert_int_equal(ring_untold(&pair.c), 6 * RING_SLOT + 5 * RING_UNIT);
+    ring_tell(&pair.c);
+    take(&pair.c, 0, 8, 8);
+    ring_tell(&pair.c);
+    assert_int_equal(ring_refresh(&pair.p), 0);
+    assert_int_equal(ring_outstanding(&pair.p), 0);
+    assert_true(pair.p.units == 99 && pair.p.room == 7 && pair.p.shorts == 0);
+    free(pair.memory);
+}
+
 static void test_too_much_credit_is_refused(void **state)
 {
     (void)state;
@@ -245,6 +280,9 @@ static void test_too_much_credit_is_refused(void **state)
     assert_int_equal(ring_returned(&pair.p, 2), SINEW_EPROTO);
     pair.p.ring->returned = 2;
     assert_int_equal(ring_refresh(&pair.p), SINEW_EPROTO);
+    pair.p.ring->returned = 1 | 2 << 16; /* more units than slots */
+    assert_int_equal(ring_refresh(&pair.p), SINEW_EPROTO);
+    assert_int_equal(ring_returned(&pair.p, RING_UNIT), SINEW_EPROTO);
     pair.p.ring->returned = UINT32_MAX;
     assert_int_equal(ring_refresh(&pair.p), SINEW_EPROTO);
     assert_int_equal(ring_outstanding(&pair.p), 1);
@@ -262,7 +300,7 @@ static void test_forged_words_stay_inside(void **state)
         struct ring_message m = { 0 };
         uint64_t word = seeded(&seed);
         if (i % 2) word &= 0x00ff3fff3fffffff; /* else nearly all are refused for their length */
-        word = (word & ~0xffffull) | ring_lap(pair.c.next, pair.c.slot_shift);
+        word = (word & ~0xffffull) | ring_due(pair.c.next, 0, 0);
         pair.c.ring->slots[pair.c.next & pair.c.slot_mask].word = word;
         int got = ring_take(&pair.c, &m);
         if (got < 0) {
@@ -356,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_a_goodbye_always_fits),
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
         cmocka_unit_test(test_credit_both_ways_adds_up),
+        cmocka_unit_test(test_short_messages_have_slots_and_units),
         cmocka_unit_test(test_too_much_credit_is_refused),
         cmocka_unit_test(test_forged_words_stay_inside),
         cmocka_unit_test(test_threads_on_one_mapping),

@@ -35,7 +35,7 @@ enum { REGION = 65536, ENOUGH = 640 /* messages taken */, LONG = SEGMENT_FRAGMEN
 
 static uint64_t slot_word(uint32_t index, uint64_t kind, uint64_t hlen, uint64_t blen)
 {
-    return ring_lap(index, 6) | kind << 16 | hlen << 24 | blen << 32;
+    return ring_due(index, (uint8_t)kind, (size_t)hlen) | blen << 32;
 }
 
 static void write_noise(uint8_t *segment, struct seed *seed)
@@ -46,7 +46,7 @@ static void write_noise(uint8_t *segment, struct seed *seed)
     at = (at + (r & 2 ? ring : 0)) & ~(size_t)7;
     if (r & 4) at &= ~(size_t)63;      /* a word of a slot, */
     if (r & 8) v &= 0x003f3fff3f03ffff; /* with plausible lengths */
-    if (r & 8) v |= 0x8000;             /* and lap */
+    if (r & 8) v |= 0x8000;             /* and turn */
     if (r & 16) v = at % RING_LINE ? v & 0xff : v;
     memcpy(segment + at, &v, 8);
 }
@@ -57,11 +57,15 @@ static void write_flips(uint8_t *segment, uint32_t lap, const struct region *reg
     uint8_t head[24];
     struct ring *ring = segment_ring(segment, 0);
     if (region) memcpy(head, region->key, 16);
-    for (int flip = 0; shared_load_acquire32(&ring->returned) < (lap + 1) * SEGMENT_SLOTS; flip++) {
+    for (int flip = 0;
+         (uint16_t)shared_load_acquire32(&ring->returned) < (lap + 1) * SEGMENT_SLOTS;
+         flip++) {
         for (uint32_t i = 0; i < SEGMENT_SLOTS; i++) {
             bool is_long = (flip + (int)i) % 2;
             uint64_t word = slot_word(lap * SEGMENT_SLOTS + i, SHM_MESSAGE, is_long ? 64 : 16,
                                       is_long ? SEGMENT_EAGER_MAX : 8);
+            if (!is_long && flip % 4 < 2)
+                word = slot_word(lap * SEGMENT_SLOTS + i, SHM_SHORT, 8, flip % 4 ? 8 : 49);
             if (region) {
                 wire_put64(head + 16, is_long ? 0 : REGION - 8);
                 memcpy(ring->slots[i].data, head, sizeof(head));

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/tcp_end.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/wire.h"
 
@@ -275,4 +279,22 @@ int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len,
     int rc = transport_tcp.rma(&a->view[to].link->base, &p->op);
     if (rc == 0) a->done[cookie] = 1;
     return rc;
+}
+
+int raw_connect(const struct end *to)
+{
+    union place at = end_address(to);
+    int fd = socket(at.any.sa_family, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, &at.any, place_len(&at)), 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+bool raw_is_closed(int fd)
+{
+    char byte[256];
+    ssize_t n;
+    while ((n = recv(fd, byte, sizeof(byte), 0)) > 0) continue;
+    return n == 0 || (errno != EAGAIN && errno != EINTR);
 }

@@ -15,24 +15,6 @@
 
 #define SECOND INT64_C(1000000000)
 
-static int raw_connect(const struct end *to)
-{
-    union place at = end_address(to);
-    int fd = socket(at.any.sa_family, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, &at.any, place_len(&at)), 0);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    return fd;
-}
-
-static bool raw_is_closed(int fd)
-{
-    char byte[256];
-    ssize_t n;
-    while ((n = recv(fd, byte, sizeof(byte), 0)) > 0) continue;
-    return n == 0 || (errno != EAGAIN && errno != EINTR);
-}
-
 static void a_rank_gets_in(struct end *b)
 {
     struct end *a = end_open(0, 100, end_secret);
@@ -54,7 +36,7 @@ static void a_rank_gets_in(struct end *b)
     end_close(a);
 }
 
-static void garbage_costs_itself_only(void **state)
+static void garbage(void **state)
 {
     struct seed seed = seed_from_environment("tcp garbage");
     struct end *b = end_open(1, 101, end_secret);
@@ -105,7 +87,7 @@ static void silence_is_bounded_in_number_and_time(void **state)
     end_close(b);
 }
 
-static void a_byte_now_and_then_does_not_buy_time(void **state)
+static void slow_loris(void **state)
 {
     struct end *b = end_open(1, 101, end_secret);
     int fd = raw_connect(b);
@@ -336,9 +318,9 @@ static void a_turned_bit_hurts_nobody_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(garbage_costs_itself_only),
+        cmocka_unit_test(garbage),
         cmocka_unit_test(silence_is_bounded_in_number_and_time),
-        cmocka_unit_test(a_byte_now_and_then_does_not_buy_time),
+        cmocka_unit_test(slow_loris),
         cmocka_unit_test(the_deadline_of_a_stranger_wakes_a_sleeper),
         cmocka_unit_test(out_of_descriptors_is_named_and_survived),
         cmocka_unit_test(open_without_descriptors_fails_and_leaves_nothing),

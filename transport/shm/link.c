@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const int32_t no_room = 0;
-
 void link_init(struct shm_link *l)
 {
     struct shm_transport *t = shm_of_link(l);
@@ -43,8 +41,17 @@ void link_open(struct shm_link *l, int side, bool paired)
     l->paired = paired;
     l->side = side;
     l->state = SHM_UP;
-    l->base.short_room = &l->tx.room;
+    l->base.shorts = &l->tx.shorts;
+    l->short_due = ring_due_as(SHM_SHORT, RING_SHORT_HEAD);
     list_append(&t->live, &l->of_live);
+}
+
+/* None goes any more; and, if not even that, none is taken. */
+static void link_stop_shorts(struct shm_link *l, bool both)
+{
+    if (both) l->short_due = RING_NEVER_DUE;
+    l->tx.room += l->tx.shorts;
+    l->tx.shorts = 0;
 }
 
 static void link_leave_live(struct shm_link *l)
@@ -86,7 +93,7 @@ void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
     if (l->state == SHM_DOWN || (l->state == SHM_ENDING && (drains || !l->drains))) return;
     if (l->state >= SHM_TRYING && l->state <= SHM_YIELDED) t->connecting--;
     if (l->state != SHM_ENDING) list_append(&t->ending, &l->of_ending);
-    l->base.short_room = &no_room;
+    link_stop_shorts(l, true);
     l->state = SHM_ENDING;
     l->status = status;
     l->gone = gone;
@@ -180,7 +187,7 @@ int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, 
 {
     uint32_t credit = ring_untold(&l->rx);
     int status =
-        ring_put(&l->tx, class, (uint8_t)kind, head, hlen, body, blen, &credit);
+        ring_put(&l->tx, class, (uint8_t)kind, head, hlen, body, blen, credit);
     if (__builtin_expect(status == 0, 1)) {
         ring_told(&l->rx);
         link_nudge(l, SHM_SLEEPS);
@@ -189,14 +196,48 @@ int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, 
     return status > 0 ? status : link_break(l, "it gave back slots that it never had");
 }
 
-int shm_send_short(struct link *base, uint64_t head0, uint64_t head1, const void *body, size_t blen)
+void shm_allow(struct link *base, uint32_t units)
 {
     struct shm_link *l = (struct shm_link *)base;
-    uint32_t credit = ring_untold(&l->rx);
-    ring_put_short(&l->tx, SHM_MESSAGE, head0, head1, body, blen, &credit);
+    l->tx.units += units;
+    if (l->state != SHM_UP) return;
+    if (ring_refresh(&l->tx) < 0)
+        link_break(l, "it gave back slots that it never had");
+    else
+        ring_promise(&l->tx);
+}
+
+int shm_send_short(struct link *base, const void *body, size_t blen, uint64_t key)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    ring_put_short(&l->tx, SHM_SHORT, body, blen, key, ring_untold(&l->rx));
     ring_told(&l->rx);
     link_nudge(l, SHM_SLEEPS);
     return 0;
+}
+
+/* The slow half of shm_take_short(). */
+static __attribute__((noinline)) int64_t link_taken(struct shm_link *l, uint64_t credit, int64_t len)
+{
+    if (ring_returned(&l->tx, (uint32_t)credit) < 0)
+        link_break(l, "it gave back slots that it never had");
+    else if (ring_tell_slots(&l->rx))
+        link_tell(l);
+    return len;
+}
+
+static __attribute__((noinline)) int64_t link_not_taken(const struct shm_link *l, int64_t turn)
+{
+    return (uint32_t)~turn == ring_due(l->rx.next, 0, 0) ? TRANSPORT_NOT_THIS : TRANSPORT_NOTHING;
+}
+
+int64_t shm_take_short(struct link *base, const struct expect *e)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    uint64_t credit;
+    int64_t len = ring_take_short(&l->rx, l->short_due, e->key, e->buf, e->cap, &credit);
+    if (len < 0) return link_not_taken(l, len);
+    return credit || ring_tell_slots(&l->rx) ? link_taken(l, credit, len) : len;
 }
 
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
@@ -261,7 +302,7 @@ static int link_receive(struct shm_link *l, int *budget)
             link_break(l, "it gave back slots that it never had");
             return upcalls;
         }
-        if (__builtin_expect(m.kind == SHM_MESSAGE, 1)) {
+        if (__builtin_expect(m.kind == SHM_MESSAGE || m.kind == SHM_SHORT, 1)) {
             int status = up->recv(&l->base, m.head, m.hlen, m.body, m.blen, NULL);
             upcalls++;
             if (__builtin_expect(status < 0, 0)) {
@@ -363,7 +404,7 @@ void shm_disconnect(struct link *base, enum disconnect_how how)
     if (how == DISCONNECT_DRAIN) {
         if (l->state == SHM_UP) {
             l->state = SHM_DRAINING;
-            l->base.short_room = &no_room;
+            link_stop_shorts(l, false);
         } else if (l->state < SHM_UP) {
             shm_link_end(l, 0, GONE_LEFT, false);
         }

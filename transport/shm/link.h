@@ -45,7 +45,7 @@ enum {
     SHM_QUIET_POLLS = 16, /* then room is told back without a message to carry it */
 };
 
-enum shm_kind { SHM_MESSAGE = 1, SHM_PUT = 2, SHM_BYE = 3, SHM_SHARE = 4 };
+enum shm_kind { SHM_MESSAGE = 1, SHM_PUT = 2, SHM_BYE = 3, SHM_SHARE = 4, SHM_SHORT = 5 };
 
 /* Bits of ring->sleeping. */
 enum { SHM_SLEEPS = 1, SHM_SLEEPS_FOR_ROOM = 2 };
@@ -72,6 +72,8 @@ struct shm_link {
     uint8_t quiet;   /* polls in vain since the last message, up to SHM_QUIET_POLLS       */
     uint16_t wanted_hlen;
     uint32_t wanted_blen;
+    uint32_t short_due; /* shm_take_short() takes nothing but this; see ring_take_short() */
+    uint32_t taken; /* messages finished with when last in turn; see shm_poll_cold() */
     struct ring_consumer rx;
     struct ring_producer tx;
     struct list puts;    /* struct rma, queued: gets too */
@@ -181,8 +183,9 @@ void link_wake_peer(struct shm_link *l);
 void link_tell(struct shm_link *l);
 /* The peer broke the protocol: SINEW_EPROTO. */
 int link_break(struct shm_link *l, const char *what);
-int shm_send_short(struct link *base, uint64_t head0, uint64_t head1, const void *body,
-                   size_t blen);
+void shm_allow(struct link *base, uint32_t units);
+int shm_send_short(struct link *base, const void *body, size_t blen, uint64_t key);
+int64_t shm_take_short(struct link *base, const struct expect *e);
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie);
 void shm_disconnect(struct link *base, enum disconnect_how how);
@@ -196,7 +199,7 @@ int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, 
 /* The peer sleeps? Called after a store that it should notice. */
 static inline void link_nudge(struct shm_link *l, uint32_t reason)
 {
-    shared_u32 *flag = &l->tx.ring->sleeping;
+    shared_u32 *flag = l->tx.sleeping;
     uint32_t asleep = l->paired ? shared_load_after_stores_paired32(flag)
                                 : shared_load_after_stores32(flag);
     if (__builtin_expect((asleep & reason) != 0, 0)) link_wake_peer(l);

@@ -6,13 +6,6 @@ size_t ring_bytes(const struct ring_shape *shape)
     return sizeof(struct ring) + (size_t)shape->slots * RING_LINE + shape->body_bytes;
 }
 
-static uint32_t log2_of(uint32_t power)
-{
-    uint32_t shift = 0;
-    while (power >> shift > 1) shift++;
-    return shift;
-}
-
 /* Less 1. */
 static uint32_t span_of(uint32_t bytes)
 {
@@ -27,14 +20,15 @@ void ring_producer_init(struct ring_producer *p, void *memory, const struct ring
     struct ring *ring = memory;
     *p = (struct ring_producer){
         .ring = ring,
+        .slots = ring->slots,
+        .sleeping = &ring->sleeping,
         .bodies = (uint8_t *)&ring->slots[shape->slots],
         .slot_mask = shape->slots - 1,
-        .slot_shift = log2_of(shape->slots),
         .body_bytes = shape->body_bytes,
         .body_mask = span_of(shape->body_bytes),
         .head = start,
+        .freed = start,
         .room = (int32_t)shape->slots - 1,
-        .settled = true,
     };
 }
 
@@ -44,14 +38,13 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
     struct ring *ring = memory;
     *c = (struct ring_consumer){
         .ring = ring,
+        .slots = ring->slots,
         .bodies = (uint8_t *)&ring->slots[shape->slots],
         .slot_mask = shape->slots - 1,
-        .slot_shift = log2_of(shape->slots),
         .body_bytes = shape->body_bytes,
         .body_mask = span_of(shape->body_bytes),
         .body_max = shape->body_max,
         .body_tell = shape->body_bytes / 4,
         .next = start,
-        .told = start,
     };
 }

@@ -8,7 +8,7 @@
  *   | returned | sleeping | slots of one line | bytes of longer bodies |
  *
  *   a slot, one cache line:
- *   | word 8: lap 16, kind 8, head length 8, body length 16, credit 8, 0 8 | 56 bytes of data |
+ *   | word 8: turn 16, kind 8, head length 8, body length 16, credit 8, units 8 | 56 bytes of data |
  *
  * One producer, one consumer. Head and body up to 56 bytes together live in the line itself;
  * otherwise the head does (or, above 56 bytes, a line of the byte ring), and the body is contiguous
@@ -17,12 +17,17 @@
  * about lengths.
  *
  * Published    by one release store of `word`; the consumer loads it once, with acquire. A word is
- *              new when its lap is the consumer's. That position never holds body bytes, and
- *              lap 0x8000 | n is never 0, so neither old payload nor fresh memory looks like a
- *              message.
+ *              new when its turn is the consumer's: the message's number, of which 15 bits. That
+ *              position never holds body bytes, and a turn 0x8000 | n is never 0, so neither old
+ *              payload nor fresh memory looks like a message.
  * Given back   lazily: as `credit` in the words that go the other way, or, when there are none, by
  *              `returned`, which counts only what was given back through itself. Both only grow, so
  *              their sum is what the consumer has finished with, in whichever order they are seen.
+ * Units        A short message (a head of one word, all in the line) costs its producer a unit of
+ *              what the consumer keeps unread. A short one that was taken straight into its place
+ *              gives it back with its slot; for the others the consumer's owner sees to that.
+ * Promised     Slots are set aside for some short messages at a time (`shorts`), so that each needs
+ *              one look at one number.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
  *              never takes more than three quarters of the bytes, so messages pass between.
  * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
@@ -45,8 +50,10 @@ enum {
     RING_LINE = 64,
     RING_INLINE = RING_LINE - 8,
     RING_HEAD_MAX = 64,
-    RING_SHORT_HEAD = 16,
-    RING_SHORT = RING_INLINE - RING_SHORT_HEAD, /* longest body of the short way */
+    RING_SHORT_HEAD = 8,
+    RING_SHORT = RING_INLINE - RING_SHORT_HEAD, /* longest body of a short message */
+    RING_EXPECTED_HEAD = 16, /* of others that are taken straight */
+    RING_SHORTS = 32, /* most slots promised to short ones at a time */
     RING_SLOTS_MAX = 64,
     RING_TELL_SLOTS = 16, /* give back after so many slots, or a quarter of the bytes */
     RING_BULK_SLOTS = 32,  /* most slots that bulk may hold */
@@ -79,26 +86,49 @@ struct ring_mark { /* where the byte ring stood after a message */
     uint32_t bulk; /* counting bulk alone             */
 };
 
-struct ring_producer {
+struct ring_long { /* a message that moved it */
+    uint32_t index;
+    struct ring_mark after;
+};
+
+/* Messages finished with: slots, and units << 8. In ring->returned: slots, and units << 16. */
+enum { RING_SLOT = 1, RING_UNIT = 1 << 8, RING_CREDIT_BITS = 16 };
+
+struct ring_producer { /* what short messages need stands first */
+    struct ring_slot *slots;
+    uint32_t slot_mask;
+    uint32_t head;                 /* messages written                                     */
+    int32_t shorts;                /* short messages that fit, promised                    */
+    int32_t room;                  /* others that fit; < 0: the goodbye is out             */
+    shared_u32 *sleeping;          /* the consumer's flag                                  */
+    struct ring_mark written;
+    uint32_t freed;                /* messages given back                                  */
+    uint32_t units;                /* not promised yet                                     */
+    uint32_t returned;             /* as last seen                                         */
+    uint32_t body_bytes, body_mask; /* body_mask: the span, less 1                         */
     struct ring *ring;
     uint8_t *bodies;
-    uint32_t slot_mask, slot_shift, body_bytes, body_mask; /* body_mask: the span, less 1 */
-    uint32_t head;                 /* messages written                                     */
-    int32_t room;                  /* messages of data that fit; < 0: the goodbye is out   */
-    bool settled;                  /* `finished` is as `room` says                         */
-    struct ring_mark written, finished; /* finished: of messages given back, if settled    */
-    uint32_t returned;             /* as last seen                                         */
-    struct ring_mark marks[RING_SLOTS_MAX];
+    struct ring_mark finished;     /* as `written`, of those given back; see ring_settle() */
+    uint32_t first, end;           /* of the ones not finished yet, in:                    */
+    struct ring_long longer[RING_SLOTS_MAX];
+};
+
+struct ring_untold {
+    uint32_t credit; /* as a word carries it */
+    uint32_t bytes;
 };
 
 struct ring_consumer {
+    const struct ring_slot *slots;
+    uint32_t slot_mask;
+    uint32_t next;                 /* messages finished with            */
+    struct ring_untold untold;     /* of these, not given back          */
+    uint32_t body_next;
+    uint32_t body_bytes, body_mask, body_max;
+    uint32_t body_tell;            /* give back after so many bytes      */
+    uint32_t returned;             /* given back through ring->returned  */
     struct ring *ring;
     uint8_t *bodies;
-    uint32_t slot_mask, slot_shift, body_bytes, body_mask, body_max;
-    uint32_t next, told;           /* messages finished with; given back */
-    uint32_t body_next, body_told; /* the same in bytes                  */
-    uint32_t body_tell;            /* give back after so many            */
-    uint32_t returned;             /* given back through ring->returned  */
 };
 
 struct ring_message {
@@ -117,9 +147,17 @@ void ring_producer_init(struct ring_producer *p, void *memory, const struct ring
 void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring_shape *shape,
                         uint32_t start);
 
-static inline uint64_t ring_lap(uint32_t index, uint32_t slot_shift)
+enum { RING_TURNS = 0x7fff, RING_TURN = 0x8000, RING_NEVER_DUE = 1 << 16 };
+
+/* The low half of a word, without the turn's number. No word has a turn without RING_TURN. */
+static inline uint32_t ring_due_as(uint8_t kind, size_t hlen)
 {
-    return 0x8000u | ((index >> slot_shift) & 0x7fffu);
+    return RING_TURN | (uint32_t)kind << 16 | (uint32_t)hlen << 24;
+}
+
+static inline uint32_t ring_due(uint32_t index, uint8_t kind, size_t hlen)
+{
+    return (index & RING_TURNS) | ring_due_as(kind, hlen);
 }
 
 /* The start of `len` contiguous bytes at or after *at, which moves behind them. */
@@ -135,27 +173,28 @@ static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, uint32_t bo
 /* The most bytes that bulk may hold. */
 static inline uint32_t ring_bulk_bytes(uint32_t body_bytes) { return body_bytes / 4 * 3; }
 
-static inline uint32_t ring_outstanding(const struct ring_producer *p)
-{
-    return (uint32_t)((int32_t)p->slot_mask - p->room);
-}
+/* Written and not given back. */
+static inline uint32_t ring_outstanding(const struct ring_producer *p) { return p->head - p->freed; }
 
-/* `count` more messages are finished with. SINEW_EPROTO: more than there were. */
-static inline int ring_returned(struct ring_producer *p, uint32_t count)
+/* `credit` came in a word. SINEW_EPROTO: more than there was. */
+static inline int ring_returned(struct ring_producer *p, uint32_t credit)
 {
-    if (count > ring_outstanding(p)) return SINEW_EPROTO;
-    p->room += (int32_t)count;
-    p->settled = false;
+    uint32_t slots = credit & (RING_UNIT - 1), units = credit / RING_UNIT;
+    if (slots > ring_outstanding(p) || units > slots) return SINEW_EPROTO;
+    p->freed += slots;
+    p->room += (int32_t)slots;
+    p->units += units;
     return 0;
 }
 
 /* The bytes that came free with those messages; only longer ones ask. */
 static inline void ring_settle(struct ring_producer *p)
 {
-    const struct ring_mark *mark = &p->marks[(p->head - ring_outstanding(p) - 1) & p->slot_mask];
-    if (p->settled) return;
-    p->finished = *mark;
-    p->settled = true;
+    for (; p->first != p->end; p->first++) {
+        const struct ring_long *m = &p->longer[p->first % RING_SLOTS_MAX];
+        if ((int32_t)(m->index - p->freed) >= 0) return;
+        p->finished = m->after;
+    }
 }
 
 /* Look at what was given back. Acquire, partner ring_tell(): the consumer's reads of those slots
@@ -163,10 +202,24 @@ static inline void ring_settle(struct ring_producer *p)
 static inline int ring_refresh(struct ring_producer *p)
 {
     uint32_t returned = shared_load_acquire32(&p->ring->returned);
-    uint32_t count = returned - p->returned;
-    int status = ring_returned(p, count);
+    uint32_t slots = (uint16_t)(returned - p->returned);
+    uint32_t units = (uint16_t)((returned >> 16) - (p->returned >> 16));
+    if (slots >= RING_UNIT || units >= RING_UNIT) return SINEW_EPROTO;
+    int status = ring_returned(p, slots | units * RING_UNIT);
     if (status == 0) p->returned = returned;
     return status;
+}
+
+/* Set slots aside for short messages, as far as there are units, and never the last. */
+static inline void ring_promise(struct ring_producer *p)
+{
+    int32_t more = RING_SHORTS - p->shorts;
+    if (more > p->room - 1) more = p->room - 1;
+    if (more > 0 && (uint32_t)more > p->units) more = (int32_t)p->units;
+    if (more <= 0) return;
+    p->shorts += more;
+    p->room -= more;
+    p->units -= (uint32_t)more;
 }
 
 /* Whether a message fits now that would leave the ring at `after`. */
@@ -203,17 +256,13 @@ static inline bool ring_would_fit(struct ring_producer *p, enum ring_class class
 /* Release, partner ring_take(): the bytes written before, and our reads of what `credit` gives
  * back. */
 static inline void ring_publish(struct ring_producer *p, uint8_t kind, size_t hlen, size_t blen,
-                                uint32_t *credit)
+                                uint32_t credit)
 {
-    uint32_t at = p->head & p->slot_mask;
-    p->marks[at] = p->written;
-    shared_store_release64(&p->ring->slots[at].word,
-                           ring_lap(p->head, p->slot_shift) | (uint64_t)kind << 16 |
-                               (uint64_t)hlen << 24 | (uint64_t)blen << 32 |
-                               (uint64_t)*credit << 48);
-    *credit = 0;
-    p->head++;
-    p->room--;
+    uint32_t head = p->head;
+    struct ring_slot *slot = &p->slots[head & p->slot_mask];
+    p->head = head + 1;
+    shared_store_release64(&slot->word, ring_due(head, kind, hlen) | (uint64_t)blen << 32 |
+                                                   (uint64_t)credit << 48);
 }
 
 /* Is there room after a look at what was given back? 0, > 0 no, SINEW_EPROTO. */
@@ -227,13 +276,12 @@ static inline int ring_find_room(struct ring_producer *p, enum ring_class class,
 }
 
 /* Write and publish one message: 0, or > 0 when it does not fit (nothing happened), or SINEW_EPROTO
- * when the consumer gave back what it never had. *credit: what to give back with it, 0
- * afterwards. */
+ * when the consumer gave back what it never had. credit: what to give back with it. */
 static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8_t kind,
                            const void *head, size_t hlen, const void *body, size_t blen,
-                           uint32_t *credit)
+                           uint32_t credit)
 {
-    uint8_t *line = p->ring->slots[p->head & p->slot_mask].data;
+    uint8_t *line = p->slots[p->head & p->slot_mask].data;
     struct ring_mark after = p->written;
     uint32_t head_at = 0, body_at = 0;
     bool is_long = hlen + blen > RING_INLINE;
@@ -245,47 +293,55 @@ static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8
     if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
     int status = ring_find_room(p, class, after);
     if (__builtin_expect(status != 0, 0)) return status;
+    if (is_long || class == RING_BULK)
+        p->longer[p->end++ % RING_SLOTS_MAX] = (struct ring_long){ p->head, after };
     p->written = after;
     shared_write_line(is_long && hlen > RING_INLINE ? p->bodies + head_at : line, head, hlen);
     shared_write(is_long ? p->bodies + body_at : line + hlen, body, blen);
     ring_publish(p, kind, hlen, blen, credit);
+    p->room--;
     return 0;
 }
 
-/* The same for a head of two words and a body that fits the line with it, when p->room > 0. */
-static inline void ring_put_short(struct ring_producer *p, uint8_t kind, uint64_t head0,
-                                  uint64_t head1, const void *body, size_t blen, uint32_t *credit)
+/* A short message, when p->shorts > 0. What it needs is read, and counted, before its bytes are
+ * written, which the compiler must take for anything. */
+static inline void ring_put_short(struct ring_producer *p, uint8_t kind, const void *body,
+                                  size_t blen, uint64_t key, uint32_t credit)
 {
-    uint8_t *line = p->ring->slots[p->head & p->slot_mask].data;
-    uint8_t head[RING_SHORT_HEAD];
-    wire_put64(head, head0);
-    wire_put64(head + 8, head1);
-    shared_write_line(line, head, sizeof(head));
-    shared_write_line(line + RING_SHORT_HEAD, body, blen);
-    ring_publish(p, kind, RING_SHORT_HEAD, blen, credit);
+    uint32_t head = p->head;
+    struct ring_slot *slot = &p->slots[head & p->slot_mask];
+    uint8_t bytes[RING_SHORT_HEAD];
+    wire_put64(bytes, key);
+    p->head = head + 1;
+    p->shorts--;
+    shared_write_line(slot->data, bytes, sizeof(bytes));
+    shared_write_line(slot->data + RING_SHORT_HEAD, body, blen);
+    /* Release, as ring_publish(). */
+    shared_store_release64(&slot->word, ring_due(head, kind, RING_SHORT_HEAD) |
+                                            (uint64_t)blen << 32 | (uint64_t)credit << 48);
 }
 
 /* Relaxed: it tells that ring_take() would find something, and that looks itself. */
 static inline bool ring_ready(const struct ring_consumer *c)
 {
-    const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
-    return (uint16_t)shared_load_relaxed64(&slot->word) == ring_lap(c->next, c->slot_shift);
+    const struct ring_slot *slot = &c->slots[c->next & c->slot_mask];
+    return (uint16_t)shared_load_relaxed64(&slot->word) == ring_due(c->next, 0, 0);
 }
 
 /* The next message: > 0 with *m filled, until ring_finish(); 0: none; SINEW_EPROTO. */
 static inline int ring_take(struct ring_consumer *c, struct ring_message *m)
 {
-    const struct ring_slot *slot = &c->ring->slots[c->next & c->slot_mask];
+    const struct ring_slot *slot = &c->slots[c->next & c->slot_mask];
     /* Acquire, partner ring_put(): what the word announces is there, and what it gives back is
      * free. */
     uint64_t word = shared_load_acquire64(&slot->word);
-    if ((uint16_t)word != ring_lap(c->next, c->slot_shift)) return 0;
+    if ((uint16_t)word != ring_due(c->next, 0, 0)) return 0;
     m->kind = (uint8_t)(word >> 16);
     m->hlen = (uint8_t)(word >> 24);
     m->blen = (uint16_t)(word >> 32);
-    m->credit = (uint8_t)(word >> 48);
+    m->credit = (uint32_t)(word >> 48);
     m->body_next = c->body_next;
-    if (m->hlen > RING_HEAD_MAX || m->blen > c->body_max || word >> 56) return SINEW_EPROTO;
+    if (m->hlen > RING_HEAD_MAX || m->blen > c->body_max) return SINEW_EPROTO;
     /* The line is copied, so that nobody can change a head, or a short body, between check and
      * use; all of it, for that is cheaper than just what is needed. */
     shared_read(m->line, slot->data, RING_INLINE);
@@ -310,60 +366,92 @@ struct ring_expected {
     size_t blen;
 };
 
-/* Take the next message if it is of this kind, with a head of two words that are as expected, and
- * a body of at most `most` bytes, of which buf gets the first `cap`. False: nothing happened. */
+/* Take the next message if it is of this kind, with a head of two words that are as expected; of
+ * its body buf gets the first `cap` bytes. False: nothing happened. */
 static inline bool ring_take_expected(struct ring_consumer *c, struct ring_expected *e, void *buf,
-                                      size_t cap, size_t most)
+                                      size_t cap)
 {
-    uint32_t next = c->next;
-    const struct ring_slot *slot = &c->ring->slots[next & c->slot_mask];
-    uint64_t due = ring_lap(next, c->slot_shift) | (uint64_t)e->kind << 16 |
-                   (uint64_t)RING_SHORT_HEAD << 24;
+    uint32_t next = c->next, body_next = c->body_next;
+    const struct ring_slot *slot = &c->slots[next & c->slot_mask];
     /* Acquire, partner ring_publish(), as in ring_take(). */
     uint64_t word = shared_load_acquire64(&slot->word);
     size_t len = (uint16_t)(word >> 32), part = len < cap ? len : cap;
-    if ((word & ~0x00ffffff00000000u) != due || len > most) return false;
-    uint8_t head[RING_SHORT_HEAD];
+    if ((uint32_t)word != ring_due(next, e->kind, RING_EXPECTED_HEAD) || len > c->body_max)
+        return false;
+    uint8_t head[RING_EXPECTED_HEAD];
     shared_read(head, slot->data, sizeof(head));
     uint64_t first = wire_get64(head);
     if (((first ^ e->head[0]) & e->mask) || wire_get64(head + 8) != e->head[1]) return false;
-    if (len <= RING_SHORT)
-        shared_read_line(buf, slot->data + RING_SHORT_HEAD, part);
+    if (len <= RING_INLINE - RING_EXPECTED_HEAD)
+        shared_read_line(buf, slot->data + RING_EXPECTED_HEAD, part);
     else
-        shared_read(buf,
-                    c->bodies + ring_place(&c->body_next, c->body_bytes, c->body_mask, len), part);
+        shared_read(buf, c->bodies + ring_place(&body_next, c->body_bytes, c->body_mask, len),
+                    part);
     e->head[0] = first;
     e->blen = len;
-    e->credit = (uint8_t)(word >> 48);
+    e->credit = (uint32_t)(word >> 48);
+    c->untold.credit += RING_SLOT;
+    c->untold.bytes += body_next - c->body_next;
+    c->body_next = body_next;
     c->next = next + 1;
     return true;
+}
+
+/* Take the next message if it is a short one with this key and fits buf: its length; *credit is
+ * what it gives back. < 0: nothing happened, and it is ~ the turn that was seen. `due`: as ring_due_as(), or RING_NEVER_DUE. */
+static inline int64_t ring_take_short(struct ring_consumer *c, uint32_t due, uint64_t key, void *buf,
+                                      size_t cap, uint64_t *credit)
+{
+    uint32_t next = c->next;
+    const struct ring_slot *slot = &c->slots[next & c->slot_mask];
+    /* Acquire, partner ring_put_short(), as in ring_take(). */
+    uint64_t word = shared_load_acquire64(&slot->word);
+    if ((uint32_t)word != ((next & RING_TURNS) | due)) return ~(int64_t)(uint16_t)word;
+    uint8_t head[RING_SHORT_HEAD];
+    shared_read_line(head, slot->data, sizeof(head));
+    size_t len = (uint16_t)(word >> 32);
+    if (wire_get64(head) != key || len > RING_SHORT) return ~(int64_t)(uint16_t)word;
+    if (len > cap) return ~(int64_t)(uint16_t)word;
+    c->untold.credit += RING_SLOT + RING_UNIT;
+    c->next = next + 1;
+    *credit = word >> 48;
+    shared_read_line(buf, slot->data + RING_SHORT_HEAD, len);
+    return (int64_t)len;
 }
 
 /* Done with the message taken: its room may be given back. */
 static inline void ring_finish(struct ring_consumer *c, const struct ring_message *m)
 {
+    c->untold.credit += RING_SLOT;
+    c->untold.bytes += m->body_next - c->body_next;
     c->body_next = m->body_next;
     c->next++;
 }
 
-static inline uint32_t ring_untold(const struct ring_consumer *c) { return c->next - c->told; }
+/* What the next ring_put() of the other direction shall give back. */
+static inline uint32_t ring_untold(const struct ring_consumer *c) { return c->untold.credit; }
+
+static inline bool ring_tell_slots(const struct ring_consumer *c)
+{
+    return (uint8_t)c->untold.credit >= RING_TELL_SLOTS;
+}
 
 static inline bool ring_should_tell(const struct ring_consumer *c)
 {
-    return ring_untold(c) >= RING_TELL_SLOTS || c->body_next - c->body_told >= c->body_tell;
+    return ring_tell_slots(c) || c->untold.bytes >= c->body_tell;
 }
 
-/* What ring_put() of the other direction shall give back; call when that has happened. */
+/* That has happened. */
 static inline void ring_told(struct ring_consumer *c)
 {
-    c->told = c->next;
-    c->body_told = c->body_next;
+    c->untold = (struct ring_untold){ 0 };
 }
 
 /* Give back now. Release, partner ring_refresh(): our reads of the slots come before. */
 static inline void ring_tell(struct ring_consumer *c)
 {
-    c->returned += ring_untold(c);
+    uint32_t slots = c->untold.credit & (RING_UNIT - 1), units = c->untold.credit / RING_UNIT;
+    c->returned = (uint16_t)(c->returned + slots) | ((c->returned >> 16) + units) << 16;
     ring_told(c);
     shared_store_release32(&c->ring->returned, c->returned);
 }

@@ -87,6 +87,10 @@ static int shm_poll_cold(struct shm_transport *t, const struct shm_link *hot, in
     if (turn == &t->live) return 0;
     struct shm_link *l = LIST_OWNER(turn, struct shm_link, of_live);
     t->cold = turn->next;
+    /* What was taken with no progress() counts too. */
+    uint32_t taken = l->rx.next - l->taken;
+    t->until_look -= taken < SHM_LOOK_AFTER ? (int)taken : SHM_LOOK_AFTER;
+    l->taken = l->rx.next;
     return l == hot ? 0 : link_poll(l, budget);
 }
 
@@ -113,18 +117,18 @@ static int shm_look(struct shm_transport *t, int *budget)
     return upcalls;
 }
 
-/* The message that messaging expects, out of the ring into the user's memory. */
-static inline __attribute__((always_inline)) bool shm_take_expected(struct shm_link *l, size_t most)
+static inline bool shm_expects(const struct shm_link *l)
 {
-    struct expect *e = l->base.expect;
-    struct ring_expected r = { .head = { e->head[0], e->head[1] },
-                               .mask = e->mask,
-                               .kind = SHM_MESSAGE };
-    if (!ring_take_expected(&l->rx, &r, e->buf, e->cap, most)) return false;
-    e->head[0] = r.head[0];
+    return l && l->base.expect && l->state == SHM_UP;
+}
+
+/* A longer message that messaging expects, out of the ring into the user's memory. */
+static bool shm_take_longer(struct shm_link *l, struct expect *e)
+{
+    struct ring_expected r = { .head = { e->word, e->key }, .mask = e->mask, .kind = SHM_MESSAGE };
+    if (!ring_take_expected(&l->rx, &r, e->buf, e->cap)) return false;
+    e->word = r.head[0];
     e->len = r.blen;
-    e->done = true;
-    l->base.expect = e->next;
     if (__builtin_expect(ring_returned(&l->tx, r.credit) < 0, 0))
         link_break(l, "it gave back slots that it never had");
     else if (ring_should_tell(&l->rx))
@@ -132,17 +136,21 @@ static inline __attribute__((always_inline)) bool shm_take_expected(struct shm_l
     return true;
 }
 
-static inline bool shm_expects(const struct shm_link *l)
+/* All that are expected and there. Returns how many. */
+static int shm_take_expected(struct shm_link *l)
 {
-    return l && l->base.expect && l->state == SHM_UP;
-}
-
-/* All that are expected and there, of any length. Returns how many, beside those `taken`. */
-static __attribute__((noinline)) int shm_take_more(struct shm_link *l, int taken)
-{
-    while (taken < TRANSPORT_UPCALLS_MAX && shm_expects(l) &&
-           shm_take_expected(l, SEGMENT_EAGER_MAX))
-        taken++;
+    int taken = 0;
+    for (; taken < TRANSPORT_UPCALLS_MAX && shm_expects(l); taken++) {
+        struct expect *e = l->base.expect;
+        int64_t len = shm_take_short(&l->base, e);
+        if (len == TRANSPORT_NOTHING || (len < 0 && !shm_take_longer(l, e))) break;
+        if (len >= 0) {
+            e->is_short = true;
+            e->len = (size_t)len;
+        }
+        e->done = true;
+        l->base.expect = e->next;
+    }
     return taken;
 }
 
@@ -150,8 +158,6 @@ static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, s
 {
     int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
     if (__builtin_expect(t->armed, 0)) shm_disarm(t);
-    int taken = shm_expects(hot) && t->until_look > 0 ? shm_take_more(hot, 0) : 0;
-    if (taken) return taken;
     if (hot) upcalls += link_poll(hot, &budget);
     /* Who waits for one link looks at the others more rarely: they cost a cache line each. */
     if (!hot || t->calls++ % SHM_COLD_EVERY == 0) upcalls += shm_poll_cold(t, hot, &budget);
@@ -166,9 +172,11 @@ static int shm_progress(struct transport *base, struct link *link)
 {
     struct shm_transport *t = shm_of(base);
     struct shm_link *hot = (struct shm_link *)link;
-    /* The shortest way, for what fits a line. What is armed or due makes until_look 0. */
-    if (shm_expects(hot) && --t->until_look > 0 && shm_take_expected(hot, RING_SHORT))
-        return hot->base.expect ? shm_take_more(hot, 1) : 1;
+    /* The shortest way. What is armed or due makes until_look 0. */
+    if (shm_expects(hot) && --t->until_look > 0) {
+        int taken = shm_take_expected(hot);
+        if (taken) return taken;
+    }
     return shm_progress_all(t, hot);
 }
 
@@ -198,7 +206,9 @@ const struct transport_ops transport_shm = {
     .connect = shm_connect,
     .disconnect = shm_disconnect,
     .send = shm_send,
+    .allow = shm_allow,
     .send_short = shm_send_short,
+    .take_short = shm_take_short,
     .rma = shm_rma,
     .flush = shm_flush,
     .reg = shm_reg,

@@ -571,7 +571,8 @@ static int sim_transport_arm(struct transport *t)
         .link_size = sizeof(struct sim_link), .open = sim_transport_open,                          \
         .close = sim_transport_close, .reach = sim_transport_reach,                                \
         .connect = sim_transport_connect, .disconnect = sim_transport_disconnect,                  \
-        .send = sim_transport_send, .send_short = stub_send_short, .rma = sim_transport_rma,       \
+        .send = sim_transport_send, .allow = stub_allow, .send_short = stub_send_short,            \
+        .take_short = stub_take_short, .rma = sim_transport_rma,                                   \
         .flush = sim_transport_flush, .reg = sim_transport_reg, .dereg = sim_transport_dereg,      \
         .progress = sim_transport_progress, .arm = sim_transport_arm,                              \
     }

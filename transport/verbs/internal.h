@@ -146,6 +146,7 @@ struct verbs_link {
     bool hand_up;   /* ENDING: what has arrived goes up first */
     bool peer_left; /* its BYE was read */
     bool bye_posted, bye_confirmed;
+    bool queue_failed; /* a completion with an error has come: none behind it confirms anything */
     bool hands_back; /* ENDING: what is not confirmed is handed back, from `undone` on: */
     uint32_t undone;
     bool put_unflushed;

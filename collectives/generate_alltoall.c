@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collectives/collective.h"
+#include "collectives/pattern/dissemination.h"
+#include "collectives/pattern/ring.h"
+
+/* p - 1 rounds, in round i with the ranks i further on and back; nothing is sent twice: for long
+ * ones. In place: what is to be sent is kept aside first. */
+void generate_alltoall_pairwise(struct build *b)
+{
+    uint32_t p = b->size, r = b->rank, right = ring_right(r, 1, p), left = ring_left(r, 1, p);
+    enum op_buffer from = b->in_place ? BUFFER_TMP : BUFFER_IN;
+    b->blocks[BUFFER_OUT] = b->blocks[from] = p;
+    if (b->in_place) {
+        b->tmp_like = BUFFER_OUT;
+        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), p);
+    } else {
+        build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
+    }
+    build_loop(b, p - 1);
+    build_send(b, right, place_moving(from, right, 1), 1);
+    build_move_peer(b, 1);
+    build_recv(b, left, place_moving(BUFFER_OUT, left, -1), 1);
+    build_move_peer(b, -1);
+    build_loop_end(b);
+}
+
+/* The blocks j of TMP with bit `round` set, in runs of 2^round, side by side in OUT from `at` on,
+ * or back: n of them. */
+static uint32_t bruck_pack(struct build *b, uint32_t round, uint32_t at, bool back)
+{
+    uint32_t run = (uint32_t)1 << round, p = b->size, n = 0, j = run;
+    uint32_t whole = p / (2 * run), rest = p % (2 * run) > run ? p % (2 * run) - run : 0;
+    for (int part = 0; part < 2; part++) {
+        uint32_t length = part ? rest : run, times = part ? rest != 0 : whole;
+        struct place in = place_moving(BUFFER_TMP, j, 1), out = place_moving(BUFFER_OUT, at + n, 1);
+        build_loop(b, times);
+        if (back)
+            build_strides(b, run, 2 * run), build_copy(b, out, in, length);
+        else
+            build_strides(b, 2 * run, run), build_copy(b, in, out, length);
+        build_loop_end(b);
+        n += times * length;
+        j += times * 2 * run;
+    }
+    return n;
+}
+
+/*
+ * ceil(log2 p) rounds: block j of TMP is on its way to the rank j further on, and in round k takes
+ * the step of 2^k if its bit says so. Each is sent up to ceil(log2 p) times: for short ones. OUT is
+ * where a round's blocks are packed and arrive: the lower half, and the upper one.
+ */
+void generate_alltoall_bruck(struct build *b)
+{
+    uint32_t p = b->size, r = b->rank, half = p / 2;
+    enum op_buffer in = b->in_place ? BUFFER_OUT : BUFFER_IN;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[BUFFER_TMP] = p;
+    b->tmp_like = BUFFER_OUT;
+    build_copy(b, place_at(in, r), place_at(BUFFER_TMP, 0), p - r);
+    if (r) build_copy(b, place_at(in, 0), place_at(BUFFER_TMP, p - r), r);
+    for (uint32_t round = 0; round < dissemination_rounds(p); round++) {
+        uint32_t n = bruck_pack(b, round, 0, false);
+        build_send(b, dissemination_to(r, round, p), place_at(BUFFER_OUT, 0), n);
+        build_recv(b, dissemination_from(r, round, p), place_at(BUFFER_OUT, half), n);
+        bruck_pack(b, round, half, true);
+    }
+    build_loop(b, p); /* what came from the rank j back */
+    build_copy(b, place_moving(BUFFER_TMP, 0, 1), place_moving(BUFFER_OUT, r, -1), 1);
+    build_loop_end(b);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pairs.h - complex numbers: PART (of a pair), BITS, QUIET_NAN and KERNELS
+ *
+ * (a + bi)(c + di) = (ac - bd) + (ad + bc)i, as it stands: each product and sum rounded once, and
+ * nothing repaired where an intermediate is infinite. A part that is NaN is the canonical one.
+ */
+struct complex {
+    PART re, im;
+};
+#define ELEMENT struct complex
+#include "collectives/kernels/elements.h"
+
+ALWAYS_INLINE PART part_canonical(PART v)
+{
+    BITS bits = QUIET_NAN;
+    PART nan;
+    memcpy(&nan, &bits, sizeof(nan));
+    return v == v ? v : nan;
+}
+ALWAYS_INLINE struct complex element_sum(struct complex a, struct complex b)
+{
+    return (struct complex){ part_canonical(a.re + b.re), part_canonical(a.im + b.im) };
+}
+ALWAYS_INLINE struct complex element_prod(struct complex a, struct complex b)
+{
+    return (struct complex){ part_canonical(a.re * b.re - a.im * b.im),
+                             part_canonical(a.re * b.im + a.im * b.re) };
+}
+
+static void sum(void *d, const void *l, const void *r, size_t n)
+{
+    each(d, l, r, n, element_sum);
+}
+static void prod(void *d, const void *l, const void *r, size_t n)
+{
+    each(d, l, r, n, element_prod);
+}
+
+const struct kernels KERNELS = { { [SINEW_SUM] = sum, [SINEW_PROD] = prod } };

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * draw.c - a plan as a picture: what happens when, and what waits for what
+ *
+ * Up to 64 ranks each have a line; a bar is a processor at work (send, receive, arithmetic), a thin
+ * line a message from its sender to its receiver, and red what the last rank to finish had to wait
+ * for, all the way back. More ranks are bands: between which times the n-th operation of most ranks
+ * ends. Below are the dependencies of the rank that finishes last. No script, no font of our own;
+ * titles tell more where the pointer rests. The same plan gives the same bytes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collectives/plan/simulate.h"
+
+enum { WIDTH = 1100, LEFT = 70, RIGHT = 30, TOP = 84, LANES_MAX = 64, GRAPH_MAX = 120 };
+
+struct drawing {
+    FILE *out;
+    const struct plan *p;
+    const struct simulation *s;
+    int64_t end;
+    int lane, height; /* of a rank's line; of all of the diagram */
+};
+
+static const char *const style =
+    "text{font:12px sans-serif;fill:#222}.t{font-size:17px;font-weight:600}.d{fill:#666}"
+    ".axis{stroke:#ccc;stroke-width:1}.idle{stroke:#ddd;stroke-width:2}"
+    ".send{fill:#3b78b5}.recv{fill:#57a773}.calc{fill:#d9a13b}"
+    ".msg{stroke:#8aa;stroke-width:1;opacity:.7}.crit{stroke:#c8102e;stroke-width:2.2;fill:none}"
+    ".node{fill:#fff;stroke:#555}.dep{stroke:#777;fill:none;marker-end:url(#a)}"
+    ".band{fill:#3b78b5;opacity:.25}.mid{stroke:#3b78b5;stroke-width:2;fill:none}";
+
+static double draw_x(const struct drawing *d, int64_t ps)
+{
+    return LEFT + (double)(WIDTH - LEFT - RIGHT) * (double)ps / (double)(d->end ? d->end : 1);
+}
+
+static double draw_y(const struct drawing *d, uint32_t rank)
+{
+    return TOP + 12 + (double)d->lane * rank;
+}
+
+static void draw_axis(const struct drawing *d)
+{
+    int64_t step = 1000;
+    while (d->end / step > 12) step *= d->end / step > 60 ? 10 : d->end / step > 24 ? 5 : 2;
+    for (int64_t t = 0; t <= d->end; t += step) {
+        double x = draw_x(d, t);
+        fprintf(d->out,
+                "<line class='axis' x1='%.1f' y1='%d' x2='%.1f' y2='%d'/>"
+                "<text class='d' x='%.1f' y='%d' text-anchor='middle'>%.4g</text>\n",
+                x, TOP - 8, x, TOP + d->height, x, TOP - 14, (double)t / 1e6);
+    }
+}
+
+/* ----------------------------------------------------------------------------------- space-time */
+
+static const char *draw_class(const struct op *op)
+{
+    return op_kind(op) == OP_SEND ? "send" : op_receives(op) ? "recv" : "calc";
+}
+
+static void draw_lane(const struct drawing *d, uint32_t rank)
+{
+    double y = draw_y(d, rank), tall = d->lane > 9 ? 8 : d->lane - 1;
+    fprintf(d->out,
+            "<text class='d' x='%d' y='%.1f' text-anchor='end'>%u</text>"
+            "<line class='idle' x1='%d' y1='%.1f' x2='%.1f' y2='%.1f'/>\n",
+            LEFT - 10, y + 4, rank, LEFT, y, draw_x(d, d->s->finish[rank]), y);
+    for (uint32_t i = 0; i < d->p->lane[rank].n; i++) {
+        const struct happening *h = &d->s->at[rank][i];
+        char text[WHY_MAX];
+        if (h->end <= h->begin) continue;
+        instance_text(d->p, rank, i, text, sizeof(text));
+        fprintf(d->out,
+                "<rect class='%s' x='%.1f' y='%.1f' width='%.1f' height='%.1f'>"
+                "<title>%s&#10;%.3f to %.3f us</title></rect>\n",
+                draw_class(&d->p->lane[rank].op[i]), draw_x(d, h->begin), y - tall / 2,
+                draw_x(d, h->end) - draw_x(d, h->begin), tall, text, (double)h->begin / 1e6,
+                (double)h->end / 1e6);
+    }
+}
+
+static void draw_messages(const struct drawing *d, uint32_t **mate)
+{
+    for (uint32_t r = 0; r < d->p->size; r++)
+        for (uint32_t i = 0; i < d->p->lane[r].n; i++) {
+            const struct op *op = &d->p->lane[r].op[i];
+            if (op_kind(op) != OP_SEND) continue;
+            uint32_t peer = op->at[FIELD_PEER];
+            fprintf(d->out, "<line class='msg' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>\n",
+                    draw_x(d, d->s->at[r][i].begin), draw_y(d, r),
+                    draw_x(d, d->s->at[peer][mate[r][i]].begin), draw_y(d, peer));
+        }
+}
+
+/* From the end of the last rank back to the beginning. */
+static void draw_critical(const struct drawing *d, bool by_rank)
+{
+    uint32_t rank = d->s->last_rank, i = 0;
+    for (uint32_t k = 0; k < d->p->lane[rank].n; k++)
+        if (d->s->at[rank][k].end > d->s->at[rank][i].end) i = k;
+    fprintf(d->out, "<path class='crit' d='");
+    for (char command = 'M'; d->p->lane[rank].n; command = 'L') {
+        const struct happening *h = &d->s->at[rank][i];
+        double y =
+            by_rank ? draw_y(d, rank) : TOP + 12 + (double)(d->height - 24) * rank / d->p->size;
+        fprintf(d->out, "%c%.1f %.1fL%.1f %.1f", command, draw_x(d, h->end), y, draw_x(d, h->begin),
+                y);
+        if (h->cause_rank == UINT32_MAX) break;
+        rank = h->cause_rank;
+        i = h->cause;
+    }
+    fprintf(d->out, "'/>\n");
+}
+
+/* --------------------------------------------------------------------------------------- bands */
+
+static int time_compare(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static int64_t draw_cut(const int64_t *sorted, uint32_t n, unsigned percent)
+{
+    return sorted[(uint64_t)(n - 1) * percent / 100];
+}
+
+/* For the n-th operation: when 0, 25, 50, 75 and 100 percent of the ranks have ended it. */
+static void draw_bands(const struct drawing *d)
+{
+    uint32_t most = 0, size = d->p->size;
+    int64_t *end = malloc(size * sizeof(*end));
+    for (uint32_t r = 0; r < size; r++)
+        if (d->p->lane[r].n > most) most = d->p->lane[r].n;
+    double tall = (double)(d->height - 24) / (most ? most : 1);
+    for (uint32_t i = 0; end && i < most; i++) {
+        uint32_t n = 0;
+        for (uint32_t r = 0; r < size; r++)
+            if (i < d->p->lane[r].n && d->s->at[r][i].end) end[n++] = d->s->at[r][i].end;
+        if (n == 0) continue;
+        qsort(end, n, sizeof(*end), time_compare);
+        double y = TOP + 12 + tall * i, bar = tall > 4 ? tall - 2 : tall;
+        for (unsigned low = 0; low <= 25; low += 25)
+            fprintf(d->out,
+                    "<rect class='band' x='%.1f' y='%.1f' width='%.1f' height='%.1f'>"
+                    "<title>operation %u of %u ranks: %.3f to %.3f us</title></rect>\n",
+                    draw_x(d, draw_cut(end, n, low)), y,
+                    draw_x(d, draw_cut(end, n, 100 - low)) - draw_x(d, draw_cut(end, n, low)) + 1,
+                    bar, i, n, (double)end[0] / 1e6, (double)end[n - 1] / 1e6);
+        double mid = draw_x(d, draw_cut(end, n, 50));
+        fprintf(d->out, "<line class='mid' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>\n", mid, y,
+                mid, y + bar);
+    }
+    free(end);
+}
+
+/* ----------------------------------------------------------------------------------- dependencies
+ */
+
+/* One above the other in program order, what waits for something further right than that. */
+static void draw_graph(const struct drawing *d, int top)
+{
+    uint32_t rank = d->s->last_rank, n = d->p->lane[rank].n, column[GRAPH_MAX];
+    n = n < GRAPH_MAX ? n : GRAPH_MAX;
+    fprintf(d->out, "<text class='t' x='20' y='%d'>What waits for what on rank %u%s</text>\n",
+            top - 12, rank, n < d->p->lane[rank].n ? ", its beginning" : "");
+    for (uint32_t i = 0; i < n; i++) {
+        const struct op *op = &d->p->lane[rank].op[i];
+        char text[WHY_MAX];
+        column[i] = 0;
+        for (int k = 0; k < 2; k++)
+            if (op->dep[k] && column[i - op->dep[k]] >= column[i])
+                column[i] = column[i - op->dep[k]] + 1;
+        int x = 20 + 22 * (int)column[i], y = top + 12 + 20 * (int)i;
+        for (int k = 0; k < 2; k++) {
+            if (!op->dep[k]) continue;
+            uint32_t j = i - op->dep[k];
+            int from = 20 + 22 * (int)column[j] + 6, from_y = top + 12 + 20 * (int)j;
+            fprintf(d->out, "<path class='dep' d='M%d %dC%d %d %d %d %d %d'/>\n", from, from_y + 6,
+                    from, y, x - 14, y, x - 1, y);
+        }
+        instance_text(d->p, rank, i, text, sizeof(text));
+        const char *what = strstr(text, ": ");
+        fprintf(d->out,
+                "<rect class='%s' x='%d' y='%d' width='12' height='12' rx='2'/>"
+                "<text x='%d' y='%d'>%u %s</text>\n",
+                draw_class(op), x, y - 6, x + 18, y + 4, i, what ? what + 2 : text);
+    }
+}
+
+void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint64_t bytes)
+{
+    struct drawing d = { .out = out, .p = p, .s = s, .end = s->finish[s->last_rank] };
+    bool lanes = p->size <= LANES_MAX;
+    uint32_t shown = p->lane[s->last_rank].n < GRAPH_MAX ? p->lane[s->last_rank].n : GRAPH_MAX;
+    char why[WHY_MAX];
+    uint32_t **mate = NULL;
+    d.lane = p->size <= 16 ? 30 : 14;
+    d.height = lanes ? d.lane * (int)p->size + 12 : 480;
+    int graph = TOP + d.height + 60, height = graph + 20 * (int)shown + 30;
+    fprintf(out,
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' width='%d' height='%d'>\n"
+            "<style>%s</style><defs><marker id='a' viewBox='0 0 8 8' refX='7' refY='4' "
+            "markerWidth='7' markerHeight='7' orient='auto'><path d='M0 0L8 4L0 8z' fill='#777'/>"
+            "</marker></defs>\n<rect width='%d' height='%d' fill='#fff'/>\n",
+            WIDTH, height, WIDTH, height, style, WIDTH, height);
+    fprintf(out,
+            "<text class='t' x='20' y='28'>%s by %s, %u ranks, %llu bytes: %.3f us</text>"
+            "<text class='d' x='20' y='48'>%s; red: what the last one had to wait for. "
+            "Time in us.</text>\n",
+            collective_name(p->algorithm->collective), p->algorithm->name, p->size,
+            (unsigned long long)bytes, (double)d.end / 1e6,
+            lanes ? "a line is a rank; blue sends, green receives, yellow computes"
+                  : "a row is an operation: when a quarter, half, three quarters of the ranks "
+                    "have ended it, rank 0 of the red path on top");
+    draw_axis(&d);
+    if (lanes && plan_mates(p, &mate, why) == 0) draw_messages(&d, mate);
+    plan_mates_free(p, mate);
+    for (uint32_t r = 0; lanes && r < p->size; r++) draw_lane(&d, r);
+    if (!lanes) draw_bands(&d);
+    draw_critical(&d, lanes);
+    draw_graph(&d, graph);
+    fprintf(out, "</svg>\n");
+}

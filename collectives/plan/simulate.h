@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COLLECTIVES_SIMULATE_H
+#define COLLECTIVES_SIMULATE_H
+/*
+ * simulate.h - when everything of a plan happens, in the LogGOPS model as LogGOPSim computes it
+ *
+ *   a message of s bytes   costs the sender's processor o + (s - 1) O, keeps its network interface
+ *                          busy for g + (s - 1) G, begins to arrive L + o after its start, and
+ * costs the receiver's processor o + max((s - 1) O, (s - 1) G) arithmetic, copies     cost the
+ * processor their bytes times `calc` longer than S bytes    the sender is done when the receiver
+ * has it
+ *
+ * Not in the model: congestion, the round trip of a rendezvous, distances that differ.
+ */
+#include "collectives/plan/plan.h"
+
+/* In ps, and ps per byte. */
+struct loggops {
+    int64_t L, o, g, G, O, calc;
+    uint64_t S;
+};
+
+/* LogGOPSim's defaults: L 2500, o 1500, g 1000 ns, G 6 ns a byte. */
+extern const struct loggops loggops_default;
+
+/* When an instance began and ended to use its processor, and what it had to wait for last. */
+struct happening {
+    int64_t begin, end;
+    uint32_t cause_rank, cause; /* rank UINT32_MAX: nothing */
+};
+
+struct simulation {
+    struct happening **at;  /* by rank and instance */
+    int64_t *finish;        /* of each rank */
+    uint32_t last_rank;     /* to finish */
+    uint64_t events, bytes; /* of all messages */
+};
+
+/* The bytes of instance i of a rank when `bytes` is what sinew-perf calls a collective's bytes. */
+uint64_t plan_bytes(const struct plan *p, uint32_t rank, const struct op *op, uint64_t bytes);
+
+/* 0, or < 0 with why; simulation_free() is due after 0. */
+int simulate(const struct plan *p, const struct loggops *model, uint64_t bytes,
+             struct simulation *s, char why[WHY_MAX]);
+void simulation_free(struct simulation *s, uint32_t size);
+
+/* --------------------------------------------------------------------------- draw.c and goal.c */
+#include <stdio.h>
+
+/* A page: the space-time diagram, or for more than 64 ranks quantile bands, with the critical path;
+ * below the dependencies of the rank that finishes last. */
+void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint64_t bytes);
+
+/* The plan as GOAL text, as LogGOPSim's txt2bin reads it. */
+void write_goal(FILE *out, const struct plan *p, uint64_t bytes, const struct loggops *model);
+
+#endif

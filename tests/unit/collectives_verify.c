@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The verifier finds nothing wrong with any schedule that ranks would execute: every algorithm, in
+ * place or not, every number of ranks up to 64 with every root, up to 1,024 where the schedules are
+ * short (some of them where all blocks have to be looked at), and 131,072 by a sample of the
+ * blocks.
+ *
+ *     test-collectives-verify [long]
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "collectives/plan/plan.h"
+
+static bool is_long;
+
+static void verify(const struct algorithm *a, uint32_t size, uint32_t root, bool in_place,
+                   uint32_t columns)
+{
+    struct plan plan;
+    struct verified found;
+    struct verify_options options = { .columns = columns, .seed = size * 31 + root };
+    char why[WHY_MAX] = "";
+    int status = plan_make(&plan, a, size, root, in_place, why);
+    if (status == 0) {
+        status = plan_verify(&plan, &options, &found, why);
+        plan_free(&plan);
+    }
+    if (status < 0)
+        fail_msg("%s by %s, %u ranks, root %u, in place %d: %s", collective_name(a->collective),
+                 a->name, size, root, in_place, why);
+}
+
+/* Every size up to 64, every root in the long tier, else some of each. */
+static void small_teams_exhaustively(void **state)
+{
+    (void)state;
+    unsigned plans = 0;
+    for (uint32_t i = 0; i < algorithm_count; i++)
+        for (uint32_t size = 1; size <= 64 && algorithms[i].generate; size++) {
+            const struct algorithm *a = &algorithms[i];
+            if (!is_long && size > 20 && size % 9 != i % 9 && size != 64) continue;
+            uint32_t roots = collective_has_root(a->collective) ? size : 1;
+            uint32_t stride = !is_long && size > 9 ? size / 4 + 1 : 1;
+            for (uint32_t root = 0; root < roots; root += stride)
+                for (int in_place = 0; in_place < 2; in_place++, plans++)
+                    verify(a, size, root, in_place, 0);
+        }
+    print_message("%u plans\n", plans);
+}
+
+/* Whose schedules have a number of instances that grows with the logarithm. */
+static bool is_short(const struct algorithm *a)
+{
+    static const char *const names[] = { "dissemination", "binomial", "recursive-doubling",
+                                         "rabenseifner", "tree" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(a->name, names[i])) return true;
+    return a->collective == COLLECTIVE_ALLGATHER && !strcmp(a->name, "bruck");
+}
+
+/* Whether each block stays the block it is, so that some of them can be looked at alone. */
+static bool keeps_columns(const struct algorithm *a)
+{
+    return a->collective != COLLECTIVE_ALLGATHER && a->collective != COLLECTIVE_ALLGATHERV &&
+           a->collective != COLLECTIVE_GATHER && a->collective != COLLECTIVE_SCATTER &&
+           a->collective != COLLECTIVE_REDUCE_SCATTER &&
+           a->collective != COLLECTIVE_REDUCE_SCATTER_BLOCK;
+}
+
+static void log_steps_up_to_1024(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < algorithm_count; i++)
+        for (uint32_t size = 65; size <= 1024; size += is_long ? 1 : 239) {
+            const struct algorithm *a = &algorithms[i];
+            if (!is_short(a) || (!keeps_columns(a) && (is_long ? size % 101 : size > 400)))
+                continue;
+            verify(a, size, size / 3 * collective_has_root(a->collective), size % 2,
+                   keeps_columns(a) ? 16 : 0);
+        }
+}
+
+static void a_hundred_thousand_ranks(void **state)
+{
+    (void)state;
+    uint32_t size = is_long ? 131072 : 16384 + 5;
+    for (uint32_t i = 0; i < algorithm_count; i++) {
+        const struct algorithm *a = &algorithms[i];
+        bool prefix = a->collective == COLLECTIVE_SCAN || a->collective == COLLECTIVE_EXSCAN;
+        if (!is_short(a) || !keeps_columns(a) || prefix) continue;
+        verify(a, size, size / 3 * collective_has_root(a->collective), false, 4);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    is_long = argc > 1 && !strcmp(argv[1], "long");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_teams_exhaustively),
+        cmocka_unit_test(log_steps_up_to_1024),
+        cmocka_unit_test(a_hundred_thousand_ranks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * plan.c - sinew-plan: a collective's schedule, looked at without running it
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "collectives/plan/plan.h"
+#include "collectives/plan/simulate.h"
+#include "sinew/sinew.h"
+
+enum { EXIT_WRONG = 1, EXIT_USAGE = 2, RANKS_MAX = 1 << 20, COLUMNS = 16 };
+
+struct plan_options {
+    enum collective collective;
+    const char *algorithm, *svg, *goal;
+    uint32_t ranks, root, rank;
+    bool has_rank, in_place, verify, simulate, compare;
+    uint64_t bytes;
+    struct loggops model;
+};
+
+static const char *const usage =
+    "usage: sinew-plan COLLECTIVE --ranks N --bytes B [--algorithm A] [--root R] [--in-place]\n"
+    "                  [--verify] [--simulate] [--svg FILE] [--goal FILE] [--compare] [--rank R]\n"
+    "                  [--loggp L,o,g,G[,O,calc]]\n"
+    "\n"
+    "  Prints the schedule of one rank (--rank, else 0) that its ranks would execute; or:\n"
+    "  --verify    proves that it does what it is for, however its messages are timed\n"
+    "  --simulate  when it ends, in the LogGP model, and the path that took so long\n"
+    "  --svg FILE  draws that, and what waits for what\n"
+    "  --goal FILE writes it for LogGOPSim\n"
+    "  --compare   simulates every algorithm there is for it\n"
+    "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0\n"
+    "  --bytes     as sinew-perf counts them: of one rank, K and M allowed\n";
+
+static int plan_refuse(const char *what, const char *value)
+{
+    fprintf(stderr, "sinew-plan: %s%s%s\n\n%s", what, value ? ": " : "", value ? value : "", usage);
+    return EXIT_USAGE;
+}
+
+static bool parse_number(const char *text, uint64_t most, uint64_t *value)
+{
+    char *end;
+    if (!text || *text < '0' || *text > '9') return false;
+    unsigned long long v = strtoull(text, &end, 10);
+    uint64_t unit = *end == 'K' ? 1024 : *end == 'M' ? 1024 * 1024 : 1;
+    if (unit > 1) end++;
+    if (*end || v > most / unit) return false;
+    *value = v * unit;
+    return true;
+}
+
+static bool parse_model(const char *text, struct loggops *m)
+{
+    double v[6] = { 0 };
+    int n = text ? sscanf(text, "%lf,%lf,%lf,%lf,%lf,%lf", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5])
+                 : 0;
+    for (int i = 0; i < 6; i++)
+        if (n < 4 || !(v[i] >= 0 && v[i] <= 1e9)) return false;
+    int64_t ps[6];
+    for (int i = 0; i < 6; i++) ps[i] = (int64_t)(v[i] * 1000 + 0.5);
+    *m = (struct loggops){ ps[0], ps[1], ps[2], ps[3], ps[4], ps[5], m->S };
+    return true;
+}
+
+static bool parse_flag(struct plan_options *o, const char *name)
+{
+    bool *flag = !strcmp(name, "--verify")     ? &o->verify
+                 : !strcmp(name, "--simulate") ? &o->simulate
+                 : !strcmp(name, "--compare")  ? &o->compare
+                 : !strcmp(name, "--in-place") ? &o->in_place
+                                               : NULL;
+    if (flag) *flag = true;
+    return flag != NULL;
+}
+
+/* An option with a value; false: the value is none, or there is no such option. */
+static bool parse_value(struct plan_options *o, const char *name, const char *value)
+{
+    uint64_t v = 0;
+    bool known = true, number = parse_number(value, UINT64_C(1) << 40, &v);
+    if (!value) return false;
+    if (!strcmp(name, "--algorithm"))
+        o->algorithm = value;
+    else if (!strcmp(name, "--svg"))
+        o->svg = value;
+    else if (!strcmp(name, "--goal"))
+        o->goal = value;
+    else if (!strcmp(name, "--loggp"))
+        known = parse_model(value, &o->model);
+    else if (!number)
+        known = false;
+    else if (!strcmp(name, "--bytes"))
+        o->bytes = v;
+    else if (v > RANKS_MAX)
+        known = false;
+    else if (!strcmp(name, "--ranks"))
+        o->ranks = (uint32_t)v;
+    else if (!strcmp(name, "--root"))
+        o->root = (uint32_t)v;
+    else if (!strcmp(name, "--rank"))
+        o->rank = (uint32_t)v, o->has_rank = true;
+    else
+        known = false;
+    return known;
+}
+
+static int options_parse(struct plan_options *o, int argc, char **argv)
+{
+    *o = (struct plan_options){ .bytes = 8, .model = loggops_default };
+    if (argc < 2) return plan_refuse("no collective", NULL);
+    for (int c = 1; c < COLLECTIVE_END; c++)
+        if (!strcmp(argv[1], collective_name((enum collective)c)))
+            o->collective = (enum collective)c;
+    if (!o->collective) return plan_refuse("no such collective", argv[1]);
+    if (o->collective >= COLLECTIVE_NEIGHBOUR_ALLGATHER)
+        return plan_refuse("its schedule is the graph of the call", argv[1]);
+    for (int i = 2; i < argc; i++) {
+        if (parse_flag(o, argv[i])) continue;
+        if (!parse_value(o, argv[i], i + 1 < argc ? argv[i + 1] : NULL))
+            return plan_refuse("this option, or its value, is none", argv[i]);
+        i++;
+    }
+    if (o->ranks < 1) return plan_refuse("--ranks N is needed, from 1 to 1048576", NULL);
+    if (o->root >= o->ranks || o->rank >= o->ranks)
+        return plan_refuse("--root and --rank must be less than --ranks", NULL);
+    return 0;
+}
+
+/* What the library would choose, or the one asked for. */
+static const struct algorithm *plan_algorithm(const struct plan_options *o)
+{
+    char names[ALGORITHM_NAMES_MAX];
+    struct situation at = { .size = o->ranks, .bytes = o->bytes };
+    if (!o->algorithm) return &algorithms[algorithm_choose(o->collective, &at)];
+    int i = algorithm_find(o->collective, o->algorithm);
+    if (i >= 0) return &algorithms[i];
+    fprintf(stderr, "sinew-plan: %s has no algorithm '%s'; there are %s\n",
+            collective_name(o->collective), o->algorithm, algorithm_names(o->collective, names));
+    return NULL;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_schedule(const struct plan_options *o, const struct plan *p)
+{
+    const struct lane *lane = &p->lane[o->rank];
+    for (uint32_t i = 0; i < lane->n && i < 2000; i++) {
+        char text[WHY_MAX];
+        const struct op *op = &lane->op[i];
+        instance_text(p, o->rank, i, text, sizeof(text));
+        printf("%s", text);
+        for (int d = 0; d < 2; d++)
+            if (op->dep[d]) printf("%s%u", d && op->dep[0] ? ", " : "  after ", i - op->dep[d]);
+        printf("\n");
+    }
+    printf("blocks: IN %u, OUT %u, TMP %u\n", lane->blocks[BUFFER_IN], lane->blocks[BUFFER_OUT],
+           lane->blocks[BUFFER_TMP]);
+}
+
+static int run_verify(const struct plan *p)
+{
+    struct verified found;
+    struct verify_options options = { .columns = p->size > 1024 ? COLUMNS : 0, .seed = p->size };
+    char why[WHY_MAX];
+    double began = seconds();
+    int status = plan_verify(p, &options, &found, why);
+    if (status < 0) {
+        printf("WRONG: %s\n", why);
+        return EXIT_WRONG;
+    }
+    printf("verified in %.2f s: bounds, matching, progress, races, dataflow\n", seconds() - began);
+    printf("  %llu messages, %u of %u blocks looked at\n", (unsigned long long)found.messages,
+           found.columns, found.column_count);
+    printf("  at one rank at most: schedule %zu bytes, %u blocks between, %u early messages\n",
+           schedule_bytes(found.most_ops), found.most_tmp, found.most_buffered);
+    return 0;
+}
+
+static void print_critical(const struct plan *p, const struct simulation *s)
+{
+    uint32_t rank = s->last_rank, i = 0, steps = 0;
+    for (uint32_t k = 0; k < p->lane[rank].n; k++)
+        if (s->at[rank][k].end > s->at[rank][i].end) i = k;
+    printf("  critical path, from its end:\n");
+    while (p->lane[rank].n && steps++ < 40) {
+        const struct happening *h = &s->at[rank][i];
+        char text[WHY_MAX];
+        instance_text(p, rank, i, text, sizeof(text));
+        printf("    %10.3f us  %s\n", (double)h->end / 1e6, text);
+        if (h->cause_rank == UINT32_MAX) return;
+        rank = h->cause_rank;
+        i = h->cause;
+    }
+}
+
+static void print_simulation(const struct plan *p, const struct simulation *s, double took)
+{
+    int64_t least = s->finish[0], sum = 0;
+    for (uint32_t r = 0; r < p->size; r++) {
+        if (s->finish[r] < least) least = s->finish[r];
+        sum += s->finish[r] / p->size;
+    }
+    printf("simulated in %.2f s, %llu events\n", took, (unsigned long long)s->events);
+    printf("  ranks finish from %.3f to %.3f us (rank %u), mean %.3f\n", (double)least / 1e6,
+           (double)s->finish[s->last_rank] / 1e6, s->last_rank, (double)sum / 1e6);
+    printf("  %llu bytes in messages\n", (unsigned long long)s->bytes);
+    for (uint32_t r = 0; p->size <= 16 && r < p->size; r++)
+        printf("  rank %-3u %12.3f us\n", r, (double)s->finish[r] / 1e6);
+    print_critical(p, s);
+}
+
+static FILE *plan_file(const char *name)
+{
+    FILE *f = fopen(name, "w");
+    if (!f) fprintf(stderr, "sinew-plan: cannot write %s\n", name);
+    return f;
+}
+
+static int run_simulate(const struct plan_options *o, const struct plan *p)
+{
+    struct simulation s;
+    char why[WHY_MAX];
+    double began = seconds();
+    if (simulate(p, &o->model, o->bytes, &s, why) < 0) {
+        printf("WRONG: %s\n", why);
+        return EXIT_WRONG;
+    }
+    if (o->simulate) print_simulation(p, &s, seconds() - began);
+    FILE *f = o->svg ? plan_file(o->svg) : NULL;
+    bool failed = o->svg && !f;
+    if (f) draw_svg(f, p, &s, o->bytes);
+    if (f && fclose(f) != 0) failed = true;
+    simulation_free(&s, p->size);
+    return failed ? EXIT_WRONG : 0;
+}
+
+static int run_goal(const struct plan_options *o, const struct plan *p)
+{
+    FILE *f = plan_file(o->goal);
+    if (!f) return EXIT_WRONG;
+    write_goal(f, p, o->bytes, &o->model);
+    return fclose(f) == 0 ? 0 : EXIT_WRONG;
+}
+
+/* Instances that a ring or so would have are not worth a simulation's memory. */
+static bool compare_is_long(const struct algorithm *a, uint32_t ranks)
+{
+    static const char *const names[] = { "ring", "linear", "pairwise", "scatter-ring", "chain" };
+    for (size_t i = 0; ranks > 4096 && i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(a->name, names[i])) return true;
+    return !strcmp(a->name, "bruck") && ranks > 4096;
+}
+
+static int run_compare(const struct plan_options *o)
+{
+    printf("%-20s %12s %14s %12s\n", collective_name(o->collective), "us", "bytes sent", "TMP");
+    for (uint32_t i = 0; i < algorithm_count; i++) {
+        const struct algorithm *a = &algorithms[i];
+        struct plan p;
+        struct simulation s;
+        char why[WHY_MAX];
+        if (a->collective != o->collective) continue;
+        if (compare_is_long(a, o->ranks)) {
+            printf("%-20s too many operations to simulate\n", a->name);
+            continue;
+        }
+        if (plan_make(&p, a, o->ranks, o->root, o->in_place, why) < 0) {
+            printf("%-20s %s\n", a->name, why);
+            continue;
+        }
+        if (simulate(&p, &o->model, o->bytes, &s, why) == 0) {
+            printf("%-20s %12.3f %14llu %12u\n", a->name, (double)s.finish[s.last_rank] / 1e6,
+                   (unsigned long long)s.bytes, p.lane[s.last_rank].blocks[BUFFER_TMP]);
+            simulation_free(&s, p.size);
+        }
+        plan_free(&p);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct plan_options o;
+    char why[WHY_MAX];
+    struct plan p;
+    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        printf("%s", usage);
+        return 0;
+    }
+    int code = options_parse(&o, argc, argv);
+    if (code) return code;
+    if (o.compare) return run_compare(&o);
+    const struct algorithm *a = plan_algorithm(&o);
+    if (!a) return EXIT_USAGE;
+    double began = seconds();
+    if (plan_make(&p, a, o.ranks, o.root, o.in_place, why) < 0) {
+        fprintf(stderr, "sinew-plan: %s by %s: %s\n", collective_name(o.collective), a->name, why);
+        return EXIT_WRONG;
+    }
+    printf("%s by %s, %u ranks, %llu bytes; generated in %.2f s\n", collective_name(o.collective),
+           a->name, o.ranks, (unsigned long long)o.bytes, seconds() - began);
+    bool print = !o.verify && !o.simulate && !o.svg && !o.goal;
+    if (print || o.has_rank) print_schedule(&o, &p);
+    if (o.verify) code = run_verify(&p);
+    if (code == 0 && (o.simulate || o.svg)) code = run_simulate(&o, &p);
+    if (code == 0 && o.goal) code = run_goal(&o, &p);
+    plan_free(&p);
+    return code;
+}
