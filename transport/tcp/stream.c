@@ -679,7 +679,7 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
 static ssize_t stream_no_more(struct tcp_link *l, ssize_t n)
 {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
-    if (n < 0 && errno == EBADMSG && l->line == LINE_OPEN) {
+    if (n < 0 && errno == EBADMSG && l->line >= LINE_OPEN) {
         line_damaged(l, "an encrypted record");
         return -1;
     }
