@@ -31,10 +31,10 @@ function(sinew_softroce_job what program settings)
   sinew_softroce_patient(softroce-${what}-${SOFTROCE_TRANSPORT})
 endfunction()
 
-# By default settings: all of conformance with 2 ranks; with 4, all that differs with their number;
+# By default settings: all of conformance with 2 ranks; with 4, what is not the same with 2;
 # of the process suite what is not simulated, without what only repeats or only counts ranks.
 sinew_softroce_job(conformance-2 conformance "" --ranks 2)
-sinew_softroce_job(conformance-4 conformance "" --ranks 4)
+sinew_softroce_job(conformance-4 conformance "" --ranks 4 --only "4 ranks over")
 sinew_softroce_job(process process "" --repeat 1
   --only "2 ranks over|acknowledged|any rank fails|member died, 3")
 

@@ -54,6 +54,20 @@ static int queue_pairs(const char *text)
     return at ? atoi(at + 4) : -1;
 }
 
+/* What is held when so many queue pairs are left; one whose peer left is kept for a moment. Others wait, so
+ * the limit is a short one. */
+static void await_held(struct side *side, int left, char text[COUNTED])
+{
+    struct job_rank *me = side->me;
+    int64_t limit = job_now(me) + job_patience() * INT64_C(5000000000);
+    do {
+        CHECK(me, held(text));
+        if (job_now(me) > limit)
+            job_fail(me, __FILE__, __LINE__, "not %d queue pairs are left: %s", left, text);
+        side_progress(side, NULL);
+    } while (queue_pairs(text) != left);
+}
+
 static void queue_pairs_leave_nothing(struct job_rank *me)
 {
     struct side side;
@@ -65,17 +79,14 @@ static void queue_pairs_leave_nothing(struct job_rank *me)
     int none = queue_pairs(before);
     side_barrier(&side);
     for (long round = 0; round < 2; round++) one_link(&side, peer, round);
-    if (me->rank == 0) /* a queue pair whose peer left is kept for a moment */
-        SIDE_UNTIL(&side, held(before) && queue_pairs(before) == none);
+    if (me->rank == 0) await_held(&side, none, before);
     side_barrier(&side);
     for (long round = 2; round < wanted / 2; round++) one_link(&side, peer, round);
     side_barrier(&side);
     if (me->rank == 0) {
-        int64_t limit = side_limit(&side);
-        while (held(now) && strcmp(before, now) != 0 && job_now(me) < limit)
-            side_progress(&side, NULL);
+        await_held(&side, none, now);
         if (strcmp(before, now) != 0)
-            job_fail(me, __FILE__, __LINE__, "held before: %snow: %s", before, now);
+            job_fail(me, __FILE__, __LINE__, "held before: %s and now: %s", before, now);
     }
     side_barrier(&side);
     side_end(&side);
