@@ -51,7 +51,7 @@ void quick_open(struct peer *p)
 void quick_lend(struct peer *p)
 {
     uint32_t window = p->window_blocks[SPACE_USER], *mine = &p->mine.blocks[SPACE_USER];
-    if (!p->quick_in) return;
+    if (!p->quick_in || !p->quick_in->transport->caps.shorts) return;
     p->kept_blocks = window - window / 4;
     if (*mine <= p->kept_blocks) return;
     p->quick_in->ops->allow(p->quick_in, *mine - p->kept_blocks);

@@ -97,6 +97,7 @@ struct transport_caps {
     bool memory;         /* reg() gives memory that peers reach best, see there                  */
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
+    bool shorts;         /* takes short messages, and keeps their credit                         */
     bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
     bool holds;          /* sends may be HELD, so that many go together                          */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */

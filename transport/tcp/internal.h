@@ -159,6 +159,7 @@ struct tcp {
     bool in_progress;
     int budget;             /* upcalls left in this progress */
     bool moved;             /* in this progress: bytes, of links that are up */
+    struct tcp_link *took;  /* in this progress: what messaging expects of it; so no upcalls for it */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
     struct tls_library *tls; /* NULL: no connection was encrypted yet */
