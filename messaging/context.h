@@ -151,6 +151,7 @@ struct sinew_request {
     const struct operation_ops *ops;
     void *state_of;
     bool mine_registered, peers_registered, flushing;
+    bool ahead;                /* a send: FIN follows its put before that is done     */
     bool offered;              /* a send: the receiver may have read it               */
     bool cleared_again, again; /* see rendezvous.c, "once more"                        */
     uint8_t asked_again;
@@ -531,6 +532,7 @@ int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader 
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len);
 void rendezvous_put(struct sinew_request *r);
 void rendezvous_put_done(struct sinew_request *r, int status);
+void rendezvous_fin_sent(struct sinew_request *r);
 int rendezvous_fin(struct peer *p, struct wire_reader *more);
 int rendezvous_again(struct peer *p, struct wire_reader *more);
 void rendezvous_unoffer(struct peer *p, struct link *l); /* nobody reads over l any more */
