@@ -40,6 +40,7 @@ struct fake {
     int comings, sents, connects;
     bool crowded; /* what the transports were told at open        */
     bool silent; /* connects are not answered */
+    bool full;   /* nothing can be sent       */
     bool put_pending, dereg_again;
     int reg_fails;
     struct rma *rma;

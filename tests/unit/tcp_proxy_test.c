@@ -290,7 +290,7 @@ static void turned_bits_are_noticed_and_sent_again(void **state)
     network.flips = 0;
     for (int i = 0; i < rounds / 4 || (totals.damages == 0 && i < rounds); i++) {
         struct seed own = { seed_next(&seed) };
-        pair_run(&own, 400, &totals);
+        pair_run(&own, 300, &totals);
     }
     print_message("%llu bits turned, %llu lines lost by that, %llu frames sent again\n",
                   (unsigned long long)network.flips, (unsigned long long)totals.damages,

@@ -225,6 +225,27 @@ static void bytes_that_set_links_up_cost_their_own_pair(void **state)
     open_fake_wired(state);
 }
 
+/* Who leads may begin as many attempts as he likes, but must take the answers. */
+static void attempts_without_end_cost_their_own_pair(void **state)
+{
+    struct fake *f = *state;
+    static const uint8_t none_came[8];
+    meet(f);
+    move(f);
+    f->s->rank = RANKS; /* so that rank 1 leads */
+    offered(f, 0, offer, sizeof(offer));
+    move(f);
+    f->full = true;
+    for (uint16_t i = 1; i <= 2 * TELLS_WAITING_MAX && linked(f, 1); i++) {
+        of(f, i, TELL_DOWN, i, none_came, sizeof(none_came));
+        move(f);
+    }
+    f->full = false;
+    f->s->rank = 0;
+    assert_false(linked(f, 1));
+    rank_2_is_well(f);
+}
+
 /* What it keeps for a peer is bounded, and given back. */
 static void parked_messages_come_in_their_order(void **state)
 {
@@ -255,6 +276,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bytes_that_set_links_up_cost_their_own_pair, open_fake_wired,
+                                        close_fake),
+        cmocka_unit_test_setup_teardown(attempts_without_end_cost_their_own_pair, open_fake_wired,
                                         close_fake),
         cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired, close_fake),
     };
