@@ -305,8 +305,8 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     struct tcp *t = tcp_under(l);
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
-    puts_append(l); /* a short one, alone, is before what is sent from now on */
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
+    puts_append(l); /* a short one, alone, is before what is sent from now on */
     stream_added(l, false);
 }
 
