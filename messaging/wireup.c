@@ -261,6 +261,7 @@ static void upcall_room(struct link *l)
     struct peer *p = l->owner;
     if (p->wired) wired_room(p, l);
     if (p->out == l) outgoing_room(p);
+    if (p->wired) wired_drain_on(p, l);
 }
 
 static void upcall_undone(struct link *l, const void *head, size_t hlen, const void *body,
