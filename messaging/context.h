@@ -567,7 +567,8 @@ static inline void quick_close(struct peer *p)
     p->shorts = &quick_none;
     p->quick_below = 0;
 }
-/* What came back beyond kept_blocks is for short sends. */
+static inline bool quick_has_shorts(const struct link *l) { return l->shorts != &quick_none; }
+/* What came back beyond kept_blocks is for short sends, where the link has such. */
 void quick_lend(struct peer *p);
 void quick_open(struct peer *p);
 int quick_refuse(struct peer *p);

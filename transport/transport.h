@@ -275,7 +275,8 @@ struct transport_ops {
                 struct region *region, uint64_t cookie);
 
     /* So many units more for short messages; 0: see what has come back. Then *l->shorts says how
-     * many there are room and units for, or some of them. */
+     * many there are room and units for, or some of them. What a link was allowed goes with it, so a
+     * wired one, after which the pair goes on, has no short messages. */
     void (*allow)(struct link *l, uint32_t units);
 
     /* A short message: only when *l->shorts > 0, and then it cannot fail. Returns 0. */

@@ -555,6 +555,20 @@ static void transports_know_at_open_whether_ranks_outnumber_the_cores(void **unu
     }
 }
 
+/* Credit is set aside for short messages only where they can be sent. */
+static void a_link_without_short_messages_leaves_the_window_whole(void **state)
+{
+    struct fake *f = *state;
+    f->s->transport[0]->caps.expects = true;
+    meet(f);
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .credit = 80, .team = 32 });
+    move(f);
+    const struct peer *p = f->s->peer[1];
+    assert_non_null(p->quick_in);
+    assert_int_equal(p->window_blocks[SPACE_USER], 160);
+    assert_int_equal(p->mine.blocks[SPACE_USER], 159); /* meeting it took one */
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
 
 int main(void)
@@ -573,6 +587,7 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(a_link_without_short_messages_leaves_the_window_whole),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
         CASE(all_is_asked_before_a_sleep),
         CASE(a_queue_goes_on_without_its_head),
