@@ -549,6 +549,7 @@ void window_file(struct peer *p);
 void window_file_all(struct sinew *s);
 /* A message for the oldest is taken: true, or false and nothing happened. */
 bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+bool window_arrive_short(struct peer *p, uint64_t key, const void *body, size_t blen);
 /* Around one progress() of l: it may take what the window of p (not empty) waits for. */
 void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);

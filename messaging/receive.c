@@ -491,6 +491,7 @@ static int take_short(struct peer *p, uint64_t key, const void *body, size_t ble
     if (blen > TRANSPORT_SHORT)
         return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message of %zu bytes", p->rank,
                        blen);
+    if (window_arrive_short(p, key, body, blen)) return 0;
     p->messages_in++;
     p->bytes_in += blen;
     p->general_in.messages++;

@@ -569,6 +569,44 @@ static void a_link_without_short_messages_leaves_the_window_whole(void **state)
     assert_int_equal(p->mine.blocks[SPACE_USER], 159); /* meeting it took one */
 }
 
+/* As a link that has such hands it up: its head is the key. */
+static void say_short(struct fake *f, int rank, uint32_t tag, size_t blen, uint8_t fill)
+{
+    struct packet *p = say_eager(f, rank, tag, blen, fill);
+    p->hlen = TRANSPORT_SHORT_HEAD;
+    wire_put64(p->head, envelope_key(0, tag));
+}
+
+/* Whatever way a short message comes, a window met in order is never filed. */
+static void short_messages_meet_a_window(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct sinew_status st[3];
+    struct sinew_request *req[3];
+    char in[3][8] = { "" };
+    move(f);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_recv(team, in[i], i == 2 ? 4 : 8, 1, 7, &st[i], &req[i]),
+                         SINEW_PENDING);
+    const struct peer *p = f->s->peer[1];
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(p->window);
+        say_short(f, 1, 7, 8, (uint8_t)(i + 1));
+        move(f);
+        assert_int_equal(p->filed, 0);
+        const struct packet *credit = told(f, 1, KIND_CREDIT); /* for its block */
+        assert_true(credit == &f->sent[f->sents - 1] && wire_get16(credit->head + 3) == 1);
+    }
+    assert_null(p->window);
+    assert_int_equal(sinew_wait(&req[0]), 0);
+    assert_int_equal(sinew_wait(&req[1]), 0);
+    assert_int_equal(sinew_wait(&req[2]), SINEW_ETRUNCATED);
+    assert_true(in[0][7] == 1 && in[1][7] == 2 && in[2][3] == 3 && in[2][4] == 0);
+    assert_true(st[1].bytes == 8 && st[2].bytes == 4 && st[2].sent == 8);
+    rank_2_is_well(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
 
 int main(void)
@@ -588,6 +626,7 @@ int main(void)
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
+        CASE(short_messages_meet_a_window),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
         CASE(all_is_asked_before_a_sleep),
         CASE(a_queue_goes_on_without_its_head),
