@@ -149,7 +149,8 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
 
 enum { RING_TURNS = 0x7fff, RING_TURN = 0x8000, RING_NEVER_DUE = 1 << 16 };
 
-/* The low half of a word, without the turn's number. No word has a turn without RING_TURN. */
+/* The low half of a word, without the turn's number. RING_NEVER_DUE: no word that ring_publish() writes;
+ * forged, it is one more message of the peer's own, checked as any. */
 static inline uint32_t ring_due_as(uint8_t kind, size_t hlen)
 {
     return RING_TURN | (uint32_t)kind << 16 | (uint32_t)hlen << 24;
