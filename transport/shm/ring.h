@@ -29,7 +29,8 @@
  * Promised     Slots are set aside for some short messages at a time (`shorts`), so that each needs
  *              one look at one number.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
- *              never takes more than three quarters of the bytes, so messages pass between.
+ *              never takes more than three quarters of the bytes, nor what is left of the slots
+ *              below an eighth, so messages pass between.
  * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
  *              they wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an
  *              end that is too short for a message.
@@ -227,6 +228,7 @@ static inline void ring_promise(struct ring_producer *p)
 static inline bool ring_fits(struct ring_producer *p, enum ring_class class, struct ring_mark after)
 {
     if (p->room < (class == RING_LAST ? 0 : 1)) return false;
+    if (class == RING_BULK && p->room < (int32_t)(p->slot_mask / 8)) return false;
     if (after.body == p->written.body && class != RING_BULK) return true;
     ring_settle(p);
     if (after.body - p->finished.body > p->body_mask + 1) return false;
