@@ -88,6 +88,17 @@ static void too_much_credit(struct fake *f)
 {
     say(f, &(struct words){ .rank = 1, .kind = KIND_EAGER, .tag = 1, .credit = 9 });
 }
+/* The window would wrap, and then any credit fit it. */
+static void a_grant_that_wraps(struct fake *f)
+{
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = UINT32_MAX });
+}
+static void short_over_a_link_without(struct fake *f)
+{
+    struct packet *p = say_eager(f, 1, 1, 8, 0);
+    p->hlen = TRANSPORT_SHORT_HEAD;
+    wire_put64(p->head, envelope_key(0, 1));
+}
 static void more_than_its_credit(struct fake *f)
 {
     for (int i = 0; i < 64; i++) say_eager(f, 1, 1, 4096, 1);
@@ -116,6 +127,8 @@ static void bad_bytes_cost_their_own_link(void **state)
         clearance_of_no_space,
         refusal_of_success,
         too_much_credit,
+        a_grant_that_wraps,
+        short_over_a_link_without,
         more_than_its_credit,
     };
     close_fake(state); /* each has a context of its own */
@@ -585,11 +598,13 @@ static void short_messages_meet_a_window(void **state)
     struct sinew_status st[3];
     struct sinew_request *req[3];
     char in[3][8] = { "" };
+    const int32_t some = 0;
     move(f);
     for (int i = 0; i < 3; i++)
         assert_int_equal(sinew_recv(team, in[i], i == 2 ? 4 : 8, 1, 7, &st[i], &req[i]),
                          SINEW_PENDING);
     const struct peer *p = f->s->peer[1];
+    p->out->shorts = &some;
     for (int i = 0; i < 3; i++) {
         assert_non_null(p->window);
         say_short(f, 1, 7, 8, (uint8_t)(i + 1));
