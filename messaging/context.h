@@ -552,6 +552,7 @@ void window_file(struct peer *p);
 void window_file_all(struct sinew *s);
 /* A message for the oldest is taken: true, or false and nothing happened. */
 bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+bool window_arrive_short(struct peer *p, uint64_t key, const void *body, size_t blen);
 /* Around one progress() of l: it may take what the window of p (not empty) waits for. */
 void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
@@ -570,7 +571,8 @@ static inline void quick_close(struct peer *p)
     p->shorts = &quick_none;
     p->quick_below = 0;
 }
-/* What came back beyond kept_blocks is for short sends. */
+static inline bool quick_has_shorts(const struct link *l) { return l->shorts != &quick_none; }
+/* What came back beyond kept_blocks is for short sends, where the link has such. */
 void quick_lend(struct peer *p);
 void quick_open(struct peer *p);
 int quick_refuse(struct peer *p);
