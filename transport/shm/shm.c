@@ -58,7 +58,6 @@ static int shm_open_transport(struct transport *base)
         .memory = true,
         .local = true,
         .expects = true,
-        .shorts = true,
         .latency_ns = 100,
         .megabytes_per_s = 8000,
     };

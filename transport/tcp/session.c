@@ -335,7 +335,8 @@ int session_join_decode(const uint8_t in[JOIN_FRAME], enum frame_kind kind, uint
                            .address_len = payload[20] };
     memcpy(join->address, payload + 24, sizeof(join->address));
     if (frame.kind == kind && frame.length == JOIN_PAYLOAD && frame.epoch == epoch &&
-        !frame.flags && !frame.head && !frame.sequence && join->mine && join->address_len <= sizeof(join->address))
+        !frame.flags && !frame.head && !frame.sequence && join->mine &&
+        join->address_len <= sizeof(join->address))
         return 0;
     return why_set(why, SINEW_EPROTO,
                    "the first frame after the handshake (kind %u, %u bytes, epoch %016" PRIx64

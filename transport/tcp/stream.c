@@ -306,6 +306,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
+    puts_append(l); /* a short one, alone, is before what is sent from now on */
     stream_added(l, false);
 }
 
@@ -325,6 +326,7 @@ int tcp_rma(struct link *base, struct rma *op)
         return 0;
     }
     put_queue(l, op);
+    op->ahead = op->progress == op->len;
     return TRANSPORT_PENDING;
 }
 
@@ -581,7 +583,9 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
         break;
     case FRAME_ACK: fits = !greeting && frame->length == 0; break;
     case FRAME_WELCOME: fits = greeting && frame->length == JOIN_PAYLOAD; break;
-    case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? (uint32_t)GREETING_PAYLOAD : 0u); break;
+    case FRAME_BYE:
+        fits = frame->head == 0 && frame->length == (greeting ? (uint32_t)GREETING_PAYLOAD : 0);
+        break;
     }
     if (fits) return 0;
     return why_set(why, SINEW_EPROTO, "a frame of kind %u with a head of %u of %u bytes%s",
