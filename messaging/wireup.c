@@ -271,11 +271,12 @@ static void upcall_undone(struct link *l, const void *head, size_t hlen, const v
     if (p->wired) shift_undone(p, head, hlen, body, blen);
 }
 
-static void describe_down(struct peer *p, const struct link *l, enum gone gone, struct why *why)
+static void describe_down(struct peer *p, const struct link *l, int status, enum gone gone,
+                          struct why *why)
 {
     static const char *const how[] = { "left: it closed its context", "died", "is lost" };
     /* Where this side ended it, the transport knows no more than that it was told to. */
-    bool ours = p->ending && !p->going && p->why.text[0];
+    bool ours = status == SINEW_ECANCELED && p->ending && !p->going && p->why.text[0];
     const char *cause = l->why.text[0] && !ours ? l->why.text : p->why.text;
     if (p->lost && gone == GONE_DIED)
         why_set(why, 0, "%s", p->why.text);
@@ -322,7 +323,7 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     struct peer *p = l->owner;
     bool was_out = p->out == l, was_up = p->state == PEER_UP;
     struct why why;
-    describe_down(p, l, gone, &why);
+    describe_down(p, l, status, gone, &why);
     if (l->transport->caps.wired) {
         wired_down(l, status, gone, why.text);
         return;
