@@ -229,6 +229,7 @@ struct rma {
     uint64_t cookie;            /* of done                                                       */
     enum rma_atomic atomic;     /* RMA_ATOMIC: which, on len = 8 bytes, and with what:           */
     uint64_t operand, compare;  /* add operand; or, if it is `compare`, becomes operand          */
+    bool ahead;                 /* set by rma(): PENDING, yet what is sent from now on is seen after it */
     /* the transport's own, while it is under way: */
     struct list entry;
     size_t progress;

@@ -353,6 +353,73 @@ static void who_leaves_is_gone_with_his_last_link(void **state)
     assert_int_equal(died, 0);
 }
 
+struct step {
+    struct completion completion;
+    struct sinew_team *team;
+    struct sinew_request *next;
+    int ended;
+};
+
+static void no_more(struct completion *c, int status)
+{
+    (void)status;
+    LIST_OWNER(c, struct step, completion)->ended++;
+}
+
+static struct step second_step = { .completion.ended = no_more };
+
+/* What a collective does when a part of it is done: it begins the next, here to read what is there. */
+static void begin_reading(struct completion *c, int status)
+{
+    struct step *first = LIST_OWNER(c, struct step, completion);
+    struct match_key key = { .source = 1, .tag = 9 };
+    assert_int_equal(status, 0);
+    first->ended++;
+    assert_int_equal(receive_start(first->team, lent, sizeof(lent), &key, 0, NULL,
+                                   &second_step.completion, &second_step.next),
+                     SINEW_PENDING);
+}
+
+static void body_is_out(struct fake *f)
+{
+    struct rma *put = f->rma;
+    if (!put || put->kind != RMA_PUT) return;
+    f->rma = NULL;
+    f->s->transport[0]->up->done(f->link[0][1], put->cookie, 0);
+}
+
+/* The end of a put makes room for a receive, which begins to read: that the put is done does not end it. */
+static void the_end_of_a_put_is_not_that_of_the_next(void **state)
+{
+    static char out[sizeof(lent)];
+    static const uint8_t offer[] = { 1, 1, 1 };
+    struct fake *f = *state;
+    struct step first = { .completion.ended = begin_reading, .team = meet(f) };
+    struct match_key key = { .source = 0, .tag = 5 };
+    struct sinew_request *send;
+    uint8_t more[16];
+    second_step.ended = 0;
+    move(f);
+    assert_int_equal(send_start(first.team, out, sizeof(out), 1, &key, 0, false, false,
+                                &first.completion, &send),
+                     SINEW_PENDING);
+    f->s->transport[0]->caps.get = true;
+    wire_put64(more, 3);
+    wire_put64(more + 8, sizeof(lent));
+    say(f, &(struct words){ .rank = 1, .kind = KIND_RTS, .tag = 9, .more = more, .more_len = 16,
+                            .body = offer, .blen = sizeof(offer) });
+    f->put_pending = true;
+    say_cts(f, 1, 0, number_sent(f, 1, KIND_RTS), sizeof(out), 1);
+    f->in_progress = body_is_out;
+    move(f);
+    assert_int_equal(first.ended, 1);
+    assert_int_equal(second_step.ended, 0);
+    assert_int_equal(second_step.next->state, STATE_READING);
+    f->s->transport[0]->up->done(f->link[0][1], f->rma->cookie, 0);
+    f->rma = NULL;
+    assert_int_equal(second_step.ended, 1);
+}
+
 static void let_go(struct fake *f)
 {
     if (f->now > 1000000) f->dereg_again = false;
@@ -635,6 +702,7 @@ int main(void)
         CASE(a_peer_that_comes_first_is_not_called),
         CASE(a_long_message_where_transports_differ),
         CASE(who_leaves_is_gone_with_his_last_link),
+        CASE(the_end_of_a_put_is_not_that_of_the_next),
         CASE(a_region_that_lingers_after_its_link),
         CASE(a_buffer_that_cannot_be_registered),
         CASE(status_of_a_long_receive_that_fails),
