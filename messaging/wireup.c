@@ -274,7 +274,9 @@ static void upcall_undone(struct link *l, const void *head, size_t hlen, const v
 static void describe_down(struct peer *p, const struct link *l, enum gone gone, struct why *why)
 {
     static const char *const how[] = { "left: it closed its context", "died", "is lost" };
-    const char *cause = l->why.text[0] ? l->why.text : p->why.text;
+    /* Where this side ended it, the transport knows no more than that it was told to. */
+    bool ours = p->ending && !p->going && p->why.text[0];
+    const char *cause = l->why.text[0] && !ours ? l->why.text : p->why.text;
     if (p->lost && gone == GONE_DIED)
         why_set(why, 0, "%s", p->why.text);
     else if (cause[0])

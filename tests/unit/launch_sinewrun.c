@@ -127,7 +127,7 @@ static void who_gives_up_says_why(void **state)
     char script[1024];
     (void)state;
     snprintf(script, sizeof(script),
-             "test $SINEW_RANK = 1 || exec %s fence; %s leave; sleep 0.05; echo the reason >&2; exit 3",
+             "test $SINEW_RANK = 1 || exec %s fence; %s leave; sleep 0.05; echo the reason >&2; exit 1",
              job_rank(), job_rank());
     job_start_script(&j, "-n 3", script);
     job_finish(&j);
