@@ -96,3 +96,12 @@ endfunction()
 sinew_softroce_hosts(loss "loss 1%")
 sinew_softroce_hosts(reorder "delay 1ms reorder 75% 50%")
 sinew_softroce_hosts(delay "delay 5ms 1ms")
+
+# One of two hosts is killed; the port of one goes down and up.
+if(TARGET sinew_module_verbs)
+  foreach(what killed port)
+    sinew_add_test(NAME softroce-hosts-${what} LABELS long release-only TIMEOUT 300
+      COMMAND ${PROJECT_SOURCE_DIR}/ci/softroce --hosts 2 --timeout 280 -- ${SOFTROCE_TESTS}/broken
+        ${what} $<TARGET_FILE:sinewrun> $<TARGET_FILE:cut-rank>)
+  endforeach()
+endif()
