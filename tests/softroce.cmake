@@ -84,11 +84,24 @@ sinew_add_test(NAME softroce-lab COMMAND ${SOFTROCE_TESTS}/lab ${PROJECT_SOURCE_
 # Two guests on one wire: a real program comes to the same bits, and large messages arrive whole,
 # whatever the wire does.
 function(sinew_softroce_hosts name netem)
-  set(boot ${PROJECT_SOURCE_DIR}/ci/softroce --hosts 2 --timeout 240 --netem ${netem} --)
-  sinew_add_test(NAME softroce-hosts-${name} LABELS long release-only TIMEOUT 300
-    COMMAND ${boot} ${SOFTROCE_TESTS}/hosts $<TARGET_FILE:sinewrun> $<TARGET_FILE:heat2d>
-      $<TARGET_FILE:sinew-perf>)
+  set(boot ${PROJECT_SOURCE_DIR}/ci/softroce --hosts 2 --timeout 280 --netem ${netem} --)
+  foreach(transport tcp ${SOFTROCE_TRANSPORT})
+    if(NOT TEST softroce-hosts-${name}-${transport})
+      sinew_add_test(NAME softroce-hosts-${name}-${transport} LABELS long release-only TIMEOUT 300
+        COMMAND ${boot} ${SOFTROCE_TESTS}/hosts ${transport} $<TARGET_FILE:sinewrun>
+          $<TARGET_FILE:heat2d> $<TARGET_FILE:sinew-perf>)
+    endif()
+  endforeach()
 endfunction()
 sinew_softroce_hosts(loss "loss 1%")
 sinew_softroce_hosts(reorder "delay 1ms reorder 75% 50%")
 sinew_softroce_hosts(delay "delay 5ms 1ms")
+
+# One of two hosts is killed; the port of one goes down and up.
+if(TARGET sinew_module_verbs)
+  foreach(what killed port)
+    sinew_add_test(NAME softroce-hosts-${what} LABELS long release-only TIMEOUT 300
+      COMMAND ${PROJECT_SOURCE_DIR}/ci/softroce --hosts 2 --timeout 280 -- ${SOFTROCE_TESTS}/broken
+        ${what} $<TARGET_FILE:sinewrun> $<TARGET_FILE:cut-rank>)
+  endforeach()
+endif()

@@ -12,7 +12,7 @@ static int fake_of(const struct transport *t)
     return t->ops->id - 1;
 }
 
-static bool second_is_wired; /* read while a context opens */
+static bool second_is_wired, all_together; /* read while a context opens */
 
 static int fake_open(struct transport *t)
 {
@@ -197,7 +197,7 @@ static int launch_get(struct launch *l, int rank, void *record)
     memset(at, 0, LAUNCH_RECORD_MAX);
     at[0] = 2;
     wire_put64(at + 1, EPOCH);
-    wire_put32(at + 9, 1 + (uint32_t)rank);
+    wire_put32(at + 9, all_together ? 7 : 1 + (uint32_t)rank);
     at[13] = 1, at[14] = 1, at[16] = 2, at[17] = 1;
     return 19;
 }
@@ -230,13 +230,15 @@ static int64_t world_time(void *arg)
 static void world_yield(void *arg)
 {
     (void)arg;
+    if (fake->in_yield) fake->in_yield(fake);
 }
 
 static void world_sleep(void *arg, int epoll_fd, int64_t until)
 {
     (void)arg, (void)epoll_fd;
-    if (until == INT64_MAX) fail_msg("a wait that nothing will end");
-    if (until > fake->now) fake->now = until;
+    if (fake->in_sleep) fake->in_sleep(fake);
+    else if (until == INT64_MAX) fail_msg("a wait that nothing will end");
+    if (until > fake->now && until != INT64_MAX) fake->now = until;
 }
 
 static int security = SINEW_SECURITY_NONE;
@@ -246,6 +248,14 @@ static struct launch launch;
 int open_fake(void **state)
 {
     return open_fake_on(state, 0);
+}
+
+int open_fake_together(void **state, int cores)
+{
+    all_together = true;
+    int rc = open_fake_on(state, cores);
+    all_together = false;
+    return rc;
 }
 
 int open_fake_wired(void **state)

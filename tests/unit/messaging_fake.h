@@ -47,6 +47,8 @@ struct fake {
     struct link *rma_link;
     int64_t now;
     void (*in_progress)(struct fake *f);
+    void (*in_yield)(struct fake *f);
+    void (*in_sleep)(struct fake *f); /* NULL: nobody would end that sleep */
 };
 
 struct words {
@@ -75,6 +77,7 @@ bool linked(const struct fake *f, int rank);
 void rank_2_is_well(struct fake *f);
 int open_fake(void **state);
 int open_fake_on(void **state, int cores);
+int open_fake_together(void **state, int cores); /* all ranks have the same cores */
 int open_fake_wired(void **state); /* the second transport is wired, and preferred */
 int open_fake_wired_encrypted(void **state); /* likewise, and security is encrypt */
 int close_fake(void **state);
