@@ -81,7 +81,7 @@ static void any_order_from_any_rank(struct job_rank *me)
 }
 
 /* What is wanted has not even been sent when the receiver asks, and stands last when it is. */
-static void the_last_one_first(struct job_rank *me)
+static void last_first(struct job_rank *me, size_t len)
 {
     struct sinew_team *world = enter(me);
     enum { BEHIND = 1000 };
@@ -89,14 +89,46 @@ static void the_last_one_first(struct job_rank *me)
         struct sinew_request **req = memory_of(me, (BEHIND + 1) * sizeof(struct sinew_request *));
         char *out = memory_of(me, 256);
         memset(out, 0x17, 256);
-        for (int i = 0; i < BEHIND; i++) CHECK(me, sinew_send(world, out, 256, 1, 1, &req[i]) >= 0);
+        for (int i = 0; i < BEHIND; i++) CHECK(me, sinew_send(world, out, len, 1, 1, &req[i]) >= 0);
         for (int i = 0; i < 50; i++) CHECK(me, sinew_progress(me->s) >= 0);
-        CHECK(me, sinew_send(world, out, 256, 1, 2, &req[BEHIND]) >= 0);
+        CHECK(me, sinew_send(world, out, len, 1, 2, &req[BEHIND]) >= 0);
         CHECK_OK(me, sinew_wait_all(req, BEHIND + 1, NULL, SINEW_FOREVER));
     } else {
         char in[256];
-        CHECK_OK(me, sinew_recv(world, in, 256, 0, 2, NULL, NULL));
-        for (int i = 0; i < BEHIND; i++) CHECK_OK(me, sinew_recv(world, in, 256, 0, 1, NULL, NULL));
+        CHECK_OK(me, sinew_recv(world, in, len, 0, 2, NULL, NULL));
+        for (int i = 0; i < BEHIND; i++) CHECK_OK(me, sinew_recv(world, in, len, 0, 1, NULL, NULL));
+    }
+    leave(me);
+}
+static void the_last_one_first(struct job_rank *me)
+{
+    last_first(me, 256);
+}
+/* Of those, too, that some links give credit of their own. */
+static void the_last_short_one_first(struct job_rank *me)
+{
+    last_first(me, 8);
+}
+
+/* Short and long ones in turn, and barriers between, use up every kind of credit; the receiver asks
+ * from the back, and again when all of it has come back. */
+static void short_and_long_in_turn(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    enum { TURNS = 3, MANY = 120, LONGER = 3000 };
+    struct sinew_request *req[MANY];
+    char *buf = memory_of(me, LONGER);
+    for (int turn = 0; turn < TURNS; turn++) {
+        for (int i = 0; i < MANY && me->rank == 0; i++)
+            CHECK(me, sinew_send(world, buf, i % 2 ? LONGER : 8, 1, i % 3, &req[i]) >= 0);
+        CHECK_OK(me, sinew_barrier(world, NULL));
+        for (int tag = 2; tag >= 0 && me->rank == 1; tag--)
+            for (int i = tag; i < MANY; i += 3) {
+                struct sinew_status status;
+                CHECK_OK(me, sinew_recv(world, buf, LONGER, 0, tag, &status, NULL));
+                check_status(me, &status, 0, 0, tag, i % 2 ? LONGER : 8, i % 2 ? LONGER : 8);
+            }
+        if (me->rank == 0) CHECK_OK(me, sinew_wait_all(req, MANY, NULL, SINEW_FOREVER));
     }
     leave(me);
 }
@@ -138,6 +170,8 @@ const struct suite_case conformance_stuck[] = {
     { "any order of tags", any_order_of_tags, 2, 2, 0, 0, 0, 3 },
     { "any order, from any rank", any_order_from_any_rank, 2, 2, 0, 0, 0, 3 },
     { "the last one first", the_last_one_first, 2, 2, 0, 0, 0, 0 },
+    { "the last short one first", the_last_short_one_first, 2, 2, 0, 0, 0, 0 },
+    { "short and long in turn", short_and_long_in_turn, 2, 2, 0, 0, 0, 0 },
     { "a jump refused keeps the order", a_jump_refused_keeps_the_order, 2, 2, 0, 0, 0, 5 },
     SUITE_END,
 };

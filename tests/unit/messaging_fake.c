@@ -12,7 +12,7 @@ static int fake_of(const struct transport *t)
     return t->ops->id - 1;
 }
 
-static bool second_is_wired; /* read while a context opens */
+static bool second_is_wired, all_together; /* read while a context opens */
 
 static int fake_open(struct transport *t)
 {
@@ -64,6 +64,7 @@ static int fake_send(struct link *l, const void *head, size_t hlen, const void *
                      struct region *region, uint64_t cookie)
 {
     (void)region, (void)cookie;
+    if (fake->full) return TRANSPORT_AGAIN;
     assert_in_range(fake->sents, 0, SENT_MAX - 1);
     assert_in_range(hlen, 0, TRANSPORT_HEAD_MAX);
     struct packet *p = &fake->sent[fake->sents++];
@@ -196,7 +197,7 @@ static int launch_get(struct launch *l, int rank, void *record)
     memset(at, 0, LAUNCH_RECORD_MAX);
     at[0] = 2;
     wire_put64(at + 1, EPOCH);
-    wire_put32(at + 9, 1 + (uint32_t)rank);
+    wire_put32(at + 9, all_together ? 7 : 1 + (uint32_t)rank);
     at[13] = 1, at[14] = 1, at[16] = 2, at[17] = 1;
     return 19;
 }
@@ -229,15 +230,18 @@ static int64_t world_time(void *arg)
 static void world_yield(void *arg)
 {
     (void)arg;
+    if (fake->in_yield) fake->in_yield(fake);
 }
 
 static void world_sleep(void *arg, int epoll_fd, int64_t until)
 {
     (void)arg, (void)epoll_fd;
-    if (until == INT64_MAX) fail_msg("a wait that nothing will end");
-    if (until > fake->now) fake->now = until;
+    if (fake->in_sleep) fake->in_sleep(fake);
+    else if (until == INT64_MAX) fail_msg("a wait that nothing will end");
+    if (until > fake->now && until != INT64_MAX) fake->now = until;
 }
 
+static int security = SINEW_SECURITY_NONE;
 static struct world world;
 static struct launch launch;
 
@@ -246,11 +250,27 @@ int open_fake(void **state)
     return open_fake_on(state, 0);
 }
 
+int open_fake_together(void **state, int cores)
+{
+    all_together = true;
+    int rc = open_fake_on(state, cores);
+    all_together = false;
+    return rc;
+}
+
 int open_fake_wired(void **state)
 {
     second_is_wired = true;
     int rc = open_fake_on(state, 0);
     second_is_wired = false;
+    return rc;
+}
+
+int open_fake_wired_encrypted(void **state)
+{
+    security = SINEW_SECURITY_ENCRYPT;
+    int rc = open_fake_wired(state);
+    security = SINEW_SECURITY_NONE;
     return rc;
 }
 
@@ -262,10 +282,10 @@ int open_fake_on(void **state, int cores)
     world.yield = world_yield;
     world.sleep = world_sleep;
     launch = (struct launch){ .ops = &launch_table, .world = &world, .size = RANKS, .fd = -1,
-                              .ranks_here = cores ? RANKS : 0, .cores_here = cores,
+                              .has_secret = true, .ranks_here = cores ? RANKS : 0, .cores_here = cores,
                               .cores_name = cores ? 7 : 0 };
     struct sinew_options options = SINEW_OPTIONS_INIT;
-    options.security = SINEW_SECURITY_NONE;
+    options.security = security;
     options.stall_report = SINEW_NEVER;
     options.log_level = 1;
     struct origin origin = { .world = &world, .transports = second_is_wired ? wired_first : transports,

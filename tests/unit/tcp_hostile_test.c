@@ -116,6 +116,7 @@ static void a_flood_costs_little_and_breaks_nothing(void **state)
     handshake_begin(&h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, -1, 0);
     handshake_output(&h, &hello);
     ends_join(a, b);
+    int64_t began = clock_now();
     for (int i = 0; i < OPEN; i++) fd[i] = -1;
     for (int i = 0; i < FLOOD; i++) {
         static const size_t lens[] = { 0, 20, HANDSHAKE_HELLO, HANDSHAKE_HELLO };
@@ -130,12 +131,13 @@ static void a_flood_costs_little_and_breaks_nothing(void **state)
         if (b->t->pending_count > most) most = b->t->pending_count;
     }
     long more = resident_kib() - before;
+    int seconds = (int)((clock_now() - began) / SECOND); /* 5, and those that this machine took */
     for (int i = 0; i < OPEN; i++) close(fd[i]);
     print_message("%d bad connections: at most %u pending (bar %d), %ld KiB more memory (bar %d), "
-                  "%d lines logged in 5 s (bar 6)\n",
-                  FLOOD, most, TCP_PENDING_MAX, more, MEMORY_KIB, b->log_lines);
+                  "%d lines logged in %d s (bar: one a second)\n",
+                  FLOOD, most, TCP_PENDING_MAX, more, MEMORY_KIB, b->log_lines, seconds);
     assert_true(most > 0 && most <= TCP_PENDING_MAX);
-    assert_in_range(b->log_lines, 1, 6);
+    assert_in_range(b->log_lines, 1, seconds + 1);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     assert_true(more < MEMORY_KIB);
 #endif

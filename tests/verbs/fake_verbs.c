@@ -318,6 +318,7 @@ static int poll_cq(struct ibv_cq *base, int n, struct ibv_wc *wc)
 {
     struct fake_cq *cq = (struct fake_cq *)base;
     int got = 0;
+    if (fake_knobs.poll_fails) return -1;
     pthread_mutex_lock(&fake.lock);
     fake_run_locked();
     for (; got < n && cq->from != cq->to; got++) {

@@ -636,6 +636,53 @@ static void progress_rings_once_for_many(void **state)
     ends_close(e);
 }
 
+/* A completion queue that can be read no more: links end all the same, and what was sent goes back. */
+static void a_queue_that_cannot_be_read_ends_its_links(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_open(e);
+    ends_connect(e, 0);
+    fake_hold(true);
+    assert_int_equal(end_send(&e[0], 0, 0, 100), 0);
+    fake_knobs.poll_fails = true;
+    ENDS_UNTIL(e, e[0].link[0].downs && e[1].link[0].downs);
+    assert_int_equal(e[0].link[0].undone, 1);
+    contains(e[0].link[0].why, "cannot be read");
+    fake_knobs.poll_fails = false;
+    fake_hold(false);
+    ends_close(e);
+}
+
+/* A buffer that one peer may read is sent to another at the same time. What the first was allowed ends
+ * when its owner says so, whatever the other does: nothing stays registered behind his back. */
+static void what_one_may_read_is_not_held_by_another(void **state)
+{
+    struct end e[2];
+    static uint8_t from[1 << 20], to[1 << 20];
+    (void)state;
+    ends_open(e);
+    ends_connect(e, 0);
+    ends_connect(e, 1);
+    int objects = fake_stats().objects;
+    struct region offered = { .base = from, .len = sizeof(from), .reader = e[0].link[1].link };
+    struct region mine = { .base = to, .len = sizeof(to) }, theirs = { .len = sizeof(to) };
+    assert_int_equal(transport_verbs.reg(e[0].t, NULL, &offered), 0);
+    assert_int_equal(transport_verbs.reg(e[1].t, NULL, &mine), 0);
+    theirs.key_len = mine.key_len;
+    memcpy(theirs.key, mine.key, mine.key_len);
+    assert_int_equal(transport_verbs.reg(e[0].t, e[0].link[0].link, &theirs), 0);
+    struct rma op = { .kind = RMA_PUT, .local = from, .len = sizeof(from), .peers = &theirs };
+    assert_int_equal(transport_verbs.rma(e[0].link[0].link, &op), TRANSPORT_PENDING);
+    assert_int_equal(transport_verbs.dereg(e[0].t, &offered), 0);
+    ENDS_UNTIL(e, e[0].link[0].dones == 1);
+    assert_int_equal(e[0].link[0].done_status, 0);
+    assert_int_equal(transport_verbs.dereg(e[0].t, &theirs), 0);
+    assert_int_equal(transport_verbs.dereg(e[1].t, &mine), 0);
+    assert_int_equal(fake_stats().objects, objects);
+    ends_close(e);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -669,6 +716,8 @@ int main(void)
         TEST(addresses_are_ranked_and_follow_the_route),
         TEST(ports_that_work_come_first),
         TEST(progress_rings_once_for_many),
+        TEST(a_queue_that_cannot_be_read_ends_its_links),
+        TEST(what_one_may_read_is_not_held_by_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,7 @@ struct registration {
     unsigned users; /* operations under way that read or write it here */
     bool owned;     /* by a region; else by one operation              */
     bool writable;
+    bool offered; /* to one peer, to read: its owner takes it back at once, so no other may lean on it */
 };
 
 /* An rma or flush under way. */

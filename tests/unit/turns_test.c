@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ranks that share their cores wait in turns: in virtual time, with yields and sleeps of the test's. */
+#include "messaging_fake.h"
+
+static void answer(struct fake *f)
+{
+    f->comings = 0; /* all were taken */
+    say_eager(f, 1, 5, 0, 0);
+}
+
+/* Somebody else had the core for a while, and has answered. */
+static void others_run(struct fake *f)
+{
+    f->now += 5000;
+    answer(f);
+}
+
+static void one_exchange(struct fake *f)
+{
+    assert_int_equal(sinew_recv(sinew_world(f->s), NULL, 0, 1, 5, NULL, NULL), 0);
+    for (; f->sents > 0; f->sents--) free(f->sent[f->sents - 1].body);
+}
+
+/* Who shares a core gives it away at once; now and then one sleeps, to be woken where there is room. */
+static void ranks_of_a_crowd_take_turns(void **unused)
+{
+    (void)unused;
+    void *state;
+    assert_int_equal(open_fake_together(&state, 1), 0);
+    struct fake *f = state;
+    assert_true(f->s->takes_turns && f->s->spins == 0);
+    meet(f);
+    move(f);
+    f->in_yield = others_run;
+    f->in_sleep = answer;
+    for (int i = 0; i < 1000; i++) one_exchange(f);
+    assert_int_equal(f->s->counters.yields, 1000);
+    assert_int_equal(f->s->counters.sleeps, 0);
+    for (int i = 0; i < 100; i++) one_exchange(f);
+    assert_int_equal(f->s->counters.sleeps, 1);
+    assert_int_equal(f->s->spins, 0);
+    close_fake(&state);
+}
+
+/* Where the others sleep a yield comes back at once: after some of these there is something to spin for. */
+static void a_crowd_that_sleeps_is_none(void **unused)
+{
+    (void)unused;
+    void *state;
+    assert_int_equal(open_fake_together(&state, 1), 0);
+    struct fake *f = state;
+    meet(f);
+    move(f);
+    f->in_yield = answer;
+    for (int i = 0; i < 8; i++) one_exchange(f);
+    assert_int_equal(f->s->spins, 0);
+    for (int i = 0; i < 40; i++) one_exchange(f);
+    assert_true(f->s->spins > 0);
+    f->in_yield = others_run;
+    one_exchange(f); /* they are back */
+    assert_int_equal(f->s->spins, 0);
+    close_fake(&state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranks_of_a_crowd_take_turns),
+        cmocka_unit_test(a_crowd_that_sleeps_is_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
