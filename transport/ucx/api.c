@@ -19,49 +19,33 @@
 
 #include "sinew/sinew.h"
 
-enum { SETTINGS = 4, LOG_TEXT = 256 };
+enum { SETTINGS = 6, LOG_TEXT = 256 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int users;
 static bool handles_log;
 static _Thread_local const struct log *speaks_to;
 
-/* What UCX reads while it is loaded and that cannot be told it otherwise. */
+/* What UCX takes from the environment only: while it is loaded, and while a worker is made. (It
+ * accepts some of them by ucp_config_modify() too, and then does not heed them.) */
 static const char *const settings[SETTINGS] = {
     "UCX_MEM_EVENTS=n",       /* no hooks in mmap, munmap, malloc                       */
     "UCX_HANDLE_ERRORS=none", /* no handlers of SIGSEGV and others                      */
     "UCX_VFS_ENABLE=n",       /* no thread, socket and directory for its file system    */
     "UCX_WARN_UNUSED_ENV_VARS=n",
+    "UCX_POSIX_ERROR_HANDLING=y", /* or its shared memory refuses endpoints that tell of */
+    "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
 };
-
-void api_begin(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-void api_end(void)
-{
-    pthread_mutex_unlock(&lock);
-}
 
 /* ---- what is kept ------------------------------------------------------------------------------ */
 
-struct kept {
-    struct sigaction action[_NSIG];
-    bool known[_NSIG];
-    stack_t stack;
-    const struct world *world;
-    char **environment, **ours;
-    size_t size; /* of ours */
-};
-
-static void keep_signals(struct kept *kept)
+static void keep_signals(struct api_guard *kept)
 {
     for (int i = 1; i < _NSIG; i++) kept->known[i] = sigaction(i, NULL, &kept->action[i]) == 0;
     sigaltstack(NULL, &kept->stack);
 }
 
-static void restore_signals(const struct kept *kept)
+static void restore_signals(const struct api_guard *kept)
 {
     struct sigaction now;
     stack_t stack;
@@ -82,7 +66,7 @@ static bool is_set(const char *setting)
 }
 
 /* False: no memory. Whoever reads the environment meanwhile finds all that was in it. */
-static bool extend_environment(struct kept *kept)
+static bool extend_environment(struct api_guard *kept)
 {
     size_t n = 0;
     kept->environment = environ;
@@ -99,7 +83,7 @@ static bool extend_environment(struct kept *kept)
 
 /* Should another thread have set a variable meanwhile, libc has made an array of its own of ours,
  * and that one stays, without our words. */
-static void restore_environment(struct kept *kept)
+static void restore_environment(struct api_guard *kept)
 {
     if (environ == kept->ours) {
         environ = kept->environment;
@@ -111,6 +95,28 @@ static void restore_environment(struct kept *kept)
         for (int i = 0; i < SETTINGS; i++) added |= *from == settings[i];
         if (!added) to++;
     }
+}
+
+int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,
+              struct why *why)
+{
+    pthread_mutex_lock(&lock);
+    kept->world = world;
+    if (!extend_environment(kept)) {
+        pthread_mutex_unlock(&lock);
+        return why_set(why, SINEW_ENOMEM, "no memory to load UCX");
+    }
+    keep_signals(kept);
+    kept->log = api_log_to(log);
+    return 0;
+}
+
+void api_end(struct api_guard *kept)
+{
+    api_log_to(kept->log);
+    restore_signals(kept);
+    restore_environment(kept);
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- its log ----------------------------------------------------------------------------------- */
@@ -146,9 +152,6 @@ static const struct {
     size_t at;
 } symbols[] = {
     { "ucp_get_version", offsetof(struct ucx_api, get_version) },
-    { "ucp_config_read", offsetof(struct ucx_api, config_read) },
-    { "ucp_config_modify", offsetof(struct ucx_api, config_modify) },
-    { "ucp_config_release", offsetof(struct ucx_api, config_release) },
     { "ucp_init_version", offsetof(struct ucx_api, init) },
     { "ucp_cleanup", offsetof(struct ucx_api, cleanup) },
     { "ucp_worker_create", offsetof(struct ucx_api, worker_create) },
@@ -184,28 +187,13 @@ static int find_symbols(void *library, struct ucx_api *api, struct why *why)
 }
 
 /* Nobody unloads it again: threads and handlers of its own may still be there. */
-static int open_library(struct ucx_api *api, const struct world *world, struct why *why)
+int api_load(struct ucx_api *api, struct why *why)
 {
-    static const char file[] = "libucp.so.0";
-    struct kept kept = { .world = world };
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
-    if (!library) {
-        keep_signals(&kept);
-        if (!extend_environment(&kept)) return why_set(why, SINEW_ENOMEM, "no memory to load UCX");
-        library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-        restore_environment(&kept);
-        restore_signals(&kept);
-    }
+    void *library = dlopen("libucp.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library)
         return why_set(why, SINEW_ENOTSUP, "UCX does not load: %s; is libucx0 installed?", dlerror());
     int status = find_symbols(library, api, why);
     dlclose(library);
-    return status;
-}
-
-int api_load(struct ucx_api *api, const struct world *world, struct why *why)
-{
-    int status = open_library(api, world, why);
     if (status < 0) return status;
     if (users++ == 0 && !getenv("UCX_LOG_FILE")) {
         handles_log = true;
@@ -219,12 +207,4 @@ void api_unload(const struct ucx_api *api)
     if (--users > 0 || !handles_log) return;
     handles_log = false;
     api->log_pop();
-}
-
-void api_prefer(const struct ucx_api *api, ucp_config_t *config, const char *name,
-                const char *value)
-{
-    char variable[64];
-    snprintf(variable, sizeof(variable), "UCX_%s", name);
-    if (!getenv(variable)) api->config_modify(config, name, value);
 }

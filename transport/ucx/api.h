@@ -5,17 +5,20 @@
  * api.h - libucp, opened at first use, and what it would do to its host kept from it
  *
  * Loading UCX installs signal handlers, an alternate signal stack, and jumps at the head of libc's
- * mmap, munmap and others; it writes to stdout. What it is to do it reads from the environment while it is loaded, and
- * at no other time. So while it is loaded
+ * mmap, munmap and others; it writes to stdout. What it is to do it reads from the environment, while it
+ * is loaded and while a worker is made, and takes it no other way. So meanwhile
  *
- *   environment   `environ` points to a copy with more words in it (see settings in api.c), unless
- *                 the user has set them; the strings and the array of the host are not touched
+ *   environment   `environ` points to a copy with more words in it (`settings` in api.c), those that
+ *                 the user has set left out; the strings and the array of the host are not touched
  *   signals       every action, and this thread's alternate stack, are afterwards as before
  *   stdout        what UCX logs goes to the log of the context that called it, unless UCX_LOG_FILE
  *                 is set
  *
  * It stays mapped until the process ends (docs/ucx.md).
  */
+#include <signal.h>
+#include <stdbool.h>
+
 #include <ucp/api/ucp.h>
 
 #include "base/log.h"
@@ -24,9 +27,6 @@
 
 struct ucx_api {
     __typeof__(ucp_get_version) *get_version;
-    __typeof__(ucp_config_read) *config_read;
-    __typeof__(ucp_config_modify) *config_modify;
-    __typeof__(ucp_config_release) *config_release;
     __typeof__(ucp_init_version) *init;
     __typeof__(ucp_cleanup) *cleanup;
     __typeof__(ucp_worker_create) *worker_create;
@@ -50,16 +50,25 @@ struct ucx_api {
     void (*log_pop)(void);
 };
 
-/* Between begin and end no other context of Sinew's loads UCX, or makes or destroys anything of it. */
-void api_begin(void);
-void api_end(void);
-/* Both in there. 0, and the table is whole; each load has its unload. */
-int api_load(struct ucx_api *api, const struct world *world, struct why *why);
-void api_unload(const struct ucx_api *api);
+/* What is put back by api_end(). */
+struct api_guard {
+    struct sigaction action[_NSIG];
+    bool known[_NSIG];
+    stack_t stack;
+    const struct log *log;
+    const struct world *world;
+    char **environment, **ours;
+    size_t size; /* of ours */
+};
 
-/* Set one of UCX's settings, unless the user has set it (UCX_<name> in the environment). */
-void api_prefer(const struct ucx_api *api, ucp_config_t *config, const char *name,
-                const char *value);
+/* Between them the host is kept safe, and no other context of Sinew's loads UCX, or makes or destroys
+ * anything of it. */
+int api_begin(struct api_guard *guard, const struct world *world, const struct log *log,
+              struct why *why);
+void api_end(struct api_guard *guard);
+/* Both in there. 0, and the table is whole; each load has its unload. */
+int api_load(struct ucx_api *api, struct why *why);
+void api_unload(const struct ucx_api *api);
 
 /* What UCX logs in this thread from here on goes there; NULL: nowhere. Returns what was before. */
 const struct log *api_log_to(const struct log *log);

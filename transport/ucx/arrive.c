@@ -51,24 +51,19 @@ static int message_take(struct ucx_link *l, const struct header *h, const uint8_
     return 0;
 }
 
-static int hello_take(struct ucx_link *l, const struct header *h)
-{
-    if (l->heard_hello) return frame_bad(l, h, "says hello again");
-    l->heard_hello = true;
-    return 0;
-}
-
 static int bye_take(struct ucx_link *l)
 {
+    l->heard_bye = true;
     ack_send(l);
-    link_fall(l, 0, GONE_LEFT, false);
+    /* Whoever has said it too waits for his own to be confirmed: the other will still do that. */
+    if (!l->bye) link_fall(l, 0, GONE_LEFT, false);
     return 0;
 }
 
 static int frame_take_kind(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
     switch ((enum frame_kind)h->kind) {
-    case FRAME_HELLO: return hello_take(l, h);
+    case FRAME_HELLO: l->heard_hello = true; return 0;
     case FRAME_BYE: return bye_take(l);
     case FRAME_MESSAGE: return message_take(l, h, data, len);
     case FRAME_PUT: return serve_put(l, h, data, len);
@@ -96,8 +91,9 @@ static void frame_deal_with(struct ucx_link *l, const struct header *h, const ui
 {
     l->dealt = h->seq;
     ack_owe(l, h, len);
-    int status = h->kind == FRAME_HELLO || l->heard_hello ? frame_take_kind(l, h, data, len)
-                                                          : frame_bad(l, h, "comes before HELLO");
+    int status = (h->kind == FRAME_HELLO) == l->heard_hello || l->heard_bye
+                     ? frame_bad(l, h, "comes before HELLO, after BYE, or again")
+                     : frame_take_kind(l, h, data, len);
     if (status < 0) {
         l->hand_up = false; /* no more of it is believed */
         link_fall(l, status, GONE_BROKEN, false);

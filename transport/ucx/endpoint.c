@@ -13,6 +13,7 @@ static void endpoint_failed(void *arg, ucp_ep_h ep, ucs_status_t status)
 {
     struct endpoint *end = arg;
     (void)ep;
+    end->failed = true;
     if (end->link) link_trouble(end->link, status, "its endpoint failed");
 }
 
@@ -49,7 +50,6 @@ static void endpoint_close_now(struct endpoint *end, bool by_force)
         .op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS,
         .flags = by_force ? UCP_EP_CLOSE_FLAG_FORCE : 0,
     };
-    end->forced = by_force;
     ucs_status_ptr_t request = t->api.ep_close(end->ep, &param);
     end->ep = NULL;
     end->closed = true;
@@ -58,8 +58,16 @@ static void endpoint_close_now(struct endpoint *end, bool by_force)
 
 void endpoint_close(struct endpoint *end, bool by_force)
 {
-    end->until = ucx_now(end->t) + UCX_LINGER_NS;
+    end->until = ucx_now(end->t) + UCX_CLOSE_NS;
     endpoint_close_now(end, by_force);
+    list_append(&end->t->closing, &end->entry);
+}
+
+/* Closing a socket in which something is unread resets it, and what it had still to deliver is lost:
+ * here the last confirmation. So whoever hears the goodbye lets the other close first. */
+void endpoint_linger(struct endpoint *end)
+{
+    end->until = ucx_now(end->t) + UCX_LINGER_NS;
     list_append(&end->t->closing, &end->entry);
 }
 
@@ -79,7 +87,10 @@ void endpoints_look_after(struct ucx *t)
     for (struct list *e = t->closing.next, *next; e != &t->closing; e = next) {
         struct endpoint *end = LIST_OWNER(e, struct endpoint, entry);
         next = e->next;
-        if (end->link || !endpoint_is_over(end)) continue;
+        if (end->link) continue;
+        if (!end->closed && (end->failed || ucx_now(t) > end->until))
+            endpoint_close_now(end, end->failed);
+        if (!endpoint_is_over(end)) continue;
         list_remove(&end->entry);
         world_release(t->base.opt.world, end, sizeof(*end));
     }
@@ -89,7 +100,7 @@ void endpoints_look_after(struct ucx *t)
 void endpoints_finish(struct ucx *t)
 {
     const struct world *w = t->base.opt.world;
-    int64_t until = ucx_now(t) + UCX_LINGER_NS;
+    int64_t until = ucx_now(t) + UCX_CLOSE_NS;
     endpoints_look_after(t);
     while (!list_empty(&t->closing) && ucx_now(t) < until) {
         if (t->api.progress(t->worker) == 0) w->yield(w->arg);

@@ -67,7 +67,8 @@ enum {
 /* For what has arrived when the link fell: so many looks at UCX that find nothing. */
 enum { UCX_LAST_LOOKS = 3 };
 
-#define UCX_LINGER_NS (2 * INT64_C(1000000000)) /* for an endpoint to close */
+#define UCX_CLOSE_NS (2 * INT64_C(1000000000)) /* for an endpoint to close         */
+#define UCX_LINGER_NS (50 * INT64_C(1000000)) /* for the counterpart to close first */
 
 enum frame_kind {
     FRAME_ACK,
@@ -110,8 +111,8 @@ struct endpoint {
     struct ucx_link *link; /* NULL: it is down */
     ucp_ep_h ep;
     void *closing; /* request */
-    bool closed, forced;
-    int64_t until; /* closing: then by force */
+    bool failed, closed;
+    int64_t until; /* lingering: then it closes; closing: then it is waited for no longer */
     uint32_t busy; /* frames that UCX still has */
     bool ack_busy;
     uint8_t ack[UCX_HEADER];
@@ -169,7 +170,7 @@ struct registered {
 struct ucx_link {
     struct link base;
     uint8_t state;
-    bool wants_room, offer_due, ack_due, heard_hello, hand_up, hands_back;
+    bool wants_room, offer_due, ack_due, heard_hello, heard_bye, hand_up, hands_back, closing;
     int status;
     enum gone gone;
     uint32_t id;
@@ -265,6 +266,7 @@ int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why
 int endpoint_make(struct ucx_link *l);
 /* The link has no more use for it. by_force: what UCX still has is dropped. */
 void endpoint_close(struct endpoint *end, bool by_force);
+void endpoint_linger(struct endpoint *end); /* closes when the counterpart has, or soon */
 void endpoints_look_after(struct ucx *t);
 void endpoints_finish(struct ucx *t);
 

@@ -222,14 +222,23 @@ static bool link_has_heard_all(struct ucx_link *l)
     return t->idle_looks - l->looks >= UCX_LAST_LOOKS || t->polls - l->first_poll > LOOKS_MOST;
 }
 
+static void link_close_endpoint(struct ucx_link *l)
+{
+    bool confirmed = l->bye && l->acked == l->bye;
+    l->closing = true;
+    if (l->gone == GONE_LEFT && l->heard_bye && !confirmed && list_empty(&l->works))
+        endpoint_linger(l->end);
+    else
+        endpoint_close(l->end, l->gone != GONE_LEFT || !list_empty(&l->works));
+}
+
 /* False: not yet. */
 static bool link_finish(struct ucx_link *l)
 {
     struct ucx *t = ucx_under(l);
     if (!link_has_heard_all(l)) return false;
     l->hand_up = false;
-    if (l->end && !l->end->closed)
-        endpoint_close(l->end, l->gone != GONE_LEFT || !list_empty(&l->works));
+    if (l->end && !l->closing) link_close_endpoint(l);
     if (!works_fail(l, l->status < 0 ? l->status : SINEW_EPEER) || !frames_hand_back(l) ||
         t->budget < 1)
         return false;
@@ -283,7 +292,7 @@ static void link_drain(struct ucx_link *l)
     if (!l->bye && list_empty(&l->works) && list_empty(&l->serves) &&
         frame_send_control(l, FRAME_BYE, FRAME_ASKS) == 0)
         l->bye = l->sent;
-    if (l->bye && l->acked == l->bye) link_fall(l, 0, GONE_LEFT, true);
+    if (l->bye && l->acked == l->bye) link_fall(l, 0, GONE_LEFT, !l->heard_bye);
 }
 
 static void link_attend(struct ucx_link *l)

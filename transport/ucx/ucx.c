@@ -31,23 +31,15 @@ static int ucx_said(struct ucx *t, ucs_status_t status, const char *what)
                    t->api.status_string(status), (int)status);
 }
 
-/* Peers of this host are reached by its shared memory too, which by default knows of no failures. */
 static int make_context(struct ucx *t)
 {
-    ucp_config_t *config = NULL;
-    ucp_params_t params = {
+    const ucp_params_t params = {
         .field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME,
         .features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP,
         .name = "sinew",
     };
-    int status = ucx_said(t, t->api.config_read(NULL, NULL, &config), "cannot read its settings");
-    if (status < 0) return status;
-    api_prefer(&t->api, config, "POSIX_ERROR_HANDLING", "y");
-    api_prefer(&t->api, config, "SYSV_ERROR_HANDLING", "y");
-    status = ucx_said(t, t->api.init(UCP_API_MAJOR, UCP_API_MINOR, &params, config, &t->context),
-                      "does not start");
-    t->api.config_release(config);
-    return status;
+    return ucx_said(t, t->api.init(UCP_API_MAJOR, UCP_API_MINOR, &params, NULL, &t->context),
+                    "does not start");
 }
 
 static int make_worker(struct ucx *t)
@@ -115,7 +107,7 @@ static void unmake(struct ucx *t)
 
 static int make(struct ucx *t)
 {
-    int status = api_load(&t->api, t->base.opt.world, &t->base.why);
+    int status = api_load(&t->api, &t->base.why);
     if (status < 0) return status;
     t->loaded = true;
     status = make_context(t);
@@ -141,15 +133,15 @@ static int ucx_open(struct transport *base)
 {
     struct ucx *t = ucx_of(base);
     unsigned major = 0, minor = 0, release = 0;
+    struct api_guard guard;
     fill_lists(t);
     base->fd = t->timer = -1;
     t->timer_at = INT64_MAX;
-    api_begin();
-    const struct log *before = api_log_to(base->opt.log);
-    int status = make(t);
+    int status = api_begin(&guard, base->opt.world, base->opt.log, &base->why);
+    if (status < 0) return status;
+    status = make(t);
     if (status < 0) unmake(t);
-    api_log_to(before);
-    api_end();
+    api_end(&guard);
     if (status < 0) return status;
     t->api.get_version(&major, &minor, &release);
     log_line(base->opt.log, LOG_CHOICE, "UCX %u.%u.%u, built with %d.%d; its address here is of %zu "
@@ -176,14 +168,15 @@ static int ucx_open(struct transport *base)
 static void ucx_close(struct transport *base)
 {
     struct ucx *t = ucx_of(base);
+    struct api_guard guard;
     const struct log *before = api_log_to(base->opt.log);
     endpoints_finish(t);
     if (t->strays)
         log_line(base->opt.log, LOG_DETAIL, "UCX: %llu messages belonged to no link: dropped",
                  (unsigned long long)t->strays);
-    api_begin();
+    bool guarded = api_begin(&guard, base->opt.world, base->opt.log, NULL) == 0;
     unmake(t);
-    api_end();
+    if (guarded) api_end(&guard);
     api_log_to(before);
     frames_release(t);
     works_release(t);
