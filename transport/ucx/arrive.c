@@ -57,6 +57,7 @@ static int bye_take(struct ucx_link *l)
     ack_send(l);
     /* Whoever has said it too waits for his own to be confirmed: the other will still do that. */
     if (!l->bye) link_fall(l, 0, GONE_LEFT, false);
+    link_left_after_all(l);
     return 0;
 }
 
@@ -170,6 +171,7 @@ static int frame_hear(struct ucx_link *l, const struct header *h)
     if (news == 0 || news >= 1u << 31) return 0;
     if (news > l->sent - l->acked) return frame_bad(l, h, "confirms what was never sent");
     frames_confirm(l, h->heard);
+    link_left_after_all(l);
     if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room ||
         l->state != UCX_UP)
         link_make_due(l);

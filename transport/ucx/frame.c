@@ -150,12 +150,22 @@ int frame_send(struct ucx_link *l, struct frame *f, struct header *h, const void
 int frame_send_control(struct ucx_link *l, enum frame_kind kind, unsigned flags)
 {
     struct header h = { .flags = (uint8_t)flags };
-    struct frame *f = frame_may(l, 0, true) ? frame_take(ucx_under(l), 0) : NULL;
+    /* HELLO is as long as messages can be: the way of long ones is open when the link is up. */
+    size_t len = kind == FRAME_HELLO ? UCX_LARGE : 0;
+    struct frame *f = frame_may(l, len, true) ? frame_take(ucx_under(l), len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
+    memset(f->bytes, 0, len);
     f->kind = (uint8_t)kind;
     int status = frame_send(l, f, &h, f->bytes);
     if (status < 0) frame_give(ucx_under(l), f);
     return status;
+}
+
+/* What is sent goes, though this side should not look again. What comes meanwhile waits for progress(). */
+static void push(struct ucx *t, const struct endpoint *end)
+{
+    for (int i = 0; i < UCX_PUSHES && end->busy && !t->in_progress; i++)
+        t->api.progress(t->worker);
 }
 
 int ucx_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
@@ -186,7 +196,10 @@ int ucx_send(struct link *base, const void *head, size_t hlen, const void *body,
     if (hlen) copy_line(f->bytes, head, hlen);
     if (blen) copy_short(f->bytes + hlen, body, blen);
     int status = frame_send(l, f, &h, f->bytes);
-    if (status < 0) frame_give(t, f);
+    if (status < 0)
+        frame_give(t, f);
+    else if (f->busy)
+        push(t, l->end);
     return status;
 }
 

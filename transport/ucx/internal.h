@@ -61,6 +61,7 @@ enum {
     UCX_ASKED = 16,   /* gets and atomics of one end that are not answered */
     UCX_ADDRESS_BYTES_MAX = 3 * (TRANSPORT_TELL_MAX - 32),
     UCX_POLLS = 16,     /* of UCX in one progress() */
+    UCX_PUSHES = 4,     /* … and in one send() that it did not take to the wire at once */
     UCX_KEY = 32,
 };
 
@@ -216,7 +217,7 @@ struct ucx {
     size_t address_len;
     int efd, timer;
     int64_t timer_at;
-    bool armed, moved;
+    bool armed, moved, in_progress;
     int budget;
     uint32_t idle_looks, polls; /* looks at UCX: that found nothing; all */
     uint64_t strays;
@@ -245,6 +246,7 @@ struct ucx_link *link_by_id(struct ucx *t, uint32_t id, uint64_t token);
 void link_make_due(struct ucx_link *l);
 /* It ends. hand_up: what has arrived first. */
 void link_fall(struct ucx_link *l, int status, enum gone gone, bool hand_up);
+void link_left_after_all(struct ucx_link *l);
 /* An answer of UCX's that is an error. Returns its status in Sinew's terms. */
 int link_trouble(struct ucx_link *l, ucs_status_t status, const char *what);
 void links_look_after(struct ucx *t);

@@ -187,6 +187,17 @@ void link_fall(struct ucx_link *l, int status, enum gone gone, bool hand_up)
     list_append(&t->ending, &l->of_ending);
 }
 
+/* A goodbye, or that one's own was heard, found behind the word that all is over. */
+void link_left_after_all(struct ucx_link *l)
+{
+    bool left = l->heard_bye || (l->bye && l->acked == l->bye);
+    if (!left || l->state != UCX_ENDING || l->gone != GONE_BROKEN || !l->hand_up) return;
+    l->status = 0;
+    l->gone = GONE_LEFT;
+    l->hands_back = false;
+    l->base.why.text[0] = '\0';
+}
+
 int link_trouble(struct ucx_link *l, ucs_status_t status, const char *what)
 {
     struct ucx *t = ucx_under(l);

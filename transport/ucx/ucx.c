@@ -221,12 +221,15 @@ static int ucx_progress(struct transport *base, struct link *l)
     (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
+    t->in_progress = true;
     const struct log *before = api_log_to(base->opt.log);
     if (t->armed) disarm(t);
     poll_ucx(t);
     links_look_after(t);
     api_log_to(before);
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
+    t->in_progress = false;
+    t->budget = 0;
     return upcalls > 0 ? upcalls : t->moved;
 }
 
