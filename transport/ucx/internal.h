@@ -14,7 +14,7 @@
  *
  * Everything between two ends is active messages, eager ones: UCX's own one-sided operations write, wherever
  * its fabric has none in hardware, to whatever address a message names, for anybody who can reach the
- * worker (docs/decisions/0013-ucx-by-active-messages.md). So they are not even asked for.
+ * worker (docs/decisions/ucx-by-active-messages.md). So they are not even asked for.
  *
  * A frame: an active message with this header, little-endian, and data
  *
