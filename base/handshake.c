@@ -21,7 +21,7 @@
 
 enum step { STEP_HELLO, STEP_PROOF, STEP_DONE, STEP_REFUSED };
 
-enum { FLAG_SECRET = 1, FLAG_MODES = HANDSHAKE_ENCRYPT | HANDSHAKE_CHECKSUM };
+enum { FLAG_SECRET = 1, FLAG_MODES = HANDSHAKE_ENCRYPT | HANDSHAKE_CHECKSUM | HANDSHAKE_LACKS };
 enum { TRANSCRIPT = 2 * HANDSHAKE_HELLO, LABEL = 32 };
 
 static const uint8_t magic[8] = { 'S', 'I', 'N', 'E', 'W', 0x0d, 0x0a, 0x1a };
@@ -222,6 +222,20 @@ static int check_form(struct handshake *h, const struct hello *hello)
     return 0;
 }
 
+/* Before anything is proven: there is nothing to prove it with. */
+static int check_means(struct handshake *h, const struct hello *hello)
+{
+    if (h->mine.modes & HANDSHAKE_LACKS)
+        return h->why.text[0] ? SINEW_ENOTSUP
+                              : why_set(&h->why, SINEW_ENOTSUP, "OpenSSL 3 is missing on this host");
+    if (!(hello->identity.modes & HANDSHAKE_LACKS)) return 0;
+    return why_set(&h->why, SINEW_ENOTSUP,
+                   "rank %d has no OpenSSL 3 (libssl.so.3, libcrypto.so.3) for security=%s: install it "
+                   "on its host (Debian: libssl3), or give all ranks another security",
+                   hello->identity.rank,
+                   hello->identity.modes & HANDSHAKE_ENCRYPT ? "encrypt" : "authenticate");
+}
+
 static int check_secret(struct handshake *h, const struct hello *hello)
 {
     bool theirs = hello->flags & FLAG_SECRET;
@@ -277,6 +291,7 @@ static int check_identity(struct handshake *h, const struct hello *hello)
 static int check_hello(struct handshake *h, const struct hello *hello)
 {
     int rc = check_form(h, hello);
+    if (rc == 0) rc = check_means(h, hello);
     if (rc == 0) rc = check_secret(h, hello);
     if (rc == 0) rc = check_encryption(h, hello);
     if (rc == 0) rc = check_identity(h, hello);
@@ -376,7 +391,7 @@ int handshake_begin(struct handshake *h, enum handshake_role role, const struct 
     if (mine->modes & ~(unsigned)FLAG_MODES || (mine->modes & HANDSHAKE_ENCRYPT && !secret))
         return refuse(h, why_set(&h->why, SINEW_EINVAL, "encryption needs a secret (modes 0x%x)",
                                  mine->modes));
-    if (secret) {
+    if (secret && !(mine->modes & HANDSHAKE_LACKS)) {
         struct crypto c;
         int rc = crypto_open(&c, &h->why);
         if (rc < 0) return refuse(h, rc);

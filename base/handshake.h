@@ -30,7 +30,8 @@
  *  A server that refuses a hello still has its own to send (never a proof): with it the other end
  *  can say the reason too. The secret is wiped when the outcome is known.
  *
- * libcrypto is opened (dlopen) at the first handshake with a secret; not found is SINEW_ENOTSUP.
+ * libcrypto is opened (dlopen) at the first handshake with a secret; not found is SINEW_ENOTSUP. A server
+ * then begins with HANDSHAKE_LACKS, which needs none, so that whoever comes hears why there is no link.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,7 @@ enum handshake_purpose { HANDSHAKE_LINK = 1, HANDSHAKE_LAUNCH = 2 };
 enum handshake_mode { /* bits of `flags` */
     HANDSHAKE_ENCRYPT = 2,  /* TLS follows; the other end must want it too          */
     HANDSHAKE_CHECKSUM = 4, /* every frame has a checksum; it is enough if one wants */
+    HANDSHAKE_LACKS = 8,    /* OpenSSL is missing: nothing comes of it but that both ends know why */
 };
 
 enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_HELLO = 64, HANDSHAKE_BUFFER = 256 };

@@ -9,15 +9,15 @@
 static int reduction_call(const struct caller *who, enum collective collective, size_t count,
                           int type, int op, struct call *call, size_t *bytes)
 {
-    struct operator *operator;
-    int status = check_arithmetic(who, type, op, &operator);
+    struct user_operator *own;
+    int status = check_arithmetic(who, type, op, &own);
     if (status == 0) status = check_bytes(who, "count", count, sinew_type_size(type), 1, bytes);
     if (status < 0) return status;
     *call = (struct call){
         .collective = collective,
         .type = type,
         .op = op,
-        .operator = operator,
+        .own = own,
         .element_bytes = sinew_type_size(type),
         .in_count = count,
         .out_count = count,

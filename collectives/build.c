@@ -170,16 +170,14 @@ static uint32_t overlap_distance(uint32_t x, uint32_t nx, uint32_t y, uint32_t n
     return (uint32_t)(least + further);
 }
 
-/* The same where places move by more than a block: there is no short formula. */
-static uint32_t overlap_search(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny, uint64_t step,
-                               uint32_t blocks, uint32_t least, uint32_t repetitions)
+/* The same where places move on by `step` blocks and never past the end: at distance t, y begins
+ * y + step t - x behind x. */
+static uint32_t overlap_ahead(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny, uint32_t step,
+                              uint32_t least)
 {
-    uint64_t k = blocks;
-    for (uint64_t t = least; t < repetitions; t++) {
-        uint64_t start = (y + k - x % k + step % k * t) % k;
-        if (start < nx || start + ny > k) return (uint32_t)t;
-    }
-    return UINT32_MAX;
+    int64_t apart = (int64_t)y - x, t = least, short_by = 1 - (int64_t)ny - apart;
+    if (short_by > t * step) t = (short_by + step - 1) / step;
+    return apart + t * step < nx ? (uint32_t)t : UINT32_MAX;
 }
 
 /* The distance in repetitions at which y first conflicts with x; both are in that loop. */
@@ -198,10 +196,10 @@ static uint32_t loop_conflict(struct build *b, const struct op *loop, const stru
             if (loop->at[f] == 1 && loop->at[g] == 1) {
                 distance = overlap_distance(x->at[f], x->n, y->at[g], y->n, move, blocks, least);
             } else {
-                if (loop->at[f] != loop->at[g]) b->failure = "places that move apart in a loop";
-                uint64_t step = move > 0 ? loop->at[f] : move < 0 ? blocks - loop->at[f] : 0;
-                distance = overlap_search(x->at[f], x->n, y->at[g], y->n, step, blocks, least,
-                                          loop->n);
+                uint64_t last = (uint64_t)loop->at[f] * (loop->n - 1) + x->at[f] + x->n;
+                if (loop->at[f] != loop->at[g] || move != 1 || last > blocks)
+                    b->failure = "strides that differ, go back or go round";
+                distance = overlap_ahead(x->at[f], x->n, y->at[g], y->n, loop->at[f], least);
             }
             if (distance < nearest) nearest = distance;
         }

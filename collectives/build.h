@@ -22,11 +22,11 @@ struct place {
 struct build {
     uint32_t size, rank, root;
     bool in_place;                 /* the input of this rank is where its output goes             */
-    uint32_t blocks[BUFFER_COUNT]; /* set by the generator, as the next two; see schedule.h        */
+    uint32_t blocks[BUFFER_COUNT]; /* set by the generator, as the next two; see schedule.h */
     enum op_buffer tmp_like;
     uint32_t tmp_shift;
-    uint32_t ops, loop;            /* loop: 1 + index of the open LOOP, or 0                      */
-    const char *failure;           /* what cannot be built, a constant text                       */
+    uint32_t ops, loop;  /* loop: 1 + index of the open LOOP, or 0                      */
+    const char *failure; /* what cannot be built, a constant text                       */
     struct op op[BUILD_MAX];
 };
 

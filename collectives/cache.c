@@ -18,7 +18,8 @@ void cache_release(struct cache *cache)
     const struct world *world = cache->world;
     struct list *entry;
     while ((entry = list_take(&cache->operators)))
-        world_release(world, LIST_OWNER(entry, struct operator, entry), sizeof(struct operator));
+        world_release(world, LIST_OWNER(entry, struct user_operator, entry),
+                      sizeof(struct user_operator));
     while ((entry = list_take(&cache->idle))) execution_free(cache, entry);
     while ((entry = list_take(&cache->schedules))) {
         struct cached_schedule *s = LIST_OWNER(entry, struct cached_schedule, entry);

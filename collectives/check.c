@@ -8,7 +8,7 @@
 #include "collectives/reduce.h"
 
 int check_entry(struct sinew_team *team, const char *name, struct sinew_request **req,
-                       struct caller *who)
+                struct caller *who)
 {
     if (!team) return SINEW_EINVAL;
     *who = (struct caller){ team, name, (size_t)sinew_size(team) };
@@ -23,8 +23,8 @@ int check_root(const struct caller *who, int root)
                        who->name, root, size - 1);
 }
 
-int check_bytes(const struct caller *who, const char *what, size_t count, size_t each,
-                       size_t times, size_t *bytes)
+int check_bytes(const struct caller *who, const char *what, size_t count, size_t each, size_t times,
+                size_t *bytes)
 {
     size_t one;
     if (!__builtin_mul_overflow(count, each, &one) && !__builtin_mul_overflow(one, times, bytes) &&
@@ -35,8 +35,7 @@ int check_bytes(const struct caller *who, const char *what, size_t count, size_t
                        who->name, what, count, times, each, (ptrdiff_t)PTRDIFF_MAX);
 }
 
-int check_buffer(const struct caller *who, const char *what, const void *buffer,
-                        size_t bytes)
+int check_buffer(const struct caller *who, const char *what, const void *buffer, size_t bytes)
 {
     if (buffer == SINEW_IN_PLACE)
         return team_refuse(who->team, SINEW_EINVAL, "%s: %s must not be SINEW_IN_PLACE here",
@@ -77,13 +76,13 @@ int check_scattered(const struct caller *who, int root, const void *in, size_t i
     return status < 0 ? status : check_apart(who, in, in_bytes, out, out_bytes);
 }
 
-int check_arithmetic(const struct caller *who, int type, int op, struct operator **operator)
+int check_arithmetic(const struct caller *who, int type, int op, struct user_operator **own)
 {
-    *operator = operator_find(who->team, op);
+    *own = operator_find(who->team, op);
     if (sinew_type_size(type) == 0)
         return team_refuse(who->team, SINEW_EINVAL, "%s: type is %d, it must be from %d to %d",
                            who->name, type, SINEW_I8, SINEW_I64_I32);
-    if (*operator || reduction_find(type, op).kernel) return 0;
+    if (*own || reduction_find(type, op).kernel) return 0;
     if (op < SINEW_SUM || op > SINEW_LXOR)
         return team_refuse(who->team, SINEW_EINVAL,
                            "%s: op is %d, it must be from %d to %d, or from sinew_operator()",
@@ -118,7 +117,7 @@ int check_counts(const struct caller *who, const char *what, const size_t *count
 static unsigned caller_needs(const struct caller *who, const struct call *call)
 {
     if (!call->op) return 0;
-    unsigned need = call->operator && !call->operator->commutes ? KEEPS_ORDER : 0;
+    unsigned need = call->own && !call->own->commutes ? KEEPS_ORDER : 0;
     if (team_level(who->team) == SINEW_LEVEL_PORTABLE) need |= KEEPS_ORDER | ALIGNED;
     return need;
 }

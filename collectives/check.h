@@ -28,8 +28,8 @@ int check_pair(const struct caller *who, const void *in, size_t in_bytes, const 
 /* A root's input, and everyone's output; the root's may be SINEW_IN_PLACE. */
 int check_scattered(const struct caller *who, int root, const void *in, size_t in_bytes,
                     const void *out, size_t out_bytes);
-/* *operator: op, if it is one of the user's, else NULL. */
-int check_arithmetic(const struct caller *who, int type, int op, struct operator **operator);
+/* *own: op, if it is one of the user's, else NULL. */
+int check_arithmetic(const struct caller *who, int type, int op, struct user_operator **own);
 /* n counts of elements of `each` bytes, with offsets or (NULL) one after the other: *end is the
  * element behind the last. */
 int check_counts(const struct caller *who, const char *what, const size_t *counts,

@@ -36,8 +36,9 @@ enum collective {
 
 enum algorithm_flag {
     KEEPS_ORDER = 1, /* operands combine in the order of the ranks: no need to commute            */
-    /* … and by the tree of aligned power-of-two blocks of ranks (pattern/binomial.h): the bracketing
-     * depends on nothing but the number of ranks. Of a prefix, the tree cut off at its end.       */
+    /* … and by the tree of aligned power-of-two blocks of ranks (pattern/binomial.h): the
+     * bracketing depends on nothing but the number of ranks. Of a prefix, the tree cut off at its
+     * end.       */
     ALIGNED = 2,
 };
 
@@ -76,8 +77,8 @@ uint32_t algorithm_choose(enum collective collective, const struct situation *at
 
 /* A buffer whose blocks are of different lengths. */
 struct parts {
-    const size_t *counts;  /* of each block; NULL: they are even                                   */
-    const size_t *offsets; /* where each begins; NULL: one after the other                         */
+    const size_t *counts; /* of each block; NULL: they are even                                   */
+    const size_t *offsets; /* where each begins; NULL: one after the other */
 };
 
 /* One call of a collective, its arguments checked. */
@@ -85,15 +86,15 @@ struct call {
     enum collective collective;
     uint32_t algorithm;
     int root;
-    int type, op;         /* 0 where there is no arithmetic                                */
-    struct operator *operator; /* op, if it is one of the user's                           */
-    size_t element_bytes; /* 1 where there is no arithmetic                                */
-    size_t in_count;      /* elements of this rank's input                                 */
-    size_t out_count;     /* elements of the whole output, where this rank has one         */
+    int type, op;              /* 0 where there is no arithmetic                                */
+    struct user_operator *own; /* op, if it is one of the user's                           */
+    size_t element_bytes;      /* 1 where there is no arithmetic                                */
+    size_t in_count;           /* elements of this rank's input                                 */
+    size_t out_count;          /* elements of the whole output, where this rank has one         */
     struct parts in_parts, out_parts;
-    uint64_t agreed;      /* all ranks must have the same: a count, a digest of counts …   */
-    uint64_t bytes;       /* for choosing: all ranks know the same                         */
-    bool in_place;        /* the input is at its place in `out`                            */
+    uint64_t agreed; /* all ranks must have the same: a count, a digest of counts …   */
+    uint64_t bytes;  /* for choosing: all ranks know the same                         */
+    bool in_place;   /* the input is at its place in `out`                            */
     const void *in;
     void *out;
     const struct sinew_graph *graph;

@@ -186,8 +186,7 @@ static size_t execution_tmp(const struct execution *e)
     size_t whole = like == BUFFER_OUT ? e->call.out_count : e->call.in_count, sum = 0;
     if (s->blocks[BUFFER_TMP] == 0) return 0;
     if (!parts->counts)
-        return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole
-                                                        : whole * s->blocks[BUFFER_TMP];
+        return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole : whole * s->blocks[BUFFER_TMP];
     for (uint32_t i = 0; i < s->blocks[like]; i++) sum += parts->counts[i];
     return sum;
 }
@@ -225,7 +224,7 @@ static int execution_bind(struct execution *e)
     buffer_set(&e->buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
     buffer_set(&e->buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
     e->reduction = reduction_find(call->type, call->op);
-    e->reduction.operator = call->operator;
+    e->reduction.own = call->own;
 
     int status = tables ? execution_need(e, tables) : 0; /* what follows asks them */
     if (status < 0) return status;
@@ -494,7 +493,7 @@ static void execution_release(void *state)
     struct execution *e = state;
     struct cache *cache = e->cache;
     cache_put(cache, e->cached);
-    if (e->call.operator) e->call.operator->users--;
+    if (e->call.own) e->call.own->users--;
     if (e->scratch_bytes > CACHE_SCRATCH) {
         world_release(cache->world, e->scratch, e->scratch_bytes);
         e->scratch = NULL;
@@ -579,7 +578,7 @@ int execution_run(struct sinew_team *team, const struct call *call, struct sinew
         return team_refuse(team, SINEW_ENOMEM, "%s: no memory for an operation", name);
     }
     cache->users++;
-    if (call->operator) call->operator->users++;
+    if (call->own) call->own->users++;
     e->team = team;
     e->cached = cached;
     e->schedule = cached->schedule;

@@ -45,8 +45,8 @@ void generate_allreduce_ring(struct build *b)
     ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size));
 }
 
-/* The rounds of recursive halving: range [*first, + *n) of OUT becomes the sum over all places, each
- * round with the other half of what the one before left. */
+/* The rounds of recursive halving: range [*first, + *n) of OUT becomes the sum over all places,
+ * each round with the other half of what the one before left. */
 static void halving_rounds(struct build *b, struct place current, uint32_t *first, uint32_t *n)
 {
     for (uint32_t round = 0; round < doubling_rounds(b->size); round++) {

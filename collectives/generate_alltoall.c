@@ -24,8 +24,8 @@ void generate_alltoall_pairwise(struct build *b)
     build_loop_end(b);
 }
 
-/* The blocks j of TMP with bit `round` set, in runs of 2^round, side by side in OUT from `at` on, or
- * back: n of them. */
+/* The blocks j of TMP with bit `round` set, in runs of 2^round, side by side in OUT from `at` on,
+ * or back: n of them. */
 static uint32_t bruck_pack(struct build *b, uint32_t round, uint32_t at, bool back)
 {
     uint32_t run = (uint32_t)1 << round, p = b->size, n = 0, j = run;

@@ -45,9 +45,9 @@ void generate_barrier_flat(struct build *b)
 /*
  * p - 1 messages at each rank, to all others. Of ranks that take turns the last one to come finds
  * that all have come, leaves, and comes to the next barrier in the same turn: of p ranks on one
- * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take two.
- * To the right, from the left: so that both ends of a message come to it at the same step, whatever
- * the executor's window holds.
+ * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take
+ * two. To the right, from the left: so that both ends of a message come to it at the same step,
+ * whatever the executor's window holds.
  */
 void generate_barrier_direct(struct build *b)
 {

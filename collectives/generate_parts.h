@@ -26,7 +26,8 @@ struct subtree subtree_own(const struct build *b);
 uint32_t subtree_levels(const struct build *b);
 
 /* n blocks of every rank up the tree, reduced by the aligned tree into acc, which ranks without
- * children do without. What this rank then has, and has sent to its parent, begins at the result. */
+ * children do without. What this rank then has, and has sent to its parent, begins at the result.
+ */
 struct place subtree_reduce(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t n);
 /* n blocks of OUT from the root to all. */
 void subtree_bcast(struct build *b, uint32_t n);

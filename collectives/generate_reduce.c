@@ -10,7 +10,8 @@ void generate_reduce_binomial(struct build *b)
     enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
     struct place sum = subtree_reduce(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc, 1);
-    if (b->rank == b->root && sum.buffer == BUFFER_IN) build_copy(b, sum, place_at(BUFFER_OUT, 0), 1);
+    if (b->rank == b->root && sum.buffer == BUFFER_IN)
+        build_copy(b, sum, place_at(BUFFER_OUT, 0), 1);
 }
 
 /* p rounds, 2 N bytes at the root and N elsewhere: each rank reduces one block, the root gathers.

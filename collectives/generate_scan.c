@@ -12,8 +12,8 @@
 
 enum { TOTAL, ARRIVED, SCAN_BLOCKS, SEGMENTS = 16 };
 
-/* Whether a rank's total is asked for at a level above `level`: by the right, or by a sibling on the
- * left that is asked in turn. */
+/* Whether a rank's total is asked for at a level above `level`: by the right, or by a sibling on
+ * the left that is asked in turn. */
 static bool rises(uint32_t rank, uint32_t level, uint32_t size)
 {
     for (uint32_t k = level + 1; (uint64_t)1 << k < size; k++)

@@ -49,17 +49,20 @@ void neighbours_schedule(struct schedule *s, const struct sinew_graph *graph, bo
     for (uint32_t i = 0; i < from; i++, n++)
         s->op[n] = (struct op){ .word = op_word(OP_RECV, FIELD_D, BUFFER_OUT),
                                 .at = { (uint32_t)graph->from[i], 0, 0, i },
-                                .n = 1, .dep = { n, 0 } };
+                                .n = 1,
+                                .dep = { n, 0 } };
     for (uint32_t i = 0; i < to; i++, n++)
         s->op[n] = (struct op){ .word = op_word(OP_SEND, FIELD_A, BUFFER_IN),
                                 .at = { (uint32_t)graph->to[i], gathers ? 0 : i, 0, 0 },
-                                .n = 1, .dep = { n, 0 } };
+                                .n = 1,
+                                .dep = { n, 0 } };
     if (n == 0) return;
     edges_sort(s);
     for (uint32_t i = 0; i < n; i++) {
         struct op *op = &s->op[i], *before = i > 0 ? op - 1 : NULL;
         op->dep[0] = 0;
-        if (before && before->at[FIELD_PEER] == op->at[FIELD_PEER] && op_kind(before) == op_kind(op))
+        if (before && before->at[FIELD_PEER] == op->at[FIELD_PEER] &&
+            op_kind(before) == op_kind(op))
             *edge_ordinal(op) = *edge_ordinal(before) + 1;
     }
 }

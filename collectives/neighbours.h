@@ -14,7 +14,8 @@
 /* How many operations that makes, at least one. */
 uint32_t neighbours_count(const struct sinew_graph *graph);
 
-/* Into s->op, of that many, and s->blocks; s->size and s->rank are set. gathers: to all the same. */
+/* Into s->op, of that many, and s->blocks; s->size and s->rank are set. gathers: to all the same.
+ */
 void neighbours_schedule(struct schedule *s, const struct sinew_graph *graph, bool gathers);
 
 #endif

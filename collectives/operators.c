@@ -6,20 +6,20 @@
 #include "collectives/cache.h"
 #include "sinew/sinew.h"
 
-struct operator *operator_find(struct sinew_team *team, int number)
+struct user_operator *operator_find(struct sinew_team *team, int number)
 {
     if (number < OPERATOR_FIRST) return NULL;
     struct cache *cache = cache_of(sinew_world(team_context(team)));
     if (!cache) return NULL;
     for (struct list *e = cache->operators.next; e != &cache->operators; e = e->next) {
-        struct operator *o = LIST_OWNER(e, struct operator, entry);
+        struct user_operator *o = LIST_OWNER(e, struct user_operator, entry);
         if (o->number == number) return o;
     }
     return NULL;
 }
 
-void operator_run(const struct operator *o, void *d, const void *left, const void *right, size_t n,
-                  int type, size_t element_bytes)
+void operator_run(const struct user_operator *o, void *d, const void *left, const void *right,
+                  size_t n, int type, size_t element_bytes)
 {
     if (d != left) { /* the result's place can be the right operand */
         if (d != right) memcpy(d, right, n * element_bytes);
@@ -54,10 +54,12 @@ int sinew_operator(struct sinew *s,
         return team_refuse(world, SINEW_EINVAL, "sinew_operator: %s is NULL",
                            function ? "op" : "function");
     struct cache *cache = cache_of(world);
-    struct operator *o = cache ? world_allocate(cache->world, sizeof(*o)) : NULL;
+    struct user_operator *o = cache ? world_allocate(cache->world, sizeof(*o)) : NULL;
     if (!o) return team_refuse(world, SINEW_ENOMEM, "sinew_operator: no memory for an operator");
-    *o = (struct operator){ .function = function, .arg = arg, .commutes = commutes != 0,
-                            .number = OPERATOR_FIRST + (int)cache->operators_made++ };
+    *o = (struct user_operator){ .function = function,
+                                 .arg = arg,
+                                 .commutes = commutes != 0,
+                                 .number = OPERATOR_FIRST + (int)cache->operators_made++ };
     list_init(&o->entry);
     list_append(&cache->operators, &o->entry);
     *op = o->number;
@@ -70,7 +72,7 @@ int sinew_operator_free(struct sinew *s, int *op)
     if (!world || !op) return SINEW_EINVAL;
     int status = team_enter(world, 0);
     if (status < 0) return status;
-    struct operator *o = operator_find(world, *op);
+    struct user_operator *o = operator_find(world, *op);
     if (!o)
         return team_refuse(world, SINEW_EINVAL,
                            "sinew_operator_free: %d is no operator of sinew_operator()", *op);

@@ -16,7 +16,7 @@
 
 enum { OPERATOR_FIRST = 256 }; /* those below are enum sinew_operator */
 
-struct operator {
+struct user_operator {
     struct list entry;
     void (*function)(void *arg, const void *left, void *right, size_t count, int type);
     void *arg;
@@ -26,10 +26,10 @@ struct operator {
 };
 
 /* The operator of that number; NULL: there is none. */
-struct operator *operator_find(struct sinew_team *team, int number);
+struct user_operator *operator_find(struct sinew_team *team, int number);
 
 /* d[i] = left[i] op right[i] with a function that leaves its result in the right operand. */
-void operator_run(const struct operator *o, void *d, const void *left, const void *right, size_t n,
-                  int type, size_t element_bytes);
+void operator_run(const struct user_operator *o, void *d, const void *left, const void *right,
+                  size_t n, int type, size_t element_bytes);
 
 #endif

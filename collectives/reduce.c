@@ -8,24 +8,15 @@
 struct reduction reduction_find(int type, int op)
 {
     static const struct kernels *const kernels[] = {
-        [SINEW_I8] = &kernels_i8,
-        [SINEW_I16] = &kernels_i16,
-        [SINEW_I32] = &kernels_i32,
-        [SINEW_I64] = &kernels_i64,
-        [SINEW_U8] = &kernels_u8,
-        [SINEW_U16] = &kernels_u16,
-        [SINEW_U32] = &kernels_u32,
-        [SINEW_U64] = &kernels_u64,
-        [SINEW_F32] = &kernels_f32,
-        [SINEW_F64] = &kernels_f64,
-        [SINEW_F16] = &kernels_f16,
-        [SINEW_BF16] = &kernels_bf16,
-        [SINEW_C32] = &kernels_c32,
-        [SINEW_C64] = &kernels_c64,
-        [SINEW_F32_I32] = &kernels_f32_i32,
-        [SINEW_F64_I32] = &kernels_f64_i32,
-        [SINEW_I32_I32] = &kernels_i32_i32,
-        [SINEW_I64_I32] = &kernels_i64_i32,
+        [SINEW_I8] = &kernels_i8,           [SINEW_I16] = &kernels_i16,
+        [SINEW_I32] = &kernels_i32,         [SINEW_I64] = &kernels_i64,
+        [SINEW_U8] = &kernels_u8,           [SINEW_U16] = &kernels_u16,
+        [SINEW_U32] = &kernels_u32,         [SINEW_U64] = &kernels_u64,
+        [SINEW_F32] = &kernels_f32,         [SINEW_F64] = &kernels_f64,
+        [SINEW_F16] = &kernels_f16,         [SINEW_BF16] = &kernels_bf16,
+        [SINEW_C32] = &kernels_c32,         [SINEW_C64] = &kernels_c64,
+        [SINEW_F32_I32] = &kernels_f32_i32, [SINEW_F64_I32] = &kernels_f64_i32,
+        [SINEW_I32_I32] = &kernels_i32_i32, [SINEW_I64_I32] = &kernels_i64_i32,
     };
     struct reduction found = { .type = type, .element_bytes = sinew_type_size(type) };
     if (type >= SINEW_I8 && type <= SINEW_I64_I32 && op >= SINEW_SUM && op <= SINEW_LXOR)
@@ -38,8 +29,8 @@ void reduction_run(const struct reduction *r, void *d, const void *left, const v
 {
     if (r->kernel)
         r->kernel(d, left, right, n);
-    else if (r->operator)
-        operator_run(r->operator, d, left, right, n, r->type, r->element_bytes);
+    else if (r->own)
+        operator_run(r->own, d, left, right, n, r->type, r->element_bytes);
 }
 
 size_t sinew_type_size(int type)

@@ -12,11 +12,11 @@
 #include <stddef.h>
 
 /* An operator of the user's; see operators.h. */
-struct operator;
+struct user_operator;
 
 struct reduction {
     void (*kernel)(void *d, const void *left, const void *right, size_t n); /* built in, or NULL */
-    const struct operator *operator; /* the user's, or NULL: then there is none                 */
+    const struct user_operator *own; /* the user's, or NULL: then there is none                 */
     int type;
     size_t element_bytes;
 };

@@ -113,7 +113,7 @@ struct schedule {
     uint32_t collective, algorithm; /* collective.h                                               */
     uint32_t size, rank, root;
     uint32_t blocks[BUFFER_COUNT]; /* of IN, OUT and TMP                                          */
-    uint32_t tmp_like, tmp_shift;  /* enum op_buffer, BUFFER_NONE is BUFFER_IN; blocks             */
+    uint32_t tmp_like, tmp_shift; /* enum op_buffer, BUFFER_NONE is BUFFER_IN; blocks             */
     uint32_t ops;
     struct op op[];
 };

@@ -148,7 +148,7 @@ struct run {
     struct rlimit files; /* as we were started with, and as the ranks get it */
     int status;          /* of sinewrun, once `decided` */
     bool decided, stopping, interrupted, killed;
-    int64_t kill_ns, timeout_ns, setup_ns; /* when to; INT64_MAX: not */
+    int64_t stop_ns, kill_ns, timeout_ns, setup_ns; /* when to; INT64_MAX: not */
 };
 
 /* A line of sinewrun's own. */

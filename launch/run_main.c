@@ -3,7 +3,8 @@
  * run_main.c - sinewrun: starts the ranks of a job, and ends with them
  *
  * How a job ends. The first failure decides sinewrun's exit status and is named. Then, unless told
- * to go on, the others are asked to end (SIGTERM) and killed a second later; the same after a
+ * to go on, the others are asked to end (SIGTERM), 0.2 s later if one is just leaving, which may be the
+ * cause and still have to say so; and killed a second later; the same after a
  * time-out, an abort, SIGTERM or SIGHUP. Ctrl-C is passed on and given all the time; a second one
  * kills at once.
  */
@@ -24,6 +25,8 @@
 
 /* A connection may end a moment before its process does: the process's end tells more. */
 #define ORPHAN_NS 20000000LL
+/* Who has left the job and not ended yet may have something to say. */
+#define LAST_WORDS_NS 200000000LL
 
 /* After the last rank, what it left outside its process group may still hold a pipe open. */
 enum { LINGER_MS = 1000 };
@@ -59,6 +62,7 @@ void run_stop(struct run *run)
 {
     if (run->stopping) return;
     run->stopping = true;
+    run->stop_ns = INT64_MAX;
     run->kill_ns = world_now(run->world) + RUN_SECOND;
     children_signal(run, SIGTERM);
     children_signal(run, SIGCONT);
@@ -72,15 +76,26 @@ static int exit_status(const struct launch_exit *how)
     return how->code ? how->code : RUN_STATUS_FAILED;
 }
 
-/* A rank has failed, here or elsewhere. What fails while we stop the job is our own doing. */
+/* It has left the job, or its connection has ended, and it still runs: it may be about to say why. */
+static bool somebody_leaves(const struct run *run)
+{
+    for (int i = 0; i < run->options.ranks; i++) {
+        const struct child *c = &run->children[i];
+        if (c->pid > 0 && !c->ended && (c->left || c->orphaned_ns)) return true;
+    }
+    return false;
+}
+
+/* A rank has failed, here or elsewhere. What fails while we stop the job is our own doing. Often one fails
+ * because another did, and ends before that one could say what was wrong: it gets a moment. */
 static void run_failure(struct run *run, const struct launch_exit *how, const char *where)
 {
     char text[160];
-    if (run->stopping || run->interrupted) return;
+    if (run->stopping || run->interrupted || run->stop_ns != INT64_MAX) return;
     launch_exit_text(how, text, sizeof(text));
     run_say(run, "%s%s%s", text, where, run->options.go_on ? "" : "; ending the job");
     run_decide(run, exit_status(how));
-    if (!run->options.go_on) run_stop(run);
+    if (!run->options.go_on) run->stop_ns = world_now(run->world) + LAST_WORDS_NS;
 }
 
 static struct child *child_of(struct run *run, int rank)
@@ -333,6 +348,7 @@ static void on_time(struct run *run)
 {
     int64_t now = world_now(run->world);
     look_at_orphans(run, now);
+    if (now >= run->stop_ns || (run->stop_ns != INT64_MAX && !somebody_leaves(run))) run_stop(run);
     if (now >= run->timeout_ns) on_timeout(run);
     if (now >= run->setup_ns) run_rendezvous_late(run);
     if (now >= run->kill_ns) run_kill(run);
@@ -345,7 +361,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int milliseconds_left(const struct run *run)
 {
-    int64_t next = earlier(run->kill_ns, earlier(run->timeout_ns, run->setup_ns));
+    int64_t next = earlier(earlier(run->stop_ns, run->kill_ns), earlier(run->timeout_ns, run->setup_ns));
     for (int i = 0; i < run->options.ranks; i++) {
         const struct child *c = &run->children[i];
         if (c->orphaned_ns && !c->ended && !c->told)
@@ -421,7 +437,7 @@ static int run_init(struct run *run, struct questions *q)
     run->err.fd = STDERR_FILENO;
     run->err_sink = same_file(STDOUT_FILENO, STDERR_FILENO) ? &run->out : &run->err;
     run->feeder.to = -1;
-    run->kill_ns = run->timeout_ns = run->setup_ns = INT64_MAX;
+    run->stop_ns = run->kill_ns = run->timeout_ns = run->setup_ns = INT64_MAX;
     run->children = calloc(ranks, sizeof(*run->children));
     q->fds = calloc(questions, sizeof(*q->fds));
     q->askers = calloc(questions, sizeof(*q->askers));

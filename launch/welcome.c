@@ -20,8 +20,7 @@ int join_decode(struct join *join, const uint8_t *in, size_t len, struct why *wh
     int size = (int32_t)wire_take32(&r);
     if (r.bad || r.left || size < 1 || size > LAUNCH_SIZE_MAX || first < 0 || count < 1 ||
         count > size || first > size - count)
-        return why_set(why, SINEW_EPROTO, "ranks %d to %d of %d cannot be", first,
-                       first + count - 1, size);
+        return why_set(why, SINEW_EPROTO, "%d ranks from %d of %d cannot be", count, first, size);
     *join = (struct join){ first, count, size };
     return 0;
 }

@@ -151,6 +151,7 @@ struct sinew_request {
     const struct operation_ops *ops;
     void *state_of;
     bool mine_registered, peers_registered, flushing;
+    bool ahead;                /* a send: FIN follows its put before that is done     */
     bool offered;              /* a send: the receiver may have read it               */
     bool cleared_again, again; /* see rendezvous.c, "once more"                        */
     uint8_t asked_again;
@@ -437,6 +438,7 @@ void match_post(struct match *m, struct sinew_request *r);
 void match_file(struct match *m, struct sinew_request *r); /* one counted and ordered already */
 void match_unpost(struct match *m, struct sinew_request *r);
 void match_keep(struct match *m, struct unexpected *u); /* becomes findable */
+void match_forget_offers(struct match *m, const struct peer *p); /* what it offered to be read */
 void match_drop(struct match *m, struct unexpected *u); /* is findable no more; twice is once */
 bool match_accepts(const struct match_key *receive, const struct match_key *message);
 
@@ -531,6 +533,7 @@ int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader 
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len);
 void rendezvous_put(struct sinew_request *r);
 void rendezvous_put_done(struct sinew_request *r, int status);
+void rendezvous_fin_sent(struct sinew_request *r);
 int rendezvous_fin(struct peer *p, struct wire_reader *more);
 int rendezvous_again(struct peer *p, struct wire_reader *more);
 void rendezvous_unoffer(struct peer *p, struct link *l); /* nobody reads over l any more */
@@ -549,6 +552,7 @@ void window_file(struct peer *p);
 void window_file_all(struct sinew *s);
 /* A message for the oldest is taken: true, or false and nothing happened. */
 bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen);
+bool window_arrive_short(struct peer *p, uint64_t key, const void *body, size_t blen);
 /* Around one progress() of l: it may take what the window of p (not empty) waits for. */
 void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
@@ -567,7 +571,8 @@ static inline void quick_close(struct peer *p)
     p->shorts = &quick_none;
     p->quick_below = 0;
 }
-/* What came back beyond kept_blocks is for short sends. */
+static inline bool quick_has_shorts(const struct link *l) { return l->shorts != &quick_none; }
+/* What came back beyond kept_blocks is for short sends, where the link has such. */
 void quick_lend(struct peer *p);
 void quick_open(struct peer *p);
 int quick_refuse(struct peer *p);
@@ -625,6 +630,7 @@ bool wired_drain(struct peer *p); /* true: the control link is seen to when the 
 bool wired_goes_on(const struct peer *p, const struct link *l); /* when l breaks */
 bool wired_settled(const struct peer *p);
 void wired_room(struct peer *p, struct link *l);
+void wired_drain_on(struct peer *p, struct link *l);
 void wired_release(struct peer *p);
 /* Why this one is not in use for the pair; NULL: nothing speaks against it. */
 const char *wired_objection(const struct peer *p, int transport, struct why *why);

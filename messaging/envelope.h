@@ -25,7 +25,7 @@
  *   WANT               u64 receiver's request, u8 any tag
  *   JUMP               u64 sender's request, u64 length, u64 receiver's request
  *   AGAIN              u64 receiver's request, u64 sender's request
- *   CREDIT             team: collective blocks, tag: user requests | collective requests << 16
+ *   CREDIT             team: collective blocks, below 2^16, tag: user requests | collective requests << 16
  *
  * A request's number is its index in the low 32 bits and its generation in the high ones; both are checked.
  */

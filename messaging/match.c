@@ -53,6 +53,15 @@ static struct unexpected *first_arrival(struct match *m, const struct match_key 
     return NULL;
 }
 
+void match_forget_offers(struct match *m, const struct peer *p)
+{
+    for (int i = 0; i < MATCH_BUCKETS; i++)
+        for (struct list *l = m->unexpected[i].next; l != &m->unexpected[i]; l = l->next) {
+            struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
+            if (u->peer == p) u->body_len = 0;
+        }
+}
+
 struct unexpected *match_unexpected(struct match *m, const struct match_key *key)
 {
     return is_exact(key) ? first_exact(m, key) : first_arrival(m, key);

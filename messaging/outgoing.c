@@ -101,7 +101,7 @@ static void control_sent(struct peer *p, struct control *c)
         return;
     }
     struct sinew_request *r = LIST_OWNER(c, struct sinew_request, control);
-    if (kind == KIND_FIN) request_end(r, 0);
+    if (kind == KIND_FIN) rendezvous_fin_sent(r);
 }
 
 static int send_controls(struct peer *p)

@@ -51,10 +51,10 @@ void quick_open(struct peer *p)
 void quick_lend(struct peer *p)
 {
     uint32_t window = p->window_blocks[SPACE_USER], *mine = &p->mine.blocks[SPACE_USER];
-    if (!p->quick_in) return;
+    if (!p->out || !quick_has_shorts(p->out)) return;
     p->kept_blocks = window - window / 4;
     if (*mine <= p->kept_blocks) return;
-    p->quick_in->ops->allow(p->quick_in, *mine - p->kept_blocks);
+    p->out->ops->allow(p->out, *mine - p->kept_blocks);
     *mine = p->kept_blocks;
 }
 
@@ -107,7 +107,7 @@ static int quick_send_longer(struct peer *p, struct sinew_team *team, const void
 static int quick_send(struct peer *p, struct sinew_team *team, const void *buf, size_t len,
                       int64_t tag, struct sinew_request **req)
 {
-    if (len > TRANSPORT_SHORT || !p->quick_in)
+    if (len > TRANSPORT_SHORT || !quick_has_shorts(p->out))
         return quick_send_longer(p, team, buf, len, tag, req);
     p->out->ops->allow(p->out, 0);
     if (*p->shorts <= 0) return quick_send_longer(p, team, buf, len, tag, req);

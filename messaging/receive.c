@@ -424,6 +424,9 @@ static int take_credit(struct peer *p, const struct envelope *e)
     if (e->kind == KIND_CREDIT) {
         collective = e->team;
         if (!p->granted) {
+            if (collective > UINT16_MAX)
+                return why_set(&p->why, SINEW_EPROTO, "rank %d grants more than anybody has",
+                               p->rank);
             p->window_blocks[SPACE_USER] += user;
             p->window_blocks[SPACE_COLLECTIVE] += collective;
             p->granted = true;
@@ -491,6 +494,7 @@ static int take_short(struct peer *p, uint64_t key, const void *body, size_t ble
     if (blen > TRANSPORT_SHORT)
         return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message of %zu bytes", p->rank,
                        blen);
+    if (window_arrive_short(p, key, body, blen)) return 0;
     p->messages_in++;
     p->bytes_in += blen;
     p->general_in.messages++;
@@ -530,6 +534,11 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
 {
     struct peer *p = l->owner;
     (void)lease; /* bodies are taken at once */
+    if (hlen == TRANSPORT_SHORT_HEAD && !quick_has_shorts(l)) {
+        p->ending = true;
+        return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message over %s, which has none",
+                       p->rank, l->ops->name);
+    }
     int rc = p->wired ? shift_arrive(l, head, hlen, body, blen) : SINEW_PENDING;
     if (rc == SINEW_PENDING && hlen >= ENVELOPE_SMALL && ((const uint8_t *)head)[2] == KIND_TELL)
         rc = tell_arrive(l, head, hlen, body, blen);

@@ -8,6 +8,8 @@
  *    put into the region    ==>
  *    FIN {its request}      -->  revokes the region: done
  *
+ * FIN is sent when the put is done; or at once, where what is sent is seen after it anyhow (rma.ahead).
+ *
  *    RTS {…, where it is}   -->  matched: reads it there
  *                           <--  GOT {request}
  *
@@ -341,7 +343,10 @@ void rendezvous_put(struct sinew_request *r)
                            .cookie = request_number(r) };
     list_init(&r->rma.entry);
     int rc = p->out ? p->out->ops->rma(p->out, &r->rma) : SINEW_EPEER;
-    if (rc == TRANSPORT_AGAIN) {
+    r->ahead = rc == TRANSPORT_PENDING && r->rma.ahead;
+    if (r->ahead) {
+        outgoing_control(p, &r->control, KIND_FIN, r->theirs);
+    } else if (rc == TRANSPORT_AGAIN) {
         p->stuck = true;
         quick_close(p);
         list_append(&p->puts, &r->entry);
@@ -359,9 +364,29 @@ static void put_failed(struct sinew_request *r)
         request_end(r, SINEW_EPEER);
 }
 
+/* The buffer is the user's again, and FIN is on its way: whichever comes last. */
+void rendezvous_fin_sent(struct sinew_request *r)
+{
+    if (r->state == STATE_ENDING) request_end(r, 0);
+}
+
+/* FIN is behind the put already, or waits to be sent. */
+static void put_done_ahead(struct sinew_request *r, int status)
+{
+    r->state = STATE_ENDING;
+    if (status >= 0 && r->control.kind) return;
+    list_remove(&r->control.entry);
+    r->control.kind = 0;
+    request_end(r, status < 0 ? SINEW_EPEER : 0);
+}
+
 void rendezvous_put_done(struct sinew_request *r, int status)
 {
     struct peer *p = r->peer;
+    if (r->ahead) {
+        put_done_ahead(r, status);
+        return;
+    }
     if (status < 0) {
         put_failed(r);
         return;

@@ -147,6 +147,7 @@ int shift_take(struct peer *p, struct transport *by, const struct envelope *e)
         return rc;
     }
     w->taking = true;
+    match_forget_offers(&p->context->match, p); /* an earlier link's: reading there could break this one */
     p->in = w->data->transport;
     p->quick_in = w->data->transport->caps.expects ? w->data : NULL;
     tell_taken(p);

@@ -47,16 +47,17 @@ void tell_room(struct peer *p)
                                        NULL, 0);
         if (rc) return; /* later; or the link is going, and the pair with it */
         list_remove(&c->entry);
+        w->tells_count--;
         context_release(p->context, c, sizeof(*c) + c->hlen + c->blen);
         p->context->counters.controls_sent++;
     }
 }
 
 /* Without it the other side would wait for ever: better without the pair. */
-static void no_memory(struct peer *p)
+static void give_up(struct peer *p, const char *why)
 {
-    log_line(&p->context->log, LOG_ERROR, "no memory to tell rank %d: its links are dropped",
-             p->rank);
+    log_line(&p->context->log, LOG_ERROR, "rank %d cannot be told how to go on, its links are dropped: %s",
+             p->rank, why);
     wireup_disconnect(p, DISCONNECT_NOW);
 }
 
@@ -73,10 +74,17 @@ static void tell(struct peer *p, enum tell_what what, const void *body, size_t l
         .tag = what,
     };
     size_t hlen = envelope_encode(head, &e);
-    if (!copy_keep(p, &w->tells, head, hlen, body, len))
-        no_memory(p);
-    else
-        tell_room(p);
+    if (p->ending) return;
+    if (w->tells_count == TELLS_WAITING_MAX) {
+        give_up(p, "it begins one attempt after the other and takes no answer");
+        return;
+    }
+    if (!copy_keep(p, &w->tells, head, hlen, body, len)) {
+        give_up(p, "no memory");
+        return;
+    }
+    w->tells_count++;
+    tell_room(p);
 }
 
 void tell_offer(struct peer *p)

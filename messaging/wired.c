@@ -369,9 +369,14 @@ bool wired_drain(struct peer *p)
 
 void wired_room(struct peer *p, struct link *l)
 {
+    if (l == p->wired->control) tell_room(p);
+}
+
+/* What was to be sent again has gone by now, if it could. */
+void wired_drain_on(struct peer *p, struct link *l)
+{
     struct wired *w = p->wired;
     if (l != w->control) return;
-    tell_room(p);
     if (!w->draining || !wired_settled(p) || w->data) return;
     w->want_drain = true;
     wireup_defer(p);

@@ -37,6 +37,7 @@ enum {
     AHEAD_BYTES = 65536,  /* … the other side keeps as much                            */
     WIRED_TRIES = 3,      /* of one transport, if it has worked                        */
     REASON_MAX = 160,
+    TELLS_WAITING_MAX = 32, /* an offer and two attempts' are 15: the next needs the peer to have heard */
 };
 
 /* A message of which a copy is kept: to be told, handed to connect(), parked, or sent again. */
@@ -75,7 +76,7 @@ struct wired {
     struct list parked; /* came on data before SWITCH               */
     struct list undone; /* handed back, of this attempt             */
     struct list resend; /* of these, and of earlier ones, what the peer has not; before all else */
-    uint32_t parked_count, undone_count;
+    uint32_t parked_count, undone_count, tells_count;
     size_t parked_bytes;
 };
 

@@ -246,9 +246,13 @@ static void upcall_done(struct link *l, uint64_t cookie, int status)
 {
     struct peer *p = l->owner;
     struct sinew_request *r = request_find(p->context, cookie);
-    if (r && r->state == STATE_HELD && r->peer == p) held_done(p, r, status);
-    if (r && r->state == STATE_MOVING) rendezvous_put_done(r, status);
-    if (r && r->state == STATE_READING) rendezvous_read_done(r, status);
+    /* Each may end it, and whoever waited for that may begin another in its place: one of these. */
+    if (r && r->state == STATE_HELD && r->peer == p)
+        held_done(p, r, status);
+    else if (r && r->state == STATE_MOVING)
+        rendezvous_put_done(r, status);
+    else if (r && r->state == STATE_READING)
+        rendezvous_read_done(r, status);
     if (p->switching) outgoing_room(p); /* it may have waited for this */
 }
 
@@ -257,6 +261,7 @@ static void upcall_room(struct link *l)
     struct peer *p = l->owner;
     if (p->wired) wired_room(p, l);
     if (p->out == l) outgoing_room(p);
+    if (p->wired) wired_drain_on(p, l);
 }
 
 static void upcall_undone(struct link *l, const void *head, size_t hlen, const void *body,

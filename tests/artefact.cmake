@@ -8,6 +8,8 @@ list(FILTER sinew_modules EXCLUDE REGEX test_symbol$)
 list(TRANSFORM sinew_modules REPLACE "(.+)" "$<TARGET_FILE:\\1>")
 sinew_add_test(NAME artefact-modules LABELS release-only
   COMMAND ${artefact}/modules $<TARGET_FILE:sinew> ${sinew_modules})
+sinew_add_test(NAME artefact-crypto LABELS release-only
+  COMMAND ${artefact}/crypto $<TARGET_FILE:sinewrun> $<TARGET_FILE:ring>)
 sinew_add_test(NAME artefact-header LABELS release-only
   COMMAND ${artefact}/header ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
 sinew_add_test(NAME artefact-install LABELS release-only TIMEOUT 120

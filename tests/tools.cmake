@@ -8,7 +8,7 @@ function(sinew_tools_test name timeout)
   target_compile_definitions(test-tools-${name} PRIVATE
     TOOLS_BIN="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/"
     $<$<CONFIG:Release>:TOOLS_FULL_SIZE=1>)
-  foreach(program sinewrun sinew-perf sinew-info sinew-limits ring heat2d)
+  foreach(program sinewrun sinew-perf sinew-info sinew-plan sinew-limits ring heat2d)
     if(TARGET ${program})
       add_dependencies(test-tools-${name} ${program})
     endif()
@@ -21,6 +21,9 @@ endfunction()
 
 sinew_tools_test(perf 240)
 sinew_tools_test(info 60)
+sinew_tools_test(plan 60)
+sinew_add_test(NAME tools-plan-large COMMAND test-tools-plan large LABELS tools long release-only
+  TIMEOUT 120)
 sinew_tools_test(rdma 60)
 sinew_tools_test(examples 400)
 

@@ -22,7 +22,8 @@ set_target_properties(test-ucx-host PROPERTIES
 function(sinew_ucx_test name tls)
   sinew_add_test(NAME ${name}-${tls} ${ARGN})
   if(TEST ${name}-${tls})
-    set_property(TEST ${name}-${tls} PROPERTY ENVIRONMENT "UCX_TLS=${tls}")
+    # Its 64 places are fewer than the messages of a rank that dies, whose peer must have them all.
+    set_property(TEST ${name}-${tls} PROPERTY ENVIRONMENT "UCX_TLS=${tls};UCX_POSIX_FIFO_SIZE=256")
   endif()
 endfunction()
 foreach(tls tcp posix)
@@ -30,5 +31,7 @@ foreach(tls tcp posix)
     COMMAND test-ucx-contract --kind processes --transport ucx)
   sinew_ucx_test(ucx-conformance ${tls} LABELS release-only long TIMEOUT 300
     COMMAND test-conformance --kind processes --transport ucx)
+  sinew_ucx_test(ucx-process ${tls} LABELS release-only long TIMEOUT 300
+    COMMAND test-process --kind processes --transport ucx)
 endforeach()
 sinew_add_test(NAME ucx-host LABELS release-only COMMAND test-ucx-host)

@@ -38,3 +38,8 @@ sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
 sinew_verbs_program(verbs-native verbs/native.c ${PROJECT_SOURCE_DIR}/transport/verbs/api.c
   ${sinew_contract})
 target_link_libraries(test-verbs-native PRIVATE ${IBVERBS_LIBRARY})
+
+# Likewise; it counts what the kernel holds.
+sinew_verbs_program(verbs-pairs verbs/pairs.c ${PROJECT_SOURCE_DIR}/transport/verbs/api.c
+  ${sinew_contract})
+target_link_libraries(test-verbs-pairs PRIVATE ${IBVERBS_LIBRARY})

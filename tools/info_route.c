@@ -94,7 +94,7 @@ static bool route_item(struct info *info, const struct here *here, const union p
             info_item(info, "route", target, "from %s by %s, %s%s", address_text(&r->from, source),
                       r->by, route_kind_text(r->kind),
                       r->kind == ROUTE_SELF ? ": ranks here share memory" : "");
-            info_item(info, "route", target, "%s", knock(&r->to, &answers));
+            info_item(info, "route", "answer", "%s", knock(&r->to, &answers));
             any = true;
         }
     }

@@ -6,10 +6,12 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- which there are ------------------------------------------------------------------------- */
@@ -85,6 +87,20 @@ static int find(const struct module_known *known, const char *dir, char path[PAT
                    known->file, tried);
 }
 
+/* What lies beside the library is trusted as the library is; another place must not be everybody's. */
+static int check_place(const char *dir, const char *path, struct why *why)
+{
+    struct stat place, file;
+    if (!dir[0]) return 0;
+    if (stat(dir, &place) < 0 || stat(path, &file) < 0)
+        return why_set(why, SINEW_ENOENT, "%s: %s", path, strerror(errno));
+    if (!((place.st_mode | file.st_mode) & S_IWOTH)) return 0;
+    return why_set(why, SINEW_EACCESS,
+                   "%s, or the directory that module_dir says, can be written by everybody: it is not "
+                   "loaded; chmod o-w both, or build in another place",
+                   path);
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static int check_table(const char *path, const struct module_table *m, struct why *why)
@@ -110,6 +126,7 @@ int module_open(const struct module_known *known, const char *dir, void **handle
     char path[PATH_MAX];
     const struct module_table *(*get)(void) = NULL;
     int rc = find(known, dir, path, why);
+    if (rc == 0) rc = check_place(dir, path, why);
     if (rc) return rc;
     void *opened = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!opened) return why_set(why, SINEW_ENOTSUP, "it does not load: %s", dlerror());

@@ -10,7 +10,8 @@
  * anything differs.
  *
  * It is looked for beside the library (or the program, where Sinew is linked into it; and in lib/ beside
- * the program's directory), or in the directory `module_dir` alone if that is set.
+ * the program's directory), or in the directory `module_dir` alone if that is set, where nothing is loaded
+ * that everybody may write.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,7 +54,7 @@ struct module_known {
 extern const struct module_known modules_known[];
 
 /* `dir` "": beside the library. 0, and *ops is usable until module_close(*handle); or SINEW_ENOENT (no such file),
- * SINEW_EVERSION (another build), SINEW_ENOTSUP (it does not load), and why says what was tried. */
+ * SINEW_EVERSION (another build), SINEW_ENOTSUP (it does not load), SINEW_EACCESS (everybody may write it), and why says what was tried. */
 int module_open(const struct module_known *known, const char *dir, void **handle,
                 const struct transport_ops **ops, struct why *why);
 /* Every transport of it is closed. */

@@ -229,6 +229,7 @@ struct rma {
     uint64_t cookie;            /* of done                                                       */
     enum rma_atomic atomic;     /* RMA_ATOMIC: which, on len = 8 bytes, and with what:           */
     uint64_t operand, compare;  /* add operand; or, if it is `compare`, becomes operand          */
+    bool ahead;                 /* set by rma(): PENDING, yet what is sent from now on is seen after it */
     /* the transport's own, while it is under way: */
     struct list entry;
     size_t progress;
@@ -275,7 +276,8 @@ struct transport_ops {
                 struct region *region, uint64_t cookie);
 
     /* So many units more for short messages; 0: see what has come back. Then *l->shorts says how
-     * many there are room and units for, or some of them. */
+     * many there are room and units for, or some of them. What a link was allowed goes with it, so a
+     * wired one, after which the pair goes on, has no short messages. */
     void (*allow)(struct link *l, uint32_t units);
 
     /* A short message: only when *l->shorts > 0, and then it cannot fail. Returns 0. */

@@ -218,7 +218,7 @@ class ClientServer:
                                   env=environment, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            until = time.monotonic() + 5
+            until = time.monotonic() + 60
             while not listening(port):
                 if server.poll() is not None or time.monotonic() > until:
                     server.kill()

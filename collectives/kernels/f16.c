@@ -18,8 +18,9 @@ ALWAYS_INLINE uint32_t pick(int condition, uint32_t a, uint32_t b)
     return (a & mask) | (b & ~mask);
 }
 
-/* Normal ones are moved into f32's place with the difference of the biases added; subnormal ones are
- * counted in units of 2^-24. Those of infinity and NaN have their exponent raised to the top. */
+/* Normal ones are moved into f32's place with the difference of the biases added; subnormal ones
+ * are counted in units of 2^-24. Those of infinity and NaN have their exponent raised to the top.
+ */
 ALWAYS_INLINE float element_widen(uint16_t v)
 {
     uint32_t sign = (uint32_t)(v & 0x8000) << 16, magnitude = v & 0x7fff;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * located.h - a value and an index: VALUE, PADDED where 4 bytes follow the index, value_before(a, b),
- * value_is_nan(v), value_nan() and KERNELS
+ * located.h - a value and an index: VALUE, PADDED where 4 bytes follow the index, value_before(a,
+ * b), value_is_nan(v), value_nan() and KERNELS
  *
  * The least (greatest) value wins, among equal ones the least index. A NaN wins over all, among
  * several the least index. -0 is below +0. Padding becomes 0, so that results are the same bits
@@ -25,7 +25,9 @@ ALWAYS_INLINE struct located located_pick(struct located a, struct located b, in
     int32_t least = a.index < b.index ? a.index : b.index;
     VALUE value = b_better ? b.value : a.value;
     return (struct located){ .value = value_is_nan(value) ? value_nan() : value,
-                             .index = a_better ? a.index : b_better ? b.index : least };
+                             .index = a_better   ? a.index
+                                      : b_better ? b.index
+                                                 : least };
 }
 ALWAYS_INLINE struct located element_minloc(struct located a, struct located b)
 {

@@ -104,10 +104,10 @@ static void draw_critical(const struct drawing *d, bool by_rank)
     fprintf(d->out, "<path class='crit' d='");
     for (char command = 'M'; d->p->lane[rank].n; command = 'L') {
         const struct happening *h = &d->s->at[rank][i];
-        double y = by_rank ? draw_y(d, rank)
-                           : TOP + 12 + (double)(d->height - 24) * rank / d->p->size;
-        fprintf(d->out, "%c%.1f %.1fL%.1f %.1f", command, draw_x(d, h->end), y,
-                draw_x(d, h->begin), y);
+        double y =
+            by_rank ? draw_y(d, rank) : TOP + 12 + (double)(d->height - 24) * rank / d->p->size;
+        fprintf(d->out, "%c%.1f %.1fL%.1f %.1f", command, draw_x(d, h->end), y, draw_x(d, h->begin),
+                y);
         if (h->cause_rank == UINT32_MAX) break;
         rank = h->cause_rank;
         i = h->cause;
@@ -157,7 +157,8 @@ static void draw_bands(const struct drawing *d)
     free(end);
 }
 
-/* ----------------------------------------------------------------------------------- dependencies */
+/* ----------------------------------------------------------------------------------- dependencies
+ */
 
 /* One above the other in program order, what waits for something further right than that. */
 static void draw_graph(const struct drawing *d, int top)
@@ -214,7 +215,7 @@ void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint6
             (unsigned long long)bytes, (double)d.end / 1e6,
             lanes ? "a line is a rank; blue sends, green receives, yellow computes"
                   : "a row is an operation: when a quarter, half, three quarters of the ranks "
-                    "have ended it");
+                    "have ended it, rank 0 of the red path on top");
     draw_axis(&d);
     if (lanes && plan_mates(p, &mate, why) == 0) draw_messages(&d, mate);
     plan_mates_free(p, mate);

@@ -47,8 +47,12 @@ struct schedule *plan_schedule(const struct algorithm *algorithm, uint32_t size,
         snprintf(why, WHY_MAX, "rank %u of %u: %s", rank, size, n ? "no memory" : b.failure);
         return NULL;
     }
-    *s = (struct schedule){ .collective = algorithm->collective, .size = size, .rank = rank,
-                            .root = root, .tmp_like = b.tmp_like, .tmp_shift = b.tmp_shift,
+    *s = (struct schedule){ .collective = algorithm->collective,
+                            .size = size,
+                            .rank = rank,
+                            .root = root,
+                            .tmp_like = b.tmp_like,
+                            .tmp_shift = b.tmp_shift,
                             .ops = n };
     memcpy(s->blocks, b.blocks, sizeof(b.blocks));
     memcpy(s->op, op, n * sizeof(op[0]));
@@ -157,8 +161,9 @@ void instance_text(const struct plan *p, uint32_t rank, uint32_t i, char *text, 
         snprintf(text, cap, "RECV %s from %u, message %u", d, op->at[FIELD_PEER], op->at[FIELD_A]);
         break;
     case OP_RECV_REDUCE:
-        snprintf(text, cap, left ? "RECV_REDUCE %s = from %u, message %u (+) %s"
-                                 : "RECV_REDUCE %s = from %u, message %u, right of %s",
+        snprintf(text, cap,
+                 left ? "RECV_REDUCE %s = from %u, message %u (+) %s"
+                      : "RECV_REDUCE %s = from %u, message %u, right of %s",
                  d, op->at[FIELD_PEER], op->at[FIELD_A], b);
         break;
     case OP_REDUCE:

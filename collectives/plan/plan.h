@@ -27,8 +27,8 @@ struct plan {
     struct lane *lane; /* of each rank */
 };
 
-/* 0, or < 0 with why; plan_free() is due after 0. in_place as the collective has it (at the root, or
- * everywhere). */
+/* 0, or < 0 with why; plan_free() is due after 0. in_place as the collective has it (at the root,
+ * or everywhere). */
 int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, uint32_t root,
               bool in_place, char why[WHY_MAX]);
 void plan_free(struct plan *p);
@@ -48,21 +48,21 @@ bool plan_has_out(enum collective collective, uint32_t rank, uint32_t root, bool
 /* "rank 3, operation 5: SEND OUT[2..4) to 7 as its message 0" */
 void instance_text(const struct plan *p, uint32_t rank, uint32_t i, char *text, size_t cap);
 
-/* The instance at the other end of each message's, by rank and instance, after the checks of bounds and
- * matching. 0, or < 0 with why; plan_mates_free() is due in either case. */
+/* The instance at the other end of each message's, by rank and instance, after the checks of bounds
+ * and matching. 0, or < 0 with why; plan_mates_free() is due in either case. */
 int plan_mates(const struct plan *p, uint32_t ***mate, char why[WHY_MAX]);
 void plan_mates_free(const struct plan *p, uint32_t **mate);
 
 /* ------------------------------------------------------------------------------------- verify.c */
 
 struct verify_options {
-    uint32_t columns; /* blocks looked at, of those that are; 0: all                               */
-    uint64_t seed;    /* which they are                                                            */
+    uint32_t columns; /* blocks looked at, of those that are; 0: all */
+    uint64_t seed; /* which they are                                                            */
 };
 
 struct verified {
     uint64_t messages, blocks_sent;
-    uint32_t columns;       /* looked at, of how many */
+    uint32_t columns; /* looked at, of how many */
     uint32_t column_count;
     uint32_t most_tmp;      /* blocks, of the rank with most       */
     uint32_t most_buffered; /* messages that wait at one rank if no send waits for its receive    */

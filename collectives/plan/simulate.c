@@ -129,7 +129,8 @@ uint64_t plan_bytes(const struct plan *p, uint32_t rank, const struct op *op, ui
     return block_start(whole, blocks, op->at[f] + op->n) - block_start(whole, blocks, op->at[f]);
 }
 
-/* ---------------------------------------------------------------------------------------- a rank */
+/* ---------------------------------------------------------------------------------------- a rank
+ */
 
 static int node_go(struct machine *m, uint32_t rank, int64_t now);
 
@@ -138,15 +139,15 @@ static struct happening *happening(const struct machine *m, uint32_t rank, uint3
     return &m->s->at[rank][i];
 }
 
-/* The processor does instance i from `now` on, for so long. It could have from `ready` on, because of
- * `by`; if not, what used the processor before held it back. */
+/* The processor does instance i from `now` on, for so long. It could have from `ready` on, because
+ * of `by`; if not, what used the processor before held it back. */
 static void node_use(struct machine *m, uint32_t rank, uint32_t i, int64_t now, int64_t time,
                      int64_t ready, uint32_t by_rank, uint32_t by)
 {
     struct node *n = &m->node[rank];
     bool busy = n->last && n->last - 1 != i && ready < now;
-    *happening(m, rank, i) = (struct happening){ now, now + time, busy ? rank : by_rank,
-                                                 busy ? n->last - 1 : by };
+    *happening(m, rank, i) =
+        (struct happening){ now, now + time, busy ? rank : by_rank, busy ? n->last - 1 : by };
     n->processor = now + time;
     n->last = i + 1;
 }
@@ -258,7 +259,8 @@ static int node_go(struct machine *m, uint32_t rank, int64_t now)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------- the run */
+/* --------------------------------------------------------------------------------------- the run
+ */
 
 static int machine_send(struct machine *m, const struct event *e)
 {

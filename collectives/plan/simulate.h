@@ -5,10 +5,10 @@
  * simulate.h - when everything of a plan happens, in the LogGOPS model as LogGOPSim computes it
  *
  *   a message of s bytes   costs the sender's processor o + (s - 1) O, keeps its network interface
- *                          busy for g + (s - 1) G, begins to arrive L + o after its start, and costs
- *                          the receiver's processor o + max((s - 1) O, (s - 1) G)
- *   arithmetic, copies     cost the processor their bytes times `calc`
- *   longer than S bytes    the sender is done when the receiver has it
+ *                          busy for g + (s - 1) G, begins to arrive L + o after its start, and
+ * costs the receiver's processor o + max((s - 1) O, (s - 1) G) arithmetic, copies     cost the
+ * processor their bytes times `calc` longer than S bytes    the sender is done when the receiver
+ * has it
  *
  * Not in the model: congestion, the round trip of a rendezvous, distances that differ.
  */
@@ -30,9 +30,9 @@ struct happening {
 };
 
 struct simulation {
-    struct happening **at; /* by rank and instance */
-    int64_t *finish;       /* of each rank */
-    uint32_t last_rank;    /* to finish */
+    struct happening **at;  /* by rank and instance */
+    int64_t *finish;        /* of each rank */
+    uint32_t last_rank;     /* to finish */
     uint64_t events, bytes; /* of all messages */
 };
 

@@ -75,10 +75,10 @@ static int check_place(const struct check *c, uint32_t rank, uint32_t i, enum op
     const struct op *op = &lane->op[i];
     enum op_buffer buffer = op_buffer(op, f);
     enum collective collective = c->plan->algorithm->collective;
-    bool shared = collective == COLLECTIVE_REDUCE_SCATTER ||
-                  collective == COLLECTIVE_REDUCE_SCATTER_BLOCK;
-    bool kept = lane->in_place && (collective == COLLECTIVE_SCATTER ||
-                                   collective == COLLECTIVE_SCATTERV);
+    bool shared =
+        collective == COLLECTIVE_REDUCE_SCATTER || collective == COLLECTIVE_REDUCE_SCATTER_BLOCK;
+    bool kept =
+        lane->in_place && (collective == COLLECTIVE_SCATTER || collective == COLLECTIVE_SCATTERV);
     if (buffer == BUFFER_NONE || buffer >= BUFFER_COUNT)
         return check_fail(c, rank, i, "an operand without a buffer");
     if ((uint64_t)op->at[f] + op->n > lane->blocks[buffer])
@@ -157,8 +157,8 @@ static struct slot *slot_find(struct slot *table, uint64_t mask, uint32_t from, 
                               uint32_t ordinal)
 {
     uint64_t at = slot_hash(from, to, ordinal) & mask;
-    while (table[at].i && (table[at].from != from || table[at].to != to ||
-                           table[at].ordinal != ordinal))
+    while (table[at].i &&
+           (table[at].from != from || table[at].to != to || table[at].ordinal != ordinal))
         at = (at + 1) & mask;
     return &table[at];
 }
@@ -191,7 +191,8 @@ static int match_receives(const struct check *c, struct slot *table, uint64_t ma
             if (c->mate[peer][s->i - 1] != UINT32_MAX)
                 return check_fail(c, r, i, "received before");
             if (c->plan->lane[peer].op[s->i - 1].n != op->n)
-                return check_fail(c, r, i, "%u blocks are sent", c->plan->lane[peer].op[s->i - 1].n);
+                return check_fail(c, r, i, "%u blocks are sent",
+                                  c->plan->lane[peer].op[s->i - 1].n);
             c->mate[peer][s->i - 1] = i;
             c->mate[r][i] = s->i - 1;
             received++;

@@ -17,8 +17,8 @@ struct check {
     const struct plan *plan;
     struct columns columns;
     uint32_t **mate; /* of each message's instance: the instance at the peer */
-    /* Of a reduction whose result several ranks get, by slot: what it must be, and how the first rank
-     * looked at has it bracketed. */
+    /* Of a reduction whose result several ranks get, by slot: what it must be, and how the first
+     * rank looked at has it bracketed. */
     struct value *whole, *first;
     struct verified *found;
     char *why;

@@ -19,9 +19,9 @@ struct races {
     const struct check *c;
     const struct lane *lane;
     uint32_t rank, words;
-    uint64_t *before;        /* n sets of `words` words */
-    uint32_t *writer;        /* 1 + instance, of each slot */
-    uint32_t *readers;       /* into access, of each slot  */
+    uint64_t *before;  /* n sets of `words` words */
+    uint32_t *writer;  /* 1 + instance, of each slot */
+    uint32_t *readers; /* into access, of each slot  */
     struct access *access;
     uint32_t accesses, room;
     uint32_t base[BUFFER_COUNT]; /* the first slot of each buffer */
@@ -107,8 +107,8 @@ static int races_field(struct races *x, uint32_t i, enum op_field f)
 static int races_alias(const struct races *x)
 {
     enum collective collective = x->c->plan->algorithm->collective;
-    if (!x->lane->in_place || (collective != COLLECTIVE_REDUCE_SCATTER &&
-                               collective != COLLECTIVE_REDUCE_SCATTER_BLOCK))
+    if (!x->lane->in_place ||
+        (collective != COLLECTIVE_REDUCE_SCATTER && collective != COLLECTIVE_REDUCE_SCATTER_BLOCK))
         return 0;
     for (uint32_t i = 0; i < x->lane->n; i++) {
         if (op_buffer(&x->lane->op[i], FIELD_D) != BUFFER_OUT) continue;

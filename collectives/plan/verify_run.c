@@ -18,11 +18,11 @@ enum { WINDOW = 64 };
 enum state { WAITS, POSTED, ARRIVED, DONE };
 
 struct runner {
-    uint8_t *state;     /* of each instance                                              */
-    uint64_t *heard;    /* of a barrier: sampled ranks known to have come, by instance    */
-    uint64_t fenced;    /* what the last fence had heard                                  */
-    uint32_t base;      /* the first that is not done                                    */
-    uint32_t buffered;  /* messages that wait for their receive                          */
+    uint8_t *state;    /* of each instance                                              */
+    uint64_t *heard;   /* of a barrier: sampled ranks known to have come, by instance    */
+    uint64_t fenced;   /* what the last fence had heard                                  */
+    uint32_t base;     /* the first that is not done                                    */
+    uint32_t buffered; /* messages that wait for their receive                          */
     struct value *block[BUFFER_COUNT];
     struct value *stage;
     bool queued;
@@ -323,15 +323,17 @@ static int run_end(const struct run *x)
     for (uint32_t r = 0; r < p->size; r++)
         if (x->rank[r].base < p->lane[r].n) return run_stuck(x, r);
     for (uint32_t r = 0; r < p->size && status == 0; r++)
-        status = x->barrier ? run_barrier_end(x, r)
-                            : spec_end(x->c, r, x->rank[r].block[BUFFER_OUT], x->c->columns.block,
-                                       columns_count(&x->c->columns, p->lane[r].blocks[BUFFER_OUT]));
+        status = x->barrier
+                     ? run_barrier_end(x, r)
+                     : spec_end(x->c, r, x->rank[r].block[BUFFER_OUT], x->c->columns.block,
+                                columns_count(&x->c->columns, p->lane[r].blocks[BUFFER_OUT]));
     return status;
 }
 
 int check_run(const struct check *c, bool eager)
 {
-    struct run x = { .c = c, .eager = eager,
+    struct run x = { .c = c,
+                     .eager = eager,
                      .barrier = c->plan->algorithm->collective == COLLECTIVE_BARRIER };
     int status = run_make(&x);
     if (status < 0) check_fail(c, 0, UINT32_MAX, "no memory to verify with");

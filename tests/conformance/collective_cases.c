@@ -20,7 +20,7 @@ struct round {
 
 static struct kase draw(uint32_t algorithm, int size, uint64_t *random)
 {
-    size_t p = (size_t)size, counts[] = { 0, 1, p - 1, p, p + 1, 100, 700, 9000 };
+    size_t p = (size_t)size, counts[] = { 0, 1, p - 1, p, p + 1, 100, 700, 2500 };
     struct kase k = {
         .collective = algorithms[algorithm].collective,
         .algorithm = case_random(random) % 4 ? algorithms[algorithm].name : NULL,

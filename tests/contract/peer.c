@@ -297,7 +297,8 @@ int side_progress(struct side *side, struct link *l)
 
 int64_t side_limit(struct side *side)
 {
-    return job_now(side->me) + (side->me->kind == JOB_SIM ? 200000000 : 20000000000);
+    if (side->me->kind == JOB_SIM) return job_now(side->me) + 200000000;
+    return job_now(side->me) + job_patience() * INT64_C(20000000000);
 }
 
 void side_barrier(struct side *side)

@@ -20,7 +20,7 @@ static void die(struct job_rank *me)
 static void soon(struct job_rank *me)
 {
     int64_t took = job_now(me) - atomic_load(&me->words[WORD_KILLED_AT]);
-    if (took > SOON)
+    if (took > SOON * job_patience())
         job_fail(me, __FILE__, __LINE__, "told after %lld ms only", (long long)(took / MS));
 }
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-
 static void describe_case(const struct kase *k, const char *what, int rank)
 {
     fail_msg(

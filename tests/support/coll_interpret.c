@@ -6,7 +6,14 @@
 
 #include "tests/support/coll_layout.h"
 
-enum { RANKS = 16, BLOCKS = 64, INSTANCES = 512, MESSAGES = 4096, EXPRESSIONS = 65536, WINDOW = 64 };
+enum {
+    RANKS = 16,
+    BLOCKS = 64,
+    INSTANCES = 512,
+    MESSAGES = 4096,
+    EXPRESSIONS = 65536,
+    WINDOW = 64
+};
 enum state { WAITS, POSTED, ARRIVED, DONE };
 
 /* Of all interpretations in this process: a number means one expression. */
@@ -91,8 +98,12 @@ static void send_start(struct machine *m, uint32_t rank, uint32_t i)
         return;
     }
     struct message *x = &m->message[m->messages++];
-    *x = (struct message){ .from = rank, .to = op->at[FIELD_PEER], .ordinal = op->at[FIELD_D],
-                           .n = op->n, .i = i, .copied = case_random(&m->random) % 2 };
+    *x = (struct message){ .from = rank,
+                           .to = op->at[FIELD_PEER],
+                           .ordinal = op->at[FIELD_D],
+                           .n = op->n,
+                           .i = i,
+                           .copied = case_random(&m->random) % 2 };
     m->state[rank][i] = POSTED;
     if (!x->copied) return;
     memcpy(x->value, a, op->n * sizeof(*a));
@@ -203,8 +214,8 @@ static bool step(struct machine *m, uint32_t held)
 static void begin(struct machine *m)
 {
     enum collective c = m->p->algorithm->collective;
-    bool gathers = c == COLLECTIVE_GATHER || c == COLLECTIVE_ALLGATHER ||
-                   c == COLLECTIVE_GATHERV || c == COLLECTIVE_ALLGATHERV;
+    bool gathers = c == COLLECTIVE_GATHER || c == COLLECTIVE_ALLGATHER || c == COLLECTIVE_GATHERV ||
+                   c == COLLECTIVE_ALLGATHERV;
     for (uint32_t r = 0; r < m->p->size; r++)
         for (uint32_t i = 0; i < BLOCKS; i++) {
             bool placed = m->p->lane[r].in_place && (!gathers || i == r);
@@ -214,8 +225,7 @@ static void begin(struct machine *m)
         }
 }
 
-void interpret(const struct plan *p, uint64_t seed, bool commutes, uint32_t held,
-               struct outcome *o)
+void interpret(const struct plan *p, uint64_t seed, bool commutes, uint32_t held, struct outcome *o)
 {
     static struct machine m;
     memset(&m, 0, sizeof(m));

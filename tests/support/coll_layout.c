@@ -297,7 +297,7 @@ static void fill_element(const struct kase *k, unsigned char *at, uint64_t *rand
     bool product = k->op == SINEW_PROD; /* of complex ones: no zero that may have either sign */
     if (product && k->type >= SINEW_C32) d = fabs(d);
     float f = (float)d, no = 0;
-    uint16_t half = k->type == SINEW_F16 ? half_of(d, 10, 15) : half_of(d, 7, 127);
+    uint16_t half;
     int32_t index = (int32_t)(case_random(random) % 50);
     int64_t whole = (int64_t)d;
     int32_t less = (int32_t)d;
@@ -311,6 +311,7 @@ static void fill_element(const struct kase *k, unsigned char *at, uint64_t *rand
         break;
     case SINEW_F16:
     case SINEW_BF16:
+        half = k->type == SINEW_F16 ? half_of(d, 10, 15) : half_of(d, 7, 127);
         memcpy(at, &half, 2);
         break;
     case SINEW_C32:
@@ -348,9 +349,14 @@ void case_fill(const struct kase *k, int rank, unsigned char *at, size_t element
 {
     uint64_t random = (k->seed + k->round) ^ (uint64_t)rank * 0x10001;
     size_t each = case_element_bytes(k);
-    for (size_t i = 0; i < elements * each; i++) at[i] = (unsigned char)case_random(&random);
-    if (k->wild || k->type < SINEW_F32 || k->type > SINEW_I64_I32) return;
-    for (size_t i = 0; i < elements; i++) fill_element(k, at + i * each, &random);
+    if (!k->wild && k->type >= SINEW_F32 && k->type <= SINEW_I64_I32) {
+        for (size_t i = 0; i < elements; i++) fill_element(k, at + i * each, &random);
+        return;
+    }
+    for (size_t i = 0; i < elements * each; i += 8) {
+        uint64_t bits = case_random(&random);
+        memcpy(at + i, &bits, elements * each - i < 8 ? elements * each - i : 8);
+    }
 }
 
 void case_compose(void *arg, const void *left, void *right, size_t count, int type)

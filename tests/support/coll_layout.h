@@ -2,7 +2,8 @@
 #ifndef TESTS_SUPPORT_COLL_LAYOUT_H
 #define TESTS_SUPPORT_COLL_LAYOUT_H
 /*
- * coll_layout.h - what a case's ranks hold: which parts of which lengths, and where they must end up
+ * coll_layout.h - what a case's ranks hold: which parts of which lengths, and where they must end
+ * up
  *
  * Written from the words of sinew.h, in plain loops; knows nothing of schedules.
  */
@@ -26,7 +27,7 @@ struct kase {
     enum mode mode;
     uint64_t seed;
     uint64_t round; /* of a persistent one: other contents, the same lengths */
-    bool wild; /* floats: any bits, so that only sameness is checked */
+    bool wild;      /* floats: any bits, so that only sameness is checked */
 };
 
 /* Parts of a buffer, in elements. */

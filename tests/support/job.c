@@ -40,6 +40,13 @@ uint64_t job_seed(void)
     return seed;
 }
 
+int job_patience(void)
+{
+    const char *given = getenv("TEST_PATIENCE");
+    int times = given ? atoi(given) : 1;
+    return times < 1 ? 1 : times > 100 ? 100 : times;
+}
+
 uint64_t job_random(struct job_rank *me)
 {
     return mix(me->random += 0x9e3779b97f4a7c15u);

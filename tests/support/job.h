@@ -35,7 +35,7 @@ struct job_options {
     const char *transport; /* "sim", "shm", "tcp"                                       */
     int ranks;
     uint64_t seed;
-    int timeout_s;                 /* of the watchdog; 0: 50                             */
+    int timeout_s;                 /* of the watchdog, times job_patience(); 0: 50       */
     const struct sim_options *sim; /* for JOB_SIM; NULL: the defaults; ranks, seed are set */
     const void *arg;               /* the body's                                         */
     int round;                     /* for the body: how often this case was run before */
@@ -65,6 +65,10 @@ bool job_run(const struct job_options *options, void (*body)(struct job_rank *me
 
 /* TEST_SEED, which ci/test takes from the commit, or 1; printed by the first call. */
 uint64_t job_seed(void);
+
+/* How many times as long as usual a test waits before it says "in vain": TEST_PATIENCE, 1 otherwise.
+ * An emulated machine needs more. No property may depend on it. */
+int job_patience(void);
 
 /* The words of a command line. job_kind_named: -1 for an unknown one. */
 int job_kind_named(const char *word);

@@ -246,6 +246,7 @@ bool job_run(const struct job_options *options, void (*body)(struct job_rank *me
 {
     struct job_options o = *options;
     if (!o.timeout_s) o.timeout_s = 50;
+    o.timeout_s *= job_patience();
     if (!o.seed) o.seed = job_seed();
     struct job *job = calloc(1, sizeof(*job));
     if (!job) return false;

@@ -59,6 +59,17 @@ static bool suite_wants(const struct suite_case *c, int ranks)
     return ranks == c->ranks_least || ranks == c->ranks_most || ranks == 3 || ranks == 5;
 }
 
+/* Whether the name contains one of the texts, which have a | between them. */
+static bool suite_named(const char *name, const char *texts)
+{
+    while (*texts) {
+        size_t len = strcspn(texts, "|");
+        if (len > 0 && memmem(name, strlen(name), texts, len)) return true;
+        texts += len + (texts[len] == '|');
+    }
+    return false;
+}
+
 static int suite_collect(const struct suite_args *args, const struct suite_case *const *tables,
                          struct suite_test *tests)
 {
@@ -71,7 +82,7 @@ static int suite_collect(const struct suite_args *args, const struct suite_case 
                 tests[n] = (struct suite_test){ args, c, ranks, "" };
                 snprintf(tests[n].name, sizeof(tests[n].name), "%s, %d rank%s over %s", c->name,
                          ranks, ranks == 1 ? "" : "s", args->transport);
-                if (args->only && !strstr(tests[n].name, args->only)) continue;
+                if (args->only && !suite_named(tests[n].name, args->only)) continue;
                 n++;
             }
         }
@@ -114,7 +125,7 @@ int suite_main(int argc, char **argv, const struct suite_case *const *tables)
     if (!suite_parse(&args, argc, argv)) {
         fprintf(stderr,
                 "usage: %s --kind sim|threads|processes --transport NAME [--ranks N] "
-                "[--seed S] [--repeat N] [--only TEXT] [--list]\n",
+                "[--seed S] [--repeat N] [--only TEXT|TEXT...] [--list]\n",
                 argv[0]);
         return 2;
     }

@@ -5,7 +5,7 @@
  * suite.h - tables of bodies, each run on one transport with several numbers of ranks
  *
  * A suite program takes --kind sim|threads|processes --transport NAME [--ranks N] [--seed S]
- * [--repeat N] [--only PATTERN] [--list]. --repeat is for the cases that are repeated anyway.
+ * [--repeat N] [--only TEXT|TEXT…] [--list]. --repeat is for the cases that are repeated anyway.
  */
 #include "tests/support/job.h"
 

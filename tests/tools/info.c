@@ -98,7 +98,7 @@ static void the_route_to_this_host_is_the_loopback(void **state)
     (void)state;
     run_line(&r, "sinew-info --json --to 127.0.0.1");
     run_expect(&r, 0);
-    expect_item("route", "127.0.0.1", "from 127.0.0.1 by lo: this host itself");
+    expect_item("route", "127.0.0.1:9", "from 127.0.0.1 by lo, an address of this host itself");
 }
 
 /* A name with an empty label is none, so no name server is asked. */

@@ -196,7 +196,6 @@ static void bad_arguments_are_refused_with_their_bounds(void **state)
         { "get", "not built yet" },
         { "atomic", "not built yet" },
         { "am", "not built yet" },
-        { "alltoall", "not built yet" },
         { "latency --bytes 2G", "0 to 1G" },
         { "latency --bytes -1", "0 to 1G" },
         { "latency --bytes 8,,9", "0 to 1G" },

@@ -154,7 +154,7 @@ static void different_arguments_are_a_mismatch(void **state)
             /* Another root may leave ranks that wait for each other and exchange nothing: that is
              * for the stall report. Anything else is told. */
             if (what != 3) {
-                if (!mismatches) fail_msg("%s %s what %d", collective_name(k[0].collective), k[0].algorithm, what);
+                assert_true(mismatches > 0);
                 assert_int_equal(pending, 0);
             }
             fake_fail_waiting(f);
@@ -293,6 +293,95 @@ static void impossible_arguments_are_refused(void **state)
     fake_free(f);
 }
 
+static void nothing(void *arg, const void *left, void *right, size_t count, int type)
+{
+    (void)arg, (void)left, (void)right, (void)count, (void)type;
+}
+
+/* Operators are numbered as they are made, are refused where they do not fit, and stay while they
+ * are used. */
+static void operators_of_ones_own(void **state)
+{
+    (void)state;
+    struct fake_options options = { .size = 3 };
+    struct fake *f = fake_new(&options);
+    struct sinew_team *t = fake_team(f, 1);
+    struct sinew *s = fake_context(f, 1);
+    struct sinew_request *req = NULL;
+    int first, second, none = 77;
+    char in[8] = { 0 }, out[8];
+    assert_int_equal(sinew_operator(NULL, nothing, NULL, 1, &first), SINEW_EINVAL);
+    assert_refused(f, sinew_operator(s, NULL, NULL, 1, &first), SINEW_EINVAL, "function is NULL");
+    assert_refused(f, sinew_operator(s, nothing, NULL, 1, NULL), SINEW_EINVAL, "op is NULL");
+    assert_int_equal(sinew_operator(s, nothing, NULL, 1, &first), 0);
+    assert_int_equal(sinew_operator(s, nothing, NULL, 0, &second), 0);
+    assert_int_equal(second, first + 1);
+    assert_refused(f, sinew_operator_free(s, &none), SINEW_EINVAL, "77 is no operator");
+    assert_refused(f, sinew_allreduce(t, in, out, 1, SINEW_RECORD(4097), first, &req), SINEW_EINVAL,
+                   "type is");
+    assert_refused(f, sinew_allreduce(t, in, out, 1, SINEW_RECORD(8), SINEW_SUM, &req),
+                   SINEW_EINVAL, "makes no sense");
+    fake_view(f, 1, false, "ring");
+    assert_refused(f, sinew_allreduce(t, in, out, 1, SINEW_RECORD(8), second, &req), SINEW_EINVAL,
+                   "'ring' does not keep the ranks' order");
+    fake_level(f, 1, SINEW_LEVEL_PORTABLE);
+    assert_refused(f, sinew_allreduce(t, in, out, 1, SINEW_F64, SINEW_SUM, &req), SINEW_EINVAL,
+                   "bracket by the aligned tree");
+    fake_level(f, 1, SINEW_LEVEL_IDENTICAL);
+    fake_view(f, 1, true, NULL);
+    assert_int_equal(sinew_allreduce(t, in, out, 1, SINEW_RECORD(8), second, &req), 0);
+    assert_refused(f, sinew_operator_free(s, &second), SINEW_EBUSY, "1 operations use");
+    assert_int_equal(sinew_request_free(&req), 0);
+    assert_int_equal(sinew_operator_free(s, &second), 0);
+    assert_int_equal(second, 0);
+    assert_refused(f, sinew_allreduce(t, in, out, 1, SINEW_I8, first + 1, &req), SINEW_EINVAL,
+                   "op is");
+    assert_int_equal(sinew_operator(s, nothing, NULL, 0, &second), 0);
+    assert_int_equal(second, first + 2); /* never used again */
+    fake_free(f);
+}
+
+/* Tables and graphs that cannot be. */
+static void impossible_tables_are_refused(void **state)
+{
+    (void)state;
+    struct fake_options options = { .size = 3 };
+    struct fake *f = fake_new(&options);
+    struct sinew_team *t = fake_team(f, 1);
+    struct sinew_request *req = NULL;
+    char in[64] = { 0 }, to[64];
+    size_t lens[] = { 4, 8, 4 }, huge[] = { 4, 8, SIZE_MAX }, far[] = { 0, 8, SIZE_MAX - 3 };
+    int ranks[] = { 0, 3 };
+    struct sinew_graph graph = { ranks, ranks, 1, 2 };
+    assert_refused(f, sinew_gatherv(t, in, 8, to, NULL, NULL, 1, &req), SINEW_EINVAL,
+                   "lens is NULL");
+    assert_refused(f, sinew_gatherv(t, in, 7, to, lens, NULL, 1, &req), SINEW_EINVAL,
+                   "len is 7, but lens[1], which is root's, is 8");
+    assert_refused(f, sinew_scatterv(t, in, huge, NULL, to, 8, 1, &req), SINEW_EINVAL, "lens[2]");
+    assert_refused(f, sinew_scatterv(t, in, lens, NULL, in + 8, 8, 1, &req), SINEW_EINVAL,
+                   "overlap");
+    assert_refused(f, sinew_scatter(t, NULL, 8, to, 1, &req), SINEW_EINVAL, "in is NULL");
+    assert_refused(f, sinew_scatter(t, in, 8, SINEW_IN_PLACE, 0, &req), SINEW_EINVAL,
+                   "out must not be SINEW_IN_PLACE here");
+    assert_refused(f, sinew_allgatherv(t, in, 4, to, lens, NULL, &req), SINEW_EINVAL,
+                   "which is mine, is 8");
+    assert_refused(f, sinew_allgatherv(t, in, 8, to, lens, far, &req), SINEW_EINVAL, "lens[2]");
+    assert_refused(f, sinew_alltoallv(t, in, lens, NULL, to, far, NULL, &req), SINEW_EINVAL,
+                   "out_lens[2]");
+    assert_refused(f, sinew_reduce_scatter(t, in, to, huge, SINEW_F64, SINEW_SUM, &req),
+                   SINEW_EINVAL, "counts[2]");
+    assert_refused(f, sinew_neighbour_allgather(t, NULL, in, 8, to, &req), SINEW_EINVAL,
+                   "graph is NULL");
+    assert_refused(f, sinew_neighbour_allgather(t, &graph, in, 8, to, &req), SINEW_EINVAL,
+                   "graph->from[1] is 3");
+    graph.from_count = -1;
+    assert_refused(f, sinew_neighbour_alltoall(t, &graph, in, 8, to, &req), SINEW_EINVAL,
+                   "from_count is -1");
+    assert_null(req);
+    assert_int_equal(fake_messages(f), 0);
+    fake_free(f);
+}
+
 /* An operation says what it is and whom it waits for; once it has failed, the failure says the
  * rest. */
 static void an_operation_describes_itself(void **state)
@@ -422,6 +511,8 @@ int main(void)
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(kept_memory_is_bounded),
         cmocka_unit_test(impossible_arguments_are_refused),
+        cmocka_unit_test(operators_of_ones_own),
+        cmocka_unit_test(impossible_tables_are_refused),
         cmocka_unit_test(an_operation_describes_itself),
         cmocka_unit_test(splits_and_subsets),
     };

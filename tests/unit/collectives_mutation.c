@@ -22,14 +22,15 @@
 enum { ORDERS = 10, PER_SIZE = 60 };
 
 enum mutation { PEER, BLOCK, KIND, SIDE, DEPENDENCY, DROP, LENGTH, ORDINAL, LOOPS, MUTATIONS };
-static const char *const mutation_names[] = { "peer", "block", "kind", "side", "dependency",
+static const char *const mutation_names[] = { "peer", "block",  "kind",    "side", "dependency",
                                               "drop", "length", "ordinal", "loop" };
 
 /* false: nothing there to change. */
 static bool mutate(struct schedule *s, struct op *op, enum mutation how, uint64_t *random)
 {
     static const enum op_field fields[] = { FIELD_A, FIELD_B, FIELD_D };
-    enum op_field f = fields[case_random(random) % 3], ordinal = op_receives(op) ? FIELD_A : FIELD_D;
+    enum op_field f = fields[case_random(random) % 3],
+                  ordinal = op_receives(op) ? FIELD_A : FIELD_D;
     bool loop = op_kind(op) == OP_LOOP, message = op_kind(op) == OP_SEND || op_receives(op);
     uint32_t by = case_random(random) % 2 ? 1 : UINT32_MAX; /* one more or less */
     int d = (int)(case_random(random) % 2);
@@ -37,7 +38,8 @@ static bool mutate(struct schedule *s, struct op *op, enum mutation how, uint64_
     switch (how) {
     case PEER:
         if (!message || s->size < 3) return false;
-        op->at[FIELD_PEER] = (op->at[FIELD_PEER] + 1 + (uint32_t)(case_random(random) % (s->size - 1))) % s->size;
+        op->at[FIELD_PEER] =
+            (op->at[FIELD_PEER] + 1 + (uint32_t)(case_random(random) % (s->size - 1))) % s->size;
         return op->at[FIELD_PEER] != s->rank;
     case BLOCK:
         if (op_buffer(op, f) == BUFFER_NONE) return false;
@@ -128,8 +130,8 @@ static void judge(const struct algorithm *a, struct plan *p, const struct outcom
 }
 
 /* Mutants of one algorithm among so many ranks. */
-static void mutants_of(const struct algorithm *a, uint32_t size, bool in_place,
-                       struct score *score, uint64_t *random)
+static void mutants_of(const struct algorithm *a, uint32_t size, bool in_place, struct score *score,
+                       uint64_t *random)
 {
     static struct outcome right;
     struct plan p;
@@ -147,8 +149,7 @@ static void mutants_of(const struct algorithm *a, uint32_t size, bool in_place,
         struct lane sound = p.lane[rank];
         if (mutate(s, &s->op[i], how, random)) {
             if (lane_unroll(&p.lane[rank], s, why) == 0) {
-                if (p.lane[rank].n <= 400)
-                    judge(a, &p, &right, how, rank, i, score, random);
+                if (p.lane[rank].n <= 400) judge(a, &p, &right, how, rank, i, score, random);
                 free(p.lane[rank].op);
             }
             p.lane[rank] = sound;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,8 +81,9 @@ static void every_type_and_operator_agrees(void **state)
 static void allreduce_gives_all_ranks_the_same_bits(void **state)
 {
     (void)state;
-    static const char *const names[] = { "ring", "recursive-doubling", "rabenseifner", "tree",
-                                         "flat", "direct" };
+    static const char *const names[] = { "ring",         "recursive-doubling",
+                                         "rabenseifner", "tree",
+                                         "flat",         "direct" };
     uint64_t random = seed_base + 2;
     for (int size = 2; size <= 17; size++)
         for (int type = SINEW_F32; type <= SINEW_I64_I32; type++)
@@ -113,8 +115,13 @@ static void fill_with_fractions(struct rank_state *r, uint64_t *random)
 /* The sum by one algorithm, as all ranks but this test's have it too. */
 static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, size_t count)
 {
-    struct kase k = { .collective = COLLECTIVE_ALLREDUCE, .algorithm = algorithm, .size = size,
-                      .type = SINEW_F64, .op = SINEW_SUM, .count = count, .seed = seed };
+    struct kase k = { .collective = COLLECTIVE_ALLREDUCE,
+                      .algorithm = algorithm,
+                      .size = size,
+                      .type = SINEW_F64,
+                      .op = SINEW_SUM,
+                      .count = count,
+                      .seed = seed };
     struct fake_options options = { .seed = seed, .size = size, .eager_bytes = 100, .at_once = 50 };
     struct rank_state ranks[RANKS_MAX];
     struct fake *f = fake_new(&options);
@@ -149,6 +156,114 @@ static void flat_gives_the_bits_of_doubling(void **state)
             memcmp(halving, doubling, sizeof(halving)) != 0 ||
             memcmp(direct, doubling, sizeof(direct)) != 0)
             fail_msg("%d ranks, seed %llu: the bits differ", size, (unsigned long long)seed);
+    }
+}
+
+/* The sum of values[0] to values[n - 1] of one element by the aligned tree: an independent telling
+ * of it, from the top. */
+static double aligned_sum(const double *values, size_t stride, int n)
+{
+    int half = 1;
+    if (n == 1) return values[0];
+    while (2 * half < n) half *= 2;
+    return aligned_sum(values, stride, half) +
+           aligned_sum(values + (size_t)half * stride, stride, n - half);
+}
+
+/* At level portable, whatever is chosen, of whatever length: the aligned tree's bits. */
+static void portable_is_the_aligned_tree(void **state)
+{
+    (void)state;
+    static const enum collective all[] = { COLLECTIVE_REDUCE, COLLECTIVE_ALLREDUCE,
+                                           COLLECTIVE_REDUCE_SCATTER_BLOCK, COLLECTIVE_SCAN,
+                                           COLLECTIVE_EXSCAN };
+    uint64_t random = seed_base + 8;
+    for (int size = 1; size <= RANKS_MAX; size++)
+        for (int c = 0; c < 5; c++)
+            for (size_t count = 1; count <= 4001;
+                 count += size == 7 || size == 17 ? 4000 : 100000) {
+                struct kase k = { .collective = all[c],
+                                  .size = size,
+                                  .type = SINEW_F64,
+                                  .op = SINEW_SUM,
+                                  .count = count,
+                                  .seed = random };
+                struct fake_options options = {
+                    .seed = random, .size = size, .at_once = 50, .eager_bytes = 100
+                };
+                struct rank_state ranks[RANKS_MAX];
+                struct fake *f = fake_new(&options);
+                size_t whole = count * (c == 2 ? (size_t)size : 1);
+                double *values = malloc((size_t)size * whole * sizeof(*values));
+                for (int r = 0; r < size; r++) {
+                    rank_make(&ranks[r], &k, f, r);
+                    rank_fill(&ranks[r]);
+                    fill_with_fractions(&ranks[r], &random);
+                    memcpy(values + (size_t)r * whole, ranks[r].in, ranks[r].in_bytes);
+                    fake_level(f, r, SINEW_LEVEL_PORTABLE);
+                    assert_true(rank_call(&ranks[r], &ranks[r].req) >= 0);
+                }
+                while (fake_progress(f)) {
+                }
+                for (int r = 0; r < size; r++) {
+                    int operands = case_operands(&k, r);
+                    const double *out = (const double *)(const void *)ranks[r].out;
+                    assert_int_equal(sinew_test(&ranks[r].req), 0);
+                    for (size_t i = 0; operands && ranks[r].out_bytes && i < count;
+                         i += 1 + i / 3) {
+                        size_t at = i + (c == 2 ? (size_t)r * count : 0);
+                        double sum = aligned_sum(values + at, whole, operands);
+                        if (memcmp(&sum, &out[i], sizeof(sum)) != 0)
+                            fail_msg("%s, %d ranks, rank %d, element %zu of %zu",
+                                     collective_name(all[c]), size, r, i, count);
+                    }
+                    rank_free(&ranks[r]);
+                }
+                free(values);
+                fake_free(f);
+            }
+}
+
+/* NaN, infinity and both zeros at every rank and place: all ranks get the same bits, by every
+ * algorithm, and NaN wherever one operand is NaN or infinities meet. */
+static void special_values_anywhere(void **state)
+{
+    (void)state;
+    static const double special[] = { NAN, -NAN, INFINITY, -INFINITY, -0.0, 0.0 };
+    uint64_t random = seed_base + 9;
+    for (uint32_t a = 0; a < algorithm_count; a++) {
+        if (algorithms[a].collective != COLLECTIVE_ALLREDUCE) continue;
+        for (int size = 2; size <= 7; size++)
+            for (int at = 0; at < size * size; at++) { /* two ranks, perhaps the same */
+                enum { COUNT = 36 };
+                double out[COUNT];
+                struct fake_options options = { .seed = fake_random(&random), .size = size };
+                struct fake *f = fake_new(&options);
+                struct sinew_request *req[RANKS_MAX];
+                double in[7][COUNT], got[7][COUNT];
+                for (int r = 0; r < size; r++) {
+                    for (int i = 0; i < COUNT; i++) {
+                        in[r][i] = -0.0;
+                        if (r == at % size) in[r][i] = special[i % 6];
+                        if (r == at / size) in[r][i] = special[i / 6];
+                    }
+                    fake_view(f, r, false, algorithms[a].name);
+                    assert_true(sinew_allreduce(fake_team(f, r), in[r], got[r], COUNT, SINEW_F64,
+                                                SINEW_SUM, &req[r]) >= 0);
+                }
+                while (fake_progress(f)) {
+                }
+                for (int i = 0; i < COUNT; i++) {
+                    out[i] = in[0][i];
+                    for (int r = 1; r < size; r++) out[i] += in[r][i];
+                    if (isnan(out[i])) out[i] = NAN;
+                }
+                for (int r = 0; r < size; r++) {
+                    assert_int_equal(sinew_test(&req[r]), 0);
+                    assert_memory_equal(got[r], out, sizeof(out));
+                }
+                fake_free(f);
+            }
     }
 }
 
@@ -252,10 +367,11 @@ static void nobody_leaves_a_barrier_early(void **state)
     for (int n = 2 * 2; n <= 2 * 17 + 1; n++)
         for (int size = n / 2, crowded = n % 2, last = 0; last < size; last++) {
             struct sinew_request *req[RANKS_MAX] = { NULL };
-            struct fake_options options = {
-                .seed = fake_random(&random), .size = size, .crowded = crowded,
-                .eager_bytes = 64, .at_once = 50
-            };
+            struct fake_options options = { .seed = fake_random(&random),
+                                            .size = size,
+                                            .crowded = crowded,
+                                            .eager_bytes = 64,
+                                            .at_once = 50 };
             struct fake *f = fake_new(&options);
             for (int r = 0; r < size; r++)
                 if (r != last) assert_true(sinew_barrier(fake_team(f, r), &req[r]) > 0);
@@ -279,6 +395,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_type_and_operator_agrees),
         cmocka_unit_test(allreduce_gives_all_ranks_the_same_bits),
         cmocka_unit_test(flat_gives_the_bits_of_doubling),
+        cmocka_unit_test(portable_is_the_aligned_tree),
+        cmocka_unit_test(special_values_anywhere),
         cmocka_unit_test(long_vectors_agree),
         cmocka_unit_test(blocking_calls_agree),
         cmocka_unit_test(several_at_once_agree),

@@ -167,9 +167,9 @@ static double half_value(const struct half *h, uint16_t v)
 {
     int exponent = (v & 0x7fff) >> h->fraction, fraction = v & ((1 << h->fraction) - 1);
     double value = exponent == h->infinite >> h->fraction ? (fraction ? NAN : INFINITY)
-                   : exponent == 0 ? ldexp(fraction, h->least - h->fraction)
-                                   : ldexp((1 << h->fraction) + fraction,
-                                           h->least + exponent - 1 - h->fraction);
+                   : exponent == 0                        ? ldexp(fraction, h->least - h->fraction)
+                                                          : ldexp((1 << h->fraction) + fraction,
+                                                                  h->least + exponent - 1 - h->fraction);
     return v & 0x8000 ? -value : value;
 }
 
@@ -203,9 +203,10 @@ static void halves_round_to_nearest_even(void **state)
 {
     (void)state;
     static uint16_t l[65536], r[65536], d[65536];
-    static const uint16_t others[] = { 0x0000, 0x8000, 0x0001, 0x8001, 0x0002, 0x03ff, 0x0400, 0x83ff,
-                                       0x3c00, 0xbc00, 0x3c01, 0x3bff, 0x7bff, 0xfbff, 0x7c00, 0xfc00,
-                                       0x7e00, 0x7c01, 0x3f80, 0x7f7f, 0x7f80, 0x4248, 0x1234, 0xb5d3 };
+    static const uint16_t others[] = { 0x0000, 0x8000, 0x0001, 0x8001, 0x0002, 0x03ff,
+                                       0x0400, 0x83ff, 0x3c00, 0xbc00, 0x3c01, 0x3bff,
+                                       0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0x7c01,
+                                       0x3f80, 0x7f7f, 0x7f80, 0x4248, 0x1234, 0xb5d3 };
     for (size_t t = 0; t < 2; t++)
         for (int op = SINEW_SUM; op <= SINEW_MAX; op++)
             for (size_t o = 0; o < sizeof(others) / sizeof(others[0]); o++) {
@@ -262,8 +263,10 @@ static bool located_wins(int op, const struct located *a, const struct located *
 {
     bool an = isnan(a->value), bn = isnan(b->value);
     if (an != bn) return an;
-    bool below = a->value < b->value || (a->value == b->value && signbit(a->value) > signbit(b->value));
-    bool above = b->value < a->value || (a->value == b->value && signbit(a->value) < signbit(b->value));
+    bool below =
+        a->value < b->value || (a->value == b->value && signbit(a->value) > signbit(b->value));
+    bool above =
+        b->value < a->value || (a->value == b->value && signbit(a->value) < signbit(b->value));
     if (!an && (below || above)) return op == SINEW_MINLOC ? below : above;
     return a->index < b->index;
 }

@@ -39,12 +39,16 @@ static uint32_t distant_tree(uint32_t rank, struct op *op)
 {
     uint32_t n = 0, parent = rank;
     for (uint32_t distance = 4; distance > rank; distance /= 2, n++)
-        op[n] = (struct op){ .word = op_word(OP_RECV, FIELD_D, BUFFER_TMP), .n = 1,
-                             .at = { rank + distance }, .dep = { n ? 1 : 0, 0 } };
+        op[n] = (struct op){ .word = op_word(OP_RECV, FIELD_D, BUFFER_TMP),
+                             .n = 1,
+                             .at = { rank + distance },
+                             .dep = { n ? 1 : 0, 0 } };
     for (uint32_t bit = 4; bit && parent == rank; bit /= 2) parent = rank & ~bit;
     if (rank == 0) return n;
-    op[n] = (struct op){ .word = op_word(OP_SEND, FIELD_A, BUFFER_TMP), .n = 1,
-                         .at = { parent }, .dep = { n ? 1 : 0, 0 } };
+    op[n] = (struct op){ .word = op_word(OP_SEND, FIELD_A, BUFFER_TMP),
+                         .n = 1,
+                         .at = { parent },
+                         .dep = { n ? 1 : 0, 0 } };
     return n + 1;
 }
 
@@ -56,11 +60,13 @@ static void binomial_reduce_of_8(void **state)
     struct op op[8][5];
     struct simulation s;
     char why[WHY_MAX] = "";
-    struct plan p = { .algorithm = algorithm(COLLECTIVE_BCAST, "binomial"), .size = 8,
+    struct plan p = { .algorithm = algorithm(COLLECTIVE_BCAST, "binomial"),
+                      .size = 8,
                       .lane = lane };
     for (uint32_t r = 0; r < 8; r++) {
-        lane[r] = (struct lane){ .op = op[r], .has_out = true, .tmp_like = BUFFER_OUT,
-                                 .blocks = { 0, 1, 1, 1 } };
+        lane[r] = (struct lane){
+            .op = op[r], .has_out = true, .tmp_like = BUFFER_OUT, .blocks = { 0, 1, 1, 1 }
+        };
         lane[r].n = distant_tree(r, op[r]);
     }
     if (simulate(&p, &loggops_default, 1024, &s, why) < 0) fail_msg("%s", why);
@@ -79,8 +85,8 @@ static void one_message(void **state)
         struct loggops model = loggops_default;
         int64_t wanted = model.L + 2 * model.o + (int64_t)(bytes - 1) * model.G;
         model.calc = 500;
-        assert_int_equal(
-            plan_make(&p, algorithm(COLLECTIVE_REDUCE, "binomial"), 2, 0, false, why), 0);
+        assert_int_equal(plan_make(&p, algorithm(COLLECTIVE_REDUCE, "binomial"), 2, 0, false, why),
+                         0);
         assert_int_equal(simulate(&p, &model, bytes, &s, why), 0);
         assert_int_equal(s.finish[0], wanted + (int64_t)bytes * model.calc);
         assert_int_equal(s.bytes, bytes);
@@ -132,9 +138,9 @@ static void texts_are_whole_and_repeatable(void **state)
         struct plan p;
         struct simulation s;
         char why[WHY_MAX];
-        assert_int_equal(
-            plan_make(&p, algorithm(COLLECTIVE_ALLREDUCE, "recursive-doubling"), size, 0, false,
-                      why), 0);
+        assert_int_equal(plan_make(&p, algorithm(COLLECTIVE_ALLREDUCE, "recursive-doubling"), size,
+                                   0, false, why),
+                         0);
         assert_int_equal(simulate(&p, &loggops_default, 64, &s, why), 0);
         char *svg = text_of(false, &p, &s), *again = text_of(false, &p, &s);
         char *goal = text_of(true, &p, &s);

@@ -120,6 +120,23 @@ static void never_joining_ends_the_fence(void **state)
     job_drop(&j);
 }
 
+/* The others fail because it gave up, and end first: it still gets to its reason. */
+static void who_gives_up_says_why(void **state)
+{
+    struct job j;
+    char script[1024];
+    (void)state;
+    snprintf(script, sizeof(script),
+             "test $SINEW_RANK = 1 || exec %s fence; %s leave; sleep 0.05; echo the reason >&2; exit 3",
+             job_rank(), job_rank());
+    job_start_script(&j, "-n 3", script);
+    job_finish(&j);
+    assert_status(&j, 1);
+    assert_true(has(&j.err, "rank 1 gave up before it had joined: its own output says why"));
+    assert_true(has(&j.err, "the reason"));
+    job_drop(&j);
+}
+
 static void missing_program(void **state)
 {
     (void)state;
@@ -438,6 +455,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(leaving_without_goodbye_is_a_failure),
         cmocka_unit_test(never_joining_is_none),
         cmocka_unit_test(never_joining_ends_the_fence),
+        cmocka_unit_test(who_gives_up_says_why),
         cmocka_unit_test(missing_program),
         cmocka_unit_test(timeout_names_those_that_run),
         cmocka_unit_test(continue_tells_the_others),

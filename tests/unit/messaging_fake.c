@@ -64,6 +64,7 @@ static int fake_send(struct link *l, const void *head, size_t hlen, const void *
                      struct region *region, uint64_t cookie)
 {
     (void)region, (void)cookie;
+    if (fake->full) return TRANSPORT_AGAIN;
     assert_in_range(fake->sents, 0, SENT_MAX - 1);
     assert_in_range(hlen, 0, TRANSPORT_HEAD_MAX);
     struct packet *p = &fake->sent[fake->sents++];
@@ -238,6 +239,7 @@ static void world_sleep(void *arg, int epoll_fd, int64_t until)
     if (until > fake->now) fake->now = until;
 }
 
+static int security = SINEW_SECURITY_NONE;
 static struct world world;
 static struct launch launch;
 
@@ -254,6 +256,14 @@ int open_fake_wired(void **state)
     return rc;
 }
 
+int open_fake_wired_encrypted(void **state)
+{
+    security = SINEW_SECURITY_ENCRYPT;
+    int rc = open_fake_wired(state);
+    security = SINEW_SECURITY_NONE;
+    return rc;
+}
+
 int open_fake_on(void **state, int cores)
 {
     fake = calloc(1, sizeof(*fake));
@@ -262,10 +272,10 @@ int open_fake_on(void **state, int cores)
     world.yield = world_yield;
     world.sleep = world_sleep;
     launch = (struct launch){ .ops = &launch_table, .world = &world, .size = RANKS, .fd = -1,
-                              .ranks_here = cores ? RANKS : 0, .cores_here = cores,
+                              .has_secret = true, .ranks_here = cores ? RANKS : 0, .cores_here = cores,
                               .cores_name = cores ? 7 : 0 };
     struct sinew_options options = SINEW_OPTIONS_INIT;
-    options.security = SINEW_SECURITY_NONE;
+    options.security = security;
     options.stall_report = SINEW_NEVER;
     options.log_level = 1;
     struct origin origin = { .world = &world, .transports = second_is_wired ? wired_first : transports,

@@ -40,6 +40,7 @@ struct fake {
     int comings, sents, connects;
     bool crowded; /* what the transports were told at open        */
     bool silent; /* connects are not answered */
+    bool full;   /* nothing can be sent       */
     bool put_pending, dereg_again;
     int reg_fails;
     struct rma *rma;
@@ -75,6 +76,7 @@ void rank_2_is_well(struct fake *f);
 int open_fake(void **state);
 int open_fake_on(void **state, int cores);
 int open_fake_wired(void **state); /* the second transport is wired, and preferred */
+int open_fake_wired_encrypted(void **state); /* likewise, and security is encrypt */
 int close_fake(void **state);
 void end_link(struct link *l, int status, enum gone gone);
 

@@ -88,6 +88,17 @@ static void too_much_credit(struct fake *f)
 {
     say(f, &(struct words){ .rank = 1, .kind = KIND_EAGER, .tag = 1, .credit = 9 });
 }
+/* The window would wrap, and then any credit fit it. */
+static void a_grant_that_wraps(struct fake *f)
+{
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = UINT32_MAX });
+}
+static void short_over_a_link_without(struct fake *f)
+{
+    struct packet *p = say_eager(f, 1, 1, 8, 0);
+    p->hlen = TRANSPORT_SHORT_HEAD;
+    wire_put64(p->head, envelope_key(0, 1));
+}
 static void more_than_its_credit(struct fake *f)
 {
     for (int i = 0; i < 64; i++) say_eager(f, 1, 1, 4096, 1);
@@ -116,6 +127,8 @@ static void bad_bytes_cost_their_own_link(void **state)
         clearance_of_no_space,
         refusal_of_success,
         too_much_credit,
+        a_grant_that_wraps,
+        short_over_a_link_without,
         more_than_its_credit,
     };
     close_fake(state); /* each has a context of its own */
@@ -340,6 +353,73 @@ static void who_leaves_is_gone_with_his_last_link(void **state)
     assert_int_equal(died, 0);
 }
 
+struct step {
+    struct completion completion;
+    struct sinew_team *team;
+    struct sinew_request *next;
+    int ended;
+};
+
+static void no_more(struct completion *c, int status)
+{
+    (void)status;
+    LIST_OWNER(c, struct step, completion)->ended++;
+}
+
+static struct step second_step = { .completion.ended = no_more };
+
+/* What a collective does when a part of it is done: it begins the next, here to read what is there. */
+static void begin_reading(struct completion *c, int status)
+{
+    struct step *first = LIST_OWNER(c, struct step, completion);
+    struct match_key key = { .source = 1, .tag = 9 };
+    assert_int_equal(status, 0);
+    first->ended++;
+    assert_int_equal(receive_start(first->team, lent, sizeof(lent), &key, 0, NULL,
+                                   &second_step.completion, &second_step.next),
+                     SINEW_PENDING);
+}
+
+static void body_is_out(struct fake *f)
+{
+    struct rma *put = f->rma;
+    if (!put || put->kind != RMA_PUT) return;
+    f->rma = NULL;
+    f->s->transport[0]->up->done(f->link[0][1], put->cookie, 0);
+}
+
+/* The end of a put makes room for a receive, which begins to read: that the put is done does not end it. */
+static void the_end_of_a_put_is_not_that_of_the_next(void **state)
+{
+    static char out[sizeof(lent)];
+    static const uint8_t offer[] = { 1, 1, 1 };
+    struct fake *f = *state;
+    struct step first = { .completion.ended = begin_reading, .team = meet(f) };
+    struct match_key key = { .source = 0, .tag = 5 };
+    struct sinew_request *send;
+    uint8_t more[16];
+    second_step.ended = 0;
+    move(f);
+    assert_int_equal(send_start(first.team, out, sizeof(out), 1, &key, 0, false, false,
+                                &first.completion, &send),
+                     SINEW_PENDING);
+    f->s->transport[0]->caps.get = true;
+    wire_put64(more, 3);
+    wire_put64(more + 8, sizeof(lent));
+    say(f, &(struct words){ .rank = 1, .kind = KIND_RTS, .tag = 9, .more = more, .more_len = 16,
+                            .body = offer, .blen = sizeof(offer) });
+    f->put_pending = true;
+    say_cts(f, 1, 0, number_sent(f, 1, KIND_RTS), sizeof(out), 1);
+    f->in_progress = body_is_out;
+    move(f);
+    assert_int_equal(first.ended, 1);
+    assert_int_equal(second_step.ended, 0);
+    assert_int_equal(second_step.next->state, STATE_READING);
+    f->s->transport[0]->up->done(f->link[0][1], f->rma->cookie, 0);
+    f->rma = NULL;
+    assert_int_equal(second_step.ended, 1);
+}
+
 static void let_go(struct fake *f)
 {
     if (f->now > 1000000) f->dereg_again = false;
@@ -555,6 +635,60 @@ static void transports_know_at_open_whether_ranks_outnumber_the_cores(void **unu
     }
 }
 
+/* Credit is set aside for short messages only where they can be sent. */
+static void a_link_without_short_messages_leaves_the_window_whole(void **state)
+{
+    struct fake *f = *state;
+    f->s->transport[0]->caps.expects = true;
+    meet(f);
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .credit = 80, .team = 32 });
+    move(f);
+    const struct peer *p = f->s->peer[1];
+    assert_non_null(p->quick_in);
+    assert_int_equal(p->window_blocks[SPACE_USER], 160);
+    assert_int_equal(p->mine.blocks[SPACE_USER], 159); /* meeting it took one */
+}
+
+/* As a link that has such hands it up: its head is the key. */
+static void say_short(struct fake *f, int rank, uint32_t tag, size_t blen, uint8_t fill)
+{
+    struct packet *p = say_eager(f, rank, tag, blen, fill);
+    p->hlen = TRANSPORT_SHORT_HEAD;
+    wire_put64(p->head, envelope_key(0, tag));
+}
+
+/* Whatever way a short message comes, a window met in order is never filed. */
+static void short_messages_meet_a_window(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct sinew_status st[3];
+    struct sinew_request *req[3];
+    char in[3][8] = { "" };
+    const int32_t some = 0;
+    move(f);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_recv(team, in[i], i == 2 ? 4 : 8, 1, 7, &st[i], &req[i]),
+                         SINEW_PENDING);
+    const struct peer *p = f->s->peer[1];
+    p->out->shorts = &some;
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(p->window);
+        say_short(f, 1, 7, 8, (uint8_t)(i + 1));
+        move(f);
+        assert_int_equal(p->filed, 0);
+        const struct packet *credit = told(f, 1, KIND_CREDIT); /* for its block */
+        assert_true(credit == &f->sent[f->sents - 1] && wire_get16(credit->head + 3) == 1);
+    }
+    assert_null(p->window);
+    assert_int_equal(sinew_wait(&req[0]), 0);
+    assert_int_equal(sinew_wait(&req[1]), 0);
+    assert_int_equal(sinew_wait(&req[2]), SINEW_ETRUNCATED);
+    assert_true(in[0][7] == 1 && in[1][7] == 2 && in[2][3] == 3 && in[2][4] == 0);
+    assert_true(st[1].bytes == 8 && st[2].bytes == 4 && st[2].sent == 8);
+    rank_2_is_well(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_fake, close_fake)
 
 int main(void)
@@ -568,11 +702,14 @@ int main(void)
         CASE(a_peer_that_comes_first_is_not_called),
         CASE(a_long_message_where_transports_differ),
         CASE(who_leaves_is_gone_with_his_last_link),
+        CASE(the_end_of_a_put_is_not_that_of_the_next),
         CASE(a_region_that_lingers_after_its_link),
         CASE(a_buffer_that_cannot_be_registered),
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(a_link_without_short_messages_leaves_the_window_whole),
+        CASE(short_messages_meet_a_window),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
         CASE(all_is_asked_before_a_sleep),
         CASE(a_queue_goes_on_without_its_head),

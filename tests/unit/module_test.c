@@ -90,6 +90,34 @@ static void bytes_that_are_no_library_are_refused(void **state)
     assert_non_null(strstr(why.text, "does not load"));
 }
 
+/* Somebody else may have put it there. */
+static void what_everybody_may_write_is_not_loaded(void **state)
+{
+    char dir[] = "/tmp/sinew-module-XXXXXX", file[64];
+    static const mode_t modes[][2] = { { 0777, 0644 }, { 0755, 0666 } };
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof(file), "%s/libsinew-verbs.so", dir);
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fclose(f);
+    for (int i = 0; i < 2; i++) {
+        struct why why = { "" };
+        void *handle;
+        const struct transport_ops *ops;
+        chmod(dir, modes[i][0]);
+        chmod(file, modes[i][1]);
+        int rc = module_open(&modules_known[0], dir, &handle, &ops, &why);
+        if (rc != SINEW_EACCESS || !strstr(why.text, "chmod o-w")) {
+            unlink(file);
+            rmdir(dir);
+            fail_msg("%d: %s", rc, why.text);
+        }
+    }
+    unlink(file);
+    rmdir(dir);
+}
+
 /* This program is linked with the library, so "beside" is its own directory and lib/ next to it. */
 static void who_looks_beside_says_where(void **state)
 {
@@ -109,6 +137,7 @@ int main(void)
         cmocka_unit_test(the_right_one_is_opened),
         cmocka_unit_test(what_is_wrong_is_refused_by_name),
         cmocka_unit_test(bytes_that_are_no_library_are_refused),
+        cmocka_unit_test(what_everybody_may_write_is_not_loaded),
         cmocka_unit_test(who_looks_beside_says_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,22 @@ static void test_short_messages_have_slots_and_units(void **state)
     free(pair.memory);
 }
 
+/* However many slots are promised to short messages, small fragments leave some to others. */
+static void test_bulk_leaves_slots_to_messages(void **state)
+{
+    (void)state;
+    for (uint32_t units = 0; units <= 100; units += 100) {
+        struct pair pair = pair_make(&full, 0);
+        pair.p.units = units;
+        ring_promise(&pair.p);
+        uint32_t n = 0;
+        while (put(&pair.p, RING_BULK, n, 24, 64) == 0) n++;
+        assert_true(n >= 16);
+        for (int i = 0; i < 6; i++) assert_int_equal(put(&pair.p, RING_DATA, n++, 16, 64), 0);
+        free(pair.memory);
+    }
+}
+
 static void test_too_much_credit_is_refused(void **state)
 {
     (void)state;
@@ -395,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
         cmocka_unit_test(test_credit_both_ways_adds_up),
         cmocka_unit_test(test_short_messages_have_slots_and_units),
+        cmocka_unit_test(test_bulk_leaves_slots_to_messages),
         cmocka_unit_test(test_too_much_credit_is_refused),
         cmocka_unit_test(test_forged_words_stay_inside),
         cmocka_unit_test(test_threads_on_one_mapping),

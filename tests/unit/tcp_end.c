@@ -18,10 +18,15 @@ void clock_advance(int64_t ns)
     clock_ahead += ns;
 }
 
+int64_t clock_now(void)
+{
+    return world_real.now(NULL) + clock_ahead;
+}
+
 static int64_t end_now(void *arg)
 {
     (void)arg;
-    return world_real.now(NULL) + clock_ahead;
+    return clock_now();
 }
 
 static struct end *end_of(struct transport *t)

@@ -51,6 +51,7 @@ extern const uint8_t end_secret[32];
 
 /* Moves every end's clock. */
 void clock_advance(int64_t ns);
+int64_t clock_now(void);
 
 struct end *end_open(int rank, uint64_t epoch, const uint8_t *secret);
 /* Links that are left are cut first. */

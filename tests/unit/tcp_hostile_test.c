@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -84,6 +85,65 @@ static void silence_is_bounded_in_number_and_time(void **state)
     assert_int_equal(closed, CROWD);
     assert_int_equal(b->t->pending_count, 0);
     for (int i = 0; i < CROWD; i++) close(fd[i]);
+    end_close(b);
+}
+
+static long resident_kib(void)
+{
+    long kib = 0;
+    char line[128];
+    FILE *f = fopen("/proc/self/status", "re");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "VmRSS: %ld", &kib) == 1) break;
+    if (f) fclose(f);
+    return kib;
+}
+
+/* Ten thousand that say nothing, a part, garbage, or a good hello and no proof, 2,000 a second,
+ * while two ranks talk. How much slower these get is measured by build/bin/flood. */
+static void a_flood_costs_little_and_breaks_nothing(void **state)
+{
+    enum { FLOOD = 10000, OPEN = 128, WARM = 200, MEMORY_KIB = 4096 };
+    struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
+    const struct handshake_identity me = { 3, ENDS_MAX, 103, HANDSHAKE_LINK, 0 };
+    static const uint8_t garbage[HANDSHAKE_HELLO] = "GET / HTTP/1.1\r\n\r\n";
+    struct handshake h;
+    const void *hello;
+    unsigned most = 0;
+    long before = 0;
+    int fd[OPEN];
+    (void)state;
+    handshake_begin(&h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, -1, 0);
+    handshake_output(&h, &hello);
+    ends_join(a, b);
+    int64_t began = clock_now();
+    for (int i = 0; i < OPEN; i++) fd[i] = -1;
+    for (int i = 0; i < FLOOD; i++) {
+        static const size_t lens[] = { 0, 20, HANDSHAKE_HELLO, HANDSHAKE_HELLO };
+        int *slot = &fd[i % OPEN];
+        if (i == WARM) before = resident_kib();
+        if (*slot >= 0) close(*slot);
+        *slot = raw_connect(b);
+        send(*slot, i % 4 == 3 ? hello : garbage, lens[i % 4], MSG_NOSIGNAL);
+        clock_advance(SECOND / 2000);
+        end_send(a, 1, 8);
+        ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
+        if (b->t->pending_count > most) most = b->t->pending_count;
+    }
+    long more = resident_kib() - before;
+    int seconds = (int)((clock_now() - began) / SECOND); /* 5, and those that this machine took */
+    for (int i = 0; i < OPEN; i++) close(fd[i]);
+    print_message("%d bad connections: at most %u pending (bar %d), %ld KiB more memory (bar %d), "
+                  "%d lines logged in %d s (bar: one a second)\n",
+                  FLOOD, most, TCP_PENDING_MAX, more, MEMORY_KIB, b->log_lines, seconds);
+    assert_true(most > 0 && most <= TCP_PENDING_MAX);
+    assert_in_range(b->log_lines, 1, seconds + 1);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_true(more < MEMORY_KIB);
+#endif
+    assert_int_equal(a->view[1].downs + b->view[0].downs, 0);
+    ENDS_UNTIL(b->t->pending_count == 0, b);
+    end_close(a);
     end_close(b);
 }
 
@@ -320,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(garbage),
         cmocka_unit_test(silence_is_bounded_in_number_and_time),
+        cmocka_unit_test(a_flood_costs_little_and_breaks_nothing),
         cmocka_unit_test(slow_loris),
         cmocka_unit_test(the_deadline_of_a_stranger_wakes_a_sleeper),
         cmocka_unit_test(out_of_descriptors_is_named_and_survived),

@@ -7,6 +7,7 @@
 #include "tests/unit/tcp_end.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -367,6 +368,49 @@ static void modes_that_differ(void **state)
     scene_end();
 }
 
+static const char *missing; /* a library that is not on this host for the moment */
+
+void *dlopen(const char *file, int flags)
+{
+    void *(*real)(const char *, int) = NULL;
+    void *found = dlsym(RTLD_NEXT, "dlopen");
+    memcpy(&real, &found, sizeof(real));
+    return missing && file && strstr(file, missing) ? NULL : real(file, flags);
+}
+
+/* Without OpenSSL there is no link, whoever begins: at once, and both ends say what is to be installed where. */
+static void no_openssl(void **state)
+{
+    bool encrypts = getenv("TEST_ENCRYPT");
+    (void)state;
+    for (int i = 0; i < 1 + encrypts; i++) {
+        struct end *b = end_open(1, 101, end_secret), *a = end_open(0, 100, end_secret);
+        const char *library = i ? "libssl" : "libcrypto";
+        missing = library;
+        end_connect(b, a);
+        ENDS_UNTIL(b->view[0].downs, a, b);
+        assert_int_equal(b->view[0].status, SINEW_ENOTSUP);
+        assert_says(b->view[0].why, "install OpenSSL 3");
+        end_connect(a, b); /* that one has it */
+        for (int round = 0; !a->view[1].downs && round < 5000; round++) { /* five seconds */
+            missing = NULL;
+            end_progress(a, NULL);
+            missing = library;
+            end_progress(b, NULL);
+            clock_advance(SECOND / 1000);
+        }
+        missing = NULL;
+        assert_int_equal(a->view[1].downs, 1);
+        assert_int_equal(a->view[1].status, SINEW_ENOTSUP);
+        assert_says(a->view[1].why, "rank 1 has no OpenSSL 3");
+        assert_says(a->view[1].why, encrypts ? "security=encrypt" : "security=authenticate");
+        assert_says(b->last_log, "install OpenSSL 3");
+        assert_int_equal(b->view[0].links, 0);
+        end_close(a);
+        end_close(b);
+    }
+}
+
 /* At the address of rank 1 rank 2 answers, with the right secret. */
 static void wrong_rank(void **state)
 {
@@ -566,6 +610,7 @@ int main(void)
         cmocka_unit_test(other_jobs_secret),
         cmocka_unit_test(another_job_on_the_same_ports),
         cmocka_unit_test(tls_without_psk),
+        cmocka_unit_test(no_openssl),
     };
     return cmocka_run_group_tests_name("tcp by the name of the attack", tests, NULL, NULL);
 }

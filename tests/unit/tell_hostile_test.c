@@ -225,6 +225,27 @@ static void bytes_that_set_links_up_cost_their_own_pair(void **state)
     open_fake_wired(state);
 }
 
+/* Who leads may begin as many attempts as he likes, but must take the answers. */
+static void attempts_without_end_cost_their_own_pair(void **state)
+{
+    struct fake *f = *state;
+    static const uint8_t none_came[8];
+    meet(f);
+    move(f);
+    f->s->rank = RANKS; /* so that rank 1 leads */
+    offered(f, 0, offer, sizeof(offer));
+    move(f);
+    f->full = true;
+    for (uint16_t i = 1; i <= 2 * TELLS_WAITING_MAX && linked(f, 1); i++) {
+        of(f, i, TELL_DOWN, i, none_came, sizeof(none_came));
+        move(f);
+    }
+    f->full = false;
+    f->s->rank = 0;
+    assert_false(linked(f, 1));
+    rank_2_is_well(f);
+}
+
 /* What it keeps for a peer is bounded, and given back. */
 static void parked_messages_come_in_their_order(void **state)
 {
@@ -251,12 +272,121 @@ static void parked_messages_come_in_their_order(void **state)
     assert_non_null(told(f, 1, KIND_TELL));
 }
 
+static void hand_back(struct fake *f)
+{
+    for (int i = 0; i < f->sents; i++) {
+        const struct packet *p = &f->sent[i];
+        if (p->link != f->link[1][1] || !p->link) continue;
+        f->s->transport[0]->up->undone(p->link, p->head, p->hlen, p->body, p->blen);
+    }
+    f->in_progress = NULL;
+}
+
+static void give_room(struct fake *f)
+{
+    f->in_progress = NULL;
+    f->s->transport[1]->up->room(f->link[0][1]);
+}
+
+/* The data link breaks as it is drained, and the control link is full: what was sent goes over it when there is
+ * room again, and then it is drained as well. */
+static void what_breaks_while_draining_is_drained(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct peer *p = f->s->peer[1];
+    uint8_t came[8];
+    move(f);
+    begin(f);
+    move(f);
+    assert_ptr_equal(p->out, f->link[1][1]);
+    wire_put64(came, p->messages_out);
+    assert_int_equal(sinew_send(team, "last", 4, 1, 7, NULL), 0);
+    f->s->closing = true;
+    end_link(f->link[1][1], SINEW_EPEER, GONE_BROKEN);
+    wireup_disconnect(p, DISCONNECT_DRAIN);
+    f->full = true;
+    f->in_progress = hand_back;
+    move(f);
+    of(f, 1, TELL_DOWN, 1, came, sizeof(came));
+    move(f);
+    assert_int_equal(f->s->counters.messages_resent, 0);
+    assert_true(f->up[0][1]);
+    f->full = false;
+    f->in_progress = give_room;
+    move(f);
+    assert_int_equal(f->s->counters.messages_resent, 1);
+    assert_false(linked(f, 1));
+    f->s->closing = false;
+}
+
+/* A message was announced, and offered to be read, on a data link that has broken: on the next one the offer
+ * is nothing that its device knows. The body is asked for. */
+static void offers_end_with_their_link(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    static const uint8_t readable[] = { 2, 1, 2 };
+    static char in[100000];
+    uint8_t more[16], came[8];
+    struct sinew_request *req;
+    move(f);
+    begin(f);
+    f->s->transport[0]->caps.get = true;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_SWITCH, .tag = 1 });
+    move(f);
+    wire_put64(more, 3);
+    wire_put64(more + 8, sizeof(in));
+    say(f, &(struct words){ .rank = 1, .fake = 1, .kind = KIND_RTS, .tag = 9, .more = more,
+                            .more_len = 16, .body = readable, .blen = sizeof(readable) });
+    move(f);
+    end_link(f->link[1][1], SINEW_EPEER, GONE_BROKEN);
+    move(f);
+    wire_put64(came, f->s->peer[1]->messages_out);
+    of(f, 1, TELL_DOWN, 1, came, sizeof(came));
+    move(f);
+    assert_non_null(f->link[1][1]); /* the next attempt */
+    say(f, &(struct words){ .rank = 1, .kind = KIND_SWITCH, .tag = 2 });
+    move(f);
+    assert_true(f->s->peer[1]->wired->taking);
+    f->put_pending = true;
+    assert_int_equal(sinew_recv(team, in, sizeof(in), 1, 9, NULL, &req), SINEW_PENDING);
+    assert_null(f->rma);
+    move(f);
+    end_link(f->link[0][1], 0, GONE_DIED);
+    assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+}
+
+/* Its bytes would go past TLS: it is left out, is offered to nobody, and who asks hears why. */
+static void what_cannot_encrypt_is_left_out(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    char text[2048];
+    move(f);
+    assert_int_equal(f->s->transports, 1);
+    assert_false(f->s->transport[0]->caps.wired);
+    offered(f, 0, offer, sizeof(offer));
+    move(f);
+    assert_null(f->link[1][1]);
+    assert_int_equal(sinew_explain(team, 1, 8, text, sizeof(text), NULL), 0);
+    if (!strstr(text, "fake2: rejected, it cannot encrypt, and security is encrypt")) fail_msg("%s", text);
+    rank_2_is_well(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bytes_that_set_links_up_cost_their_own_pair, open_fake_wired,
                                         close_fake),
+        cmocka_unit_test_setup_teardown(attempts_without_end_cost_their_own_pair, open_fake_wired,
+                                        close_fake),
         cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired, close_fake),
+        cmocka_unit_test_setup_teardown(what_breaks_while_draining_is_drained, open_fake_wired,
+                                        close_fake),
+        cmocka_unit_test_setup_teardown(offers_end_with_their_link, open_fake_wired, close_fake),
+        cmocka_unit_test_setup_teardown(what_cannot_encrypt_is_left_out, open_fake_wired_encrypted,
+                                        close_fake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,12 +114,14 @@ static int busy(const char *what)
 static struct ibv_device **get_device_list(int *n)
 {
     struct ibv_device **list = calloc(FAKE_DEVICES + 1, sizeof(struct ibv_device *));
+    pthread_mutex_lock(&fake.lock);
     for (int i = 0; i < fake_knobs.devices; i++) {
-        snprintf(fake.devices[i].name, sizeof(fake.devices[i].name), "%s",
-                 fake_knobs.device[i].name);
         list[i] = &fake.devices[i];
+        if (strcmp(list[i]->name, fake_knobs.device[i].name) == 0) continue; /* others may read it */
+        snprintf(list[i]->name, sizeof(list[i]->name), "%s", fake_knobs.device[i].name);
     }
     *n = fake_knobs.devices;
+    pthread_mutex_unlock(&fake.lock);
     return list;
 }
 
@@ -316,6 +318,7 @@ static int poll_cq(struct ibv_cq *base, int n, struct ibv_wc *wc)
 {
     struct fake_cq *cq = (struct fake_cq *)base;
     int got = 0;
+    if (fake_knobs.poll_fails) return -1;
     pthread_mutex_lock(&fake.lock);
     fake_run_locked();
     for (; got < n && cq->from != cq->to; got++) {
@@ -343,6 +346,7 @@ static int get_cq_event(struct ibv_comp_channel *channel, struct ibv_cq **cq, vo
     pthread_mutex_lock(&fake.lock);
     *cq = ((struct fake_channel *)channel)->cq;
     *arg = (*cq)->cq_context;
+    ((struct fake_cq *)*cq)->events++;
     pthread_mutex_unlock(&fake.lock);
     return 0;
 }

@@ -56,6 +56,7 @@ struct fake_knobs {
     /* The next receive that completes does so with this status, if not SUCCESS. */
     enum ibv_wc_status receive_status;
     int post_error; /* every post_send returns it; 0: none */
+    bool poll_fails; /* every poll_cq                       */
 };
 
 struct fake_stats {

@@ -29,7 +29,8 @@
  * Promised     Slots are set aside for some short messages at a time (`shorts`), so that each needs
  *              one look at one number.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
- *              never takes more than three quarters of the bytes, so messages pass between.
+ *              never takes more than three quarters of the bytes, nor what is left of the slots
+ *              below an eighth, so messages pass between.
  * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
  *              they wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an
  *              end that is too short for a message.
@@ -149,7 +150,8 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
 
 enum { RING_TURNS = 0x7fff, RING_TURN = 0x8000, RING_NEVER_DUE = 1 << 16 };
 
-/* The low half of a word, without the turn's number. No word has a turn without RING_TURN. */
+/* The low half of a word, without the turn's number. RING_NEVER_DUE: no word that ring_publish() writes;
+ * forged, it is one more message of the peer's own, checked as any. */
 static inline uint32_t ring_due_as(uint8_t kind, size_t hlen)
 {
     return RING_TURN | (uint32_t)kind << 16 | (uint32_t)hlen << 24;
@@ -226,6 +228,7 @@ static inline void ring_promise(struct ring_producer *p)
 static inline bool ring_fits(struct ring_producer *p, enum ring_class class, struct ring_mark after)
 {
     if (p->room < (class == RING_LAST ? 0 : 1)) return false;
+    if (class == RING_BULK && p->room < (int32_t)(p->slot_mask / 8)) return false;
     if (after.body == p->written.body && class != RING_BULK) return true;
     ring_settle(p);
     if (after.body - p->finished.body > p->body_mask + 1) return false;

@@ -36,8 +36,8 @@
  *
  * GONE_DIED: a link that was up, and its host's kernel answers that nobody listens any more, or
  * somebody else does, or the peer knows nothing of the session (it let go without a goodbye:
- * DISCONNECT_NOW, sinew_abandon, which is meant to look so). GONE_BROKEN: every other failure, and so
- * is a refused first connection: the rank may have left, died, or be behind a firewall.
+ * DISCONNECT_NOW, sinew_abandon, which is meant to look so). GONE_BROKEN: every other failure, and
+ * so is a refused first connection: the rank may have left, died, or be behind a firewall.
  */
 #include <net/if.h>
 #include <netinet/in.h>
@@ -145,7 +145,7 @@ struct tcp {
     struct list busy;     /* links with puts under way, by `busy` */
     struct list dirty;    /* links that hold bytes back until progress, or have to tell that they
                              do no longer, by `dirty` */
-    struct list looked;   /* links that owe or are owed, so that silence would matter, by `looked` */
+    struct list looked;   /* that owe or are owed, so that silence would matter, by `looked` */
     struct list pendings; /* oldest first */
     struct list corpses;  /* pendings to be released when progress returns */
     unsigned pending_count;
@@ -159,6 +159,7 @@ struct tcp {
     bool in_progress;
     int budget;             /* upcalls left in this progress */
     bool moved;             /* in this progress: bytes, of links that are up */
+    struct tcp_link *took;  /* in this progress: what is expected of it; so no upcalls for it */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
     unsigned ticks;
     struct tls_library *tls; /* NULL: no connection was encrypted yet */
@@ -167,7 +168,7 @@ struct tcp {
     struct here here;
     int64_t here_at; /* when that was found */
     uint16_t port; /* listening */
-    uint8_t places[TCP_ADDRESS_MAX]; /* all of where this rank can be reached; base.address: the best */
+    uint8_t places[TCP_ADDRESS_MAX]; /* where this rank can be reached; base.address: the best */
     uint32_t places_len;
 };
 
@@ -206,7 +207,7 @@ struct flush {
 struct stream {
     uint8_t *in; /* TCP_BUFFER: bytes that came */
     uint32_t in_from, in_to;
-    /* The fragment on its way in. Its place is looked up for every piece: dereg may come between. */
+    /* The fragment on its way in. Its place is looked up for each piece: dereg may come between. */
     struct frame landing;
     uint64_t land_region, land_offset;
     size_t land_left;
@@ -360,13 +361,13 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
 /* What answers there is not the peer, or what it says was damaged. */
 void line_refused(struct tcp_link *l, int status, const struct why *reason);
-/* What came is not what was sent: it comes again over another connection, until that is hopeless. */
+/* What came is not what was sent: it comes again over another line, until that is hopeless. */
 void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);
 void line_mark(struct tcp_link *l); /* silence would matter from now on */
 void line_look_all(struct tcp *t, int64_t now);
-/* An authenticated connection of a rank has come: 0: fd, and s->tls, are the link's; else the greeting
- * to send. */
+/* An authenticated connection of a rank has come: 0: fd, and s->tls, are the link's; else the
+ * greeting to send. */
 int line_adopt(struct tcp *t, int fd, struct shake *s, const struct join *join);
 
 /* stream.c */

@@ -521,8 +521,8 @@ int line_failed(struct tcp_link *l, int error, const char *doing)
 void line_damaged(struct tcp_link *l, const char *what)
 {
     struct tcp *t = tcp_under(l);
-    if (l->state >= LINK_ENDING || l->line == LINE_LOST) return;
-    l->stream.damaged = true;
+    l->stream.damaged = true; /* of a line that is lost already, too: what is behind it comes again */
+    if (l->state >= LINK_ENDING) return;
     l->damages++;
     l->damages_here = l->damaged_at == l->session.received + 1 ? l->damages_here + 1 : 1;
     l->damaged_at = l->session.received + 1;

@@ -267,6 +267,14 @@ void tcp_disconnect(struct link *base, enum disconnect_how how)
 
 /* --- work and deadlines ----------------------------------------------------------------------- */
 
+/* Nothing is to be reported or watched for. */
+static bool link_is_quiet(const struct tcp_link *l)
+{
+    return l->state == LINK_UP && l->line == LINE_OPEN && list_empty(&l->busy) && !l->held_cookie &&
+           list_empty(&l->stream.finished) && !l->flushing && !l->wants_room && !l->blocked &&
+           l->source.events == EPOLLIN;
+}
+
 static void link_move(struct tcp_link *l)
 {
     stream_receive(l);
@@ -277,6 +285,10 @@ static void link_move(struct tcp_link *l)
 
 void link_work(struct tcp_link *l)
 {
+    if (tcp_under(l)->took == l) {
+        link_make_ready(l);
+        return;
+    }
     if (l->state == LINK_ENDING) {
         link_finish(l);
         return;
@@ -286,6 +298,7 @@ void link_work(struct tcp_link *l)
         link_move(l);
     else
         line_work(l);
+    if (link_is_quiet(l)) return;
     if (l->state != LINK_UP && l->state != LINK_DRAINING) return;
     if (!stream_report(l)) link_make_ready(l);
     if (l->state == LINK_DRAINING) link_drain(l);

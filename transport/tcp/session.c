@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/crc32c.h"
 #include "base/wire.h"
 #include "sinew/sinew.h"
@@ -41,7 +42,7 @@ static void ring_put(struct session *s, const void *bytes, size_t len)
     size_t place = s->to & (SESSION_WINDOW - 1), first = SESSION_WINDOW - place;
     if (len == 0) return;
     if (first > len) first = len;
-    memcpy(s->window + place, bytes, first);
+    copy_short(s->window + place, bytes, first);
     if (len > first) memcpy(s->window, (const uint8_t *)bytes + first, len - first);
     s->to += len;
 }
@@ -127,11 +128,6 @@ bool session_append_lent(struct session *s, struct frame *frame, const void *hea
     *lent_at(s, s->lent_to++) = (struct lent){
         .at = s->to, .sequence = frame->sequence, .body = body, .len = body_len, .owner = owner };
     return true;
-}
-
-bool session_all_sent(const struct session *s)
-{
-    return s->at == s->to && s->lent_at == s->lent_to;
 }
 
 size_t session_gather(const struct session *s, struct iovec *v, int max, int *count)
@@ -223,6 +219,10 @@ static bool window_first_was_sent(const struct session *s, uint64_t end, uint32_
 static int window_trim(struct session *s, uint64_t acknowledged, bool resuming, struct why *why)
 {
     s->trims_later = false;
+    if (acknowledged == s->sent && session_all_sent(s)) { /* all of it, as in most dialogues */
+        s->from = s->to;
+        s->lent_from = s->lent_to;
+    }
     while (s->from != s->to) {
         struct frame frame;
         uint32_t lent;
@@ -284,11 +284,6 @@ void session_received(struct session *s, const struct frame *frame)
         s->awaited = s->received;
 }
 
-bool session_owes_ack(const struct session *s)
-{
-    return s->awaited > s->told;
-}
-
 /* --- over a new connection -------------------------------------------------------------------- */
 
 static void session_sum(uint8_t *frame, size_t len)
@@ -340,7 +335,8 @@ int session_join_decode(const uint8_t in[JOIN_FRAME], enum frame_kind kind, uint
                            .address_len = payload[20] };
     memcpy(join->address, payload + 24, sizeof(join->address));
     if (frame.kind == kind && frame.length == JOIN_PAYLOAD && frame.epoch == epoch &&
-        !frame.flags && !frame.head && !frame.sequence && join->mine && join->address_len <= sizeof(join->address))
+        !frame.flags && !frame.head && !frame.sequence && join->mine &&
+        join->address_len <= sizeof(join->address))
         return 0;
     return why_set(why, SINEW_EPROTO,
                    "the first frame after the handshake (kind %u, %u bytes, epoch %016" PRIx64

@@ -89,7 +89,10 @@ bool session_append(struct session *s, struct frame *frame, const void *head, si
 bool session_append_lent(struct session *s, struct frame *frame, const void *head, size_t head_len,
                          const void *body, size_t body_len, void *owner);
 
-bool session_all_sent(const struct session *s);
+static inline bool session_all_sent(const struct session *s)
+{
+    return s->at == s->to && s->lent_at == s->lent_to;
+}
 size_t session_room(const struct session *s); /* bytes that may be appended, without the reserve */
 
 /* What precedes a frame's payload. */
@@ -117,7 +120,7 @@ int session_check(struct session *s, const struct frame *frame, struct why *why)
 void session_received(struct session *s, const struct frame *frame);
 
 /* Whether an ACK frame should be sent if nothing else is. */
-bool session_owes_ack(const struct session *s);
+static inline bool session_owes_ack(const struct session *s) { return s->awaited > s->told; }
 
 /* --- over a new connection */
 

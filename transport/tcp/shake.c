@@ -23,15 +23,27 @@ static struct handshake_identity identity_of(const struct tcp *t)
     };
 }
 
+static int shake_begin_as(struct tcp *t, struct shake *s, enum handshake_role role, int expect_rank,
+                          const struct handshake_identity *me, struct why *why)
+{
+    const struct transport_options *opt = &t->base.opt;
+    int rc = handshake_begin(&s->handshake, role, opt->world, opt->secret, me, expect_rank, 0);
+    return rc < 0 ? why_set(why, rc, "%s", s->handshake.why.text) : 0;
+}
+
 int shake_begin(struct tcp *t, struct shake *s, enum handshake_role role, int expect_rank,
                 struct why *why)
 {
-    const struct transport_options *opt = &t->base.opt;
-    const struct handshake_identity me = identity_of(t);
-    int rc = me.modes & HANDSHAKE_ENCRYPT ? tls_load(&t->tls, opt->world, why) : 0;
-    if (rc < 0) return rc;
-    rc = handshake_begin(&s->handshake, role, opt->world, opt->secret, &me, expect_rank, 0);
-    return rc < 0 ? why_set(why, rc, "%s", s->handshake.why.text) : 0;
+    struct handshake_identity me = identity_of(t);
+    int rc = me.modes & HANDSHAKE_ENCRYPT ? tls_load(&t->tls, t->base.opt.world, why) : 0;
+    if (rc == 0) rc = shake_begin_as(t, s, role, expect_rank, &me, why);
+    if (rc != SINEW_ENOTSUP || role == HANDSHAKE_CLIENT) return rc;
+    /* Whoever comes is told, or he would come again until his deadline, and never know. */
+    me.modes |= HANDSHAKE_LACKS;
+    struct why lacking = *why;
+    rc = shake_begin_as(t, s, role, expect_rank, &me, why);
+    s->handshake.why = lacking;
+    return rc;
 }
 
 void shake_end(struct tcp *t, struct shake *s)

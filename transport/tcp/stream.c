@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/copy.h"
 #include "base/crc32c.h"
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
@@ -27,6 +28,7 @@ enum {
     FRAME_MAX = FRAME_HEADER + FRAME_SUMS + MESSAGE_MAX,
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
     AFTER_PUT = 512,  /* received when another put is likely … */
+    EXPECT_HEAD = 16,
     BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */
     PIECES = 8,
 };
@@ -239,7 +241,8 @@ void stream_push(struct tcp_link *l)
         if (l->line == LINE_OPEN && l->blocked) link_watch(l);
     }
     if (!held_has_gone(l)) return;
-    if (!tcp_under(l)->in_progress || !report_held(l, 0)) stream_make_dirty(l);
+    bool may_report = tcp_under(l)->in_progress && tcp_under(l)->took != l;
+    if (!may_report || !report_held(l, 0)) stream_make_dirty(l);
 }
 
 /* Something new is in the window. */
@@ -303,6 +306,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
+    puts_append(l); /* a short one, alone, is before what is sent from now on */
     stream_added(l, false);
 }
 
@@ -322,6 +326,7 @@ int tcp_rma(struct link *base, struct rma *op)
         return 0;
     }
     put_queue(l, op);
+    op->ahead = op->progress == op->len;
     return TRANSPORT_PENDING;
 }
 
@@ -402,6 +407,7 @@ static bool report_room(struct tcp_link *l)
 
 bool stream_report(struct tcp_link *l)
 {
+    if (tcp_under(l)->took == l) return false;
     if (!report_finished(l) || !report_held(l, 0)) return false;
     if (l->flushing > 0 && !report_flushes(l, 0)) return false;
     return report_room(l);
@@ -515,6 +521,24 @@ static int take_put(struct tcp_link *l, const struct frame *frame, uint32_t sum,
     return 0;
 }
 
+/* What messaging waits for goes straight into its buffer. */
+static bool take_expected(struct tcp_link *l, const uint8_t *payload, const struct frame *frame)
+{
+    struct expect *e = l->base.expect;
+    size_t len = frame->length - (size_t)frame->head;
+    if (!e || frame->head != EXPECT_HEAD || l->state != LINK_UP) return false;
+    uint64_t word = wire_get64(payload);
+    if ((word ^ e->word) & e->mask || wire_get64(payload + 8) != e->key) return false;
+    copy_short(e->buf, payload + EXPECT_HEAD, len < e->cap ? len : e->cap);
+    e->word = word;
+    e->len = len;
+    e->done = true;
+    l->base.expect = e->next;
+    tcp_under(l)->took = l;
+    return true;
+}
+
+/* > 0: not in this progress. */
 static int take_message(struct tcp_link *l, const struct frame *frame, uint32_t sum,
                         struct why *why)
 {
@@ -527,11 +551,16 @@ static int take_message(struct tcp_link *l, const struct frame *frame, uint32_t 
     }
     int rc = session_check(&l->session, frame, why);
     if (rc < 0) return rc;
+    bool taken = rc == SESSION_AGAIN || take_expected(l, payload, frame);
+    if (!taken && t->took == l) return 1;
     s->in_from += (uint32_t)session_header(&l->session) + frame->length;
     if (rc == SESSION_AGAIN) return 0;
     t->budget--;
-    rc = t->base.up->recv(&l->base, payload, frame->head, payload + frame->head,
-                          frame->length - frame->head, NULL);
+    if (!taken) {
+        l->base.expect = NULL; /* by now it may expect another */
+        rc = t->base.up->recv(&l->base, payload, frame->head, payload + frame->head,
+                              frame->length - frame->head, NULL);
+    }
     if (rc < 0) return why_set(why, rc, "a message that makes no sense (%s)", sinew_strerror(rc));
     session_received(&l->session, frame);
     return 0;
@@ -554,7 +583,9 @@ static int frame_expects(const struct tcp_link *l, const struct frame *frame, si
         break;
     case FRAME_ACK: fits = !greeting && frame->length == 0; break;
     case FRAME_WELCOME: fits = greeting && frame->length == JOIN_PAYLOAD; break;
-    case FRAME_BYE: fits = frame->head == 0 && frame->length == (greeting ? (uint32_t)GREETING_PAYLOAD : 0u); break;
+    case FRAME_BYE:
+        fits = frame->head == 0 && frame->length == (greeting ? (uint32_t)GREETING_PAYLOAD : 0);
+        break;
     }
     if (fits) return 0;
     return why_set(why, SINEW_EPROTO, "a frame of kind %u with a head of %u of %u bytes%s",
@@ -586,6 +617,7 @@ static enum parsed take_frame(struct tcp_link *l, const struct frame *frame, uin
         break;
     }
     if (rc < 0) return stream_breaks_rules(l, &why);
+    if (rc > 0 && frame->kind == FRAME_MESSAGE) return PARSED_BUDGET;
     if (l->stream.damaged) return PARSED_END;
     if (frame->kind != FRAME_BYE) return PARSED_ALL;
     link_bye_came(l);
@@ -648,8 +680,20 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
     return room;
 }
 
+static ssize_t stream_no_more(struct tcp_link *l, ssize_t n)
+{
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (n < 0 && errno == EBADMSG && l->line >= LINE_OPEN) {
+        line_damaged(l, "an encrypted record");
+        return -1;
+    }
+    if (n < 0) return line_failed(l, errno, "receiving");
+    line_closed_by_peer(l);
+    return -1;
+}
+
 /* Bytes received, 0 when there are none now, < 0 when there will be no more. */
-static ssize_t stream_fill(struct tcp_link *l, bool *dry)
+static ssize_t stream_fill_parts(struct tcp_link *l, bool *dry)
 {
     struct stream *s = &l->stream;
     struct iovec v[2];
@@ -660,16 +704,7 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
     ssize_t n = count == 1 || l->tls
                     ? tcp_bytes_in(l->tls, l->source.fd, v[0].iov_base, v[0].iov_len, dry)
                     : recvmsg(l->source.fd, &message, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
-    if (n < 0 && errno == EBADMSG && l->line == LINE_OPEN) {
-        line_damaged(l, "an encrypted record");
-        return -1;
-    }
-    if (n < 0) return line_failed(l, errno, "receiving");
-    if (n == 0) {
-        line_closed_by_peer(l);
-        return -1;
-    }
+    if (n <= 0) return stream_no_more(l, n);
     if (!l->tls) *dry = (size_t)n < asked;
     if (count == 2) {
         landed = (size_t)n < s->land_left ? (size_t)n : s->land_left;
@@ -681,12 +716,29 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
     return n;
 }
 
+/* Likewise. Who polls asks again and again: what is usual comes first. */
+static ssize_t stream_fill(struct tcp_link *l, bool *dry)
+{
+    struct stream *s = &l->stream;
+    if (l->tls || s->land_left > 0 || s->in_from != s->in_to || s->after_put)
+        return stream_fill_parts(l, dry);
+    ssize_t n = recv(l->source.fd, s->in, TCP_READ, MSG_DONTWAIT);
+    if (n <= 0) return stream_no_more(l, n);
+    s->in_from = 0;
+    s->in_to = (uint32_t)n;
+    *dry = n < TCP_READ;
+    tcp_under(l)->moved = true;
+    return n;
+}
+
 enum received stream_receive(struct tcp_link *l)
 {
+    const struct stream *s = &l->stream;
     bool dry = false;
     size_t moved = 0;
     for (;;) {
-        enum parsed parsed = stream_parse(l);
+        bool nothing = s->in_from == s->in_to && !s->damaged;
+        enum parsed parsed = nothing ? PARSED_ALL : stream_parse(l);
         if (parsed == PARSED_END) return RECEIVED_END;
         if (parsed == PARSED_BUDGET) {
             link_make_ready(l);

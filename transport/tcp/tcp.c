@@ -262,6 +262,7 @@ static int tcp_open(struct transport *base)
         .copy_max = TCP_EAGER_MAX,
         .put_ordered = true,
         .holds = true,
+        .expects = true,
         .latency_ns = 15000,
         .megabytes_per_s = 2000,
     };
@@ -376,10 +377,12 @@ static int tcp_progress(struct transport *base, struct link *l)
 {
     struct tcp *t = tcp_of(base);
     t->budget = TRANSPORT_UPCALLS_MAX;
+    t->took = NULL;
     t->moved = t->has_ended_one = false;
     t->in_progress = true;
     bool see_others = ++t->ticks % OTHERS_EVERY == 0;
     if (!list_empty(&t->dirty)) tcp_push(t);
+    if (l && t->budget < TRANSPORT_UPCALLS_MAX) l->expect = NULL;
     if (t->budget == TRANSPORT_UPCALLS_MAX || see_others) tcp_move(t, l, see_others || !l);
     t->in_progress = false;
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;

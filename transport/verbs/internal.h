@@ -103,6 +103,7 @@ struct registration {
     unsigned users; /* operations under way that read or write it here */
     bool owned;     /* by a region; else by one operation              */
     bool writable;
+    bool offered; /* to one peer, to read: its owner takes it back at once, so no other may lean on it */
 };
 
 /* An rma or flush under way. */
@@ -146,6 +147,7 @@ struct verbs_link {
     bool hand_up;   /* ENDING: what has arrived goes up first */
     bool peer_left; /* its BYE was read */
     bool bye_posted, bye_confirmed;
+    bool queue_failed; /* a completion with an error has come: none behind it confirms anything */
     bool hands_back; /* ENDING: what is not confirmed is handed back, from `undone` on: */
     uint32_t undone;
     bool put_unflushed;

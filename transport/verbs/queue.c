@@ -129,6 +129,7 @@ static void entry_confirmed(struct verbs_link *l, struct queue_entry *e)
 void queue_confirmed(struct verbs_link *l, const struct ibv_wc *wc)
 {
     uint32_t number = (uint32_t)wc->wr_id;
+    if (l->queue_failed) return; /* each of those behind the first failure says so too */
     if (number - l->tail >= l->head - l->tail) {
         verbs_under(l)->strays++;
         return;
@@ -138,8 +139,10 @@ void queue_confirmed(struct verbs_link *l, const struct ibv_wc *wc)
     if (wc->status == IBV_WC_SUCCESS) {
         entry_confirmed(l, e);
         l->tail++;
-    } else if (l->state < VERBS_ENDING) {
-        /* It and what follows is not confirmed. */
+        return;
+    }
+    l->queue_failed = true; /* it and what follows is not confirmed */
+    if (l->state < VERBS_ENDING) {
         int status = trouble_completion(l, wc);
         if (e->kind > ENTRY_BYE) works_confirmed(l, e, status);
         link_fall(l, status == SINEW_EACCESS ? SINEW_EPEER : status, GONE_BROKEN, true);

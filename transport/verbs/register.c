@@ -7,8 +7,9 @@
  * A registration pins pages, not addresses: memory that its owner unmaps and maps anew has other pages
  * at the same address, and a device that still knows the old ones would move the wrong bytes with no error. Without
  * hooks into malloc nobody tells. So nothing is kept beyond the word of its owner: a region lives from
- * reg to dereg; an operation on memory that lies in a live region of ours uses that; on other memory it
- * registers for itself alone, or, when short, is copied through slots.
+ * reg to dereg; an operation on memory that lies in a live region of ours uses that (not one offered to
+ * a reader, which is taken back without asking who else uses it); on other memory it registers for
+ * itself alone, or, when short, is copied through slots.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -57,8 +58,8 @@ struct registration *register_find(struct verbs *t, const void *base, size_t len
     for (struct list *e = t->registrations.prev; e != &t->registrations; e = e->prev) {
         struct registration *r = LIST_OWNER(e, struct registration, entry);
         uintptr_t from = (uintptr_t)r->base;
-        if (r->owned && r->mr && (r->writable || !writable) && at >= from && len <= r->len &&
-            at - from <= r->len - len)
+        if (r->owned && !r->offered && r->mr && (r->writable || !writable) && at >= from &&
+            len <= r->len && at - from <= r->len - len)
             return r;
     }
     return NULL;
@@ -80,6 +81,7 @@ static int reg_mine(struct verbs *t, struct region *region)
     int status = register_memory(t, region->base, region->len, access, &r, why);
     if (status < 0) return why_wrap(why, status, "%s", t->chosen.device);
     r->owned = true;
+    r->offered = region->reader;
     memset(region->key, 0, sizeof(region->key));
     wire_put32(region->key, r->mr ? r->mr->rkey : 0);
     region->key[4] = (uint8_t)rights;

@@ -82,9 +82,6 @@ static void verbs_close(struct transport *base)
 {
     struct verbs *t = verbs_of(base);
     let_go(t);
-    if (t->armed)
-        for (struct ibv_cq *cq; t->api->get_cq_event(t->channel, &cq, &(void *){ NULL }) == 0;)
-            t->api->ack_cq_events(cq, 1);
     if (t->duplicates + t->strays > 0)
         log_line(base->opt.log, LOG_DETAIL,
                  "RDMA: %llu receives came twice, %llu completions belonged to nobody: dropped",

@@ -33,7 +33,7 @@ static bool fetch(struct verbs *t)
     int n = t->api->poll_cq(t->cq, VERBS_BATCH, t->batch);
     t->batch_at = 0;
     t->batch_n = n > 0 ? n : 0;
-    if (n == 0) t->emptied++;
+    if (n <= 0) t->emptied++; /* what cannot be read any more brings nothing either */
     if (n < 0 && !t->failed) trouble_fail(t, "its completion queue cannot be read");
     return n > 0;
 }

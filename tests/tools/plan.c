@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * plan.c - sinew-plan, as people call it
+ *
+ *     test-tools-plan [large]
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "run.h"
+
+static struct run r;
+
+static void expect_words(const char *words)
+{
+    if (!strstr(r.out, words)) fail_msg("'%s' is not in: %s", words, r.out);
+}
+
+static void a_schedule_is_printed(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan reduce --ranks 4 --bytes 64 --root 1 --rank 1");
+    run_expect(&r, 0);
+    expect_words("reduce by binomial, 4 ranks, 64 bytes");
+    expect_words("rank 1, operation 0: RECV_REDUCE OUT[0] = from 0, message 0 (+) IN[0]");
+    expect_words("rank 1, operation 1: RECV_REDUCE OUT[0] = from 2, message 0, right of OUT[0]  "
+                 "after 0");
+    expect_words("blocks: IN 1, OUT 1, TMP 0");
+}
+
+static void a_plan_is_verified_and_simulated(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan barrier --ranks 16 --bytes 1 --algorithm dissemination --verify "
+                 "--simulate");
+    run_expect(&r, 0);
+    expect_words("bounds, matching, progress, races, dataflow");
+    expect_words("64 messages");
+    expect_words("ranks finish from 22.000 to 22.000 us");
+    expect_words("critical path, from its end:");
+    run_line(&r, "sinew-plan allgatherv --ranks 7 --bytes 1K --in-place --svg /dev/stdout "
+                 "--goal /dev/stdout");
+    run_expect(&r, 0);
+    expect_words("</svg>");
+    expect_words("num_ranks 7");
+}
+
+static void algorithms_are_compared(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan allreduce --ranks 100 --bytes 1M --compare");
+    run_expect(&r, 0);
+    expect_words("rabenseifner");
+    expect_words("flat is for up to 64 ranks");
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    static const char *const lines[][2] = {
+        { "sinew-plan", "no collective" },
+        { "sinew-plan alltogether --ranks 3", "no such collective: alltogether" },
+        { "sinew-plan neighbour_alltoall --ranks 3", "the graph of the call" },
+        { "sinew-plan barrier", "--ranks N is needed" },
+        { "sinew-plan barrier --ranks 0", "--ranks N is needed" },
+        { "sinew-plan barrier --ranks 9999999", "--ranks" },
+        { "sinew-plan bcast --ranks 3 --root 3", "--root and --rank" },
+        { "sinew-plan bcast --ranks 3 --bytes many", "--bytes" },
+        { "sinew-plan bcast --ranks 3 --loggp 1,2", "--loggp" },
+        { "sinew-plan bcast --ranks 3 --algorithm ring", "there are binomial, scatter-ring" },
+        { "sinew-plan bcast --ranks 3 --frobnicate", "--frobnicate" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        run_line(&r, "%s", lines[i][0]);
+        run_expect(&r, 2);
+        if (!strstr(r.err, lines[i][1])) fail_msg("%s: %s", lines[i][0], r.err);
+    }
+}
+
+/* What the documentation promises of it is a matter of seconds on a quiet machine. */
+static void a_hundred_thousand_ranks(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan allreduce --ranks 131072 --bytes 8 --algorithm recursive-doubling "
+                 "--verify --simulate");
+    run_expect(&r, 0);
+    expect_words("2228224 messages");
+    expect_words("schedule 1136 bytes");
+    expect_words("4456448 events");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest large[] = { cmocka_unit_test(a_hundred_thousand_ranks) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_schedule_is_printed),
+        cmocka_unit_test(a_plan_is_verified_and_simulated),
+        cmocka_unit_test(algorithms_are_compared),
+        cmocka_unit_test(what_is_wrong_is_said),
+    };
+    if (argc > 1 && strcmp(argv[1], "large") == 0) return cmocka_run_group_tests(large, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
