@@ -2,8 +2,10 @@
 /*
  * api.c - loading libucp, and keeping its hands off the host (api.h tells what it does)
  *
- * The signal table, the environment and UCX's chain of log handlers belong to the process. So the lock
- * and the count of those who use the handler belong to it too, and the thread-local says on whose behalf
+ * The signal table, the environment and UCX's chain of log handlers belong to the process. So the
+ * lock
+ * and the count of those who use the handler belong to it too, and the thread-local says on whose
+ * behalf
  * UCX is being called: its handlers are given no argument.
  */
 #include "transport/ucx/api.h"
@@ -37,7 +39,7 @@ static const char *const settings[SETTINGS] = {
     "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
 };
 
-/* ---- what is kept ------------------------------------------------------------------------------ */
+/* ---- what is kept ---------------------------------------------------------------------------- */
 
 static void keep_signals(struct api_guard *kept)
 {
@@ -119,7 +121,7 @@ void api_end(struct api_guard *kept)
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- its log ----------------------------------------------------------------------------------- */
+/* ---- its log --------------------------------------------------------------------------------- */
 
 const struct log *api_log_to(const struct log *log)
 {
@@ -145,7 +147,7 @@ log_handler(const char *file, unsigned line, const char *function, int level, co
     return 0;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -5,10 +5,12 @@
  * api.h - libucp, opened at first use, and what it would do to its host kept from it
  *
  * Loading UCX installs signal handlers, an alternate signal stack, and jumps at the head of libc's
- * mmap, munmap and others; it writes to stdout. What it is to do it reads from the environment, while it
+ * mmap, munmap and others; it writes to stdout. What it is to do it reads from the environment,
+ * while it
  * is loaded and while a worker is made, and takes it no other way. So meanwhile
  *
- *   environment   `environ` points to a copy with more words in it (`settings` in api.c), those that
+ *   environment   `environ` points to a copy with more words in it (`settings` in api.c), those
+ *   that
  *                 the user has set left out; the strings and the array of the host are not touched
  *   signals       every action, and this thread's alternate stack, are afterwards as before
  *   stdout        what UCX logs goes to the log of the context that called it, unless UCX_LOG_FILE

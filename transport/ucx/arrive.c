@@ -2,8 +2,10 @@
 /*
  * arrive.c - frames in: put in order, looked at, handed up
  *
- * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from whomever. A
- * frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits. There
+ * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from
+ * whomever. A
+ * frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits.
+ * There
  * cannot be more of those than the sender's window.
  */
 #include <inttypes.h>
@@ -38,7 +40,7 @@ static int frame_bad(struct ucx_link *l, const struct header *h, const char *wha
                    what);
 }
 
-/* ---- one whose turn it is ---------------------------------------------------------------------- */
+/* ---- one whose turn it is -------------------------------------------------------------------- */
 
 static int message_take(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
@@ -103,7 +105,7 @@ static void frame_deal_with(struct ucx_link *l, const struct header *h, const ui
     if (l->state == UCX_PAIRED) link_make_due(l);
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static bool frames_are_wanted(const struct ucx_link *l)
 {
@@ -162,7 +164,7 @@ void early_drop(struct ucx_link *l)
     }
 }
 
-/* ---- what every frame says --------------------------------------------------------------------- */
+/* ---- what every frame says ------------------------------------------------------------------- */
 
 /* Frames come in any order, so an older word is no news. */
 static int frame_hear(struct ucx_link *l, const struct header *h)

@@ -2,7 +2,8 @@
 /*
  * endpoint.c - UCX's endpoints: made, watched, closed
  *
- * After ucp_ep_close_nbx() there is no handle any more, only a request that ends some time. What UCX
+ * After ucp_ep_close_nbx() there is no handle any more, only a request that ends some time. What
+ * UCX
  * still has of ours, and the last confirmation, live until then; the link need not.
  */
 #include <string.h>

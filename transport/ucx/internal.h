@@ -12,8 +12,10 @@
  *   arrive.c    frames in: order, what they say, answers
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
  *
- * Everything between two ends is active messages, eager ones: UCX's own one-sided operations write, wherever
- * its fabric has none in hardware, to whatever address a message names, for anybody who can reach the
+ * Everything between two ends is active messages, eager ones: UCX's own one-sided operations
+ * write, wherever
+ * its fabric has none in hardware, to whatever address a message names, for anybody who can reach
+ * the
  * worker (docs/decisions/ucx-by-active-messages.md). So they are not even asked for.
  *
  * A frame: an active message with this header, little-endian, and data
@@ -21,24 +23,29 @@
  *    byte  0        8       12      16       20      21      22
  *          | token  | link  | seq   | heard  | kind  | flags | hlen (2) |
  *         24        40       48       56        64
- *          | key    | offset | amount | compare | work |              of puts, gets, atomics, answers
+ *          | key    | offset | amount | compare | work |              of puts, gets, atomics,
+ *   answers
  *
  *    token   the receiver's, random, told over the control link: who does not know it is not heard
  *    link    the receiver's, likewise
- *    seq     of this direction, from 1, since UCX keeps no order among active messages; 0: only `heard` counts
+ *    seq     of this direction, from 1, since UCX keeps no order among active messages; 0: only
+ *   `heard` counts
  *    heard   so many frames of the other direction have been dealt with, in order: it confirms them
  *    flags   FRAME_ASKS: confirm soon
  *    hlen    of a message: so many bytes of the data are its head
  *
- * At most UCX_WINDOW frames and UCX_WINDOW_BYTES bytes of a direction are not confirmed. That is credit,
- * the bound of what a receiver may have to keep for order's sake, and of what is handed back, in one.
+ * At most UCX_WINDOW frames and UCX_WINDOW_BYTES bytes of a direction are not confirmed. That is
+ * credit,
+ * the bound of what a receiver may have to keep for order's sake, and of what is handed back, in
+ * one.
  *
  * A link's life:
  *
  *    connect() -> OFFERING -> PAIRED -> UP -> DRAINING -> ENDING -> down()
  *
  *    OFFERING  told of this worker; the counterpart's is not known yet
- *    PAIRED    the endpoint exists and HELLO was sent. UP when HELLO has come and this one's is confirmed
+ *    PAIRED    the endpoint exists and HELLO was sent. UP when HELLO has come and this one's is
+ *   confirmed
  *    ENDING    what has arrived is handed up, the endpoint closes, what is not confirmed goes back
  */
 #include "base/config.h"

@@ -9,7 +9,7 @@
 
 enum { LINKS_FIRST = 16, LINKS_MAX = 1 << 20, LOOKS_MOST = 4096, ADDRESS_SLACK = 4096 };
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static int name_take(struct ucx_link *l)
 {
@@ -43,7 +43,7 @@ struct ucx_link *link_by_id(struct ucx *t, uint32_t id, uint64_t token)
     return l && l->token == token ? l : NULL;
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------ */
+/* ---- set-up --------------------------------------------------------------------------------- */
 
 void link_make_due(struct ucx_link *l)
 {
@@ -168,7 +168,7 @@ static void link_is_up(struct ucx_link *l)
     if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void link_fall(struct ucx_link *l, int status, enum gone gone, bool hand_up)
 {
@@ -296,7 +296,7 @@ void ucx_disconnect(struct link *base, enum disconnect_how how)
     }
 }
 
-/* ---- what progress looks after ----------------------------------------------------------------- */
+/* ---- what progress looks after -------------------------------------------------------------- */
 
 static void link_drain(struct ucx_link *l)
 {

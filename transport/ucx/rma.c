@@ -2,7 +2,8 @@
 /*
  * rma.c - put, get, atomic and flush, as frames among the messages
  *
- *   put      PUT frames, sent from where the bytes lie; done when the last is confirmed: then they are in
+ *   put      PUT frames, sent from where the bytes lie; done when the last is confirmed: then they
+ *   are in
  *            the target's memory. Messages sent after it come after it.
  *   get      one GET, answered by DATA frames with copies, or DENIED
  *   atomic   ADD or SWAP, done by the target in progress(); DATA with the former value
@@ -211,7 +212,7 @@ int ucx_flush(struct link *base, uint64_t cookie)
     return work_begin(l, NULL, cookie);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static int answer_bad(struct ucx_link *l, const char *what)
 {
@@ -247,7 +248,7 @@ int work_answered(struct ucx_link *l, const struct header *h, const uint8_t *dat
     return 0;
 }
 
-/* ---- the other side ---------------------------------------------------------------------------- */
+/* ---- the other side -------------------------------------------------------------------------- */
 
 int serve_put(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {

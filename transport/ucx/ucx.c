@@ -21,7 +21,7 @@
 #define ADDRESS_MAGIC 0x31784375u
 enum { ADDRESS_LEN = 8, LINKS_VERSION = 1 };
 
-/* ---- open -------------------------------------------------------------------------------------- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static int ucx_said(struct ucx *t, ucs_status_t status, const char *what)
 {
@@ -196,7 +196,7 @@ static int ucx_reach(struct transport *base, const void *address, size_t len, st
     return 40;
 }
 
-/* ---- moving data -------------------------------------------------------------------------------- */
+/* ---- moving data ----------------------------------------------------------------------------- */
 
 static void disarm(struct ucx *t)
 {
