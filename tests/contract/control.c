@@ -8,7 +8,7 @@
 
 #include "tests/contract/peer.h"
 
-enum { LETTERS = 64, LETTER_MAX = 256 };
+enum { LETTERS = 64, LETTER_MAX = 1024 };
 
 enum letter_kind { LETTER_CONNECT, LETTER_TELL, LETTER_REFUSED, LETTER_DOWN };
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * api.c - loading libucp, and keeping its hands off the host (api.h tells what it does)
+ *
+ * The signal table, the environment and UCX's chain of log handlers belong to the process. So the
+ * lock
+ * and the count of those who use the handler belong to it too, and the thread-local says on whose
+ * behalf
+ * UCX is being called: its handlers are given no argument.
+ */
+#include "transport/ucx/api.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sinew/sinew.h"
+
+enum { SETTINGS = 6, LOG_TEXT = 256 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int users;
+static bool handles_log;
+static _Thread_local const struct log *speaks_to;
+
+/* What UCX takes from the environment only: while it is loaded, and while a worker is made. (It
+ * accepts some of them by ucp_config_modify() too, and then does not heed them.) */
+static const char *const settings[SETTINGS] = {
+    "UCX_MEM_EVENTS=n",       /* no hooks in mmap, munmap, malloc                       */
+    "UCX_HANDLE_ERRORS=none", /* no handlers of SIGSEGV and others                      */
+    "UCX_VFS_ENABLE=n",       /* no thread, socket and directory for its file system    */
+    "UCX_WARN_UNUSED_ENV_VARS=n",
+    "UCX_POSIX_ERROR_HANDLING=y", /* or its shared memory refuses endpoints that tell of */
+    "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
+};
+
+/* ---- what is kept ---------------------------------------------------------------------------- */
+
+static void keep_signals(struct api_guard *kept)
+{
+    for (int i = 1; i < _NSIG; i++) kept->known[i] = sigaction(i, NULL, &kept->action[i]) == 0;
+    sigaltstack(NULL, &kept->stack);
+}
+
+static void restore_signals(const struct api_guard *kept)
+{
+    struct sigaction now;
+    stack_t stack;
+    for (int i = 1; i < _NSIG; i++) {
+        if (!kept->known[i] || sigaction(i, NULL, &now) < 0) continue;
+        if (now.sa_handler != kept->action[i].sa_handler || now.sa_flags != kept->action[i].sa_flags)
+            sigaction(i, &kept->action[i], NULL);
+    }
+    if (sigaltstack(NULL, &stack) == 0 && stack.ss_sp != kept->stack.ss_sp)
+        sigaltstack(&kept->stack, NULL);
+}
+
+static bool is_set(const char *setting)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(setting, "="), setting);
+    return getenv(name) != NULL;
+}
+
+/* False: no memory. Whoever reads the environment meanwhile finds all that was in it. */
+static bool extend_environment(struct api_guard *kept)
+{
+    size_t n = 0;
+    kept->environment = environ;
+    while (environ && environ[n]) n++;
+    kept->size = (n + SETTINGS + 1) * sizeof(*kept->ours);
+    kept->ours = world_allocate(kept->world, kept->size);
+    if (!kept->ours) return false;
+    if (n) memcpy(kept->ours, environ, n * sizeof(*kept->ours));
+    for (int i = 0; i < SETTINGS; i++)
+        if (!is_set(settings[i])) memcpy(&kept->ours[n++], &settings[i], sizeof(char *));
+    environ = kept->ours;
+    return true;
+}
+
+/* Should another thread have set a variable meanwhile, libc has made an array of its own of ours,
+ * and that one stays, without our words. */
+static void restore_environment(struct api_guard *kept)
+{
+    if (environ == kept->ours) {
+        environ = kept->environment;
+        world_release(kept->world, kept->ours, kept->size);
+        return;
+    }
+    for (char **from = environ, **to = environ; from && (*to = *from); from++) {
+        bool added = false;
+        for (int i = 0; i < SETTINGS; i++) added |= *from == settings[i];
+        if (!added) to++;
+    }
+}
+
+int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,
+              struct why *why)
+{
+    pthread_mutex_lock(&lock);
+    kept->world = world;
+    if (!extend_environment(kept)) {
+        pthread_mutex_unlock(&lock);
+        return why_set(why, SINEW_ENOMEM, "no memory to load UCX");
+    }
+    keep_signals(kept);
+    kept->log = api_log_to(log);
+    return 0;
+}
+
+void api_end(struct api_guard *kept)
+{
+    api_log_to(kept->log);
+    restore_signals(kept);
+    restore_environment(kept);
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- its log --------------------------------------------------------------------------------- */
+
+const struct log *api_log_to(const struct log *log)
+{
+    const struct log *before = speaks_to;
+    speaks_to = log;
+    return before;
+}
+
+/* Of its levels 0 is fatal, 1 an error, 2 a warning. They are about single attempts, of which the link
+ * itself tells the outcome: so they are detail here. Returns 0: nobody else need see it. */
+__attribute__((format(printf, 6, 0))) static int
+log_handler(const char *file, unsigned line, const char *function, int level, const void *component,
+            const char *format, va_list arguments)
+{
+    char text[LOG_TEXT];
+    (void)function;
+    (void)component;
+    if (!speaks_to || !log_wants(speaks_to, level == 0 ? LOG_ERROR : LOG_DETAIL)) return 0;
+    vsnprintf(text, sizeof(text), format, arguments);
+    const char *base = strrchr(file, '/');
+    log_line(speaks_to, level == 0 ? LOG_ERROR : LOG_DETAIL, "UCX: %s (%s:%u)", text,
+             base ? base + 1 : file, line);
+    return 0;
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    size_t at;
+} symbols[] = {
+    { "ucp_get_version", offsetof(struct ucx_api, get_version) },
+    { "ucp_init_version", offsetof(struct ucx_api, init) },
+    { "ucp_cleanup", offsetof(struct ucx_api, cleanup) },
+    { "ucp_worker_create", offsetof(struct ucx_api, worker_create) },
+    { "ucp_worker_destroy", offsetof(struct ucx_api, worker_destroy) },
+    { "ucp_worker_query", offsetof(struct ucx_api, worker_query) },
+    { "ucp_worker_get_address", offsetof(struct ucx_api, get_address) },
+    { "ucp_worker_release_address", offsetof(struct ucx_api, release_address) },
+    { "ucp_worker_get_efd", offsetof(struct ucx_api, get_efd) },
+    { "ucp_worker_arm", offsetof(struct ucx_api, arm) },
+    { "ucp_worker_progress", offsetof(struct ucx_api, progress) },
+    { "ucp_worker_set_am_recv_handler", offsetof(struct ucx_api, set_am_handler) },
+    { "ucp_ep_create", offsetof(struct ucx_api, ep_create) },
+    { "ucp_ep_close_nbx", offsetof(struct ucx_api, ep_close) },
+    { "ucp_am_send_nbx", offsetof(struct ucx_api, am_send) },
+    { "ucp_request_free", offsetof(struct ucx_api, request_free) },
+    { "ucp_request_check_status", offsetof(struct ucx_api, request_status) },
+    { "ucs_status_string", offsetof(struct ucx_api, status_string) },
+    { "ucs_log_push_handler", offsetof(struct ucx_api, log_push) },
+    { "ucs_log_pop_handler", offsetof(struct ucx_api, log_pop) },
+};
+
+static int find_symbols(void *library, struct ucx_api *api, struct why *why)
+{
+    for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+        void *symbol = dlsym(library, symbols[i].name);
+        if (!symbol)
+            return why_set(why, SINEW_EVERSION, "libucp.so.0 has no %s(): it is older than what Sinew "
+                                                "was built with (%d.%d)",
+                           symbols[i].name, UCP_API_MAJOR, UCP_API_MINOR);
+        memcpy((char *)api + symbols[i].at, &symbol, sizeof(symbol));
+    }
+    return 0;
+}
+
+/* Nobody unloads it again: threads and handlers of its own may still be there. */
+int api_load(struct ucx_api *api, struct why *why)
+{
+    void *library = dlopen("libucp.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!library)
+        return why_set(why, SINEW_ENOTSUP, "UCX does not load: %s; is libucx0 installed?", dlerror());
+    int status = find_symbols(library, api, why);
+    dlclose(library);
+    if (status < 0) return status;
+    if (users++ == 0 && !getenv("UCX_LOG_FILE")) {
+        handles_log = true;
+        api->log_push(log_handler);
+    }
+    return 0;
+}
+
+void api_unload(const struct ucx_api *api)
+{
+    if (--users > 0 || !handles_log) return;
+    handles_log = false;
+    api->log_pop();
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * arrive.c - frames in: put in order, looked at, handed up
+ *
+ * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from
+ * whomever. A
+ * frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits.
+ * There
+ * cannot be more of those than the sender's window.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/wire.h"
+#include "transport/ucx/internal.h"
+
+static void header_decode(struct header *h, const uint8_t *at, size_t len)
+{
+    *h = (struct header){
+        .token = wire_get64(at),
+        .link = wire_get32(at + 8),
+        .seq = wire_get32(at + 12),
+        .heard = wire_get32(at + 16),
+        .kind = at[20],
+        .flags = at[21],
+        .hlen = wire_get16(at + 22),
+    };
+    if (len != UCX_HEADER_WIDE) return;
+    h->region = wire_get64(at + 24);
+    h->secret = wire_get64(at + 32);
+    h->offset = wire_get64(at + 40);
+    h->amount = wire_get64(at + 48);
+    h->compare = wire_get64(at + 56);
+    h->work = wire_get64(at + 64);
+}
+
+static int frame_bad(struct ucx_link *l, const struct header *h, const char *what)
+{
+    return why_set(&l->base.why, SINEW_EPROTO, "%s: frame %u of kind %u %s", l->name, h->seq, h->kind,
+                   what);
+}
+
+/* ---- one whose turn it is -------------------------------------------------------------------- */
+
+static int message_take(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    struct ucx *t = ucx_under(l);
+    if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > UCX_EAGER_MAX)
+        return frame_bad(l, h, "has impossible lengths");
+    t->budget--;
+    if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
+        return frame_bad(l, h, "was refused: its bytes break the protocol");
+    return 0;
+}
+
+static int bye_take(struct ucx_link *l)
+{
+    l->heard_bye = true;
+    ack_send(l);
+    /* Whoever has said it too waits for his own to be confirmed: the other will still do that. */
+    if (!l->bye) link_fall(l, 0, GONE_LEFT, false);
+    link_left_after_all(l);
+    return 0;
+}
+
+static int frame_take_kind(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    switch ((enum frame_kind)h->kind) {
+    case FRAME_HELLO: l->heard_hello = true; return 0;
+    case FRAME_BYE: return bye_take(l);
+    case FRAME_MESSAGE: return message_take(l, h, data, len);
+    case FRAME_PUT: return serve_put(l, h, data, len);
+    case FRAME_GET:
+    case FRAME_ADD:
+    case FRAME_SWAP: return serve_asked(l, h);
+    case FRAME_DATA:
+    case FRAME_DENIED: return work_answered(l, h, data, len);
+    default: return frame_bad(l, h, "is of no known kind");
+    }
+}
+
+static void ack_owe(struct ucx_link *l, const struct header *h, size_t len)
+{
+    l->dealt_bytes += len;
+    if (!(h->flags & FRAME_ASKS) && l->dealt - l->told < UCX_WINDOW / 4 &&
+        l->dealt_bytes < UCX_WINDOW_BYTES / 4)
+        return;
+    l->ack_due = true;
+    link_make_due(l);
+}
+
+static void frame_deal_with(struct ucx_link *l, const struct header *h, const uint8_t *data,
+                            size_t len)
+{
+    l->dealt = h->seq;
+    ack_owe(l, h, len);
+    int status = (h->kind == FRAME_HELLO) == l->heard_hello || l->heard_bye
+                     ? frame_bad(l, h, "comes before HELLO, after BYE, or again")
+                     : frame_take_kind(l, h, data, len);
+    if (status < 0) {
+        l->hand_up = false; /* no more of it is believed */
+        link_fall(l, status, GONE_BROKEN, false);
+        return;
+    }
+    if (l->state == UCX_PAIRED) link_make_due(l);
+}
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static bool frames_are_wanted(const struct ucx_link *l)
+{
+    return l->state < UCX_ENDING || (l->state == UCX_ENDING && l->hand_up);
+}
+
+/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. */
+static bool frame_may_go_up(const struct ucx_link *l)
+{
+    bool early = l->state < UCX_PAIRED || (l->state == UCX_PAIRED && l->heard_hello);
+    return !early && frames_are_wanted(l) && ucx_under(l)->budget > 1;
+}
+
+static int early_keep(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    struct ucx *t = ucx_under(l);
+    struct arrival **place = &l->early[h->seq % UCX_WINDOW];
+    if (*place) return frame_bad(l, h, "came twice");
+    if (l->early_bytes + len > UCX_WINDOW_BYTES + UCX_FRAGMENT)
+        return frame_bad(l, h, "goes beyond the window");
+    struct arrival *a = world_allocate(t->base.opt.world, sizeof(*a) + len);
+    if (!a) return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for a message", l->name);
+    a->h = *h;
+    a->len = len;
+    if (len) memcpy(a->bytes, data, len);
+    *place = a;
+    l->early_n++;
+    l->early_bytes += len;
+    link_make_due(l);
+    return 0;
+}
+
+static void early_release(struct ucx_link *l, struct arrival *a)
+{
+    l->early_n--;
+    l->early_bytes -= a->len;
+    world_release(ucx_under(l)->base.opt.world, a, sizeof(*a) + a->len);
+}
+
+void early_take(struct ucx_link *l)
+{
+    while (l->early_n && frame_may_go_up(l)) {
+        struct arrival **place = &l->early[(l->dealt + 1) % UCX_WINDOW], *a = *place;
+        if (!a) return;
+        *place = NULL;
+        frame_deal_with(l, &a->h, a->bytes, a->len);
+        early_release(l, a);
+    }
+}
+
+void early_drop(struct ucx_link *l)
+{
+    for (uint32_t i = 0; l->early_n && i < UCX_WINDOW; i++) {
+        if (l->early[i]) early_release(l, l->early[i]);
+        l->early[i] = NULL;
+    }
+}
+
+/* ---- what every frame says ------------------------------------------------------------------- */
+
+/* Frames come in any order, so an older word is no news. */
+static int frame_hear(struct ucx_link *l, const struct header *h)
+{
+    uint32_t news = h->heard - l->acked;
+    if (news == 0 || news >= 1u << 31) return 0;
+    if (news > l->sent - l->acked) return frame_bad(l, h, "confirms what was never sent");
+    frames_confirm(l, h->heard);
+    link_left_after_all(l);
+    if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room ||
+        l->state != UCX_UP)
+        link_make_due(l);
+    return 0;
+}
+
+static int frame_judge(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    uint32_t ahead = h->seq - l->dealt - 1;
+    int status = frame_hear(l, h);
+    if (status < 0) return status;
+    if (h->kind == FRAME_ACK) return h->seq || len ? frame_bad(l, h, "confirms and more") : 0;
+    if (h->kind > FRAME_LAST) return frame_bad(l, h, "is of no known kind");
+    if (ahead >= UCX_WINDOW) return frame_bad(l, h, "is outside the window");
+    if (ahead > 0 || !frame_may_go_up(l)) return early_keep(l, h, data, len);
+    frame_deal_with(l, h, data, len);
+    early_take(l);
+    return 0;
+}
+
+ucs_status_t frame_arrived(void *arg, const void *header, size_t header_len, void *data, size_t len,
+                           const ucp_am_recv_param_t *param)
+{
+    struct ucx *t = arg;
+    struct header h;
+    t->moved = true;
+    /* A rendezvous is never asked for here; what is returned drops it. */
+    if (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV ||
+        (header_len != UCX_HEADER && header_len != UCX_HEADER_WIDE)) {
+        t->strays++;
+        return UCS_OK;
+    }
+    header_decode(&h, header, header_len);
+    struct ucx_link *l = link_by_id(t, h.link, h.token);
+    if (!l || !frames_are_wanted(l)) {
+        t->strays++;
+        return UCS_OK;
+    }
+    int status = (h.kind >= FRAME_PUT) == (header_len == UCX_HEADER_WIDE)
+                     ? frame_judge(l, &h, data, len)
+                     : frame_bad(l, &h, "has the header of another kind");
+    if (status == 0) return UCS_OK;
+    l->hand_up = false;
+    link_fall(l, status, GONE_BROKEN, false);
+    return UCS_OK;
+}
