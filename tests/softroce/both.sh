@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2154
 # Sourced by what runs on each of the two hosts that ci/softroce --hosts 2 starts; $sinewrun is set.
 
 # The folder is both hosts': what one has written the other sees, once it has its name.
