@@ -21,7 +21,7 @@ static int exchange(struct sinew_team *world, int me, int n)
         rc = sinew_recv(world, in[r], LEN, r, 1, NULL, &req[2 * r]);
         if (rc >= 0) rc = sinew_send(world, out, LEN, r, 1, &req[2 * r + 1]);
     }
-    if (rc >= 0) rc = sinew_wait_all(req, (size_t)(2 * n), results, SINEW_FOREVER);
+    if (rc >= 0) rc = sinew_wait_all(req, 2 * n, results, SINEW_FOREVER);
     for (int r = 0; rc == 0 && r < n; r++)
         if (in[r][0] != 'a' + r || memcmp(in[r], in[r] + 1, LEN - 1)) rc = SINEW_EPROTO;
     return rc;

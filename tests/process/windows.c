@@ -148,11 +148,15 @@ static void a_close_names_what_is_done(struct job_rank *me)
     struct sinew_request *req = NULL;
     char c;
     meet_all(me, world);
-    if (me->rank == 0) CHECK_OK(me, sinew_send(world, "x", 1, 1, 1234, NULL));
+    if (me->rank == 0) {
+        CHECK_OK(me, sinew_recv(world, &c, 1, 1, 1, NULL, NULL));
+        CHECK_OK(me, sinew_send(world, "x", 1, 1, 1234, NULL));
+    }
     if (me->rank == 1) {
         CHECK_IS(me, sinew_recv(world, &c, 1, 0, 1234, NULL, &req), SINEW_PENDING);
         uint64_t before = 0, now = 0;
         CHECK_OK(me, sinew_counter(me->s, "messages_received", &before));
+        CHECK_OK(me, sinew_send(world, "p", 1, 0, 1, NULL)); /* posted */
         while (now <= before) {
             sinew_progress(me->s);
             sinew_counter(me->s, "messages_received", &now);
