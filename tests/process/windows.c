@@ -317,6 +317,8 @@ static void receives_of_any_kind_match_in_order(struct job_rank *me)
         send_all(me, world, m[me->rank], &x);
     else
         receive_all(me, &r, &x);
+    /* Answers that had no room yet go out only while their rank is inside Sinew. */
+    CHECK_OK(me, sinew_barrier(world, NULL));
     CHECK_OK(me, sinew_team_free(&r.view));
     CHECK_OK(me, sinew_team_free(&r.dup));
     job_barrier(me);
