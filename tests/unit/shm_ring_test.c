@@ -272,6 +272,22 @@ static void test_short_messages_have_slots_and_units(void **state)
     free(pair.memory);
 }
 
+/* A slot that is only set aside keeps no other message waiting; units are as many as before. */
+static void test_promised_slots_are_for_others_when_none_is_left(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&full, 0);
+    uint32_t n = 0;
+    pair.p.units = 100;
+    ring_promise(&pair.p);
+    assert_int_equal(pair.p.shorts, RING_SHORTS);
+    while (put(&pair.p, RING_DATA, n, 16, 0) == 0) n++;
+    assert_int_equal(n, full.slots - 1); /* the last is for the goodbye */
+    assert_true(pair.p.shorts == 0 && pair.p.units == 100);
+    assert_int_equal(put(&pair.p, RING_LAST, n, 8, 0), 0);
+    free(pair.memory);
+}
+
 /* However many slots are promised to short messages, small fragments leave some to others. */
 static void test_bulk_leaves_slots_to_messages(void **state)
 {
@@ -411,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
         cmocka_unit_test(test_credit_both_ways_adds_up),
         cmocka_unit_test(test_short_messages_have_slots_and_units),
+        cmocka_unit_test(test_promised_slots_are_for_others_when_none_is_left),
         cmocka_unit_test(test_bulk_leaves_slots_to_messages),
         cmocka_unit_test(test_too_much_credit_is_refused),
         cmocka_unit_test(test_forged_words_stay_inside),

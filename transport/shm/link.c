@@ -50,8 +50,7 @@ void link_open(struct shm_link *l, int side, bool paired)
 static void link_stop_shorts(struct shm_link *l, bool both)
 {
     if (both) l->short_due = RING_NEVER_DUE;
-    l->tx.room += l->tx.shorts;
-    l->tx.shorts = 0;
+    ring_unpromise(&l->tx);
 }
 
 static void link_leave_live(struct shm_link *l)

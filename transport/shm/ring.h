@@ -224,10 +224,22 @@ static inline void ring_promise(struct ring_producer *p)
     p->units -= (uint32_t)more;
 }
 
-/* Whether a message fits now that would leave the ring at `after`. */
+/* Slots set aside are free for others again. */
+static inline void ring_unpromise(struct ring_producer *p)
+{
+    p->room += p->shorts;
+    p->units += (uint32_t)p->shorts;
+    p->shorts = 0;
+}
+
+/* Whether a message fits now that would leave the ring at `after`. When no other slot is left it takes back
+ * the promised ones: no answer waits, at a rank that goes on to compute, for messages that may never be. */
 static inline bool ring_fits(struct ring_producer *p, enum ring_class class, struct ring_mark after)
 {
-    if (p->room < (class == RING_LAST ? 0 : 1)) return false;
+    if (p->room < (class == RING_LAST ? 0 : 1)) {
+        if (class != RING_DATA || p->shorts == 0) return false;
+        ring_unpromise(p);
+    }
     if (class == RING_BULK && p->room < (int32_t)(p->slot_mask / 8)) return false;
     if (after.body == p->written.body && class != RING_BULK) return true;
     ring_settle(p);
