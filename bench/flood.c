@@ -38,14 +38,14 @@ static void check(struct sinew *s, int status)
 static int my_port(void)
 {
     for (int fd = 0; fd < 1024; fd++) {
-        struct sockaddr_storage at;
+        struct sockaddr_in6 at; /* the port stands where that of IPv4 does */
         socklen_t len = sizeof(at), size = sizeof(int);
         int listens = 0;
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens) continue;
-        if (getsockname(fd, (struct sockaddr *)&at, &len) < 0 || at.ss_family != AF_INET) continue;
-        return ntohs(((struct sockaddr_in *)&at)->sin_port);
+        if (getsockname(fd, (struct sockaddr *)&at, &len) < 0) continue;
+        if (at.sin6_family == AF_INET || at.sin6_family == AF_INET6) return ntohs(at.sin6_port);
     }
-    fprintf(stderr, "flood: no socket listens on IPv4\n");
+    fprintf(stderr, "flood: no socket of this rank listens: is the transport tcp?\n");
     exit(1);
 }
 
