@@ -353,7 +353,7 @@ static int drop(const struct arrival *a)
                            a->key.space);
 }
 
-/* The answer goes first: while it is on its way, and the sender writes on, what has come is copied. */
+/* The answer goes first: while it is on its way, and the sender writes on, this copies. */
 static void arrive_announced(const struct arrival *a, struct sinew_request *r)
 {
     struct peer *p = a->peer;

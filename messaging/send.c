@@ -56,8 +56,8 @@ static int send_eager(struct peer *p, const struct match_key *key, uint32_t dige
     return 0;
 }
 
-/* How much of it goes along: the receiver copies that while its answer is on the way. Nothing without the
- * credit, nor where others are under way, for then nobody is idle. */
+/* How much of it goes along: the receiver copies that while its answer is on the way. Nothing
+ * without the credit, nor where others are under way, for then nobody is idle. */
 static size_t send_beginning(const struct sinew_request *r)
 {
     const struct peer *p = r->peer;
