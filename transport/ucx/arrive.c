@@ -2,11 +2,9 @@
 /*
  * arrive.c - frames in: put in order, looked at, handed up
  *
- * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from
- * whomever. A
- * frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits.
- * There
- * cannot be more of those than the sender's window.
+ * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from whomever.
+ * A frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits
+ * (transport/reorder.h).
  */
 #include <inttypes.h>
 #include <string.h>
@@ -121,47 +119,29 @@ static bool frame_may_go_up(const struct ucx_link *l)
 
 static int early_keep(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
-    struct ucx *t = ucx_under(l);
-    struct arrival **place = &l->early[h->seq % UCX_WINDOW];
-    if (*place) return frame_bad(l, h, "came twice");
-    if (l->early_bytes + len > UCX_WINDOW_BYTES + UCX_FRAGMENT)
-        return frame_bad(l, h, "goes beyond the window");
-    struct arrival *a = world_allocate(t->base.opt.world, sizeof(*a) + len);
-    if (!a) return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for a message", l->name);
-    a->h = *h;
-    a->len = len;
-    if (len) memcpy(a->bytes, data, len);
-    *place = a;
-    l->early_n++;
-    l->early_bytes += len;
+    int status = reorder_keep(&l->early, ucx_under(l)->base.opt.world, h->seq, h, sizeof(*h), data, len);
+    if (status == SINEW_ENOMEM)
+        return why_set(&l->base.why, status, "%s: no memory for a message", l->name);
+    if (status < 0) return frame_bad(l, h, "came twice, or goes beyond the window");
     link_make_due(l);
     return 0;
 }
 
-static void early_release(struct ucx_link *l, struct arrival *a)
-{
-    l->early_n--;
-    l->early_bytes -= a->len;
-    world_release(ucx_under(l)->base.opt.world, a, sizeof(*a) + a->len);
-}
-
 void early_take(struct ucx_link *l)
 {
-    while (l->early_n && frame_may_go_up(l)) {
-        struct arrival **place = &l->early[(l->dealt + 1) % UCX_WINDOW], *a = *place;
-        if (!a) return;
-        *place = NULL;
-        frame_deal_with(l, &a->h, a->bytes, a->len);
-        early_release(l, a);
+    struct header h;
+    struct kept *k;
+    while (frame_may_go_up(l) && (k = reorder_take(&l->early, l->dealt + 1))) {
+        memcpy(&h, k->bytes, sizeof(h));
+        frame_deal_with(l, &h, k->bytes + sizeof(h), k->len);
+        reorder_release(ucx_under(l)->base.opt.world, k);
     }
 }
 
 void early_drop(struct ucx_link *l)
 {
-    for (uint32_t i = 0; l->early_n && i < UCX_WINDOW; i++) {
-        if (l->early[i]) early_release(l, l->early[i]);
-        l->early[i] = NULL;
-    }
+    struct kept *k;
+    while ((k = reorder_take_any(&l->early))) reorder_release(ucx_under(l)->base.opt.world, k);
 }
 
 /* ---- what every frame says ------------------------------------------------------------------- */

@@ -50,6 +50,8 @@
  */
 #include "base/config.h"
 #include "base/list.h"
+#include "transport/reorder.h"
+#include "transport/sleeper.h"
 #include "transport/transport.h"
 #include "transport/ucx/api.h"
 
@@ -59,7 +61,7 @@ enum {
     UCX_EAGER_MAX = 8192,
     UCX_FRAGMENT = 32768, /* of a put, which is sent from where it lies                  */
     UCX_ANSWER = 8192,    /* of a get: copied, so that what is read may be taken back    */
-    UCX_WINDOW = 256,     /* a power of two                                              */
+    UCX_WINDOW = REORDER_WINDOW,
     UCX_RESERVE = 8,      /* of it, for goodbyes and answers                             */
     UCX_WINDOW_BYTES = 1 << 20,
     UCX_SMALL = 256,
@@ -139,13 +141,6 @@ struct frame {
     uint8_t bytes[];
 };
 
-/* In: came before its turn, or when progress() had made enough upcalls. */
-struct arrival {
-    struct header h;
-    size_t len;
-    uint8_t bytes[];
-};
-
 /* An rma or flush under way. */
 struct work {
     struct list entry; /* link->works, until it is done */
@@ -200,12 +195,10 @@ struct ucx_link {
     struct frame *out[UCX_WINDOW];
     uint32_t bye; /* its sequence; 0: not sent */
 
-    /* in: 1 … dealt were dealt with; what came before its turn at early[seq % UCX_WINDOW] */
+    /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
     size_t dealt_bytes; /* since told */
-    size_t early_bytes;
-    uint32_t early_n;
-    struct arrival *early[UCX_WINDOW];
+    struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
 
     struct list works, serves;
     uint32_t asked, serving;
@@ -222,8 +215,8 @@ struct ucx {
     ucp_worker_h worker;
     ucp_address_t *address;
     size_t address_len;
-    int efd, timer;
-    int64_t timer_at;
+    int efd;
+    struct sleeper sleeper;
     bool armed, moved, in_progress;
     int budget;
     uint32_t idle_looks, polls; /* looks at UCX: that found nothing; all */
