@@ -94,6 +94,8 @@ static const struct {
     { "ucp_ep_create", offsetof(struct ucx_api, ep_create) },
     { "ucp_ep_close_nbx", offsetof(struct ucx_api, ep_close) },
     { "ucp_am_send_nbx", offsetof(struct ucx_api, am_send) },
+    { "ucp_am_recv_data_nbx", offsetof(struct ucx_api, am_recv) },
+    { "ucp_am_data_release", offsetof(struct ucx_api, am_release) },
     { "ucp_request_free", offsetof(struct ucx_api, request_free) },
     { "ucp_request_check_status", offsetof(struct ucx_api, request_status) },
     { "ucs_status_string", offsetof(struct ucx_api, status_string) },
