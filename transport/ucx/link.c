@@ -78,6 +78,7 @@ static int link_start(struct ucx_link *l)
     list_init(&l->of_links);
     list_init(&l->works);
     list_init(&l->serves);
+    l->early.most = UCX_WINDOW_BYTES + UCX_FRAGMENT;
     l->deadline = INT64_MAX;
     snprintf(l->name, sizeof(l->name), "rank %d by UCX", l->base.rank);
     int status = name_take(l);
@@ -319,7 +320,7 @@ static void link_attend(struct ucx_link *l)
     }
     if (l->state == UCX_DRAINING) link_drain(l);
     if (l->state >= UCX_PAIRED && l->state < UCX_ENDING) ack_send(l);
-    if (l->state >= UCX_UP && l->early_n && l->early[(l->dealt + 1) % UCX_WINDOW])
+    if (l->state >= UCX_UP && reorder_has(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
 }
 
