@@ -74,6 +74,12 @@ const char *collective_name(enum collective collective)
     return collective > 0 && collective < COLLECTIVE_END ? names[collective] : "?";
 }
 
+bool collective_has_root(enum collective c)
+{
+    return c == COLLECTIVE_BCAST || c == COLLECTIVE_REDUCE || c == COLLECTIVE_GATHER ||
+           c == COLLECTIVE_GATHERV || c == COLLECTIVE_SCATTER || c == COLLECTIVE_SCATTERV;
+}
+
 int algorithm_find(enum collective collective, const char *name)
 {
     for (uint32_t i = 0; i < algorithm_count; i++)

@@ -57,6 +57,7 @@ extern const struct algorithm algorithms[];
 extern const uint32_t algorithm_count;
 
 const char *collective_name(enum collective collective);
+bool collective_has_root(enum collective collective);
 
 /* The index of the algorithm of that name for the collective, or SINEW_ENOENT. */
 int algorithm_find(enum collective collective, const char *name);

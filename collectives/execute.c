@@ -64,6 +64,7 @@ struct execution {
 
     /* of the round */
     struct sinew_request *request;
+    struct agreement agreement;
     uint32_t sequence, digest;
     int status;
     bool cancelled, exhausted;
@@ -74,6 +75,7 @@ struct execution {
     struct cursor cursor;
     uint64_t base, tail;            /* instances                       */
     uint64_t issued, arrived, done; /* bits, by instance modulo WINDOW */
+    uint64_t asked; /* likewise: its peer was asked, and has not answered */
     struct instance window[WINDOW];
 };
 
@@ -262,11 +264,24 @@ static void instance_done(struct execution *e, uint64_t i)
     e->again = true;
 }
 
+/* Where its message did not fit, or was refused, the peer says why before the operation ends. */
+static void instance_failed(struct execution *e, uint64_t i, int status)
+{
+    const struct step *step = &e->window[i % WINDOW].step;
+    size_t count;
+    if (e->status < 0) return;
+    e->status = status;
+    if (status != SINEW_EMISMATCH && status != SINEW_ECANCELED) return;
+    execution_place(e, step, op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D, &count);
+    agree_inquire(&e->agreement, (int)step->at[FIELD_PEER], status, count * e->call.element_bytes);
+    operation_conclude(e->request, AGREE_ANSWER_NS);
+}
+
 /* What a finished message means for its instance. */
 static void instance_moved(struct execution *e, uint64_t i, int status)
 {
     if (status < 0) {
-        if (e->status == 0) e->status = status;
+        instance_failed(e, i, status);
     } else if (op_kind(e->window[i % WINDOW].step.op) == OP_RECV_REDUCE) {
         e->arrived |= window_bit(i);
         e->again = true;
@@ -403,6 +418,7 @@ static void window_move(struct execution *e)
         e->issued &= ~bit;
         e->arrived &= ~bit;
         e->done &= ~bit;
+        e->asked &= ~bit;
     }
     while (!e->exhausted && !window_full(e)) {
         struct instance *in = &e->window[e->tail % WINDOW];
@@ -438,14 +454,24 @@ static void execution_advance(struct execution *e)
     }
     if (e->status < 0 && !e->cancelled) {
         e->cancelled = true;
-        collective_cancel(e->team, e->sequence);
+        collective_cancel(e->team, e->sequence, e->status);
     }
     e->advancing = false;
 }
 
 static bool execution_over(const struct execution *e)
 {
-    return e->outstanding == 0 && (e->status < 0 || (e->exhausted && e->base == e->tail));
+    if (e->status < 0) return e->outstanding == 0 && !e->agreement.awaits;
+    return e->exhausted && e->base == e->tail && e->outstanding == 0;
+}
+
+/* As far as it goes; the request ends with it. */
+static void execution_go_on(struct execution *e)
+{
+    execution_advance(e);
+    if (!execution_over(e)) return;
+    agree_end(&e->agreement, e->status);
+    operation_end(e->request, e->status);
 }
 
 static void execution_ended(struct completion *c, int status)
@@ -454,9 +480,7 @@ static void execution_ended(struct completion *c, int status)
     struct execution *e = in->execution;
     e->outstanding--;
     instance_moved(e, (uint64_t)(in - e->window), status);
-    if (e->advancing) return;
-    execution_advance(e);
-    if (execution_over(e)) operation_end(e->request, e->status);
+    if (!e->advancing) execution_go_on(e);
 }
 
 /* -------------------------------------------------------------------------------------- the
@@ -467,14 +491,17 @@ static int execution_start(void *state, struct sinew_request *request)
     struct execution *e = state;
     e->request = request;
     e->sequence = team_next_collective(e->team);
-    e->status = 0;
     e->cancelled = e->exhausted = false;
     e->stages_used = e->outstanding = 0;
     e->cursor = (struct cursor){ 0 };
     e->base = e->tail = 0;
-    e->issued = e->arrived = e->done = 0;
+    e->issued = e->arrived = e->done = e->asked = 0;
+    e->status =
+        agree_begin(&e->agreement, &e->cache->calls, e->team, &e->call, e->sequence, e->digest);
     execution_advance(e);
-    return execution_over(e) ? e->status : SINEW_PENDING;
+    if (!execution_over(e)) return SINEW_PENDING;
+    agree_end(&e->agreement, e->status);
+    return e->status;
 }
 
 static void execution_delete(struct cache *cache, struct execution *e)
@@ -512,8 +539,44 @@ static void execution_cancel(void *state, int status)
 {
     struct execution *e = state;
     if (e->status == 0) e->status = status;
-    execution_advance(e);
-    if (execution_over(e)) operation_end(e->request, e->status);
+    e->agreement.awaits = 0;
+    execution_go_on(e);
+}
+
+void execution_give_up(struct agreement *a, int status)
+{
+    execution_cancel(LIST_OWNER(a, struct execution, agreement), status);
+}
+
+/* A message of instance i is under way. */
+static bool instance_waits(const struct execution *e, uint64_t i)
+{
+    return e->issued & window_bit(i) && !((e->arrived | e->done) & window_bit(i)) &&
+           (op_kind(e->window[i % WINDOW].step.op) == OP_SEND ||
+            op_receives(e->window[i % WINDOW].step.op));
+}
+
+static void execution_stalled(void *state)
+{
+    struct execution *e = state;
+    for (uint64_t i = e->base; i < e->tail && e->status == 0; i++) {
+        if (!instance_waits(e, i) || e->asked & window_bit(i)) continue;
+        e->asked |= window_bit(i);
+        agree_ask(&e->agreement, (int)e->window[i % WINDOW].step.at[FIELD_PEER]);
+    }
+}
+
+bool execution_answered(struct agreement *a, int peer)
+{
+    struct execution *e = LIST_OWNER(a, struct execution, agreement);
+    bool receives = false;
+    for (uint64_t i = e->base; i < e->tail; i++) {
+        const struct step *step = &e->window[i % WINDOW].step;
+        if (!instance_waits(e, i) || step->at[FIELD_PEER] != (uint32_t)peer) continue;
+        e->asked &= ~window_bit(i);
+        receives |= op_receives(step->op);
+    }
+    return receives;
 }
 
 /* "bcast of 64 bytes by binomial, step 2: waits for rank 5 (and for 1 more messages)" */
@@ -535,8 +598,15 @@ static void execution_describe(const void *state, struct text *text)
                  op_receives(step->op) ? "waits for" : "sends to");
         team_describe_rank(e->team, (int)step->at[FIELD_PEER], text);
         if (e->outstanding > 1) text_add(text, " (and for %u more messages)", e->outstanding - 1);
+        agree_describe(&e->agreement, text);
         return;
     }
+}
+
+static void execution_explain(const void *state, struct text *text)
+{
+    const struct execution *e = state;
+    if (e->status < 0) agree_explain(&e->agreement, text);
 }
 
 static const struct operation_ops execution_ops = {
@@ -544,6 +614,8 @@ static const struct operation_ops execution_ops = {
     .cancel = execution_cancel,
     .release = execution_release,
     .describe = execution_describe,
+    .explain = execution_explain,
+    .stalled = execution_stalled,
 };
 
 static struct execution *execution_take(struct cache *cache)
@@ -556,6 +628,7 @@ static struct execution *execution_take(struct cache *cache)
     struct execution *e = world_allocate(cache->world, sizeof(*e));
     if (!e) return NULL;
     list_init(&e->idle);
+    list_init(&e->agreement.entry);
     e->cache = cache;
     for (int i = 0; i < WINDOW; i++) {
         e->window[i].execution = e;

@@ -7,12 +7,6 @@
 
 #include "sinew/sinew.h"
 
-bool collective_has_root(enum collective c)
-{
-    return c == COLLECTIVE_BCAST || c == COLLECTIVE_REDUCE || c == COLLECTIVE_GATHER ||
-           c == COLLECTIVE_GATHERV || c == COLLECTIVE_SCATTER || c == COLLECTIVE_SCATTERV;
-}
-
 bool collective_reduces(enum collective c)
 {
     return c == COLLECTIVE_REDUCE || c == COLLECTIVE_ALLREDUCE || c == COLLECTIVE_SCAN ||

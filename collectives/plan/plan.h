@@ -33,7 +33,6 @@ int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, 
               bool in_place, char why[WHY_MAX]);
 void plan_free(struct plan *p);
 
-bool collective_has_root(enum collective collective);
 bool collective_reduces(enum collective collective);
 
 /* The schedule of one rank, as it would be executed; free() is due. NULL with why. */
