@@ -54,7 +54,7 @@ struct match {
     struct list unexpected[MATCH_BUCKETS]; /* by arrival                                          */
     struct list arrivals;                  /* every unexpected user message, by arrival           */
     uint64_t posts;                        /* orders the posted lists against each other          */
-    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
+    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too; no windows   */
     uint32_t *open;                        /* their sum, where quick.c looks                      */
 };
 
@@ -107,6 +107,10 @@ static inline uint32_t blocks_of(size_t len)
 
 enum request_kind { REQUEST_SEND = 1, REQUEST_RECV, REQUEST_OPERATION };
 
+/* Requests of the short ways, which keep what is the same each time: window.c, held.c. They are
+ * not counted as they come and go, see request_live(). */
+enum request_plain { PLAIN_NOT, PLAIN_RECEIVE, PLAIN_SEND };
+
 enum request_state {
     STATE_FREE,
     STATE_IDLE,    /* persistent, not started                                   */
@@ -131,12 +135,11 @@ struct sinew_request {
     struct sinew_status *status_out;
     uint8_t kind, state, space;
     bool sync, jumped, persistent, wild;
-    bool is_plain; /* see window.c: what stands below `order` was never used      */
-    bool in_window;
+    uint8_t plain; /* enum request_plain: what stands below `order` was never used */
     int status;
     uint32_t index, generation;
     uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
-    void *buf;
+    void *buf; /* this and len of a plain receive stand in `expect` */
     size_t len; /* to send; or the room for receiving */
     uint64_t sent; /* how long the sender made it      */
     struct expect expect;
@@ -172,8 +175,7 @@ struct request_pool {
     struct sinew_request *free; /* chained by entry.next; the most recently used first: it is warm */
     struct sinew_request **chunk;
     uint32_t chunks, chunks_cap;
-    uint32_t live;  /* handed out to the user */
-    uint32_t inner; /* of collectives         */
+    uint32_t live; /* but for plain ones: see request_live() */
 };
 
 /* ---- peers ----------------------------------------------------------------------------------- */
@@ -270,10 +272,11 @@ struct team_core {
 struct sinew_team {
     struct team_core *core;
     bool is_view, persistent;
+    bool is_timed; /* its operations have a deadline, the team's or everybody's */
     int level;
     int64_t deadline;
     char algorithm[32];
-    uint32_t live; /* requests */
+    uint32_t live; /* requests, but for plain ones: see request_live() */
     struct list entry; /* context->handles */
 };
 
@@ -313,7 +316,7 @@ struct counters {
 /* What calls are allowed now. In a page of its own that a forked child finds wiped. */
 struct context_state {
     uint8_t is_owned, in_progress, in_callback, unused;
-    uint32_t open;     /* receives posted and messages kept: no short way is allowed either */
+    uint32_t open;     /* receives filed and messages kept: to receive, no short way is allowed either */
     int until_general; /* receives of the short way, before others are seen to */
 };
 
@@ -360,7 +363,6 @@ struct sinew {
     uint32_t turns_alone, turns_shared; /* … so many times in a row: nobody, somebody */
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
-    bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
     uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
@@ -410,14 +412,16 @@ static inline void request_give(struct request_pool *pool, struct sinew_request 
     pool->free = r;
 }
 
-/* One of window.c, done: as request_consume(). */
+/* As request_consume(), of a plain one that is done. */
 static inline void request_free_plain(struct sinew_request *r)
 {
-    r->team->live--;
-    r->context->requests.live--;
     request_give(&r->context->requests, r);
 }
 
+/* A plain one becomes a request like others; source: as in its key. */
+void request_make_whole(struct sinew_request *r, int source);
+/* Requests, messages and memories that live: of this team, or, NULL, all. */
+uint32_t request_live(const struct sinew *s, const struct sinew_team *team);
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
 uint64_t request_number(const struct sinew_request *r);
 void request_end(struct sinew_request *r, int status); /* exactly once */
