@@ -8,7 +8,8 @@ include(support/job.cmake)
 function(sinew_verbs_program name)
   add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_verbs_objects>)
   sinew_flags(test-${name})
-  target_include_directories(test-${name} SYSTEM PRIVATE ${IBVERBS_INCLUDE_DIR})
+  target_include_directories(test-${name} SYSTEM PRIVATE ${IBVERBS_INCLUDE_DIR}
+    ${RDMACM_INCLUDE_DIR})
   target_link_libraries(test-${name} PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
   set_target_properties(test-${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
@@ -36,10 +37,12 @@ sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
 
 # The same suite on this machine's own device: in a guest of ci/softroce, or where there is a NIC.
 sinew_verbs_program(verbs-native verbs/native.c ${PROJECT_SOURCE_DIR}/transport/verbs/api.c
+  ${PROJECT_SOURCE_DIR}/transport/verbs/cm_library.c
   ${sinew_contract})
 target_link_libraries(test-verbs-native PRIVATE ${IBVERBS_LIBRARY})
 
 # Likewise; it counts what the kernel holds.
 sinew_verbs_program(verbs-pairs verbs/pairs.c ${PROJECT_SOURCE_DIR}/transport/verbs/api.c
+  ${PROJECT_SOURCE_DIR}/transport/verbs/cm_library.c
   ${sinew_contract})
 target_link_libraries(test-verbs-pairs PRIVATE ${IBVERBS_LIBRARY})

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "transport/verbs/internal.h"
@@ -215,10 +214,11 @@ static int make_descriptor(struct verbs *t)
 {
     t->base.fd = epoll_create1(EPOLL_CLOEXEC);
     if (t->base.fd < 0) return refused(t, "epoll_create1", errno);
-    t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (t->timer < 0) return refused(t, "timerfd_create", errno);
-    int status = watch(t, t->timer);
+    int error = timer_open(&t->timer);
+    if (error < 0) return refused(t, "timerfd_create", -error);
+    int status = watch(t, t->timer.fd);
     if (status == 0) status = watch(t, t->channel->fd);
+    if (status == 0 && t->cm.channel) status = watch(t, t->cm.channel->fd);
     return status < 0 ? status : watch(t, t->context->async_fd);
 }
 
@@ -233,6 +233,7 @@ int device_open(struct verbs *t)
     if (status == 0) status = make_shared(t);
     if (status == 0) status = probe_pair(t);
     if (status == 0) status = make_memory(t);
+    if (status == 0) status = cm_open(t);
     if (status == 0) status = make_descriptor(t);
     if (status < 0) device_close(t);
     return status;
@@ -241,6 +242,7 @@ int device_open(struct verbs *t)
 void device_close(struct verbs *t)
 {
     const struct world *w = t->base.opt.world;
+    cm_close(t);
     if (t->srq) t->api->destroy_srq(t->srq);
     if (t->scratch) register_release(t, t->scratch);
     world_release(w, t->scratch_memory, SCRATCH);
@@ -251,7 +253,7 @@ void device_close(struct verbs *t)
     if (t->channel) t->api->destroy_comp_channel(t->channel);
     if (t->pd) t->api->dealloc_pd(t->pd);
     if (t->context) t->api->close_device(t->context);
-    if (t->timer >= 0) close(t->timer);
+    timer_close(&t->timer);
     if (t->base.fd >= 0) close(t->base.fd);
     t->srq = NULL;
     t->scratch = NULL;
@@ -260,5 +262,5 @@ void device_close(struct verbs *t)
     t->channel = NULL;
     t->pd = NULL;
     t->context = NULL;
-    t->timer = t->base.fd = -1;
+    t->base.fd = -1;
 }

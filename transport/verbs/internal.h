@@ -13,12 +13,14 @@
  *   message.c  messages and credits, both ways   slots.c    registered memory for them
  *   rma.c      put, get, atomic, flush           register.c the memory they work on
  *   wait.c     completions, sleeping             trouble.c  what the device reports, in words
+ *   cm.c       connecting by librdmacm           cm_library.c  which is opened only then
  *
  * A link's life:
  *
  *    connect() -> OFFERING -> PAIRED -> UP -> DRAINING -> ENDING -> down()
  *
- *    OFFERING  a queue pair exists, the counterpart is told of it, its own is not known yet
+ *    OFFERING  a queue pair exists, the counterpart is told of it, its own is not known yet (or is
+ *              being connected by librdmacm, cm.c)
  *    PAIRED    both are known and this one can send; READY was told, the other's READY has not come
  *    ENDING    what has arrived is handed up, what is under way fails, the queue pair goes
  *
@@ -46,7 +48,9 @@
  */
 #include "base/config.h"
 #include "base/list.h"
+#include "base/timer.h"
 #include "transport/transport.h"
+#include "transport/verbs/cm.h"
 #include "transport/verbs/devices.h"
 #include "transport/verbs/offer.h"
 #include "transport/verbs/slots.h"
@@ -73,6 +77,7 @@ enum {
     VERBS_INLINE = 220,
     VERBS_CQ_LEAST = 512,
     VERBS_LOOK_EVERY = 4096, /* polls between looks at the device's events */
+    VERBS_CM_EVERY = 64,     /* and at those of librdmacm, while links are connected by it */
     VERBS_TIMEOUT = 14,      /* 4.096 us * 2^14: 67 ms */
     VERBS_RETRY = 7,
     VERBS_RNR_RETRY = 6, /* 7 would be for ever */
@@ -81,6 +86,8 @@ enum {
 
 #define VERBS_PARK_NS (200 * INT64_C(1000000))
 #define VERBS_PARK_LEAST_NS (2 * INT64_C(1000000)) /* before the transport closes */
+
+enum verbs_wireup { VERBS_WIRED_BY_TELLS, VERBS_WIRED_BY_CM };
 
 enum verbs_kind { VERBS_MESSAGE = 1, VERBS_CREDIT = 2, VERBS_BYE = 3 };
 
@@ -162,6 +169,8 @@ struct verbs_link {
     char name[48];         /* "rank 3 on rxe0 port 1" */
 
     struct ibv_qp *qp;
+    struct rdma_cm_id *cm_id; /* NULL: none */
+    bool wiring;              /* counted in verbs->cm.wiring */
     uint32_t psn;
     int gid_index;
     union ibv_gid gid;
@@ -191,6 +200,15 @@ struct parked {
     uint32_t requests, slots, slot[VERBS_QUEUE]; /* of its send queue; top bit: small */
 };
 
+/* Connecting by librdmacm. */
+struct cm {
+    struct cm_api api;
+    struct rdma_event_channel *channel; /* NULL: queue pairs are connected by what is told */
+    struct rdma_cm_id *listener;
+    uint16_t port;
+    unsigned wiring; /* links that are being connected */
+};
+
 struct verbs {
     struct transport base;
     const struct verbs_api *api; /* set before open, or the library's */
@@ -202,8 +220,8 @@ struct verbs {
     struct ibv_comp_channel *channel;
     struct ibv_cq *cq;
     struct ibv_srq *srq; /* NULL: every link has receives of its own */
-    int timer;
-    int64_t timer_at; /* what it is set to */
+    struct timer timer;
+    struct cm cm;
     struct ibv_device_attr attr;
     uint16_t pkey_index, lid;
     uint8_t mtu, layer; /* mtu: enum ibv_mtu */
@@ -267,9 +285,19 @@ void pair_destroy(struct verbs_link *l); /* and its receives; queue_release() is
 void pair_park(struct verbs_link *l);
 void pairs_unpark(struct verbs *t, bool all);
 
+/* cm.c */
+int cm_open(struct verbs *t); /* 0, also when it is not wanted */
+void cm_close(struct verbs *t);
+int cm_begin(struct verbs_link *l); /* its offer has come */
+void cm_release(struct verbs_link *l);
+void cm_events(struct verbs *t);
+/* What librdmacm knows for the step to attr->qp_state; no IBV_QP_STATE in mask: it takes that step itself. */
+int cm_path(struct verbs_link *l, struct ibv_qp_attr *attr, int *mask);
+
 /* link.c */
 int verbs_connect(struct link *base, const void *bytes, size_t len);
 void verbs_disconnect(struct link *base, enum disconnect_how how);
+void link_is_paired(struct verbs_link *l);
 void link_is_up(struct verbs_link *l);
 /* No more from this link; the first reason stands, l->base.why says it already. */
 void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up);

@@ -140,6 +140,7 @@ static void link_release(struct verbs_link *l)
     struct verbs *t = verbs_under(l);
     queue_forget(t, l);
     pair_destroy(l);
+    cm_release(l);
     queue_release(l);
     link_set_deadline(l, INT64_MAX);
     list_remove(&l->of_links);
@@ -209,20 +210,29 @@ static int link_start(struct verbs_link *l, const void *address, size_t len)
     return 0;
 }
 
+void link_is_paired(struct verbs_link *l)
+{
+    l->state = VERBS_PAIRED;
+    l->ready_due = true;
+    link_make_due(l);
+}
+
 static int link_heard_offer(struct verbs_link *l, const struct offer *o)
 {
     struct verbs *t = verbs_under(l);
     if (o->answers && o->answers != l->attempt) return 0; /* to a link that is gone */
-    if (l->state != VERBS_OFFERING)
+    if (l->state != VERBS_OFFERING || l->theirs.attempt)
         return why_set(&l->base.why, SINEW_EPROTO, "%s: its counterpart offered twice", l->name);
     l->theirs = *o;
     l->allowed = o->window;
-    int status = pair_connect(l);
-    if (status < 0) return status;
-    l->state = VERBS_PAIRED;
-    l->ready_due = true;
     link_set_deadline(l, verbs_now(t) + t->base.opt.config->setup_deadline);
-    return 0;
+    if (t->cm.channel) return cm_begin(l);
+    if (o->port)
+        return why_set(&l->base.why, SINEW_EUNREACHABLE,
+                       "%s: verbs_wireup is tell here and rdma_cm there", l->name);
+    int status = pair_connect(l);
+    if (status == 0) link_is_paired(l);
+    return status;
 }
 
 static int link_heard(struct verbs_link *l, const void *bytes, size_t len)
@@ -260,7 +270,8 @@ static void tell(struct verbs_link *l, enum offer_kind kind)
                                          .psn = l->psn,
                                          .window = l->window,
                                          .rkey = t->scratch->mr->rkey,
-                                         .gid = l->gid,
+                                         .gid = t->cm.channel ? t->chosen.gid : l->gid,
+                                         .port = t->cm.port,
                                          .lid = t->lid,
                                          .mtu = t->mtu,
                                          .layer = t->layer,

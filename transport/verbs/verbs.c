@@ -31,8 +31,8 @@ static int verbs_open(struct transport *base)
     list_init(&t->ending);
     list_init(&t->registrations);
     list_init(&t->spare_works);
-    base->fd = t->timer = -1;
-    t->timer_at = INT64_MAX;
+    base->fd = -1;
+    t->timer = (struct timer)TIMER_NONE;
     if (!t->api) t->api = verbs_library();
     if (base->opt.config->security == SINEW_SECURITY_ENCRYPT)
         return why_set(&base->why, SINEW_ENOTSUP,

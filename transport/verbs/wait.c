@@ -6,10 +6,6 @@
  * of the completion channel, the device's events and a timer for deadlines. Sleeping: ask for an
  * event, then look once more; what that finds is kept for the next progress.
  */
-#include <errno.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
-
 #include "transport/verbs/internal.h"
 
 static void one(struct verbs *t, const struct ibv_wc *wc)
@@ -47,13 +43,20 @@ static void completions(struct verbs *t)
 
 static void disarm(struct verbs *t)
 {
-    uint64_t expirations;
     struct ibv_cq *cq;
     void *arg;
     t->armed = false;
     while (t->api->get_cq_event(t->channel, &cq, &arg) == 0) t->api->ack_cq_events(cq, 1);
-    if (read(t->timer, &expirations, sizeof(expirations)) > 0) t->timer_at = INT64_MAX;
+    timer_clear(&t->timer);
     trouble_events(t);
+    if (t->cm.channel) cm_events(t);
+}
+
+/* What nothing announces to who only polls. */
+static void look_elsewhere(struct verbs *t)
+{
+    if (t->polls % VERBS_LOOK_EVERY == 0) trouble_events(t);
+    if (t->cm.wiring && t->polls % VERBS_CM_EVERY == 0) cm_events(t);
 }
 
 int verbs_progress(struct transport *base, struct link *l)
@@ -64,7 +67,7 @@ int verbs_progress(struct transport *base, struct link *l)
     t->moved = false;
     t->in_progress = true;
     if (t->armed) disarm(t);
-    if (++t->polls % VERBS_LOOK_EVERY == 0) trouble_events(t);
+    if (++t->polls % VERBS_CM_EVERY == 0) look_elsewhere(t);
     completions(t);
     if (t->timed || t->parks || !list_empty(&t->due) || !list_empty(&t->waiting) ||
         !list_empty(&t->ending))
@@ -75,19 +78,6 @@ int verbs_progress(struct transport *base, struct link *l)
     return upcalls > 0 ? upcalls : t->moved;
 }
 
-static int set_timer(struct verbs *t)
-{
-    int64_t at = links_deadline(t);
-    if (at == INT64_MAX || at >= t->timer_at) return 0;
-    int64_t in = at - verbs_now(t);
-    if (in <= 0) return SINEW_PENDING;
-    struct itimerspec spec = { .it_value = { .tv_sec = in / 1000000000,
-                                             .tv_nsec = in % 1000000000 } };
-    if (timerfd_settime(t->timer, 0, &spec, NULL) < 0) return SINEW_PENDING;
-    t->timer_at = at;
-    return 0;
-}
-
 int verbs_arm(struct transport *base)
 {
     struct verbs *t = verbs_of(base);
@@ -95,5 +85,5 @@ int verbs_arm(struct transport *base)
         return SINEW_PENDING;
     t->armed = true;
     if (t->api->req_notify_cq(t->cq, 0) != 0 || fetch(t)) return SINEW_PENDING;
-    return t->timed || t->parks ? set_timer(t) : 0;
+    return t->timed || t->parks ? timer_set(&t->timer, links_deadline(t), verbs_now(t)) : 0;
 }
