@@ -525,7 +525,7 @@ static void say_without_end(struct fake *f)
     say_eager(f, 2, 3, 0, 0);
     struct unexpected *u =
         match_unexpected(&f->s->match, &(struct match_key){ .source = 2, .tag = 3 });
-    if (u) receive_discard(u);
+    if (u) receive_discard(u, SINEW_ESTATE);
     for (int i = 0; i < f->sents; i++) free(f->sent[i].body);
     f->sents = 0;
     if (f->now > 1000000000) fail_msg("patience of a millisecond was not looked at in a second");
