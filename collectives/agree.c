@@ -106,11 +106,11 @@ static struct agreement *running_find(const struct past_calls *calls, uint32_t s
     return NULL;
 }
 
-static const struct past *past_find(const struct past_calls *calls, uint32_t sequence)
+static struct past *past_find(struct past_calls *calls, uint32_t sequence)
 {
     uint32_t known = calls->ended < PASTS ? calls->ended : PASTS;
     for (uint32_t i = 1; i <= known; i++) {
-        const struct past *past = &calls->past[(calls->ended - i) % PASTS];
+        struct past *past = &calls->past[(calls->ended - i) % PASTS];
         if (past->call.sequence == sequence) return past;
     }
     return NULL;
@@ -207,6 +207,7 @@ void agree_end(struct agreement *a, int status)
     struct past *past = &calls->past[calls->ended++ % PASTS];
     past->call = a->mine;
     past->status = status;
+    past->is_told = false;
     if (status >= 0) return;
     past->found = a->found;
     tell_askers(a, past);
@@ -300,15 +301,15 @@ static int heard_running(struct agreement *a, int from, const struct heard *h)
 }
 
 /* Our part is over; the next call is told, once. */
-static void heard_late(struct past_calls *calls, const struct past *past, int from,
+static void heard_late(struct past_calls *calls, struct past *past, int from,
                        const struct heard *h)
 {
-    if (past->status < 0 || h->state == LATER || calls->is_untold) return;
+    if (past->status < 0 || past->is_told || h->state == LATER || calls->is_untold) return;
     if (h->what != WHAT_DIFFERS && h->mine.digest == past->call.digest &&
         !names_us(calls, &h->found, past->call.sequence))
         return;
     calls->untold = (struct disagreement){ { from, calls->rank }, { h->mine, past->call } };
-    calls->is_untold = true;
+    calls->is_untold = past->is_told = true;
 }
 
 static int answer_put(const struct heard *h, void *answer)
@@ -318,7 +319,7 @@ static int answer_put(const struct heard *h, void *answer)
 }
 
 /* What this rank has to say of the call. */
-static int answer_about(const struct past_calls *calls, uint32_t sequence, enum what what,
+static int answer_about(struct past_calls *calls, uint32_t sequence, enum what what,
                         void *answer)
 {
     const struct agreement *a = running_find(calls, sequence);
@@ -348,7 +349,7 @@ int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void
 {
     struct heard h;
     struct agreement *a = running_find(calls, sequence);
-    const struct past *past = a ? NULL : past_find(calls, sequence);
+    struct past *past = a ? NULL : past_find(calls, sequence);
     int status = 0;
     if (!word_take(word, len, calls->size, &h)) return SINEW_EPROTO;
     if (past) heard_late(calls, past, from, &h);

@@ -40,6 +40,7 @@ struct disagreement {
 struct past {
     struct record call;
     int32_t status; /* 0, or why it was given up */
+    bool is_told;   /* it was not, and the next call was told that it should have been */
     struct disagreement found; /* if given up */
 };
 

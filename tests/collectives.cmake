@@ -33,6 +33,8 @@ sinew_job_test(NAME collective-cases-long PROGRAM collective-cases ARGS --cases 
   LABELS long TIMEOUT 1500)
 sinew_job_program(collective-mismatches
   conformance/collective_mismatches.c support/coll_layout.c support/coll_rank.c)
-sinew_job_test(NAME collective-mismatches PROGRAM collective-mismatches TIMEOUT 300)
+sinew_job_test(NAME collective-mismatches PROGRAM collective-mismatches TIMEOUT 120)
+sinew_job_test(NAME collective-mismatches-long PROGRAM collective-mismatches ARGS --all LABELS long
+  TIMEOUT 600)
 sinew_test(NAME collectives-verify-long SOURCES unit/collectives_verify.c LABELS unit long
   ARGS long TIMEOUT 3000)

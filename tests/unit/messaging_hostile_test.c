@@ -103,6 +103,27 @@ static void more_than_its_credit(struct fake *f)
 {
     for (int i = 0; i < 64; i++) say_eager(f, 1, 1, 4096, 1);
 }
+static void say_word(struct fake *f, uint32_t team, uint32_t sequence, size_t len, uint8_t fill)
+{
+    say(f, &(struct words){ .rank = 1,
+                            .kind = KIND_COLL_WHY,
+                            .team = team,
+                            .tag = sequence,
+                            .blen = len,
+                            .fill = fill });
+}
+static void a_word_too_long(struct fake *f)
+{
+    say_word(f, 0, 1, COLLECTIVE_WORD_MAX + 1, 0);
+}
+static void a_word_of_nonsense(struct fake *f)
+{
+    struct sinew_request *req; /* the collectives listen from the first one on */
+    assert_true(sinew_barrier(sinew_world(f->s), &req) > 0);
+    say_word(f, 0, 1, 144, 0xff);
+    move(f);
+    assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+}
 
 static void bad_bytes_cost_their_own_link(void **state)
 {
@@ -130,6 +151,8 @@ static void bad_bytes_cost_their_own_link(void **state)
         a_grant_that_wraps,
         short_over_a_link_without,
         more_than_its_credit,
+        a_word_too_long,
+        a_word_of_nonsense,
     };
     close_fake(state); /* each has a context of its own */
     for (size_t i = 0; i < sizeof(spoilers) / sizeof(spoilers[0]); i++) {
@@ -547,6 +570,28 @@ static void patience_among_the_busy(void **state)
     assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
 }
 
+/* Who asks and asks, and takes no answer, costs some of them and no more. */
+static void words_without_end(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    f->full = true;
+    uint64_t least = 0;
+    for (int i = 0; i < 4 * COMING_MAX; i++) {
+        say_word(f, i % 2 ? 0 : 77, (uint32_t)i, 144, 1);
+        move(f);
+        f->comings = 0;
+        if (i == 200) least = f->s->counters.memory_bytes;
+    }
+    assert_true(linked(f, 1));
+    assert_in_range(f->s->peer[1]->words, 1, 64);
+    assert_int_equal(f->s->counters.memory_bytes, least);
+    rank_2_is_well(f);
+    f->full = false;
+    move(f);
+}
+
 /* ---- stuck queues ------------------------------------------------------------------------------
  */
 
@@ -708,6 +753,7 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(words_without_end),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
         CASE(short_messages_meet_a_window),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
