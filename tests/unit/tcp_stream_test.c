@@ -71,7 +71,7 @@ static void a_full_link_says_so_and_tells_when_it_is_not(void **state)
 static void puts_of_every_size_land(void **state)
 {
     static const size_t sizes[] = { 0,      1,      15,     4096,    65535,
-                                    262143, 262144, 262145, 1000000, PUT_MAX };
+                                    262143, 262144, 262145, 1000000, 1048576, 1048577, PUT_MAX };
     struct end *a = ends[0], *b = ends[1];
     (void)state;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -134,6 +134,24 @@ static void messages_pass_between_fragments(void **state)
     assert_true(filled(back->target, PUT_MAX, 2));
     put_free(there, a, b);
     put_free(back, b, a);
+}
+
+/* Who is in the middle of sending a body can wait to hear that the one before has come. */
+static void in_the_middle_of_a_body_nothing_is_acknowledged(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *first = put_new(a, b, 1, 5000), *second = put_new(a, b, 1, PUT_MAX);
+    struct tcp_link *l = b->view[0].link;
+    uint64_t before = l->session.received;
+    (void)state;
+    put_start(first, a, 1, 0, 5000, 1);
+    put_start(second, a, 1, 0, PUT_MAX, 2);
+    ENDS_UNTIL(l->session.received > before, a, b);
+    assert_true(l->stream.land_left > 0);
+    assert_true(session_owes_ack(&l->session));
+    ENDS_UNTIL(a->done[1] && a->done[2], a, b);
+    put_free(first, a, b);
+    put_free(second, a, b);
 }
 
 static void a_flush_means_it_has_landed(void **state)
@@ -369,6 +387,7 @@ int main(void)
         LINKED(puts_of_every_size_land),
         LINKED(a_part_lands_at_its_offset),
         LINKED(messages_pass_between_fragments),
+        LINKED(in_the_middle_of_a_body_nothing_is_acknowledged),
         LINKED(a_flush_means_it_has_landed),
         LINKED(more_flushes_than_places_are_told_to_wait),
         LINKED(a_key_never_granted_costs_the_link_only),

@@ -60,7 +60,8 @@ enum {
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
-    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
+    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between, and it may go again whole … */
+    TCP_FRAGMENT_MAX = 1024 * 1024,  /* … where that is unlikely and the kernel does all the work */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */

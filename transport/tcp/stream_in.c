@@ -18,7 +18,7 @@
 enum {
     MESSAGE_MAX = TRANSPORT_HEAD_MAX + TCP_EAGER_MAX,
     FRAME_MAX = FRAME_HEADER + FRAME_SUMS + MESSAGE_MAX,
-    PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT,
+    PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT_MAX,
     AFTER_PUT = 512,  /* received when another put is likely … */
     EXPECT_HEAD = 16,
     BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */

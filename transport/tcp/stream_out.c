@@ -35,9 +35,11 @@ bool stream_append(struct tcp_link *l, enum frame_kind kind)
     return session_append(&l->session, &frame, NULL, 0, NULL, 0, true);
 }
 
-/* An acknowledgement that the peer waits for, if no other frame has carried it. */
+/* An acknowledgement that the peer waits for, if no other frame has carried it. In the middle of a body
+ * it does not: who sends more is not held up by the end of what it sent before. */
 void stream_owed(struct tcp_link *l)
 {
+    if (l->stream.land_left > 0 && !session_ack_is_due(&l->session)) return;
     if (session_owes_ack(&l->session) && !l->bye_queued) stream_append(l, FRAME_ACK);
 }
 
@@ -75,11 +77,16 @@ static bool flush_append(struct tcp_link *l, struct flush *flush)
     return true;
 }
 
+static size_t fragment_most(const struct tcp_link *l)
+{
+    return l->tls || l->session.sums || l->losses ? TCP_FRAGMENT : TCP_FRAGMENT_MAX;
+}
+
 /* The last fragment is urgent: with its acknowledgement the whole put is done. */
 static bool fragment_append(struct tcp_link *l, struct rma *op)
 {
     uint8_t head[TCP_PUT_HEAD];
-    size_t left = op->len - op->progress, len = left < TCP_FRAGMENT ? left : TCP_FRAGMENT;
+    size_t left = op->len - op->progress, most = fragment_most(l), len = left < most ? left : most;
     bool last = len == left;
     struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + len),
                            .flags = last ? FRAME_URGENT : 0 };
