@@ -506,23 +506,30 @@ static int post_receive(struct fake_receives *receives, const struct ibv_recv_wr
 {
     pthread_mutex_lock(&fake.lock);
     int error = fails() || receives->to - receives->from == receives->cap ? ENOMEM : 0;
-    if (wr->num_sge != 1 || wr->next) fake_misuse("a receive of %d parts", wr->num_sge);
+    if (wr->num_sge != 1) fake_misuse("a receive of %d parts", wr->num_sge);
     if (error == 0) receives->wr[receives->to++ % receives->cap] = (struct fake_receive){
         wr->wr_id, *wr->sg_list };
     pthread_mutex_unlock(&fake.lock);
     return error;
 }
 
+static int post_receives(struct fake_receives *receives, struct ibv_recv_wr *wr,
+                         struct ibv_recv_wr **bad)
+{
+    int error = 0;
+    for (; wr && error == 0; wr = error ? wr : wr->next) error = post_receive(receives, wr);
+    if (error) *bad = wr;
+    return error;
+}
+
 static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-    *bad = wr;
-    return post_receive(&((struct fake_qp *)qp)->receives, wr);
+    return post_receives(&((struct fake_qp *)qp)->receives, wr, bad);
 }
 
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-    *bad = wr;
-    return post_receive(&((struct fake_srq *)srq)->receives, wr);
+    return post_receives(&((struct fake_srq *)srq)->receives, wr, bad);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
