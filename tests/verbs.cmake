@@ -17,7 +17,8 @@ endfunction()
 
 set(sinew_contract contract/peer.c contract/control.c contract/links.c contract/sends.c
   contract/puts.c contract/ends.c)
-sinew_verbs_program(verbs-contract verbs/contract.c verbs/fake_verbs.c verbs/fake_wire.c
+set(sinew_fake_verbs verbs/fake_verbs.c verbs/fake_wire.c verbs/fake_cm.c)
+sinew_verbs_program(verbs-contract verbs/contract.c ${sinew_fake_verbs}
   ${sinew_contract})
 
 # The device is of this process, so ranks are threads.
@@ -30,9 +31,9 @@ sinew_verbs_contract("" "verbs_srq=0")
 sinew_verbs_contract(-shared verbs_srq=1 --ranks 3)
 sinew_verbs_contract(-least verbs_inline=0,verbs_mtu=256 --ranks 2)
 sinew_verbs_contract(-credit verbs_credits=1 --only "both ways")
+sinew_verbs_contract(-cm verbs_wireup=rdma_cm --ranks 2)
 
-sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/ends.c verbs/fake_verbs.c
-  verbs/fake_wire.c)
+sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/ends.c ${sinew_fake_verbs})
 sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
 
 # The same suite on this machine's own device: in a guest of ci/softroce, or where there is a NIC.

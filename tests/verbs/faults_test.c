@@ -141,15 +141,17 @@ static void encryption_is_not_loosened(void **state)
 /* ---- the Nth call fails ---------------------------------------------------------------------- */
 
 /* All of a small life; false: open, connect or a message failed, as it may. */
-static bool live(struct end e[2])
+static bool live(struct end e[2], int wireup)
 {
     bool good = true;
     int sent = 0;
     ends_prepare(e);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        e[i].config.verbs_wireup = wireup;
         if (end_open(&e[i], NULL) < 0) e[i].t = NULL;
+    }
     good = e[0].t && e[1].t && end_connect(&e[0], 0) == 0 && end_connect(&e[1], 0) == 0;
-    for (int i = 0; good && i < 60; i++) {
+    for (int i = 0; good && i < (wireup ? 600 : 60) && sent < 40; i++) {
         ends_turn(e);
         if (e[0].link[0].ups && e[0].link[0].link && sent < 40)
             sent += end_send(&e[0], 0, sent, 100) == 0;
@@ -162,21 +164,123 @@ static bool live(struct end e[2])
     return good;
 }
 
-static void nth_call_fails(void **state)
+static void nth_call_fails_by(int wireup)
 {
     struct end e[2];
     int n = 1, failures = 0;
-    (void)state;
     for (;; n++) {
         fake_reset();
         fake_knobs.fail_at = n;
-        bool good = live(e);
+        bool good = live(e, wireup);
         assert_int_equal(fake_stats().objects, 0);
         assert_int_equal(fake_stats().misuses, 0);
         if (fake_knobs.fail_at > 0) break; /* fewer calls than that */
         failures += !good;
     }
     assert_true(n > 100 && failures > 50);
+}
+
+static void nth_call_fails(void **state)
+{
+    (void)state;
+    nth_call_fails_by(0);
+}
+
+static void nth_call_fails_by_rdma_cm(void **state)
+{
+    (void)state;
+    nth_call_fails_by(1);
+}
+
+/* ---- connecting by librdmacm ----------------------------------------------------------------- */
+
+static void open_by_cm(struct end e[2], bool both)
+{
+    ends_prepare(e);
+    e[0].config.verbs_wireup = 1;
+    e[1].config.verbs_wireup = both;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+}
+
+static void rdma_cm_connects_pairs(void **state)
+{
+    struct end e[2];
+    (void)state;
+    open_by_cm(e, true);
+    for (int round = 0; round < 5; round++) {
+        for (int r = 0; r < END_LINKS; r++) ends_connect(e, r);
+        for (int i = 0; i < 40; i++)
+            while (end_send(&e[round % 2], 3, i, 500) == TRANSPORT_AGAIN) ends_turn(e);
+        ENDS_UNTIL(e, e[1 - round % 2].link[3].received == 40);
+        for (int r = 0; r < END_LINKS; r++)
+            transport_verbs.disconnect(e[r % 2].link[r].link,
+                                       r % 3 ? DISCONNECT_DRAIN : DISCONNECT_NOW);
+        ends_settle(e);
+        for (int r = 0; r < END_LINKS; r++)
+            for (int i = 0; i < 2; i++)
+                if (e[i].link[r].link)
+                    transport_verbs.disconnect(e[i].link[r].link, DISCONNECT_BROKEN);
+        ends_settle(e);
+    }
+    ends_close(e);
+}
+
+static void rdma_cm_that_fails_is_named(void **state)
+{
+    static const struct {
+        enum rdma_cm_event_type at, instead;
+        const char *words;
+    } breaks[] = {
+        { RDMA_CM_EVENT_ADDR_RESOLVED, RDMA_CM_EVENT_ADDR_ERROR, "no route" },
+        { RDMA_CM_EVENT_ROUTE_RESOLVED, RDMA_CM_EVENT_ROUTE_ERROR, "no path" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_CONNECT_ERROR, "connecting failed" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_UNREACHABLE, "does not answer" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_REJECTED, "refused" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_DISCONNECTED, "hung up" },
+        { RDMA_CM_EVENT_ROUTE_RESOLVED, RDMA_CM_EVENT_DEVICE_REMOVAL, "removed" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+        struct end e[2];
+        fake_reset();
+        open_by_cm(e, true);
+        fake_knobs.cm_breaks = 1 + (int)breaks[i].at;
+        fake_knobs.cm_instead = breaks[i].instead;
+        assert_int_equal(end_connect(&e[0], 2) | end_connect(&e[1], 2), 0);
+        ENDS_UNTIL(e, e[0].link[2].downs || e[1].link[2].downs);
+        const struct end_link *l = e[0].link[2].downs ? &e[0].link[2] : &e[1].link[2];
+        assert_int_equal(l->gone, GONE_BROKEN);
+        contains(l->why, breaks[i].words);
+        contains(l->why, "rank 2 on fake0 port 1");
+        ends_close(e);
+    }
+}
+
+static void rdma_cm_is_wanted_by_both_or_neither(void **state)
+{
+    struct end e[2];
+    (void)state;
+    open_by_cm(e, false);
+    assert_int_equal(end_connect(&e[0], 2) | end_connect(&e[1], 2), 0);
+    ENDS_UNTIL(e, e[0].link[2].downs && e[1].link[2].downs);
+    contains(e[0].link[2].why, "rdma_cm here and tell there");
+    contains(e[1].link[2].why, "tell here and rdma_cm there");
+    ends_close(e);
+}
+
+static void rdma_cm_is_absent(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_prepare(e);
+    e[0].config.verbs_wireup = 1;
+    fake_knobs.cm_absent = true;
+    refused(e, SINEW_ENOTSUP, "librdmacm");
+    fake_knobs.cm_absent = false;
+    fake_knobs.device[0].gid[1].type = IBV_GID_TYPE_ROCE_V1;
+    fake_knobs.device[0].gids = 2;
+    fake_knobs.device[0].gid[0].type = IBV_GID_TYPE_ROCE_V1;
+    refused(e, SINEW_ENOTSUP, "no IP address");
 }
 
 /* ---- a link that is up ----------------------------------------------------------------------- */
@@ -698,6 +802,11 @@ int main(void)
         TEST(fork_is_made_safe_or_refused),
         TEST(encryption_is_not_loosened),
         TEST(nth_call_fails),
+        TEST(nth_call_fails_by_rdma_cm),
+        TEST(rdma_cm_connects_pairs),
+        TEST(rdma_cm_that_fails_is_named),
+        TEST(rdma_cm_is_wanted_by_both_or_neither),
+        TEST(rdma_cm_is_absent),
         TEST(every_completion_status),
         TEST(a_receive_fails),
         TEST(a_post_is_refused),

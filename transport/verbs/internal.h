@@ -66,6 +66,7 @@ enum {
     VERBS_QUEUE = 128, /* most work requests on a send queue; a power of two */
     VERBS_SIGNAL = 16, /* one completion for so many */
     VERBS_CHAIN = 16,  /* one doorbell for so many */
+    VERBS_AGAIN = 8,   /* receives that are posted again together */
     VERBS_CONTROLS = 2,
     VERBS_RESERVE = VERBS_CONTROLS + 1, /* receives beyond the credit; and sends */
     VERBS_BATCH = 32,                   /* completions looked at together */
@@ -254,7 +255,8 @@ struct verbs {
     uint32_t emptied; /* times the completion queue was found empty */
     bool in_progress, armed, moved;
     int budget_left;
-    unsigned polls;
+    unsigned polls, takes_left;
+    struct verbs_link *took; /* this progress gave a message of its to who expects it: no upcalls for it */
     uint64_t duplicates, strays;
 
     /* work requests of one link that wait for the end of progress, for one doorbell */
@@ -262,6 +264,12 @@ struct verbs {
     unsigned chain_n;
     struct ibv_send_wr chain[VERBS_CHAIN];
     struct ibv_sge chain_sge[VERBS_CHAIN];
+
+    /* receives of one link that were read, to be posted again */
+    struct verbs_link *again_link;
+    unsigned again_n, again_credited;
+    struct ibv_recv_wr again[VERBS_AGAIN];
+    struct ibv_sge again_sge[VERBS_AGAIN];
 };
 
 static inline struct verbs *verbs_of(struct transport *t) { return (struct verbs *)t; }
@@ -341,7 +349,8 @@ int verbs_send(struct link *base, const void *head, size_t hlen, const void *bod
 bool message_room(struct verbs_link *l); /* another MESSAGE can be taken */
 void message_credit(struct verbs_link *l); /* tell it by itself if that is due */
 int message_bye(struct verbs_link *l); /* 0: it is on its way; > 0: not yet */
-void message_came(struct verbs *t, const struct ibv_wc *wc);
+bool message_came(struct verbs *t, const struct ibv_wc *wc); /* false: not in this progress */
+void receives_return(struct verbs *t); /* those that were read */
 int receives_post(struct verbs_link *l); /* those of a new link */
 void receives_release(struct verbs *t, uint32_t id, uint32_t posted);
 

@@ -304,6 +304,7 @@ void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up)
     l->status = status;
     l->gone = gone;
     l->emptied = t->emptied;
+    if (t->again_link == l) receives_return(t);
     queue_forget(t, l);
     if (gone != GONE_LEFT) pair_revoke(l);
     link_set_deadline(l, INT64_MAX);
@@ -463,7 +464,7 @@ static void look_after_waiting(struct verbs *t)
     while ((e = list_take(&todo))) {
         struct verbs_link *l = LIST_OWNER(e, struct verbs_link, of_waiting);
         if (l->state != VERBS_UP) continue;
-        if (t->budget_left < 2 || !message_room(l)) {
+        if (t->budget_left < 2 || l == t->took || !message_room(l)) {
             list_append(&t->waiting, &l->of_waiting);
             continue;
         }
@@ -480,7 +481,7 @@ static void look_after_ending(struct verbs *t)
     list_splice(&todo, &t->ending);
     while ((e = list_take(&todo))) {
         struct verbs_link *l = LIST_OWNER(e, struct verbs_link, of_ending);
-        if (!link_finish(l)) list_append(&t->ending, &l->of_ending);
+        if (l == t->took || !link_finish(l)) list_append(&t->ending, &l->of_ending);
     }
 }
 

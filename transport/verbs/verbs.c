@@ -51,6 +51,7 @@ static int verbs_open(struct transport *base)
         .get = true,
         .atomic = t->attr.atomic_cap != IBV_ATOMIC_NONE,
         .wired = true,
+        .expects = true,
         .latency_ns = 2000,
         .megabytes_per_s = 10000,
     };

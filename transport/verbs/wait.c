@@ -8,18 +8,18 @@
  */
 #include "transport/verbs/internal.h"
 
-static void one(struct verbs *t, const struct ibv_wc *wc)
+/* False: not in this progress, for it may take an upcall that is not allowed. */
+static bool one(struct verbs *t, const struct ibv_wc *wc)
 {
     t->moved = true;
-    if (!(wc->wr_id >> 63)) {
-        message_came(t, wc);
-        return;
-    }
+    if (!(wc->wr_id >> 63)) return message_came(t, wc);
     struct verbs_link *l = link_by_id(t, (uint32_t)(wc->wr_id >> 32) & 0x7fffffff);
+    if (l && l == t->took && !list_empty(&l->works)) return false;
     if (l)
         queue_confirmed(l, wc);
     else
         t->strays++;
+    return true;
 }
 
 /* The next completions into the batch; whether there are any. */
@@ -35,10 +35,24 @@ static bool fetch(struct verbs *t)
 }
 
 /* One completion makes at most three upcalls: up, recv or done, and room. */
+static bool batch_empty(struct verbs *t)
+{
+    while (t->budget_left > 3 && t->batch_at < t->batch_n) {
+        if (!one(t, &t->batch[t->batch_at])) return false;
+        t->batch_at++;
+    }
+    return t->batch_at == t->batch_n;
+}
+
+/* Behind a batch that was not full there was nothing more. */
 static void completions(struct verbs *t)
 {
-    while (t->budget_left > 3 && fetch(t))
-        while (t->budget_left > 3 && t->batch_at < t->batch_n) one(t, &t->batch[t->batch_at++]);
+    do {
+        if (!fetch(t)) {
+            receives_return(t);
+            return;
+        }
+    } while (batch_empty(t) && t->batch_n == VERBS_BATCH);
 }
 
 static void disarm(struct verbs *t)
@@ -64,6 +78,8 @@ int verbs_progress(struct transport *base, struct link *l)
     struct verbs *t = verbs_of(base);
     (void)l;
     t->budget_left = TRANSPORT_UPCALLS_MAX;
+    t->takes_left = TRANSPORT_UPCALLS_MAX;
+    t->took = NULL;
     t->moved = false;
     t->in_progress = true;
     if (t->armed) disarm(t);
