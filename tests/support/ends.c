@@ -33,7 +33,11 @@ static int draw(void *arg, void *bytes, size_t len)
     (void)arg;
     return world_real.random(world_real.arg, bytes, len);
 }
-static void yield(void *arg) { (void)arg; world_real.yield(world_real.arg); }
+static void yield(void *arg)
+{
+    (void)arg;
+    ends_skipped_ns += 1000000; /* whoever waits is spared the wait */
+}
 
 const struct world world_failing = { .now = now,
                                      .random = draw,
@@ -73,7 +77,7 @@ static int up_recv(struct link *l, const void *head, size_t hlen, const void *bo
     struct end_link *el = link_of(l);
     int number;
     (void)lease;
-    assert_int_equal(hlen, sizeof(number));
+    if (hlen != sizeof(number)) return SINEW_EPROTO; /* and the link goes */
     memcpy(&number, head, sizeof(number));
     assert_int_equal(number, el->received);
     for (size_t i = 0; i < blen; i++) assert_int_equal(((const uint8_t *)body)[i], number & 0xff);

@@ -43,7 +43,7 @@ struct end {
     bool deaf; /* what is told to it is lost */
 };
 
-/* The clock is ahead by that much. */
+/* The clock is ahead by that much, and more with each yield. */
 extern int64_t ends_skipped_ns;
 /* It fails the allocation that ends_of.fail_at says. */
 extern const struct world world_failing;
