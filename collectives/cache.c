@@ -61,8 +61,8 @@ struct cache *cache_of(struct sinew_team *team)
 
 static bool schedule_fits(const struct cached_schedule *s, const struct call *call)
 {
-    return s->schedule->algorithm == call->algorithm && s->schedule->root == (uint32_t)call->root &&
-           s->in_place == call->in_place && !s->once;
+    return s->schedule->algorithm == call->algorithm && s->parameter == call->parameter &&
+           s->schedule->root == (uint32_t)call->root && s->in_place == call->in_place && !s->once;
 }
 
 /* Frees the least recently used ones that nobody uses, until there are few enough. */
@@ -87,6 +87,7 @@ static struct cached_schedule *schedule_new(struct cache *cache, const struct bu
     if (!s) return NULL;
     list_init(&s->entry);
     s->users = 0;
+    s->parameter = call->parameter;
     s->bytes = bytes;
     s->in_place = call->in_place;
     s->once = call->graph != NULL;
@@ -110,6 +111,7 @@ static int schedule_make(struct cache *cache, struct sinew_team *team, const str
         .size = (uint32_t)sinew_size(team),
         .rank = (uint32_t)sinew_rank(team),
         .root = (uint32_t)call->root,
+        .parameter = call->parameter,
         .in_place = call->in_place,
     };
     struct op op[BUILD_MAX];

@@ -31,7 +31,7 @@ struct cache {
 
 struct cached_schedule {
     struct list entry;
-    uint32_t users;
+    uint32_t users, parameter;
     bool in_place, once;       /* once: of a graph, for this operation alone */
     size_t bytes;              /* of this allocation */
     struct schedule *schedule; /* behind this, in it */

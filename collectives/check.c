@@ -133,9 +133,10 @@ static int caller_choose(const struct caller *who, struct call *call)
                                 .crowded = team_is_crowded(who->team),
                                 .need = need };
         call->algorithm = algorithm_choose(call->collective, &at);
+        call->parameter = algorithms[call->algorithm].initial;
         return 0;
     }
-    int index = algorithm_find(call->collective, name);
+    int index = algorithm_parse(call->collective, name, &call->parameter);
     if (index < 0)
         return team_refuse(who->team, SINEW_EINVAL,
                            "%s: the view's algorithm is '%s', it must be one of: %s", who->name,
@@ -147,6 +148,7 @@ static int caller_choose(const struct caller *who, struct call *call)
                            need & ALIGNED ? "the view's level portable needs"
                                           : "an operator that does not commute needs");
     call->algorithm = (uint32_t)index;
+    if (call->parameter == 0) call->parameter = algorithms[index].initial;
     return 0;
 }
 

@@ -11,38 +11,21 @@
  */
 void generate_allreduce_doubling(struct build *b)
 {
-    struct place current = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
-    struct place out = place_at(BUFFER_OUT, 0);
-    bool folded = false;
-    uint32_t other = b->rank;
+    struct group all = { 0, 1, b->rank, b->size };
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
-    doubling_fold(b->rank, b->size, &other, &folded);
-    if (folded) {
-        build_send(b, other, current, 1);
-        build_recv(b, other, out, 1);
-        return;
-    }
-    if (other != b->rank) {
-        build_recv_reduce(b, other, current, out, 1);
-        current = out;
-    }
-    for (uint32_t round = 0; round < doubling_rounds(b->size); round++) {
-        uint32_t partner = doubling_partner(b->rank, round, b->size);
-        build_send(b, partner, current, 1);
-        build_recv_reduce(b, partner, current, out, 1);
-        current = out;
-    }
-    if (current.buffer == BUFFER_IN) build_copy(b, current, out, 1);
-    if (other != b->rank) build_send(b, other, out, 1);
+    group_allreduce(b, &all, place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0),
+                    place_at(BUFFER_OUT, 0));
 }
 
 /* 2 (p - 1) rounds, 2 N (p - 1) / p bytes a rank: for long vectors. Each block is reduced once and
- * copied, so the bits are the same everywhere. */
+ * copied, so the bits are the same everywhere. Blocks go in as many pieces as the parameter says,
+ * so that one is added while the next is on its way. */
 void generate_allreduce_ring(struct build *b)
 {
-    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size;
-    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT, b->rank);
-    ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size));
+    uint32_t pieces = b->parameter;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size * pieces;
+    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT, b->rank, pieces);
+    ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size), pieces);
 }
 
 /* The rounds of recursive halving: range [*first, + *n) of OUT becomes the sum over all places,

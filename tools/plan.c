@@ -26,6 +26,7 @@ static const char *const usage =
     "usage: sinew-plan COLLECTIVE --ranks N --bytes B [--algorithm A] [--root R] [--in-place]\n"
     "                  [--verify] [--simulate] [--svg FILE] [--goal FILE] [--compare] [--rank R]\n"
     "                  [--loggp L,o,g,G[,O,calc]]\n"
+    "       sinew-plan --algorithms\n"
     "\n"
     "  Prints the schedule of one rank (--rank, else 0) that its ranks would execute; or:\n"
     "  --verify    proves that it does what it is for, however its messages are timed\n"
@@ -132,13 +133,19 @@ static int options_parse(struct plan_options *o, int argc, char **argv)
 }
 
 /* What the library would choose, or the one asked for. */
-static const struct algorithm *plan_algorithm(const struct plan_options *o)
+static const struct algorithm *plan_algorithm(const struct plan_options *o,
+                                              struct algorithm *chosen)
 {
     char names[ALGORITHM_NAMES_MAX];
     struct situation at = { .size = o->ranks, .bytes = o->bytes };
-    if (!o->algorithm) return &algorithms[algorithm_choose(o->collective, &at)];
-    int i = algorithm_find(o->collective, o->algorithm);
-    if (i >= 0) return &algorithms[i];
+    uint32_t parameter = 0;
+    int i = o->algorithm ? algorithm_parse(o->collective, o->algorithm, &parameter)
+                         : (int)algorithm_choose(o->collective, &at);
+    if (i >= 0) {
+        *chosen = algorithms[i];
+        if (parameter) chosen->initial = parameter;
+        return chosen;
+    }
     fprintf(stderr, "sinew-plan: %s has no algorithm '%s'; there are %s\n",
             collective_name(o->collective), o->algorithm, algorithm_names(o->collective, names));
     return NULL;
@@ -288,6 +295,26 @@ static int run_compare(const struct plan_options *o)
     return 0;
 }
 
+/* The table that docs/collectives.md has. */
+static int print_algorithms(void)
+{
+    printf("| collective | algorithm | rounds | bytes | memory | chosen for |\n|---|---|---|---|---|---|\n");
+    for (uint32_t c = 1; c < COLLECTIVE_END; c++)
+        for (uint32_t i = 0; i < algorithm_count; i++) {
+            const struct algorithm *a = &algorithms[i];
+            char parameter[16] = "";
+            if (a->collective != c) continue;
+            if (a->parameter) snprintf(parameter, sizeof(parameter), ":%u", a->initial);
+            printf("| %s | %s%s%s | %s | %s | %s | %s |\n", collective_name(a->collective),
+                   a->name, parameter,
+                   a->flags & ALIGNED       ? " (portable)"
+                   : a->flags & KEEPS_ORDER ? " (ordered)"
+                                            : "",
+                   a->rounds, a->bytes, a->memory, a->when);
+        }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct plan_options o;
@@ -297,18 +324,22 @@ int main(int argc, char **argv)
         printf("%s", usage);
         return 0;
     }
+    if (argc == 2 && !strcmp(argv[1], "--algorithms")) return print_algorithms();
     int code = options_parse(&o, argc, argv);
     if (code) return code;
     if (o.compare) return run_compare(&o);
-    const struct algorithm *a = plan_algorithm(&o);
+    struct algorithm chosen;
+    const struct algorithm *a = plan_algorithm(&o, &chosen);
     if (!a) return EXIT_USAGE;
     double began = seconds();
     if (plan_make(&p, a, o.ranks, o.root, o.in_place, why) < 0) {
         fprintf(stderr, "sinew-plan: %s by %s: %s\n", collective_name(o.collective), a->name, why);
         return EXIT_WRONG;
     }
-    printf("%s by %s, %u ranks, %llu bytes; generated in %.2f s\n", collective_name(o.collective),
-           a->name, o.ranks, (unsigned long long)o.bytes, seconds() - began);
+    char parameter[16] = "";
+    if (a->parameter) snprintf(parameter, sizeof(parameter), ":%u", a->initial);
+    printf("%s by %s%s, %u ranks, %llu bytes; generated in %.2f s\n",
+           collective_name(o.collective), a->name, parameter, o.ranks, (unsigned long long)o.bytes, seconds() - began);
     bool print = !o.verify && !o.simulate && !o.svg && !o.goal;
     if (print || o.has_rank) print_schedule(&o, &p);
     if (o.verify) code = run_verify(&p);

@@ -23,7 +23,7 @@ static struct kase draw(uint32_t algorithm, int size, uint64_t *random)
     size_t p = (size_t)size, counts[] = { 0, 1, p - 1, p, p + 1, 100, 700, 2500 };
     struct kase k = {
         .collective = algorithms[algorithm].collective,
-        .algorithm = case_random(random) % 4 ? algorithms[algorithm].name : NULL,
+        .algorithm = case_random(random) % 4 ? case_variant(algorithm, case_random(random)) : NULL,
         .size = size,
         .count = counts[case_random(random) % 8],
         .in_place = case_random(random) % 2,

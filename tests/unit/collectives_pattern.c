@@ -123,7 +123,11 @@ static void ring_sides_are_inverse(void **state)
 static struct schedule *schedule_for(const struct algorithm *a, uint32_t size, uint32_t rank,
                                      uint32_t root, bool in_place)
 {
-    struct build b = { .size = size, .rank = rank, .root = root, .in_place = in_place };
+    struct build b = { .size = size,
+                       .rank = rank,
+                       .root = root,
+                       .parameter = a->initial,
+                       .in_place = in_place };
     struct op op[BUILD_MAX];
     a->generate(&b);
     uint32_t n = build_finish(&b, op);
@@ -310,11 +314,16 @@ static void reductions_keep_rank_order(void **state)
         &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling")];
     const struct algorithm *flat = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "flat")];
     const struct algorithm *direct = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "direct")];
+    const struct algorithm *multiplying =
+        &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-multiplying")];
+    const struct algorithm *knomial = &algorithms[algorithm_find(COLLECTIVE_REDUCE, "k-nomial")];
     for (uint32_t size = 1; size <= RANKS; size++) {
         order_run(allreduce, size, 0);
         order_run(flat, size, 0);
         order_run(direct, size, 0);
+        order_run(multiplying, size, 0);
         for (uint32_t root = 0; root < size; root++) order_run(reduce, size, root);
+        for (uint32_t root = 0; root < size; root++) order_run(knomial, size, root);
     }
 }
 
@@ -333,7 +342,11 @@ static void schedules_are_small(void **state)
             for (size_t r = 0; r < sizeof(ranks) / sizeof(ranks[0]); r++) {
                 struct schedule *s = schedule_for(&algorithms[i], p, ranks[r], p / 5, false);
                 bool packs = algorithms[i].generate == generate_alltoall_bruck;
-                assert_in_range(s->ops, 1, (packs ? 15 : 5) * binomial_levels(p) + 8);
+                uint32_t pieces =
+                    algorithms[i].parameter == PARAMETER_PIECES ? algorithms[i].initial : 0;
+                assert_in_range(s->ops, 1,
+                                (packs ? 15 : 8) * binomial_levels(p) + 8 + 2 * pieces);
+                if (p <= 131072 && !packs) assert_in_range(schedule_bytes(s->ops), 1, 4096);
                 if (p == 131072 && algorithms[i].generate == generate_allreduce_doubling)
                     assert_in_range(schedule_bytes(s->ops), 1, 2048);
                 free(s);

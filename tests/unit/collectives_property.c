@@ -33,7 +33,7 @@ static void every_algorithm_agrees_with_the_reference(void **state)
                 for (int variant = 0; variant < 6; variant++) {
                     struct kase k = {
                         .collective = algorithms[a].collective,
-                        .algorithm = algorithms[a].name,
+                        .algorithm = case_variant(a, c + (uint64_t)variant / 2),
                         .size = size,
                         .count = counts[c],
                         .in_place = variant % 2,
