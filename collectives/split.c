@@ -22,6 +22,7 @@ static int split_run(struct sinew_team *parent, struct call *call)
                             .bytes = bytes,
                             .crowded = team_is_crowded(parent) };
     call->algorithm = algorithm_choose(call->collective, &at);
+    call->parameter = algorithms[call->algorithm].initial;
     return execution_run(parent, call, NULL);
 }
 
