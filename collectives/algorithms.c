@@ -46,13 +46,13 @@ const struct algorithm algorithms[] = {
     { "flat", COLLECTIVE_BARRIER, generate_barrier_flat, 0,
       PARAMETER_NONE, 0, work_barrier_flat,
       "2", "0", "0", "ranks take turns on few cores" },
-    { "flat", COLLECTIVE_ALLREDUCE, generate_allreduce_flat, KEEPS_ORDER,
+    { "flat", COLLECTIVE_ALLREDUCE, generate_allreduce_flat, KEEPS_ORDER | ALIGNED,
       PARAMETER_NONE, 0, work_allreduce_flat,
       "2", "p N", "l N", "short messages, ranks take turns on few cores" },
     { "direct", COLLECTIVE_BARRIER, generate_barrier_direct, 0,
       PARAMETER_NONE, 0, work_barrier_direct,
       "1", "0", "0", "few ranks take turns on few cores" },
-    { "direct", COLLECTIVE_ALLREDUCE, generate_allreduce_direct, KEEPS_ORDER,
+    { "direct", COLLECTIVE_ALLREDUCE, generate_allreduce_direct, KEEPS_ORDER | ALIGNED,
       PARAMETER_NONE, 0, work_allreduce_direct,
       "1", "p N", "l N", "short messages, few ranks take turns on few cores" },
     { "rabenseifner", COLLECTIVE_ALLREDUCE, generate_allreduce_rabenseifner, KEEPS_ORDER,
@@ -187,6 +187,9 @@ const struct algorithm algorithms[] = {
     { "pairwise", COLLECTIVE_REDUCE_SCATTER_BLOCK, generate_reduce_scatter_pairwise, 0,
       PARAMETER_PIECES, 1, work_reduce_scatter_pairwise,
       "1", "N", "0; in place N / p", "few ranks" },
+    { "allgather-reduce", COLLECTIVE_ALLREDUCE, generate_allreduce_allgather, KEEPS_ORDER | ALIGNED,
+      PARAMETER_NONE, 0, work_allreduce_allgather,
+      "l", "p N", "p N", "short messages, p no power of two" },
 };
 /* clang-format on */
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);

@@ -142,6 +142,7 @@ void generate_allgather_circulant(struct build *b);
 void generate_allgather_neighbour(struct build *b);
 void generate_allgather_pairwise(struct build *b);
 void generate_allgather_ring(struct build *b);
+void generate_allreduce_allgather(struct build *b);
 void generate_allreduce_circulant(struct build *b);
 void generate_allreduce_direct(struct build *b);
 void generate_allreduce_doubling(struct build *b);

@@ -30,5 +30,5 @@ void generate_bcast_scatter_ring(struct build *b)
 void generate_bcast_scatter_allgather(struct build *b)
 {
     scatter_parts(b);
-    circulant_allgather(b);
+    circulant_allgather(b, BUFFER_OUT);
 }

@@ -26,16 +26,16 @@ static void runs_send(struct build *b, uint32_t peer, enum op_buffer buffer, uin
     for (uint32_t i = 0; i < r.count; i++) build_send(b, peer, place_at(buffer, r.at[i]), r.n[i]);
 }
 
-/* All ranks' blocks of OUT, where each has its own to begin with. */
-void circulant_allgather(struct build *b)
+/* All ranks' blocks, where each has its own to begin with. */
+void circulant_allgather(struct build *b, enum op_buffer buffer)
 {
     struct circulant c = circulant_of(b->size);
     for (uint32_t k = 0; k < c.rounds; k++) {
         uint32_t have = c.skip[k], more = c.skip[k + 1] - have;
         struct runs come = runs_of(b, b->rank + have, more);
-        runs_send(b, circulant_from(&c, b->rank, k), BUFFER_OUT, b->rank, more);
+        runs_send(b, circulant_from(&c, b->rank, k), buffer, b->rank, more);
         for (uint32_t i = 0; i < come.count; i++)
-            build_recv(b, circulant_to(&c, b->rank, k), place_at(BUFFER_OUT, come.at[i]),
+            build_recv(b, circulant_to(&c, b->rank, k), place_at(buffer, come.at[i]),
                        come.n[i]);
     }
 }
@@ -68,7 +68,7 @@ void generate_allgather_circulant(struct build *b)
     b->blocks[BUFFER_IN] = 1;
     b->blocks[BUFFER_OUT] = b->size;
     if (!b->in_place) build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, b->rank), 1);
-    circulant_allgather(b);
+    circulant_allgather(b, BUFFER_OUT);
 }
 
 void generate_reduce_scatter_circulant(struct build *b)
@@ -84,7 +84,7 @@ void generate_allreduce_circulant(struct build *b)
 {
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size;
     circulant_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT);
-    circulant_allgather(b);
+    circulant_allgather(b, BUFFER_OUT);
 }
 
 /* ------------------------------------------------------------------------ in n blocks, pipelined */

@@ -10,27 +10,29 @@ static struct place group_part(struct place own, uint32_t mine, uint32_t digit)
 }
 
 /*
- * A round of one group: everyone sends to all others and adds up what all have from the left to the
- * right, so all bracket alike. The sum begins where the leftmost part arrived, or in OUT where that
- * is one's own, and ends in OUT.
+ * A round of one group: everyone sends to all others, and adds up what all have as a binary tree
+ * does, so all bracket alike, and as recursive doubling would if there are 2^k. A sum stays where
+ * its left operand was, in OUT if that was one's own; the last one goes there.
  */
 static void group_round(struct build *b, const struct multiplying *m, uint32_t stride,
                         uint32_t factor, struct place own)
 {
     uint32_t place = multiplying_place(m, b->rank), mine = place / stride % factor;
     uint32_t first = place - mine * stride;
+    struct place part[RADIX_MAX];
+    for (uint32_t i = 0; i < factor; i++) part[i] = group_part(own, mine, i);
     for (uint32_t i = 1; i < factor; i++) {
         uint32_t to = (mine + i) % factor, from = (mine + factor - i) % factor;
         build_send(b, multiplying_rank(m, first + to * stride), own, 1);
-        build_recv(b, multiplying_rank(m, first + from * stride), group_part(own, mine, from), 1);
+        build_recv(b, multiplying_rank(m, first + from * stride), part[from], 1);
     }
-    struct place sum = group_part(own, mine, 0);
-    for (uint32_t digit = 1; digit < factor; digit++) {
-        bool ends = mine == 0 || digit == factor - 1;
-        struct place to = ends ? place_at(BUFFER_OUT, 0) : place_at(BUFFER_TMP, 0);
-        build_reduce(b, sum, group_part(own, mine, digit), to, 1);
-        sum = to;
-    }
+    for (uint32_t step = 1; step < factor; step *= 2)
+        for (uint32_t i = 0; i + step < factor; i += 2 * step) {
+            bool ends = i == mine || 2 * step >= factor;
+            struct place sum = ends ? place_at(BUFFER_OUT, 0) : part[i];
+            build_reduce(b, part[i], part[i + step], sum, 1);
+            part[i] = sum;
+        }
 }
 
 /*

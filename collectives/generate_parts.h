@@ -18,7 +18,7 @@ void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc,
 /* Block b->rank of acc becomes the sum of all; acc has b->size blocks and other parts of it are
  * written. Then all blocks of OUT to all, where each rank has its own. */
 void circulant_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc);
-void circulant_allgather(struct build *b);
+void circulant_allgather(struct build *b, enum op_buffer buffer);
 
 /* Ranks that stand evenly apart, of which b->rank is number `member`. */
 struct group {

@@ -201,6 +201,13 @@ struct work work_allreduce_pairwise(double p, double n, double k)
     return (struct work){ 2, m, 2 * others(p, n), others(p, n) / k, 0, 2 };
 }
 
+struct work work_allreduce_allgather(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return (struct work){ r, 2 * r, n * (p - 1), n * (p - 1), n, r };
+}
+
 struct work work_allreduce_tree(double p, double n, double k)
 {
     (void)k;

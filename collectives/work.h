@@ -31,6 +31,7 @@ struct work work_allreduce_direct(double p, double n, double k);
 struct work work_allreduce_rabenseifner(double p, double n, double k);
 struct work work_allreduce_circulant(double p, double n, double k);
 struct work work_allreduce_pairwise(double p, double n, double k);
+struct work work_allreduce_allgather(double p, double n, double k);
 struct work work_allreduce_tree(double p, double n, double k);
 struct work work_allreduce_two_level(double p, double n, double k);
 struct work work_gather_tree(double p, double n, double k);

@@ -4,11 +4,11 @@
 /*
  * multiplying.h - recursive doubling, but by up to `radix` at once, among any number of ranks
  *
- * The greatest number up to `size` without a prime factor above `radix` is how many places there
- * are; the ranks beyond fold as in doubling.h. In round i the places meet in groups of factor i:
+ * The greatest number up to `size` without a factor above `radix` is how many places there are, or
+ * the greatest power of two if the radix is one; the ranks beyond fold as in doubling.h. In round i the places meet in groups of factor i:
  * those that differ in one digit. Groups and what they stand for are contiguous: order is kept.
  *
- *     size 7, radix 4: 6 places, factors 3 and 2;   rank   0 1  2  3  4  5  6
+ *     size 7, radix 3: 6 places, factors 3 and 2;   rank   0 1  2  3  4  5  6
  *                                                   place  0 -  1  2  3  4  5
  */
 #include <stdbool.h>
@@ -20,6 +20,12 @@ struct multiplying {
     uint32_t size, places, extra, rounds;
     uint32_t factor[MULTIPLYING_ROUNDS_MAX];
 };
+
+/* A radix that is a power of two has as many places as recursive doubling, and its bits. */
+static inline bool multiplying_doubles(uint32_t radix)
+{
+    return (radix & (radix - 1)) == 0;
+}
 
 /* The greatest number up to `limit` whose factors are all up to `most`. */
 static inline uint32_t multiplying_places(uint32_t limit, uint32_t most)
@@ -34,7 +40,8 @@ static inline uint32_t multiplying_places(uint32_t limit, uint32_t most)
 
 static inline struct multiplying multiplying_of(uint32_t size, uint32_t radix)
 {
-    struct multiplying m = { .size = size, .places = multiplying_places(size, radix) };
+    uint32_t most = multiplying_doubles(radix) ? 2 : radix;
+    struct multiplying m = { .size = size, .places = multiplying_places(size, most) };
     m.extra = size - m.places;
     uint32_t rest = m.places;
     for (uint32_t f = radix; f >= 2; f--)
