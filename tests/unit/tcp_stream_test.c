@@ -5,7 +5,9 @@
  */
 #include "tests/unit/tcp_end.h"
 
+#include <linux/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { PUT_MAX = 8 * 1024 * 1024 };
 
@@ -46,6 +48,37 @@ static void every_size_arrives(void **state)
     ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
     struct link *l = &a->view[1].link->base;
     assert_int_equal(transport_tcp.send(l, "", 0, a, TCP_EAGER_MAX + 1, NULL, 0), SINEW_EINVAL);
+}
+
+static unsigned segments_sent(const struct tcp_link *l)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+    assert_int_equal(getsockopt(l->source.fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    return info.tcpi_data_segs_out;
+}
+
+/* What is held back goes by one call, and what came is taken by one; and the socket delays nothing. */
+static void many_small_messages_are_one_segment(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct tcp_link *l = a->view[1].link;
+    enum { RUN = 60 };
+    int nodelay = 0;
+    socklen_t len = sizeof(nodelay);
+    (void)state;
+    for (int i = 0; i < 20; i++) end_progress(i % 2 ? a : b, NULL); /* all acknowledged */
+    unsigned before = segments_sent(l);
+    for (int i = 0; i < RUN; i++) assert_int_equal(end_hold(a, 1, 8, 1), TRANSPORT_HELD);
+    assert_int_equal(segments_sent(l), before);
+    end_progress(a, &l->base);
+    if (!l->tls) assert_int_equal(segments_sent(l), before + 1);
+    assert_int_equal(a->done[1], 1); /* the last one's, for all */
+    end_progress(b, &b->view[0].link->base);
+    if (!l->tls) assert_int_equal(b->view[0].received, RUN);
+    ENDS_UNTIL(b->view[0].received == RUN, a, b);
+    assert_int_equal(getsockopt(l->source.fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+    assert_true(nodelay);
 }
 
 /* Nobody reads: at some time nothing more is taken; when it is read, `room` comes and all arrives.
@@ -383,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LINKED(every_size_arrives),
+        LINKED(many_small_messages_are_one_segment),
         LINKED(a_full_link_says_so_and_tells_when_it_is_not),
         LINKED(puts_of_every_size_land),
         LINKED(a_part_lands_at_its_offset),
