@@ -110,6 +110,7 @@ struct registration {
     size_t len;
     unsigned users; /* operations under way that read or write it here */
     bool owned;     /* by a region; else by one operation              */
+    bool lasting;   /* registered (mr) when first used, and again after it had to make room for others */
     bool writable;
     bool offered; /* to one peer, to read: its owner takes it back at once, so no other may lean on it */
 };
@@ -235,7 +236,8 @@ struct verbs {
     struct registration *scratch; /* 64 bytes: peers read 8 of them to flush; own flushes land in the others */
     uint8_t *scratch_memory;
     struct list registrations;
-    uint64_t registered_bytes; /* beside the slots' */
+    uint64_t registered_bytes; /* beside the slots'; of these lasting: */
+    uint64_t kept_bytes;
     struct list spare_works;
 
     uint32_t cq_size, cq_taken; /* completions that may come: of receives and sends */
@@ -367,7 +369,7 @@ int verbs_dereg(struct transport *base, struct region *region);
 int register_memory(struct verbs *t, void *base, size_t len, int access,
                     struct registration **made, struct why *why);
 void register_release(struct verbs *t, struct registration *r);
-/* One that covers it: the owner keeps it alive. */
+/* One that covers it: the owner keeps it alive, and a user keeps it registered. */
 struct registration *register_find(struct verbs *t, const void *base, size_t len, bool writable);
 struct remote { uint64_t address, len; uint32_t rkey; unsigned rights; };
 bool register_remote(const struct region *region, struct remote *remote);

@@ -52,6 +52,7 @@ static int verbs_open(struct transport *base)
         .atomic = t->attr.atomic_cap != IBV_ATOMIC_NONE,
         .wired = true,
         .expects = true,
+        .keeps = true,
         .latency_ns = 2000,
         .megabytes_per_s = 10000,
     };
