@@ -11,7 +11,7 @@ sinew_flags(test-ucx-contract)
 target_link_libraries(test-ucx-contract PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
 set_target_properties(test-ucx-contract PROPERTIES
   RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-add_executable(test-ucx-host ucx/host_test.c $<TARGET_OBJECTS:sinew_ucx_objects>)
+add_executable(test-ucx-host ucx/host_test.c support/host.c $<TARGET_OBJECTS:sinew_ucx_objects>)
 sinew_flags(test-ucx-host)
 target_link_libraries(test-ucx-host PRIVATE sinew_testing ${CMOCKA_LIBRARY})
 set_target_properties(test-ucx-host PROPERTIES
