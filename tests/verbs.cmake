@@ -30,7 +30,7 @@ sinew_verbs_contract(-shared verbs_srq=1 --ranks 3)
 sinew_verbs_contract(-least verbs_inline=0,verbs_mtu=256 --ranks 2)
 sinew_verbs_contract(-credit verbs_credits=1 --only "both ways")
 
-sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/ends.c verbs/fake_verbs.c
+sinew_verbs_program(verbs-faults verbs/faults_test.c support/ends.c verbs/fake_verbs.c
   verbs/fake_wire.c)
 sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
 

@@ -19,7 +19,8 @@ enum { SETTINGS = 6, LOG_TEXT = 256 };
 
 static int users;
 static bool handles_log;
-static _Thread_local const struct log *speaks_to;
+/* Set with each progress: so it shall cost no call. */
+static _Thread_local const struct log *speaks_to __attribute__((tls_model("initial-exec")));
 
 /* What UCX takes from the environment only: while it is loaded, and while a worker is made. (It
  * accepts some of them by ucp_config_modify() too, and then does not heed them.) */
@@ -94,6 +95,8 @@ static const struct {
     { "ucp_ep_create", offsetof(struct ucx_api, ep_create) },
     { "ucp_ep_close_nbx", offsetof(struct ucx_api, ep_close) },
     { "ucp_am_send_nbx", offsetof(struct ucx_api, am_send) },
+    { "ucp_am_recv_data_nbx", offsetof(struct ucx_api, am_recv) },
+    { "ucp_am_data_release", offsetof(struct ucx_api, am_release) },
     { "ucp_request_free", offsetof(struct ucx_api, request_free) },
     { "ucp_request_check_status", offsetof(struct ucx_api, request_status) },
     { "ucs_status_string", offsetof(struct ucx_api, status_string) },

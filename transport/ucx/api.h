@@ -35,6 +35,8 @@ struct ucx_api {
     __typeof__(ucp_ep_create) *ep_create;
     __typeof__(ucp_ep_close_nbx) *ep_close;
     __typeof__(ucp_am_send_nbx) *am_send;
+    __typeof__(ucp_am_recv_data_nbx) *am_recv;
+    __typeof__(ucp_am_data_release) *am_release;
     __typeof__(ucp_request_free) *request_free;
     __typeof__(ucp_request_check_status) *request_status;
     __typeof__(ucs_status_string) *status_string;

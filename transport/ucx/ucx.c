@@ -13,7 +13,7 @@
 #include "transport/ucx/internal.h"
 
 #define ADDRESS_MAGIC 0x31784375u
-enum { ADDRESS_LEN = 8, LINKS_VERSION = 1 };
+enum { ADDRESS_LEN = 8, LINKS_VERSION = 2 };
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
@@ -109,6 +109,8 @@ static void fill_lists(struct ucx *t)
     list_init(&t->spare_large);
     list_init(&t->spare_works);
     list_init(&t->lost_works);
+    list_init(&t->landings);
+    list_init(&t->busy);
 }
 
 static int ucx_open(struct transport *base)
@@ -140,6 +142,7 @@ static int ucx_open(struct transport *base)
         .put_ordered = true,
         .get = true,
         .atomic = true,
+        .expects = true,
         .wired = true,
         .latency_ns = 3000,
         .megabytes_per_s = 5000,
@@ -160,6 +163,8 @@ static void ucx_close(struct transport *base)
     unmake(t);
     if (guarded) api_end(&guard);
     api_log_to(before);
+    endpoints_release(t);
+    landings_release(t);
     frames_release(t);
     works_release(t);
     links_release(t);
@@ -180,10 +185,11 @@ static int ucx_reach(struct transport *base, const void *address, size_t len, st
 
 /* ---- moving data ----------------------------------------------------------------------------- */
 
+/* Until something was handed up: whoever waits for it had better look at once. */
 static void poll_ucx(struct ucx *t)
 {
     t->polls++;
-    for (int i = 0; i < UCX_POLLS && t->budget > 3; i++) {
+    for (int i = 0; i < UCX_POLLS && t->budget == TRANSPORT_UPCALLS_MAX; i++) {
         if (t->api.progress(t->worker) > 0) continue;
         t->idle_looks++;
         return;
@@ -196,6 +202,7 @@ static int ucx_progress(struct transport *base, struct link *l)
     (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
+    t->took = NULL;
     t->in_progress = true;
     const struct log *before = api_log_to(base->opt.log);
     if (t->armed) sleeper_woke(&t->sleeper);
