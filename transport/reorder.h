@@ -37,9 +37,10 @@ void reorder_release(const struct world *w, struct kept *kept);
 /* Any of them, in the order of places, for the end: NULL when none is left. */
 struct kept *reorder_take_any(struct reorder *r);
 
-static inline int reorder_has(const struct reorder *r, uint32_t seq)
+/* That of this number, which stays; NULL: it has not come. */
+static inline const struct kept *reorder_look(const struct reorder *r, uint32_t seq)
 {
-    return r->n && r->at[seq % REORDER_WINDOW];
+    return r->n ? r->at[seq % REORDER_WINDOW] : NULL;
 }
 
 #endif

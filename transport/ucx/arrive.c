@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/wire.h"
 #include "transport/ucx/internal.h"
 
@@ -40,12 +41,40 @@ static int frame_bad(struct ucx_link *l, const struct header *h, const char *wha
 
 /* ---- one whose turn it is -------------------------------------------------------------------- */
 
+enum { EXPECT_HEAD = 16 };
+
+static bool would_be_expected(const struct ucx_link *l, const struct header *h, const uint8_t *data,
+                              size_t len)
+{
+    const struct expect *e = l->base.expect;
+    if (!e || h->hlen != EXPECT_HEAD || len < EXPECT_HEAD || l->state != UCX_UP) return false;
+    return !((wire_get64(data) ^ e->word) & e->mask) && wire_get64(data + 8) == e->key;
+}
+
+/* What messaging waits for goes straight into its buffer. */
+static bool take_expected(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    struct expect *e = l->base.expect;
+    if (!would_be_expected(l, h, data, len)) return false;
+    uint64_t word = wire_get64(data);
+    len -= EXPECT_HEAD;
+    copy_short(e->buf, data + EXPECT_HEAD, len < e->cap ? len : e->cap);
+    e->word = word;
+    e->len = len;
+    e->done = true;
+    l->base.expect = e->next;
+    ucx_under(l)->took = l;
+    return true;
+}
+
 static int message_take(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
     struct ucx *t = ucx_under(l);
     if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > UCX_EAGER_MAX)
         return frame_bad(l, h, "has impossible lengths");
     t->budget--;
+    if (take_expected(l, h, data, len)) return 0;
+    l->base.expect = NULL; /* by now it may expect another */
     if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;
@@ -112,11 +141,17 @@ static bool frames_are_wanted(const struct ucx_link *l)
     return l->state < UCX_ENDING || (l->state == UCX_ENDING && l->hand_up);
 }
 
-/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. */
-static bool frame_may_go_up(const struct ucx_link *l)
+/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. When something was taken
+ * that was expected, nothing but what is expected goes up until messaging has seen to it. */
+static bool frame_may_go_up(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
-    bool early = l->state < UCX_PAIRED || (l->state == UCX_PAIRED && l->heard_hello);
-    return !early && frames_are_wanted(l) && ucx_under(l)->budget > 1;
+    const struct ucx *t = ucx_under(l);
+    if (__builtin_expect(l->state != UCX_UP, 0)) {
+        bool early = l->state < UCX_PAIRED || (l->state == UCX_PAIRED && l->heard_hello);
+        return !early && frames_are_wanted(l) && t->budget > 1;
+    }
+    if (t->budget <= 1) return false;
+    return t->took != l || (h->kind == FRAME_MESSAGE && would_be_expected(l, h, data, len));
 }
 
 static int early_keep(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
@@ -136,9 +171,11 @@ static int early_keep(struct ucx_link *l, const struct header *h, const uint8_t 
 void early_take(struct ucx_link *l)
 {
     struct header h;
-    struct kept *k;
-    while (frame_may_go_up(l) && (k = reorder_take(&l->early, l->dealt + 1))) {
-        memcpy(&h, k->bytes, sizeof(h));
+    const struct kept *next;
+    while ((next = reorder_look(&l->early, l->dealt + 1))) {
+        memcpy(&h, next->bytes, sizeof(h));
+        if (!frame_may_go_up(l, &h, next->bytes + sizeof(h), next->len)) return;
+        struct kept *k = reorder_take(&l->early, l->dealt + 1);
         frame_deal_with(l, &h, k->bytes + sizeof(h), k->len);
         reorder_release(ucx_under(l)->base.opt.world, k);
     }
@@ -179,9 +216,9 @@ static int frame_judge(struct ucx_link *l, const struct header *h, const uint8_t
     if (h->kind == FRAME_ACK) return h->seq || len ? frame_bad(l, h, "confirms and more") : 0;
     if (h->kind > FRAME_LAST) return frame_bad(l, h, "is of no known kind");
     if (ahead >= UCX_WINDOW) return frame_bad(l, h, "is outside the window");
-    if (ahead > 0 || !frame_may_go_up(l)) return early_keep(l, h, data, len);
+    if (ahead > 0 || !frame_may_go_up(l, h, data, len)) return early_keep(l, h, data, len);
     frame_deal_with(l, h, data, len);
-    early_take(l);
+    if (l->early.n) early_take(l);
     return 0;
 }
 

@@ -232,6 +232,7 @@ struct ucx {
     struct sleeper sleeper;
     bool armed, moved, in_progress;
     bool kept; /* of what has just arrived, what UCX fetches it by */
+    struct ucx_link *took; /* in this progress, what it expected */
     int budget;
     uint32_t idle_looks, polls; /* looks at UCX: that found nothing; all */
     uint64_t strays;
@@ -264,7 +265,13 @@ void link_fall(struct ucx_link *l, int status, enum gone gone, bool hand_up);
 void link_left_after_all(struct ucx_link *l);
 /* An answer of UCX's that is an error. Returns its status in Sinew's terms. */
 int link_trouble(struct ucx_link *l, ucs_status_t status, const char *what);
-void links_look_after(struct ucx *t);
+void links_see_to(struct ucx *t);
+static inline void links_look_after(struct ucx *t)
+{
+    if (t->timed || !list_empty(&t->due) || !list_empty(&t->waiting) || !list_empty(&t->ending) ||
+        !list_empty(&t->closing))
+        links_see_to(t);
+}
 int64_t links_deadline(const struct ucx *t);
 void links_release(struct ucx *t);
 

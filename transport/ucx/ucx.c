@@ -142,6 +142,7 @@ static int ucx_open(struct transport *base)
         .put_ordered = true,
         .get = true,
         .atomic = true,
+        .expects = true,
         .wired = true,
         .latency_ns = 3000,
         .megabytes_per_s = 5000,
@@ -201,6 +202,7 @@ static int ucx_progress(struct transport *base, struct link *l)
     (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
+    t->took = NULL;
     t->in_progress = true;
     const struct log *before = api_log_to(base->opt.log);
     if (t->armed) sleeper_woke(&t->sleeper);
