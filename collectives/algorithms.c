@@ -45,6 +45,8 @@ const struct algorithm algorithms[] = {
     { "direct", COLLECTIVE_NEIGHBOUR_ALLGATHER, NULL, 0 },
     { "direct", COLLECTIVE_NEIGHBOUR_ALLTOALL, NULL, 0 },
     { "direct", COLLECTIVE_NEIGHBOUR_ALLTOALLV, NULL, 0 },
+    { "binomial", COLLECTIVE_GATHERV, generate_gatherv_binomial, 0 },
+    { "binomial", COLLECTIVE_SCATTERV, generate_scatterv_binomial, 0 },
 };
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);
 

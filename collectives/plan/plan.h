@@ -17,6 +17,7 @@ struct lane {
     uint32_t n;
     uint32_t blocks[BUFFER_COUNT];
     enum op_buffer tmp_like;
+    uint32_t first; /* with CNT: whose length is its block 0 */
     uint32_t schedule_ops; /* before unrolling */
     bool in_place, has_out;
 };

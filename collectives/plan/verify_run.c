@@ -70,10 +70,21 @@ static int run_send_reads(const struct run *x, uint32_t rank, uint32_t i, const 
     return run_written(x, rank, i, *v, *n);
 }
 
+/* Every length is the right rank's. */
+static int run_counts(struct run *x, uint32_t rank, uint32_t i)
+{
+    const struct lane *lane = &x->c->plan->lane[rank];
+    for (uint32_t k = 0; k < lane->blocks[BUFFER_CNT]; k++)
+        if (!value_same(x->rank[rank].block[BUFFER_CNT][k], value_length(lane->first + k)))
+            return check_fail(x->c, rank, i, "CNT[%u] is not rank %u's", k, lane->first + k);
+    return 0;
+}
+
 static int run_local(struct run *x, uint32_t rank, uint32_t i)
 {
     const struct op *op = &x->c->plan->lane[rank].op[i];
     uint32_t n, nb;
+    if (op_flags(op) & OP_COUNTS) return run_counts(x, rank, i);
     if (op_kind(op) == OP_NOP) return 0;
     struct value *a = run_values(x, rank, op, FIELD_A, &n);
     struct value *d = run_values(x, rank, op, FIELD_D, &nb);
