@@ -190,6 +190,12 @@ const struct algorithm algorithms[] = {
     { "allgather-reduce", COLLECTIVE_ALLREDUCE, generate_allreduce_allgather, KEEPS_ORDER | ALIGNED,
       PARAMETER_NONE, 0, work_allreduce_allgather,
       "l", "p N", "p N", "short messages, p no power of two" },
+    { "binomial", COLLECTIVE_GATHERV, generate_gatherv_binomial, 0,
+      PARAMETER_NONE, 0, work_gather_tree,
+      "2 l", "p N", "p N / 2", "when named" },
+    { "binomial", COLLECTIVE_SCATTERV, generate_scatterv_binomial, 0,
+      PARAMETER_NONE, 0, work_gather_tree,
+      "2 l", "p N", "p N / 2", "when named" },
 };
 /* clang-format on */
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);

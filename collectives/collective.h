@@ -169,6 +169,7 @@ void generate_exscan_chain(struct build *b);
 void generate_exscan_doubling(struct build *b);
 void generate_gather_binomial(struct build *b);
 void generate_gather_linear(struct build *b);
+void generate_gatherv_binomial(struct build *b);
 void generate_reduce_binomial(struct build *b);
 void generate_reduce_chain(struct build *b);
 void generate_reduce_circulant(struct build *b);
@@ -184,5 +185,6 @@ void generate_scan_chain(struct build *b);
 void generate_scan_doubling(struct build *b);
 void generate_scatter_binomial(struct build *b);
 void generate_scatter_linear(struct build *b);
+void generate_scatterv_binomial(struct build *b);
 
 #endif
