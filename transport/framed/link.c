@@ -359,7 +359,7 @@ static void link_attend(struct framed_link *l)
     if (l->state >= FRAMED_PAIRED && l->state < FRAMED_ENDING) ack_send(l);
     if (l->state == FRAMED_DRAINING) link_drain(l);
     if (l->heard_bye && !l->bye && !l->ack_due) link_fall(l, 0, GONE_LEFT, false);
-    if (l->state >= FRAMED_UP && reorder_has(&l->early, l->dealt + 1))
+    if (l->state >= FRAMED_UP && reorder_look(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
 }
 
