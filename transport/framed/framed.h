@@ -48,7 +48,7 @@ enum {
     FRAMED_HEADER = 24,
     FRAMED_HEADER_WIDE = 72,
     FRAMED_EAGER_MAX = 8192,
-    FRAMED_ANSWER = 8192, /* of a get: copied, so that what is read may be taken back */
+    FRAMED_PIECE = 8192, /* of a put or of a get's answer: copied, so that nobody's memory is in use */
     FRAMED_WINDOW = REORDER_WINDOW,
     FRAMED_RESERVE = 8, /* of it, for goodbyes and answers                          */
     FRAMED_WINDOW_BYTES = 1 << 20,
@@ -129,9 +129,8 @@ struct endpoint {
  * a narrow header begins FRAMED_HEADER_WIDE - FRAMED_HEADER bytes later. */
 struct frame {
     struct mark mark;
-    struct list entry;
+    struct list entry; /* t->flying, while it is busy; or a list of spare ones */
     struct endpoint *end;
-    struct work *work; /* FRAME_PUT: whose bytes these are */
     void *memory;      /* the fabric's: its registration */
     bool busy, confirmed;
     uint8_t kind;
@@ -158,7 +157,7 @@ struct work {
     uint64_t cookie, id;
     size_t sent, got;
     uint32_t last_seq; /* of its frames */
-    uint32_t busy;     /* its frames or parts that the fabric still has */
+    uint32_t busy;     /* its parts that the fabric still has */
     bool native;       /* moved by the fabric itself, in parts; then LOOK */
     bool all_sent, asked, answered;
     int status;
@@ -198,10 +197,9 @@ struct fabric {
     /* It still has memory of a caller's who must have it back: from here on nothing may touch that, and
      * nothing else need work (framed_break). */
     void (*give_up)(struct framed *t);
-    /* f's header lies before its bytes; data are those bytes or the caller's. 0: copied or gone.
-     * PENDING: until frame_is_free(). AGAIN: not taken, ask again after a look. < 0: it is broken, why
-     * in why. */
-    int (*send)(struct endpoint *end, struct frame *f, const void *data, struct why *why);
+    /* From frame_start(), header and bytes. 0: copied or gone. PENDING: until frame_is_free(). AGAIN: not
+     * taken, ask again after a look. < 0: it is broken, why in why. */
+    int (*send)(struct endpoint *end, struct frame *f, struct why *why);
     /* Bounded. Whether anything had happened. */
     bool (*look)(struct framed *t);
     /* Start what is left of a native work: w->sent, w->busy, until op->len. 0, AGAIN, < 0. */
@@ -257,7 +255,6 @@ struct framed {
     const struct fabric *fabric;
     const uint8_t *address; /* of this end, in the fabric */
     size_t address_len;
-    size_t fragment; /* of a put by frames: so much data in one */
     unsigned native; /* enum region_rights that the fabric grants and uses itself */
     bool moved, in_progress, broken, finishing;
     int budget;
@@ -272,6 +269,7 @@ struct framed {
     struct list all, due, waiting, ending, closing;
     uint32_t timed; /* links with a deadline */
     uint32_t full;  /* looks, when the fabric last took no more */
+    struct list flying; /* frames that the fabric has */
     struct list spare_small, spare_large;
     uint32_t spare_small_n, spare_large_n;
     struct list spare_works, lost_works; /* lost: the fabric would not let go of their memory */
@@ -323,8 +321,8 @@ int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why
 bool frame_may(const struct framed_link *l, size_t len, bool reserved);
 struct frame *frame_take(struct framed *t, size_t len);
 void frame_give(struct framed *t, struct frame *f);
-/* In f: bytes, len, hlen, kind; or data of work's. 0, or AGAIN or < 0 and f is still the caller's. */
-int frame_send(struct framed_link *l, struct frame *f, struct header *h, const void *data);
+/* In f: bytes, len, hlen, kind. 0, or AGAIN or < 0 and f is still the caller's. */
+int frame_send(struct framed_link *l, struct frame *f, struct header *h);
 int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags);
 /* The fabric has let go of it. why NULL: it was sent. */
 void frame_is_free(struct frame *f, const char *why);

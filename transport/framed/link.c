@@ -81,7 +81,7 @@ static int link_start(struct framed_link *l)
     list_init(&l->works);
     list_init(&l->serves);
     l->deadline = INT64_MAX;
-    l->early.most = FRAMED_WINDOW_BYTES + t->fragment;
+    l->early.most = FRAMED_WINDOW_BYTES + FRAMED_LARGE;
     snprintf(l->name, sizeof(l->name), "rank %d by %.24s", l->base.rank, t->fabric->name);
     int status = name_take(l);
     if (status < 0) return status;
@@ -359,7 +359,7 @@ static void link_attend(struct framed_link *l)
     if (l->state >= FRAMED_PAIRED && l->state < FRAMED_ENDING) ack_send(l);
     if (l->state == FRAMED_DRAINING) link_drain(l);
     if (l->heard_bye && !l->bye && !l->ack_due) link_fall(l, 0, GONE_LEFT, false);
-    if (l->state >= FRAMED_UP && reorder_has(&l->early, l->dealt + 1))
+    if (l->state >= FRAMED_UP && reorder_look(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
 }
 
@@ -450,7 +450,7 @@ static void look_after_closing(struct framed *t)
 void framed_init(struct framed *t, const struct fabric *fabric)
 {
     struct list *const lists[] = { &t->all, &t->due, &t->waiting, &t->ending, &t->closing,
-                                   &t->spare_small, &t->spare_large, &t->spare_works, &t->lost_works };
+                                   &t->flying, &t->spare_small, &t->spare_large, &t->spare_works, &t->lost_works };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) list_init(lists[i]);
     t->fabric = fabric;
     t->looks = 1; /* 0 is never */

@@ -4,8 +4,8 @@
  *
  * As frames among the messages, which every fabric has:
  *
- *   put      PUT frames, sent from where the bytes lie; done when the last is confirmed: then they are in
- *            the target's memory. Messages sent after it come after it.
+ *   put      PUT frames with copies; done when the last is confirmed: then they are in the target's
+ *            memory. Messages sent after it come after it.
  *   get      one GET, answered by DATA frames with copies, or DENIED
  *   atomic   ADD or SWAP, done by the target in progress(); DATA with the former value
  *   flush    done when everything before it is
@@ -51,15 +51,14 @@ void works_release(struct framed *t)
 static int put_fragment(struct framed_link *l, struct work *w, struct header *h)
 {
     struct framed *t = framed_under(l);
-    size_t left = w->op->len - w->sent, len = left < t->fragment ? left : t->fragment;
-    struct frame *f = frame_may(l, len, false) ? frame_take(t, 0) : NULL;
+    size_t left = w->op->len - w->sent, len = left < FRAMED_PIECE ? left : FRAMED_PIECE;
+    struct frame *f = frame_may(l, len, false) ? frame_take(t, len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     f->kind = FRAME_PUT;
-    f->len = len;
-    f->work = w;
+    memcpy(f->bytes, (const uint8_t *)w->op->local + w->sent, len);
     h->offset = w->op->offset + w->sent;
     h->flags = len == left ? FRAME_ASKS : 0;
-    if (frame_send(l, f, h, (const uint8_t *)w->op->local + w->sent) != 0) {
+    if (frame_send(l, f, h) != 0) {
         frame_give(t, f);
         return TRANSPORT_AGAIN;
     }
@@ -77,7 +76,7 @@ static int question(struct framed_link *l, struct work *w, enum frame_kind kind,
     f->kind = (uint8_t)kind;
     h->offset = w->op->offset;
     h->work = w->id;
-    if (frame_send(l, f, h, f->bytes) != 0) {
+    if (frame_send(l, f, h) != 0) {
         frame_give(t, f);
         return TRANSPORT_AGAIN;
     }
@@ -173,7 +172,7 @@ static bool work_is_done(const struct framed_link *l, const struct work *w)
     if (!w->op) return l->works.next == &w->entry;
     if (w->asked) return w->answered;
     if (w->native || w->op->kind != RMA_PUT) return false;
-    return w->all_sent && w->busy == 0 && l->acked - w->last_seq < 1u << 31;
+    return w->all_sent && l->acked - w->last_seq < 1u << 31;
 }
 
 void works_look(struct framed_link *l)
@@ -244,7 +243,7 @@ static int work_begin(struct framed_link *l, struct rma *op, uint64_t cookie)
     struct key key;
     w->op = op;
     w->end = l->end;
-    w->native = op && op->len > FRAMED_ANSWER && region_key(op->peers, &key) &&
+    w->native = op && op->len > FRAMED_PIECE && region_key(op->peers, &key) &&
                 key.native & framed_under(l)->native & needs[op->kind];
     w->cookie = cookie;
     w->id = ++l->work_ids;
@@ -374,7 +373,7 @@ static int serve_answer(struct framed_link *l, struct serve *s)
 {
     struct framed *t = framed_under(l);
     uint64_t left = s->len - s->at;
-    size_t len = s->kind == FRAME_LOOK ? 0 : left < FRAMED_ANSWER ? (size_t)left : FRAMED_ANSWER;
+    size_t len = s->kind == FRAME_LOOK ? 0 : left < FRAMED_PIECE ? (size_t)left : FRAMED_PIECE;
     struct header h = { .work = s->work, .offset = s->at };
     struct frame *f = frame_may(l, len, true) ? frame_take(t, len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
@@ -382,7 +381,7 @@ static int serve_answer(struct framed_link *l, struct serve *s)
     f->kind = from ? FRAME_DATA : FRAME_DENIED;
     f->len = from ? len : 0;
     if (f->len) memcpy(f->bytes, from, len);
-    int status = frame_send(l, f, &h, f->bytes);
+    int status = frame_send(l, f, &h);
     if (status != 0)
         frame_give(t, f);
     else

@@ -42,7 +42,9 @@ void carry_close(struct endpoint *end)
 {
     struct ofi *t = ofi_of(end->t);
     fi_addr_t to = end->to;
-    if (t->ep) fi_av_remove(t->av, &to, 1, 0);
+    /* Where connections are rxm's, that ends them and what is under way. Others are not asked to forget
+     * whom they still send to: shared memory's does not survive it. */
+    if (t->ep && (end->busy == 0 || t->connects)) fi_av_remove(t->av, &to, 1, 0);
 }
 
 void carry_give_up(struct framed *base)
@@ -56,41 +58,26 @@ void carry_give_up(struct framed *base)
 /* ---- out -------------------------------------------------------------------------------------- */
 
 /* What must have gone when the context closes is told of; an injected frame is not. */
-static bool may_inject(const struct ofi *t, const struct frame *f, const void *data, size_t len)
+static bool may_inject(const struct ofi *t, const struct frame *f, size_t len)
 {
-    return len <= t->inject && data == f->bytes && f->kind != FRAME_BYE && f->kind != FRAME_ACK;
+    return len <= t->inject && f->kind != FRAME_BYE && f->kind != FRAME_ACK;
 }
 
-static int64_t send_whole(struct ofi *t, fi_addr_t to, struct frame *f, size_t len, bool inject)
-{
-    void *desc = f->memory ? fi_mr_desc(f->memory) : NULL;
-    const void *from = frame_start(f);
-    if (t->tagged)
-        return inject ? fi_tinject(t->ep, from, len, to, 0)
-                      : fi_tsend(t->ep, from, len, desc, to, 0, &f->mark);
-    return inject ? fi_inject(t->ep, from, len, to) : fi_send(t->ep, from, len, desc, to, &f->mark);
-}
-
-/* The data are the caller's. */
-static int64_t send_pieces(struct ofi *t, fi_addr_t to, struct frame *f, const void *data)
-{
-    struct iovec iov[2] = { { frame_start(f), frame_header_len(f) }, { NULL, f->len } };
-    void *desc[2] = { f->memory ? fi_mr_desc(f->memory) : NULL, NULL };
-    memcpy(&iov[1].iov_base, &data, sizeof(data));
-    int status = move_describe(f->work, &desc[1]);
-    if (status < 0) return status;
-    return t->tagged ? fi_tsendv(t->ep, iov, desc, 2, to, 0, &f->mark)
-                     : fi_sendv(t->ep, iov, desc, 2, to, &f->mark);
-}
-
-int carry_send(struct endpoint *end, struct frame *f, const void *data, struct why *why)
+int carry_send(struct endpoint *end, struct frame *f, struct why *why)
 {
     struct ofi *t = ofi_of(end->t);
     size_t len = frame_header_len(f) + f->len;
-    bool whole = data == f->bytes, inject = may_inject(t, f, data, len);
+    bool inject = may_inject(t, f, len);
+    const void *from = frame_start(f);
+    void *desc = f->memory ? fi_mr_desc(f->memory) : NULL;
+    int64_t status;
     if (!t->ep) return why_set(why, SINEW_EIO, "libfabric's endpoint was closed after a failure");
-    int64_t status = whole ? send_whole(t, end->to, f, len, inject)
-                           : send_pieces(t, end->to, f, data);
+    if (t->tagged)
+        status = inject ? fi_tinject(t->ep, from, len, end->to, 0)
+                        : fi_tsend(t->ep, from, len, desc, end->to, 0, &f->mark);
+    else
+        status = inject ? fi_inject(t->ep, from, len, end->to)
+                        : fi_send(t->ep, from, len, desc, end->to, &f->mark);
     if (status == -FI_EAGAIN) return TRANSPORT_AGAIN;
     if (status < 0)
         return why_set(why, SINEW_EPEER, "libfabric does not send: %s (%d)", t->api.strerror((int)-status),

@@ -29,7 +29,6 @@ enum {
     OFI_BUFFERS = 4,           /* to receive many messages each …         */
     OFI_BUFFER = 256 << 10,
     OFI_RECEIVES = 64,         /* … or, where that is not known, one each */
-    OFI_FRAGMENT = 32768,
     OFI_PART = 4 << 20,        /* of a read or write */
     OFI_PARTS = 8,             /* of one work, under way */
     OFI_COMPLETIONS = 8,       /* taken at once */
@@ -45,7 +44,7 @@ enum {
 /* One part of a work. */
 struct part {
     struct mark mark;
-    struct list entry; /* ofi->spare_parts */
+    struct list entry; /* ofi->flying_parts, or spare_parts */
     struct work *work;
 };
 
@@ -70,6 +69,7 @@ struct ofi {
     struct sleeper sleeper;
     int wait_fd; /* -1: it has none */
     bool many;   /* one buffer receives many messages */
+    bool connects; /* ofi_rxm: to each peer by a connection */
     bool tagged, armed;
     int mr_mode;
     size_t inject, part;
@@ -77,7 +77,7 @@ struct ofi {
     size_t buffer_len, memory_len;
     int buffers, unposted;
     struct buffer buffer[OFI_RECEIVES];
-    struct list spare_parts;
+    struct list spare_parts, flying_parts;
     uint64_t keys; /* made here for memory nobody names */
     uint8_t name[FRAMED_ADDRESS_MAX];
     char note[OFI_NOTE_MAX];
@@ -111,7 +111,7 @@ extern const struct fabric fabric_ofi;
 int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct why *why);
 void carry_close(struct endpoint *end);
 void carry_give_up(struct framed *t);
-int carry_send(struct endpoint *end, struct frame *f, const void *data, struct why *why);
+int carry_send(struct endpoint *end, struct frame *f, struct why *why);
 bool carry_look(struct framed *t);
 int move_start(struct work *w, const struct key *key, struct why *why);
 int move_expose(struct framed *t, struct registered *r, unsigned rights, uint64_t *address);

@@ -70,7 +70,7 @@ int move_describe(struct work *w, void **desc)
 {
     struct ofi *t = ofi_of(w->end->t);
     struct fid_mr *mr = w->memory;
-    uint64_t access = w->op->kind == RMA_GET ? FI_READ : FI_WRITE | FI_SEND;
+    uint64_t access = w->op->kind == RMA_GET ? FI_READ : FI_WRITE;
     *desc = NULL;
     if (!(t->mr_mode & FI_MR_LOCAL)) return 0;
     if (!mr) {
@@ -106,6 +106,7 @@ static struct part *part_take(struct ofi *t, struct work *w)
 void parts_release(struct ofi *t)
 {
     struct list *e;
+    list_splice(&t->spare_parts, &t->flying_parts); /* whoever had them is closed */
     while ((e = list_take(&t->spare_parts)))
         world_release(t->base.base.opt.world, LIST_OWNER(e, struct part, entry), sizeof(struct part));
 }
@@ -134,6 +135,7 @@ int move_start(struct work *w, const struct key *key, struct why *why)
             list_append(&t->spare_parts, &p->entry);
             break;
         }
+        list_append(&t->flying_parts, &p->entry);
         w->sent += len;
         w->busy++;
         w->end->busy++;
@@ -149,6 +151,7 @@ int move_start(struct work *w, const struct key *key, struct why *why)
 void part_over(struct ofi *t, struct part *p, const char *why)
 {
     struct work *w = p->work;
+    list_remove(&p->entry);
     list_append(&t->spare_parts, &p->entry);
     work_part_over(w, why);
 }

@@ -122,12 +122,13 @@ static int make(struct ofi *t)
 static int ofi_open(struct transport *base)
 {
     struct ofi *t = ofi_at(base);
-    struct guard guard;
+    struct api_guard guard;
     framed_init(&t->base, &fabric_ofi);
     list_init(&t->spare_parts);
+    list_init(&t->flying_parts);
     sleeper_init(&t->sleeper);
     base->fd = -1;
-    int status = api_begin(&guard, base->opt.world, &base->why);
+    int status = api_begin(&guard, base->opt.world, base->opt.size, &base->why);
     if (status < 0) return status;
     status = make(t);
     api_end(&guard);
@@ -150,12 +151,12 @@ static int ofi_open(struct transport *base)
 static void ofi_close(struct transport *base)
 {
     struct ofi *t = ofi_at(base);
-    struct guard guard;
+    struct api_guard guard;
     framed_finish(&t->base);
     if (t->base.strays)
         log_line(base->opt.log, LOG_DETAIL, "ofi: %" PRIu64 " messages belonged to no link: dropped",
                  t->base.strays);
-    bool guarded = api_begin(&guard, base->opt.world, NULL) == 0;
+    bool guarded = api_begin(&guard, base->opt.world, base->opt.size, NULL) == 0;
     sleeper_close(&t->sleeper);
     station_close(t);
     if (guarded) api_end(&guard);

@@ -57,7 +57,6 @@ static const char *lacks(const struct fi_info *info, bool named)
     if (info->domain_attr->resource_mgmt != FI_RM_ENABLED)
         return "it may lose messages when it is overrun (no FI_RM_ENABLED)";
     if (info->ep_attr->max_msg_size < LEAST_MESSAGE) return "its messages are too short";
-    if (info->tx_attr->iov_limit < 2) return "its messages are of one piece (iov_limit 1)";
     if (is_local(info) && !named)
         return "it reaches this host only, as Sinew's own shared memory does: name it in ofi_provider";
     return NULL;

@@ -46,7 +46,7 @@ void station_post(struct ofi *t)
 
 static int make_buffers(struct ofi *t, struct why *why)
 {
-    size_t one = FRAMED_HEADER_WIDE + (t->base.fragment > FRAMED_LARGE ? t->base.fragment : FRAMED_LARGE);
+    size_t one = FRAMED_HEADER_WIDE + FRAMED_LARGE;
     t->buffers = t->many ? OFI_BUFFERS : OFI_RECEIVES;
     t->buffer_len = t->many ? OFI_BUFFER : one;
     t->memory_len = (size_t)t->buffers * t->buffer_len;
@@ -130,8 +130,7 @@ static void learn(struct ofi *t)
     t->mr_mode = info->domain_attr->mr_mode;
     t->inject = info->tx_attr->inject_size;
     t->part = most < OFI_PART ? most : OFI_PART;
-    t->base.fragment = t->many ? OFI_FRAGMENT : FRAMED_LARGE;
-    if (t->base.fragment > most - FRAMED_HEADER_WIDE) t->base.fragment = most - FRAMED_HEADER_WIDE;
+    t->connects = strstr(info->fabric_attr->prov_name, "ofi_rxm") != NULL;
     t->base.native = 0;
     if (!(info->caps & FI_RMA) || (!device && info->domain_attr->mr_key_size < 8)) return;
     t->base.native = REGION_GET;
