@@ -182,7 +182,7 @@ static int no_room(struct framed_link *l)
 }
 
 int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
-             struct region *region, uint64_t cookie)
+                struct region *region, uint64_t cookie)
 {
     struct framed_link *l = framed_link_of(base);
     struct framed *t = framed_under(l);

@@ -10,9 +10,9 @@
  *   atomic   ADD or SWAP, done by the target in progress(); DATA with the former value
  *   flush    done when everything before it is
  *
- * Longer puts and gets by the fabric itself, where the key says so, in parts; when the last is over, LOOK
- * asks the owner whether the memory is still registered: only then what was read is worth anything. It
- * comes behind what was written, which is then in the target's memory.
+ * Longer puts and gets by the fabric itself, where the key says so, in parts; when the last is
+ * over, LOOK asks the owner whether the memory is still registered: only then what was read is
+ * worth anything. It comes behind what was written, which is then in the target's memory.
  */
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -103,7 +103,8 @@ static int work_move(struct framed_link *l, struct work *w, const struct key *ke
 {
     struct framed *t = framed_under(l);
     int status = 0;
-    if (w->sent < w->op->len && l->end->full_at != t->looks) status = t->fabric->move(w, key, &l->base.why);
+    if (w->sent < w->op->len && l->end->full_at != t->looks)
+        status = t->fabric->move(w, key, &l->base.why);
     if (status < 0) {
         link_trouble(l, status, NULL);
         return TRANSPORT_AGAIN;
@@ -221,10 +222,14 @@ static int rma_check(struct framed_link *l, const struct rma *op)
                        l->name, op->len, op->offset, key.len);
     if (!(key.rights & needs[op->kind]))
         return why_set(why, SINEW_EACCESS, "%s: its region is not for %s", l->name,
-                       op->kind == RMA_PUT ? "put" : op->kind == RMA_GET ? "get" : "atomics");
+                       op->kind == RMA_PUT   ? "put"
+                       : op->kind == RMA_GET ? "get"
+                                             : "atomics");
     if (op->kind == RMA_ATOMIC && (op->len != 8 || op->offset % 8))
-        return why_set(why, SINEW_EINVAL, "%s: an atomic operation on %zu bytes at %" PRIu64
-                       ", not on an aligned word of 8", l->name, op->len, op->offset);
+        return why_set(why, SINEW_EINVAL,
+                       "%s: an atomic operation on %zu bytes at %" PRIu64
+                       ", not on an aligned word of 8",
+                       l->name, op->len, op->offset);
     return 0;
 }
 
@@ -313,7 +318,8 @@ int work_answered(struct framed_link *l, const struct header *h, const uint8_t *
 int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
     struct why *why = &l->base.why;
-    uint8_t *to = region_memory(framed_under(l), h->region, h->secret, REGION_PUT, h->offset, len, why);
+    uint8_t *to =
+        region_memory(framed_under(l), h->region, h->secret, REGION_PUT, h->offset, len, why);
     if (!to) return why_wrap(why, SINEW_EPROTO, "%s: it puts %zu bytes", l->name, len);
     if (len) memcpy(to, data, len);
     return 0;
@@ -322,7 +328,8 @@ int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data
 static int serve_atomic(struct framed_link *l, const struct header *h, uint64_t *value)
 {
     struct why *why = &l->base.why;
-    uint8_t *at = region_memory(framed_under(l), h->region, h->secret, REGION_ATOMIC, h->offset, 8, why);
+    uint8_t *at =
+        region_memory(framed_under(l), h->region, h->secret, REGION_ATOMIC, h->offset, 8, why);
     if (!at || (uintptr_t)at % 8)
         return why_wrap(why, SINEW_EPROTO, "%s: it updates a word", l->name);
     _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)at;
@@ -363,8 +370,8 @@ static const void *serve_part(struct framed_link *l, const struct serve *s)
     struct why why;
     if (s->kind == FRAME_ADD || s->kind == FRAME_SWAP) return &s->value;
     /* All of it or nothing, each time: it may have been taken back since. */
-    const uint8_t *from = region_memory(framed_under(l), s->region, s->secret, s->right, s->offset,
-                                        s->len, &why);
+    const uint8_t *from =
+        region_memory(framed_under(l), s->region, s->secret, s->right, s->offset, s->len, &why);
     return from && s->len ? from + s->at : NULL;
 }
 
@@ -409,5 +416,6 @@ void serves_advance(struct framed_link *l)
 
 void serves_drop(struct framed_link *l)
 {
-    while (!list_empty(&l->serves)) serve_release(l, LIST_OWNER(l->serves.next, struct serve, entry));
+    while (!list_empty(&l->serves))
+        serve_release(l, LIST_OWNER(l->serves.next, struct serve, entry));
 }
