@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* host_test.c - what libfabric and its providers would do to the process they are loaded into, and do not */
+/* host_test.c - what libfabric and its providers would do to the process they are loaded into, and
+ * do not */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -44,7 +44,8 @@ static struct host *host_look(void)
     h->environment = environ;
     size_t at = 0;
     for (char **e = environ; *e && at < sizeof(h->environment_text); e++)
-        at += (size_t)snprintf(h->environment_text + at, sizeof(h->environment_text) - at, "%s\n", *e);
+        at += (size_t)snprintf(h->environment_text + at, sizeof(h->environment_text) - at, "%s\n",
+                               *e);
     for (int i = 0; i < FUNCTIONS; i++) memcpy(h->code[i], dlsym(RTLD_DEFAULT, hooked[i]), CODE);
     h->descriptors = entries("/proc/self/fd");
     h->threads = entries("/proc/self/task");

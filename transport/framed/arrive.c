@@ -2,9 +2,9 @@
 /*
  * arrive.c - frames in: put in order, looked at, handed up
  *
- * The fabric calls frame_arrived() from inside look(), with whatever has come from whomever. A frame
- * whose turn it is, is dealt with there, in the fabric's own memory; any other is copied and waits
- * (transport/reorder.h).
+ * The fabric calls frame_arrived() from inside look(), with whatever has come from whomever. A
+ * frame whose turn it is, is dealt with there, in the fabric's own memory; any other is copied and
+ * waits (transport/reorder.h).
  */
 #include <string.h>
 
@@ -42,13 +42,14 @@ static void header_decode_wide(struct header *h, const uint8_t *at)
 
 static int frame_bad(struct framed_link *l, const struct header *h, const char *what)
 {
-    return why_set(&l->base.why, SINEW_EPROTO, "%s: frame %u of kind %u %s", l->name, h->seq, h->kind,
-                   what);
+    return why_set(&l->base.why, SINEW_EPROTO, "%s: frame %u of kind %u %s", l->name, h->seq,
+                   h->kind, what);
 }
 
 /* ---- one whose turn it is -------------------------------------------------------------------- */
 
-static int message_take(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+static int message_take(struct framed_link *l, const struct header *h, const uint8_t *data,
+                        size_t len)
 {
     struct framed *t = framed_under(l);
     if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > FRAMED_EAGER_MAX)
@@ -59,8 +60,8 @@ static int message_take(struct framed_link *l, const struct header *h, const uin
     return 0;
 }
 
-/* It ends when that has been confirmed (link_attend). Whoever has said it too waits for his own to be
- * confirmed: the other will still do that. */
+/* It ends when that has been confirmed (link_attend). Whoever has said it too waits for his own to
+ * be confirmed: the other will still do that. */
 static int bye_take(struct framed_link *l)
 {
     l->heard_bye = l->ack_due = true;
@@ -70,20 +71,29 @@ static int bye_take(struct framed_link *l)
     return 0;
 }
 
-static int frame_take_kind(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+static int frame_take_kind(struct framed_link *l, const struct header *h, const uint8_t *data,
+                           size_t len)
 {
     switch ((enum frame_kind)h->kind) {
-    case FRAME_HELLO: l->heard_hello = true; return 0;
-    case FRAME_BYE: return bye_take(l);
-    case FRAME_MESSAGE: return message_take(l, h, data, len);
-    case FRAME_PUT: return serve_put(l, h, data, len);
+    case FRAME_HELLO:
+        l->heard_hello = true;
+        return 0;
+    case FRAME_BYE:
+        return bye_take(l);
+    case FRAME_MESSAGE:
+        return message_take(l, h, data, len);
+    case FRAME_PUT:
+        return serve_put(l, h, data, len);
     case FRAME_GET:
     case FRAME_LOOK:
     case FRAME_ADD:
-    case FRAME_SWAP: return serve_asked(l, h);
+    case FRAME_SWAP:
+        return serve_asked(l, h);
     case FRAME_DATA:
-    case FRAME_DENIED: return work_answered(l, h, data, len);
-    default: return frame_bad(l, h, "is of no known kind");
+    case FRAME_DENIED:
+        return work_answered(l, h, data, len);
+    default:
+        return frame_bad(l, h, "is of no known kind");
     }
 }
 
@@ -127,13 +137,15 @@ static bool frame_may_go_up(const struct framed_link *l)
     return !early && frames_are_wanted(l) && framed_under(l)->budget > 1;
 }
 
-static int early_keep(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+static int early_keep(struct framed_link *l, const struct header *h, const uint8_t *data,
+                      size_t len)
 {
     const struct world *w = framed_under(l)->base.opt.world;
     int status = reorder_keep(&l->early, w, h->seq, h, sizeof(*h), data, len);
     if (status == SINEW_ENOMEM)
         return why_set(&l->base.why, status, "%s: no memory for a message", l->name);
     if (status < 0) return frame_bad(l, h, "came twice, or goes beyond the window");
+    link_mind_gap(l);
     link_make_due(l);
     return 0;
 }
@@ -147,6 +159,7 @@ void early_take(struct framed_link *l)
         frame_deal_with(l, &h, k->bytes + sizeof(h), k->len);
         reorder_release(framed_under(l)->base.opt.world, k);
     }
+    link_mind_gap(l);
 }
 
 void early_drop(struct framed_link *l)
@@ -165,13 +178,13 @@ static int frame_hear(struct framed_link *l, const struct header *h)
     if (news > l->sent - l->acked) return frame_bad(l, h, "confirms what was never sent");
     frames_confirm(l, h->heard);
     link_left_after_all(l);
-    if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room ||
-        l->state != FRAMED_UP)
+    if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room || l->state != FRAMED_UP)
         link_make_due(l);
     return 0;
 }
 
-static int frame_judge(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+static int frame_judge(struct framed_link *l, const struct header *h, const uint8_t *data,
+                       size_t len)
 {
     uint32_t ahead = h->seq - l->dealt - 1;
     int status = frame_hear(l, h);

@@ -29,7 +29,6 @@ struct frame *frame_take(struct framed *t, size_t len)
         t->fabric->frame_made(t, f);
     }
     f->end = NULL;
-    f->work = NULL;
     f->busy = f->confirmed = false;
     f->hlen = 0;
     f->len = len;
@@ -62,6 +61,7 @@ static void release_list(struct framed *t, struct list *list)
 
 void frames_release(struct framed *t)
 {
+    release_list(t, &t->flying); /* whoever had them is closed */
     release_list(t, &t->spare_small);
     release_list(t, &t->spare_large);
     t->spare_small_n = t->spare_large_n = 0;
@@ -116,22 +116,18 @@ void frame_is_free(struct frame *f, const char *why)
     struct framed *t = end->t;
     struct framed_link *l = end->link;
     t->moved = true;
+    list_remove(&f->entry);
     f->busy = false;
     end->busy--;
     if (f->kind == FRAME_ACK && l) {
         l->ack_busy = false;
         if (l->ack_due) link_make_due(l);
     }
-    if (f->work) {
-        f->work->busy--;
-        if (l) link_make_due(l);
-    }
     if (why && l) link_trouble(l, SINEW_EPEER, why);
     if (f->confirmed) frame_give(t, f);
 }
 
-/* Header and data to the fabric. */
-static int frame_go(struct framed_link *l, struct frame *f, struct header *h, const void *data)
+static int frame_go(struct framed_link *l, struct frame *f, struct header *h)
 {
     struct framed *t = framed_under(l);
     struct endpoint *end = l->end;
@@ -140,7 +136,7 @@ static int frame_go(struct framed_link *l, struct frame *f, struct header *h, co
     header_fill(l, h);
     header_encode(frame_start(f), h, f->kind >= FRAME_PUT);
     f->end = end;
-    int status = t->fabric->send(end, f, data, &l->base.why);
+    int status = t->fabric->send(end, f, &l->base.why);
     if (status == TRANSPORT_AGAIN) {
         end->full_at = t->full = t->looks;
         link_make_due(l);
@@ -149,18 +145,18 @@ static int frame_go(struct framed_link *l, struct frame *f, struct header *h, co
     if (status < 0) return link_trouble(l, status, NULL);
     header_said(l, h);
     if (status == TRANSPORT_PENDING) {
+        list_append(&t->flying, &f->entry);
         f->busy = true;
         end->busy++;
     }
     return 0;
 }
 
-int frame_send(struct framed_link *l, struct frame *f, struct header *h, const void *data)
+int frame_send(struct framed_link *l, struct frame *f, struct header *h)
 {
     h->seq = l->sent + 1;
-    int status = frame_go(l, f, h, data);
+    int status = frame_go(l, f, h);
     if (status != 0) return status;
-    if (f->busy && f->work) f->work->busy++;
     l->sent++;
     l->unconfirmed += f->len;
     l->out[l->sent % FRAMED_WINDOW] = f;
@@ -173,7 +169,7 @@ int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned fla
     struct frame *f = frame_may(l, 0, true) ? frame_take(framed_under(l), 0) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     f->kind = (uint8_t)kind;
-    int status = frame_send(l, f, &h, f->bytes);
+    int status = frame_send(l, f, &h);
     if (status != 0) frame_give(framed_under(l), f);
     return status;
 }
@@ -186,7 +182,7 @@ static int no_room(struct framed_link *l)
 }
 
 int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
-             struct region *region, uint64_t cookie)
+                struct region *region, uint64_t cookie)
 {
     struct framed_link *l = framed_link_of(base);
     struct framed *t = framed_under(l);
@@ -208,7 +204,7 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
     f->hlen = (uint16_t)hlen;
     if (hlen) copy_line(f->bytes, head, hlen);
     if (blen) copy_short(f->bytes + hlen, body, blen);
-    int status = frame_send(l, f, &h, f->bytes);
+    int status = frame_send(l, f, &h);
     if (status == 0) return 0;
     frame_give(t, f);
     return status == TRANSPORT_AGAIN ? no_room(l) : status;
@@ -229,7 +225,7 @@ void ack_send(struct framed_link *l)
     }
     f->kind = FRAME_ACK;
     f->confirmed = true; /* by nobody */
-    if (frame_go(l, f, &h, f->bytes) == 0 && f->busy)
+    if (frame_go(l, f, &h) == 0 && f->busy)
         l->ack_busy = true;
     else
         frame_give(t, f);

@@ -9,8 +9,8 @@
  *               confirmation                                  answers
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
  *
- * What is the fabric's own is in its table, struct fabric: libfabric's is transport/ofi. A fabric need
- * not keep order, nor know who may talk to whom; it must not lose a message without saying so.
+ * What is the fabric's own is in its table, struct fabric: libfabric's is transport/ofi. A fabric
+ * need not keep order, nor know who may talk to whom; it must not lose a message without saying so.
  *
  * A frame, little-endian: a header, and data
  *
@@ -26,9 +26,9 @@
  *    flags   FRAME_ASKS: confirm soon
  *    hlen    of a message: so many bytes of the data are its head
  *
- * At most FRAMED_WINDOW frames and FRAMED_WINDOW_BYTES bytes of a direction are not confirmed. That is
- * credit, the bound of what a receiver may have to keep for order's sake, and of what is handed back,
- * in one.
+ * At most FRAMED_WINDOW frames and FRAMED_WINDOW_BYTES bytes of a direction are not confirmed. That
+ * is credit, the bound of what a receiver may have to keep for order's sake, and of what is handed
+ * back, in one.
  *
  * A link's life:
  *
@@ -48,7 +48,8 @@ enum {
     FRAMED_HEADER = 24,
     FRAMED_HEADER_WIDE = 72,
     FRAMED_EAGER_MAX = 8192,
-    FRAMED_ANSWER = 8192, /* of a get: copied, so that what is read may be taken back */
+    FRAMED_PIECE =
+        8192, /* of a put or of a get's answer: copied, so that nobody's memory is in use */
     FRAMED_WINDOW = REORDER_WINDOW,
     FRAMED_RESERVE = 8, /* of it, for goodbyes and answers                          */
     FRAMED_WINDOW_BYTES = 1 << 20,
@@ -74,7 +75,7 @@ enum frame_kind {
     FRAME_MESSAGE,
     FRAME_PUT,
     FRAME_GET,
-    FRAME_LOOK, /* of what the fabric moved itself: is it still allowed? Answered as a get of nothing */
+    FRAME_LOOK, /* is what the fabric moved itself still allowed? Answered as a get of nothing */
     FRAME_ADD,
     FRAME_SWAP,
     FRAME_DATA,   /* of a get: from `offset` of it; of an atomic: 8 bytes, the former value */
@@ -125,14 +126,13 @@ struct endpoint {
     bool lingers, closed;     /* until the counterpart has gone, or `until`; with the fabric */
 };
 
-/* Out: until it is confirmed and the fabric has let go of it. Header and bytes lie behind each other:
- * a narrow header begins FRAMED_HEADER_WIDE - FRAMED_HEADER bytes later. */
+/* Out: until it is confirmed and the fabric has let go of it. Header and bytes lie behind each
+ * other: a narrow header begins FRAMED_HEADER_WIDE - FRAMED_HEADER bytes later. */
 struct frame {
     struct mark mark;
-    struct list entry;
+    struct list entry; /* t->flying, while it is busy; or a list of spare ones */
     struct endpoint *end;
-    struct work *work; /* FRAME_PUT: whose bytes these are */
-    void *memory;      /* the fabric's: its registration */
+    void *memory; /* the fabric's: its registration */
     bool busy, confirmed;
     uint8_t kind;
     uint16_t hlen;
@@ -158,7 +158,7 @@ struct work {
     uint64_t cookie, id;
     size_t sent, got;
     uint32_t last_seq; /* of its frames */
-    uint32_t busy;     /* its frames or parts that the fabric still has */
+    uint32_t busy;     /* its parts that the fabric still has */
     bool native;       /* moved by the fabric itself, in parts; then LOOK */
     bool all_sent, asked, answered;
     int status;
@@ -182,8 +182,8 @@ struct registered {
     void *memory; /* the fabric's registration; NULL: peers reach it by frames alone */
 };
 
-/* A key of a peer's memory. native: of the rights, those for which the fabric itself moves it, under
- * `secret`, at `address`. */
+/* A key of a peer's memory. native: of the rights, those for which the fabric itself moves it,
+ * under `secret`, at `address`. */
 struct key {
     uint64_t region, secret, address, len;
     unsigned rights, native;
@@ -192,16 +192,16 @@ struct key {
 /* The fabric's side. Every one is there. */
 struct fabric {
     const char *name; /* for people */
-    /* The address is what the counterpart's framed->address is. 0, and end->to is set; or why not. */
+    /* The address is what the counterpart's framed->address is. 0, and end->to is set; or why not.
+     * */
     int (*open)(struct endpoint *end, const uint8_t *address, size_t len, struct why *why);
     void (*close)(struct endpoint *end); /* once; what is still under way is dropped */
-    /* It still has memory of a caller's who must have it back: from here on nothing may touch that, and
-     * nothing else need work (framed_break). */
+    /* It still has memory of a caller's who must have it back: from here on nothing may touch that,
+     * and nothing else need work (framed_break). */
     void (*give_up)(struct framed *t);
-    /* f's header lies before its bytes; data are those bytes or the caller's. 0: copied or gone.
-     * PENDING: until frame_is_free(). AGAIN: not taken, ask again after a look. < 0: it is broken, why
-     * in why. */
-    int (*send)(struct endpoint *end, struct frame *f, const void *data, struct why *why);
+    /* From frame_start(), header and bytes. 0: copied or gone. PENDING: until frame_is_free().
+     * AGAIN: not taken, ask again after a look. < 0: it is broken, why in why. */
+    int (*send)(struct endpoint *end, struct frame *f, struct why *why);
     /* Bounded. Whether anything had happened. */
     bool (*look)(struct framed *t);
     /* Start what is left of a native work: w->sent, w->busy, until op->len. 0, AGAIN, < 0. */
@@ -217,7 +217,8 @@ struct fabric {
 struct framed_link {
     struct link base;
     uint8_t state;
-    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, hand_up, hands_back, closing;
+    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, hand_up, hands_back,
+        closing;
     int status;
     enum gone gone;
     uint32_t id;
@@ -257,7 +258,6 @@ struct framed {
     const struct fabric *fabric;
     const uint8_t *address; /* of this end, in the fabric */
     size_t address_len;
-    size_t fragment; /* of a put by frames: so much data in one */
     unsigned native; /* enum region_rights that the fabric grants and uses itself */
     bool moved, in_progress, broken, finishing;
     int budget;
@@ -270,14 +270,18 @@ struct framed {
     uint32_t regions_cap, regions_free; /* index + 1 of the first free; 0: none */
 
     struct list all, due, waiting, ending, closing;
-    uint32_t timed; /* links with a deadline */
-    uint32_t full;  /* looks, when the fabric last took no more */
+    uint32_t timed;     /* links with a deadline */
+    uint32_t full;      /* looks, when the fabric last took no more */
+    struct list flying; /* frames that the fabric has */
     struct list spare_small, spare_large;
     uint32_t spare_small_n, spare_large_n;
     struct list spare_works, lost_works; /* lost: the fabric would not let go of their memory */
 };
 
-static inline struct framed *framed_of(struct transport *t) { return (struct framed *)(void *)t; }
+static inline struct framed *framed_of(struct transport *t)
+{
+    return (struct framed *)(void *)t;
+}
 static inline struct framed_link *framed_link_of(struct link *l)
 {
     return (struct framed_link *)(void *)l;
@@ -286,14 +290,18 @@ static inline struct framed *framed_under(const struct framed_link *l)
 {
     return framed_of(l->base.transport);
 }
-static inline int64_t framed_now(const struct framed *t) { return world_now(t->base.opt.world); }
+static inline int64_t framed_now(const struct framed *t)
+{
+    return world_now(t->base.opt.world);
+}
 
 /* link.c: what a fabric's transport calls, and the operations of its table */
 void framed_init(struct framed *t, const struct fabric *fabric);
 int framed_progress(struct transport *base, struct link *l);
 /* When progress() has to be called at the latest; 0: now; INT64_MAX: never. */
 int64_t framed_deadline(const struct framed *t);
-void framed_finish(struct framed *t); /* every link is down: what still is on its way gets a moment */
+void framed_finish(
+    struct framed *t); /* every link is down: what still is on its way gets a moment */
 void framed_release(struct framed *t);
 int framed_connect(struct link *base, const void *bytes, size_t len);
 void framed_disconnect(struct link *base, enum disconnect_how how);
@@ -302,10 +310,13 @@ void framed_break(struct framed *t, int status, const char *what);
 
 struct framed_link *link_by_id(struct framed *t, uint32_t id, uint64_t token);
 void link_make_due(struct framed_link *l);
+/* Frames wait for one before them, or do not any more: it does not stay away for ever. */
+void link_mind_gap(struct framed_link *l);
 /* It ends. hand_up: what has arrived first. */
 void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up);
 void link_left_after_all(struct framed_link *l);
-/* An answer of the fabric's that is an error; the text is the link's, or `what`. Returns its status. */
+/* An answer of the fabric's that is an error; the text is the link's, or `what`. Returns its
+ * status. */
 int link_trouble(struct framed_link *l, int status, const char *what);
 
 /* offer.c */
@@ -323,8 +334,8 @@ int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why
 bool frame_may(const struct framed_link *l, size_t len, bool reserved);
 struct frame *frame_take(struct framed *t, size_t len);
 void frame_give(struct framed *t, struct frame *f);
-/* In f: bytes, len, hlen, kind; or data of work's. 0, or AGAIN or < 0 and f is still the caller's. */
-int frame_send(struct framed_link *l, struct frame *f, struct header *h, const void *data);
+/* In f: bytes, len, hlen, kind. 0, or AGAIN or < 0 and f is still the caller's. */
+int frame_send(struct framed_link *l, struct frame *f, struct header *h);
 int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags);
 /* The fabric has let go of it. why NULL: it was sent. */
 void frame_is_free(struct frame *f, const char *why);
@@ -346,7 +357,7 @@ void early_drop(struct framed_link *l);
 int framed_rma(struct link *base, struct rma *op);
 int framed_flush(struct link *base, uint64_t cookie);
 void works_advance(struct framed_link *l);
-void works_look(struct framed_link *l); /* which are done by now */
+void works_look(struct framed_link *l);             /* which are done by now */
 bool works_fail(struct framed_link *l, int status); /* false: later */
 void works_release(struct framed *t);
 /* A part of a native work is over. why NULL: it was moved. */

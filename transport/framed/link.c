@@ -61,6 +61,14 @@ static void link_set_deadline(struct framed_link *l, int64_t at)
     l->deadline = at;
 }
 
+void link_mind_gap(struct framed_link *l)
+{
+    struct framed *t = framed_under(l);
+    bool gap = l->early.n > 0;
+    if (l->state != FRAMED_UP || gap == (l->deadline != INT64_MAX)) return;
+    link_set_deadline(l, gap ? framed_now(t) + t->base.opt.config->repair_deadline : INT64_MAX);
+}
+
 static void link_forget_address(struct framed_link *l)
 {
     world_release(framed_under(l)->base.opt.world, l->address, l->address_len);
@@ -81,7 +89,7 @@ static int link_start(struct framed_link *l)
     list_init(&l->works);
     list_init(&l->serves);
     l->deadline = INT64_MAX;
-    l->early.most = FRAMED_WINDOW_BYTES + t->fragment;
+    l->early.most = FRAMED_WINDOW_BYTES + FRAMED_LARGE;
     snprintf(l->name, sizeof(l->name), "rank %d by %.24s", l->base.rank, t->fabric->name);
     int status = name_take(l);
     if (status < 0) return status;
@@ -263,8 +271,8 @@ static void endpoint_close(struct endpoint *end)
     end->closed = true;
 }
 
-/* Closing a socket in which something is unread resets it, and what it had still to deliver is lost:
- * here the last confirmation. So whoever hears the goodbye lets the other close first. */
+/* Closing a socket in which something is unread resets it, and what it had still to deliver is
+ * lost: here the last confirmation. So whoever hears the goodbye lets the other close first. */
 static void link_close_endpoint(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
@@ -312,7 +320,9 @@ void framed_disconnect(struct link *base, enum disconnect_how how)
     if (l->state == FRAMED_NEW || l->state == FRAMED_DOWN) return;
     bool first = l->state < FRAMED_ENDING;
     switch (how) {
-    case DISCONNECT_DRAIN: link_start_drain(l); break;
+    case DISCONNECT_DRAIN:
+        link_start_drain(l);
+        break;
     case DISCONNECT_NOW:
         if (first) why_set(&base->why, 0, "%s: cut at this rank's own wish", l->name);
         link_fall(l, SINEW_ECANCELED, GONE_BROKEN, false);
@@ -368,7 +378,8 @@ static void look_after_due(struct framed *t)
     struct list todo, *e;
     list_init(&todo);
     list_splice(&todo, &t->due);
-    while (t->budget > 6 && (e = list_take(&todo))) link_attend(LIST_OWNER(e, struct framed_link, of_due));
+    while (t->budget > 6 && (e = list_take(&todo)))
+        link_attend(LIST_OWNER(e, struct framed_link, of_due));
     list_splice(&t->due, &todo);
 }
 
@@ -408,11 +419,14 @@ static void look_at_deadlines(struct framed *t)
         struct framed_link *l = LIST_OWNER(e, struct framed_link, of_links);
         next = e->next;
         if (now < l->deadline) continue;
-        const char *late = l->state == FRAMED_DRAINING
-                               ? "its counterpart did not confirm all that was sent within repair_deadline"
-                               : "nothing came from its counterpart within setup_deadline";
+        const char *late =
+            l->state == FRAMED_DRAINING
+                ? "its counterpart did not confirm all that was sent within repair_deadline"
+            : l->state == FRAMED_UP
+                ? "a message was lost: later ones came, and that one not within repair_deadline"
+                : "nothing came from its counterpart within setup_deadline";
         why_set(&l->base.why, SINEW_ETIMEDOUT, "%s: %s", l->name, late);
-        link_fall(l, SINEW_ETIMEDOUT, GONE_BROKEN, l->state == FRAMED_DRAINING);
+        link_fall(l, SINEW_ETIMEDOUT, GONE_BROKEN, l->state >= FRAMED_UP);
     }
 }
 
@@ -449,8 +463,9 @@ static void look_after_closing(struct framed *t)
 
 void framed_init(struct framed *t, const struct fabric *fabric)
 {
-    struct list *const lists[] = { &t->all, &t->due, &t->waiting, &t->ending, &t->closing,
-                                   &t->spare_small, &t->spare_large, &t->spare_works, &t->lost_works };
+    struct list *const lists[] = { &t->all,         &t->due,       &t->waiting,     &t->ending,
+                                   &t->closing,     &t->flying,    &t->spare_small, &t->spare_large,
+                                   &t->spare_works, &t->lost_works };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) list_init(lists[i]);
     t->fabric = fabric;
     t->looks = 1; /* 0 is never */

@@ -5,8 +5,8 @@
  *    byte  0  1        2  3  4       8        16      20
  *          | 1 | version | 0 | 0 | link 4 | token 8 | len 4 | at 4 | part of the address …
  *
- * The address may be longer than one tell: then it comes in parts, in order. It comes from a rank that
- * has proved to know the job's secret.
+ * The address may be longer than one tell: then it comes in parts, in order. It comes from a rank
+ * that has proved to know the job's secret.
  */
 #include <string.h>
 
@@ -42,11 +42,15 @@ int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why
     if (r.bad || kind != OFFER_KIND || zero)
         return why_set(why, SINEW_EPROTO, "its counterpart told %zu bytes that are no offer", len);
     if (version != OFFER_VERSION)
-        return why_set(why, SINEW_EVERSION, "its counterpart offers by version %u of these links, "
-                                            "this one knows %d", version, OFFER_VERSION);
+        return why_set(why, SINEW_EVERSION,
+                       "its counterpart offers by version %u of these links, "
+                       "this one knows %d",
+                       version, OFFER_VERSION);
     if (o->len == 0 || o->len > FRAMED_ADDRESS_MAX || o->at > o->len || o->part_len == 0 ||
         o->part_len > o->len - o->at || o->token == 0)
-        return why_set(why, SINEW_EPROTO, "its counterpart offers %zu bytes at %u of an address of "
-                                          "%u", o->part_len, o->at, o->len);
+        return why_set(why, SINEW_EPROTO,
+                       "its counterpart offers %zu bytes at %u of an address of "
+                       "%u",
+                       o->part_len, o->at, o->len);
     return 0;
 }

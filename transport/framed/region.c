@@ -4,10 +4,10 @@
  *
  *   key  | index 4 | generation 4 | secret 8 | length 6 | rights 1 | native 1 | address 8 |
  *
- * native: of the rights, those for which the fabric moves it itself, for who names `secret` (then the
- * fabric's key, random unless the device makes keys) and `address`. For the others the owner looks at the
- * key of every frame, so nothing but what is registered is ever touched, and dereg is done when it
- * returns.
+ * native: of the rights, those for which the fabric moves it itself, for who names `secret` (then
+ * the fabric's key, random unless the device makes keys) and `address`. For the others the owner
+ * looks at the key of every frame, so nothing but what is registered is ever touched, and dereg is
+ * done when it returns.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -88,8 +88,9 @@ bool region_key(const struct region *region, struct key *k)
         .rights = (unsigned)(words >> 48) & 0xff,
         .native = (unsigned)(words >> 56),
     };
-    return region->key_len == FRAMED_KEY && k->rights != 0 && !(k->rights & ~(unsigned)RIGHTS_ALL) &&
-           !(k->native & ~k->rights) && (k->native || k->address == 0);
+    return region->key_len == FRAMED_KEY && k->rights != 0 &&
+           !(k->rights & ~(unsigned)RIGHTS_ALL) && !(k->native & ~k->rights) &&
+           (k->native || k->address == 0);
 }
 
 int framed_reg(struct transport *base, struct link *l, struct region *region)
@@ -122,8 +123,8 @@ int framed_dereg(struct transport *base, struct region *region)
     return 0;
 }
 
-uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned right, uint64_t offset,
-                       uint64_t len, struct why *why)
+uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned right,
+                       uint64_t offset, uint64_t len, struct why *why)
 {
     uint32_t index = (uint32_t)id;
     const struct registered *r = index < t->regions_cap ? &t->regions[index] : NULL;

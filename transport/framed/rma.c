@@ -4,15 +4,15 @@
  *
  * As frames among the messages, which every fabric has:
  *
- *   put      PUT frames, sent from where the bytes lie; done when the last is confirmed: then they are in
- *            the target's memory. Messages sent after it come after it.
+ *   put      PUT frames with copies; done when the last is confirmed: then they are in the target's
+ *            memory. Messages sent after it come after it.
  *   get      one GET, answered by DATA frames with copies, or DENIED
  *   atomic   ADD or SWAP, done by the target in progress(); DATA with the former value
  *   flush    done when everything before it is
  *
- * Longer puts and gets by the fabric itself, where the key says so, in parts; when the last is over, LOOK
- * asks the owner whether the memory is still registered: only then what was read is worth anything. It
- * comes behind what was written, which is then in the target's memory.
+ * Longer puts and gets by the fabric itself, where the key says so, in parts; when the last is
+ * over, LOOK asks the owner whether the memory is still registered: only then what was read is
+ * worth anything. It comes behind what was written, which is then in the target's memory.
  */
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -51,15 +51,14 @@ void works_release(struct framed *t)
 static int put_fragment(struct framed_link *l, struct work *w, struct header *h)
 {
     struct framed *t = framed_under(l);
-    size_t left = w->op->len - w->sent, len = left < t->fragment ? left : t->fragment;
-    struct frame *f = frame_may(l, len, false) ? frame_take(t, 0) : NULL;
+    size_t left = w->op->len - w->sent, len = left < FRAMED_PIECE ? left : FRAMED_PIECE;
+    struct frame *f = frame_may(l, len, false) ? frame_take(t, len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     f->kind = FRAME_PUT;
-    f->len = len;
-    f->work = w;
+    memcpy(f->bytes, (const uint8_t *)w->op->local + w->sent, len);
     h->offset = w->op->offset + w->sent;
     h->flags = len == left ? FRAME_ASKS : 0;
-    if (frame_send(l, f, h, (const uint8_t *)w->op->local + w->sent) != 0) {
+    if (frame_send(l, f, h) != 0) {
         frame_give(t, f);
         return TRANSPORT_AGAIN;
     }
@@ -77,7 +76,7 @@ static int question(struct framed_link *l, struct work *w, enum frame_kind kind,
     f->kind = (uint8_t)kind;
     h->offset = w->op->offset;
     h->work = w->id;
-    if (frame_send(l, f, h, f->bytes) != 0) {
+    if (frame_send(l, f, h) != 0) {
         frame_give(t, f);
         return TRANSPORT_AGAIN;
     }
@@ -104,7 +103,8 @@ static int work_move(struct framed_link *l, struct work *w, const struct key *ke
 {
     struct framed *t = framed_under(l);
     int status = 0;
-    if (w->sent < w->op->len && l->end->full_at != t->looks) status = t->fabric->move(w, key, &l->base.why);
+    if (w->sent < w->op->len && l->end->full_at != t->looks)
+        status = t->fabric->move(w, key, &l->base.why);
     if (status < 0) {
         link_trouble(l, status, NULL);
         return TRANSPORT_AGAIN;
@@ -173,7 +173,7 @@ static bool work_is_done(const struct framed_link *l, const struct work *w)
     if (!w->op) return l->works.next == &w->entry;
     if (w->asked) return w->answered;
     if (w->native || w->op->kind != RMA_PUT) return false;
-    return w->all_sent && w->busy == 0 && l->acked - w->last_seq < 1u << 31;
+    return w->all_sent && l->acked - w->last_seq < 1u << 31;
 }
 
 void works_look(struct framed_link *l)
@@ -222,10 +222,14 @@ static int rma_check(struct framed_link *l, const struct rma *op)
                        l->name, op->len, op->offset, key.len);
     if (!(key.rights & needs[op->kind]))
         return why_set(why, SINEW_EACCESS, "%s: its region is not for %s", l->name,
-                       op->kind == RMA_PUT ? "put" : op->kind == RMA_GET ? "get" : "atomics");
+                       op->kind == RMA_PUT   ? "put"
+                       : op->kind == RMA_GET ? "get"
+                                             : "atomics");
     if (op->kind == RMA_ATOMIC && (op->len != 8 || op->offset % 8))
-        return why_set(why, SINEW_EINVAL, "%s: an atomic operation on %zu bytes at %" PRIu64
-                       ", not on an aligned word of 8", l->name, op->len, op->offset);
+        return why_set(why, SINEW_EINVAL,
+                       "%s: an atomic operation on %zu bytes at %" PRIu64
+                       ", not on an aligned word of 8",
+                       l->name, op->len, op->offset);
     return 0;
 }
 
@@ -244,7 +248,7 @@ static int work_begin(struct framed_link *l, struct rma *op, uint64_t cookie)
     struct key key;
     w->op = op;
     w->end = l->end;
-    w->native = op && op->len > FRAMED_ANSWER && region_key(op->peers, &key) &&
+    w->native = op && op->len > FRAMED_PIECE && region_key(op->peers, &key) &&
                 key.native & framed_under(l)->native & needs[op->kind];
     w->cookie = cookie;
     w->id = ++l->work_ids;
@@ -314,7 +318,8 @@ int work_answered(struct framed_link *l, const struct header *h, const uint8_t *
 int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
     struct why *why = &l->base.why;
-    uint8_t *to = region_memory(framed_under(l), h->region, h->secret, REGION_PUT, h->offset, len, why);
+    uint8_t *to =
+        region_memory(framed_under(l), h->region, h->secret, REGION_PUT, h->offset, len, why);
     if (!to) return why_wrap(why, SINEW_EPROTO, "%s: it puts %zu bytes", l->name, len);
     if (len) memcpy(to, data, len);
     return 0;
@@ -323,7 +328,8 @@ int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data
 static int serve_atomic(struct framed_link *l, const struct header *h, uint64_t *value)
 {
     struct why *why = &l->base.why;
-    uint8_t *at = region_memory(framed_under(l), h->region, h->secret, REGION_ATOMIC, h->offset, 8, why);
+    uint8_t *at =
+        region_memory(framed_under(l), h->region, h->secret, REGION_ATOMIC, h->offset, 8, why);
     if (!at || (uintptr_t)at % 8)
         return why_wrap(why, SINEW_EPROTO, "%s: it updates a word", l->name);
     _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)at;
@@ -364,8 +370,8 @@ static const void *serve_part(struct framed_link *l, const struct serve *s)
     struct why why;
     if (s->kind == FRAME_ADD || s->kind == FRAME_SWAP) return &s->value;
     /* All of it or nothing, each time: it may have been taken back since. */
-    const uint8_t *from = region_memory(framed_under(l), s->region, s->secret, s->right, s->offset,
-                                        s->len, &why);
+    const uint8_t *from =
+        region_memory(framed_under(l), s->region, s->secret, s->right, s->offset, s->len, &why);
     return from && s->len ? from + s->at : NULL;
 }
 
@@ -374,7 +380,7 @@ static int serve_answer(struct framed_link *l, struct serve *s)
 {
     struct framed *t = framed_under(l);
     uint64_t left = s->len - s->at;
-    size_t len = s->kind == FRAME_LOOK ? 0 : left < FRAMED_ANSWER ? (size_t)left : FRAMED_ANSWER;
+    size_t len = s->kind == FRAME_LOOK ? 0 : left < FRAMED_PIECE ? (size_t)left : FRAMED_PIECE;
     struct header h = { .work = s->work, .offset = s->at };
     struct frame *f = frame_may(l, len, true) ? frame_take(t, len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
@@ -382,7 +388,7 @@ static int serve_answer(struct framed_link *l, struct serve *s)
     f->kind = from ? FRAME_DATA : FRAME_DENIED;
     f->len = from ? len : 0;
     if (f->len) memcpy(f->bytes, from, len);
-    int status = frame_send(l, f, &h, f->bytes);
+    int status = frame_send(l, f, &h);
     if (status != 0)
         frame_give(t, f);
     else
@@ -410,5 +416,6 @@ void serves_advance(struct framed_link *l)
 
 void serves_drop(struct framed_link *l)
 {
-    while (!list_empty(&l->serves)) serve_release(l, LIST_OWNER(l->serves.next, struct serve, entry));
+    while (!list_empty(&l->serves))
+        serve_release(l, LIST_OWNER(l->serves.next, struct serve, entry));
 }

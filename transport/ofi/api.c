@@ -4,23 +4,25 @@
 
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sinew/sinew.h"
 
-static const char *const settings[] = {
-    "FI_MR_CACHE_MONITOR=disabled", /* no hooks in mmap, munmap, malloc; no userfaultfd */
-};
-enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+enum { UNIVERSE_LEAST = 16 };
 
-int api_begin(struct guard *guard, const struct world *world, struct why *why)
+int api_begin(struct api_guard *guard, const struct world *world, int ranks, struct why *why)
 {
-    return guard_begin(guard, world, settings, SETTINGS, why);
+    guard->settings[0] = "FI_MR_CACHE_MONITOR=disabled"; /* no hooks in mmap, munmap, malloc */
+    guard->settings[1] = guard->universe;
+    snprintf(guard->universe, sizeof(guard->universe), "FI_UNIVERSE_SIZE=%d",
+             ranks > UNIVERSE_LEAST ? ranks : UNIVERSE_LEAST);
+    return guard_begin(&guard->host, world, guard->settings, API_SETTINGS, why);
 }
 
-void api_end(struct guard *guard)
+void api_end(struct api_guard *guard)
 {
-    guard_end(guard);
+    guard_end(&guard->host);
 }
 
 static const struct {

@@ -22,7 +22,7 @@ const struct fabric fabric_ofi = {
     .work_over = move_work_over,
 };
 
-/* ---- to whom ---------------------------------------------------------------------------------- */
+/* ---- to whom --------------------------------------------------------------------------------- */
 
 int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct why *why)
 {
@@ -33,7 +33,8 @@ int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct 
         return why_set(why, SINEW_EPROTO, "an address of %zu bytes, those here are of %zu", len,
                        t->base.address_len);
     int n = fi_av_insert(t->av, address, 1, &to, 0, NULL);
-    if (n != 1) return why_set(why, SINEW_EUNREACHABLE, "libfabric does not take its address (%d)", n);
+    if (n != 1)
+        return why_set(why, SINEW_EUNREACHABLE, "libfabric does not take its address (%d)", n);
     end->to = to;
     return 0;
 }
@@ -42,7 +43,9 @@ void carry_close(struct endpoint *end)
 {
     struct ofi *t = ofi_of(end->t);
     fi_addr_t to = end->to;
-    if (t->ep) fi_av_remove(t->av, &to, 1, 0);
+    /* Where connections are rxm's, that ends them and what is under way. Others are not asked to
+     * forget whom they still send to: shared memory's does not survive it. */
+    if (t->ep && (end->busy == 0 || t->connects)) fi_av_remove(t->av, &to, 1, 0);
 }
 
 void carry_give_up(struct framed *base)
@@ -50,55 +53,41 @@ void carry_give_up(struct framed *base)
     struct ofi *t = ofi_of(base);
     fi_close(&t->ep->fid);
     t->ep = NULL;
-    framed_break(base, SINEW_EIO, "libfabric would not let go of memory, so its endpoint was closed");
+    framed_break(base, SINEW_EIO,
+                 "libfabric would not let go of memory, so its endpoint was closed");
 }
 
-/* ---- out -------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 /* What must have gone when the context closes is told of; an injected frame is not. */
-static bool may_inject(const struct ofi *t, const struct frame *f, const void *data, size_t len)
+static bool may_inject(const struct ofi *t, const struct frame *f, size_t len)
 {
-    return len <= t->inject && data == f->bytes && f->kind != FRAME_BYE && f->kind != FRAME_ACK;
+    return len <= t->inject && f->kind != FRAME_BYE && f->kind != FRAME_ACK;
 }
 
-static int64_t send_whole(struct ofi *t, fi_addr_t to, struct frame *f, size_t len, bool inject)
-{
-    void *desc = f->memory ? fi_mr_desc(f->memory) : NULL;
-    const void *from = frame_start(f);
-    if (t->tagged)
-        return inject ? fi_tinject(t->ep, from, len, to, 0)
-                      : fi_tsend(t->ep, from, len, desc, to, 0, &f->mark);
-    return inject ? fi_inject(t->ep, from, len, to) : fi_send(t->ep, from, len, desc, to, &f->mark);
-}
-
-/* The data are the caller's. */
-static int64_t send_pieces(struct ofi *t, fi_addr_t to, struct frame *f, const void *data)
-{
-    struct iovec iov[2] = { { frame_start(f), frame_header_len(f) }, { NULL, f->len } };
-    void *desc[2] = { f->memory ? fi_mr_desc(f->memory) : NULL, NULL };
-    memcpy(&iov[1].iov_base, &data, sizeof(data));
-    int status = move_describe(f->work, &desc[1]);
-    if (status < 0) return status;
-    return t->tagged ? fi_tsendv(t->ep, iov, desc, 2, to, 0, &f->mark)
-                     : fi_sendv(t->ep, iov, desc, 2, to, &f->mark);
-}
-
-int carry_send(struct endpoint *end, struct frame *f, const void *data, struct why *why)
+int carry_send(struct endpoint *end, struct frame *f, struct why *why)
 {
     struct ofi *t = ofi_of(end->t);
     size_t len = frame_header_len(f) + f->len;
-    bool whole = data == f->bytes, inject = may_inject(t, f, data, len);
+    bool inject = may_inject(t, f, len);
+    const void *from = frame_start(f);
+    void *desc = f->memory ? fi_mr_desc(f->memory) : NULL;
+    int64_t status;
     if (!t->ep) return why_set(why, SINEW_EIO, "libfabric's endpoint was closed after a failure");
-    int64_t status = whole ? send_whole(t, end->to, f, len, inject)
-                           : send_pieces(t, end->to, f, data);
+    if (t->tagged)
+        status = inject ? fi_tinject(t->ep, from, len, end->to, 0)
+                        : fi_tsend(t->ep, from, len, desc, end->to, 0, &f->mark);
+    else
+        status = inject ? fi_inject(t->ep, from, len, end->to)
+                        : fi_send(t->ep, from, len, desc, end->to, &f->mark);
     if (status == -FI_EAGAIN) return TRANSPORT_AGAIN;
     if (status < 0)
-        return why_set(why, SINEW_EPEER, "libfabric does not send: %s (%d)", t->api.strerror((int)-status),
-                       (int)status);
+        return why_set(why, SINEW_EPEER, "libfabric does not send: %s (%d)",
+                       t->api.strerror((int)-status), (int)status);
     return inject ? 0 : TRANSPORT_PENDING;
 }
 
-/* ---- completions ------------------------------------------------------------------------------ */
+/* ---- completions ----------------------------------------------------------------------------- */
 
 static void buffer_is_free(struct ofi *t, struct buffer *b)
 {
@@ -118,9 +107,15 @@ static void completed(struct ofi *t, const struct fi_cq_data_entry *e)
     struct mark *mark = e->op_context;
     if (!mark) return;
     switch ((enum mark_kind)mark->kind) {
-    case MARK_FRAME: frame_is_free((struct frame *)(void *)mark, NULL); break;
-    case MARK_PART: part_over(t, (struct part *)(void *)mark, NULL); break;
-    case MARK_BUFFER: buffer_heard(t, (struct buffer *)(void *)mark, e); break;
+    case MARK_FRAME:
+        frame_is_free((struct frame *)(void *)mark, NULL);
+        break;
+    case MARK_PART:
+        part_over(t, (struct part *)(void *)mark, NULL);
+        break;
+    case MARK_BUFFER:
+        buffer_heard(t, (struct buffer *)(void *)mark, e);
+        break;
     }
 }
 
@@ -136,8 +131,12 @@ static void failed(struct ofi *t, const struct fi_cq_err_entry *e)
         return;
     }
     switch ((enum mark_kind)mark->kind) {
-    case MARK_FRAME: frame_is_free((struct frame *)(void *)mark, text); break;
-    case MARK_PART: part_over(t, (struct part *)(void *)mark, text); break;
+    case MARK_FRAME:
+        frame_is_free((struct frame *)(void *)mark, text);
+        break;
+    case MARK_PART:
+        part_over(t, (struct part *)(void *)mark, text);
+        break;
     case MARK_BUFFER: /* of nobody's: too long, or cut off */
         t->base.strays++;
         if (!t->many || e->flags & FI_MULTI_RECV) buffer_is_free(t, (struct buffer *)(void *)mark);

@@ -10,9 +10,9 @@
  *   station.c   an endpoint of it, with its queue, address vector and receive buffers
  *   carry.c     frames out and in, completions    move.c      one-sided parts, registrations
  *
- * Links, frames, order, confirmation: transport/framed, whose fabric this is. One endpoint of a reliable
- * datagram provider (FI_EP_RDM) carries all links; a peer is inserted into its address vector when the pair
- * first talks.
+ * Links, frames, order, confirmation: transport/framed, whose fabric this is. One endpoint of a
+ * reliable datagram provider (FI_EP_RDM) carries all links; a peer is inserted into its address
+ * vector when the pair first talks.
  */
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
@@ -26,14 +26,13 @@
 #include "transport/sleeper.h"
 
 enum {
-    OFI_BUFFERS = 4,           /* to receive many messages each …         */
+    OFI_BUFFERS = 4, /* to receive many messages each …         */
     OFI_BUFFER = 256 << 10,
-    OFI_RECEIVES = 64,         /* … or, where that is not known, one each */
-    OFI_FRAGMENT = 32768,
-    OFI_PART = 4 << 20,        /* of a read or write */
-    OFI_PARTS = 8,             /* of one work, under way */
-    OFI_COMPLETIONS = 8,       /* taken at once */
-    OFI_LOOKS = 4,             /* … and so often in one look */
+    OFI_RECEIVES = 64,   /* … or, where that is not known, one each */
+    OFI_PART = 4 << 20,  /* of a read or write */
+    OFI_PARTS = 8,       /* of one work, under way */
+    OFI_COMPLETIONS = 8, /* taken at once */
+    OFI_LOOKS = 4,       /* … and so often in one look */
     OFI_NOTE_MAX = 1024,
     OFI_NAME_MAX = 24,
     OFI_MODES = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT,
@@ -45,7 +44,7 @@ enum {
 /* One part of a work. */
 struct part {
     struct mark mark;
-    struct list entry; /* ofi->spare_parts */
+    struct list entry; /* ofi->flying_parts, or spare_parts */
     struct work *work;
 };
 
@@ -68,8 +67,9 @@ struct ofi {
     struct fid_cq *cq;
     struct fid_ep *ep;
     struct sleeper sleeper;
-    int wait_fd; /* -1: it has none */
-    bool many;   /* one buffer receives many messages */
+    int wait_fd;   /* -1: it has none */
+    bool many;     /* one buffer receives many messages */
+    bool connects; /* ofi_rxm: to each peer by a connection */
     bool tagged, armed;
     int mr_mode;
     size_t inject, part;
@@ -77,17 +77,20 @@ struct ofi {
     size_t buffer_len, memory_len;
     int buffers, unposted;
     struct buffer buffer[OFI_RECEIVES];
-    struct list spare_parts;
+    struct list spare_parts, flying_parts;
     uint64_t keys; /* made here for memory nobody names */
     uint8_t name[FRAMED_ADDRESS_MAX];
     char note[OFI_NOTE_MAX];
 };
 
-static inline struct ofi *ofi_of(struct framed *t) { return (struct ofi *)(void *)t; }
+static inline struct ofi *ofi_of(struct framed *t)
+{
+    return (struct ofi *)(void *)t;
+}
 
 /* provider.c */
-/* Providers that could do, best first: info, and its list goes with api.freeinfo(). NULL and why; `note`
- * gets every one that was refused, with what it lacks. */
+/* Providers that could do, best first: info, and its list goes with api.freeinfo(). NULL and why;
+ * `note` gets every one that was refused, with what it lacks. */
 struct candidate {
     char name[64];
     int rank;
@@ -111,7 +114,7 @@ extern const struct fabric fabric_ofi;
 int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct why *why);
 void carry_close(struct endpoint *end);
 void carry_give_up(struct framed *t);
-int carry_send(struct endpoint *end, struct frame *f, const void *data, struct why *why);
+int carry_send(struct endpoint *end, struct frame *f, struct why *why);
 bool carry_look(struct framed *t);
 int move_start(struct work *w, const struct key *key, struct why *why);
 int move_expose(struct framed *t, struct registered *r, unsigned rights, uint64_t *address);

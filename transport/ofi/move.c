@@ -3,20 +3,20 @@
  * move.c - one-sided parts by the provider itself, and the memory that is registered for it
  *
  * Registration modes are handled, not demanded: memory that only this side uses is registered where
- * FI_MR_LOCAL says so; keys are ours (random) unless FI_MR_PROV_KEY; addresses count from the region's
- * start unless FI_MR_VIRT_ADDR.
+ * FI_MR_LOCAL says so; keys are ours (random) unless FI_MR_PROV_KEY; addresses count from the
+ * region's start unless FI_MR_VIRT_ADDR.
  */
 #include "transport/ofi/internal.h"
 
 #include <string.h>
 
-/* ---- registrations ---------------------------------------------------------------------------- */
+/* ---- registrations --------------------------------------------------------------------------- */
 
 int move_register(struct ofi *t, void *memory, size_t len, uint64_t access, uint64_t key,
                   struct fid_mr **mr)
 {
-    int status = fi_mr_reg(t->domain, memory, len, access, 0, t->mr_mode & FI_MR_PROV_KEY ? 0 : key, 0,
-                           mr, NULL);
+    int status = fi_mr_reg(t->domain, memory, len, access, 0, t->mr_mode & FI_MR_PROV_KEY ? 0 : key,
+                           0, mr, NULL);
     if (status == 0 && t->mr_mode & FI_MR_ENDPOINT) {
         status = fi_mr_bind(*mr, &t->ep->fid, 0);
         if (status == 0) status = fi_mr_enable(*mr);
@@ -30,8 +30,8 @@ int move_expose(struct framed *base, struct registered *r, unsigned rights, uint
 {
     struct ofi *t = ofi_of(base);
     struct fid_mr *mr = NULL;
-    uint64_t access = (rights & REGION_GET ? FI_REMOTE_READ : 0) |
-                      (rights & REGION_PUT ? FI_REMOTE_WRITE : 0);
+    uint64_t access =
+        (rights & REGION_GET ? FI_REMOTE_READ : 0) | (rights & REGION_PUT ? FI_REMOTE_WRITE : 0);
     if (!t->ep || r->region->len == 0) return SINEW_ENOTSUP;
     if (move_register(t, r->region->base, r->region->len, access, r->secret, &mr) < 0)
         return SINEW_ENOTSUP;
@@ -70,7 +70,7 @@ int move_describe(struct work *w, void **desc)
 {
     struct ofi *t = ofi_of(w->end->t);
     struct fid_mr *mr = w->memory;
-    uint64_t access = w->op->kind == RMA_GET ? FI_READ : FI_WRITE | FI_SEND;
+    uint64_t access = w->op->kind == RMA_GET ? FI_READ : FI_WRITE;
     *desc = NULL;
     if (!(t->mr_mode & FI_MR_LOCAL)) return 0;
     if (!mr) {
@@ -90,7 +90,7 @@ void move_work_over(struct framed *base, struct work *w)
     w->memory = NULL;
 }
 
-/* ---- parts ------------------------------------------------------------------------------------ */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static struct part *part_take(struct ofi *t, struct work *w)
 {
@@ -106,11 +106,14 @@ static struct part *part_take(struct ofi *t, struct work *w)
 void parts_release(struct ofi *t)
 {
     struct list *e;
+    list_splice(&t->spare_parts, &t->flying_parts); /* whoever had them is closed */
     while ((e = list_take(&t->spare_parts)))
-        world_release(t->base.base.opt.world, LIST_OWNER(e, struct part, entry), sizeof(struct part));
+        world_release(t->base.base.opt.world, LIST_OWNER(e, struct part, entry),
+                      sizeof(struct part));
 }
 
-static int64_t part_start(struct ofi *t, struct part *p, const struct key *key, void *desc, size_t len)
+static int64_t part_start(struct ofi *t, struct part *p, const struct key *key, void *desc,
+                          size_t len)
 {
     const struct work *w = p->work;
     uint8_t *local = (uint8_t *)w->op->local + w->sent;
@@ -134,6 +137,7 @@ int move_start(struct work *w, const struct key *key, struct why *why)
             list_append(&t->spare_parts, &p->entry);
             break;
         }
+        list_append(&t->flying_parts, &p->entry);
         w->sent += len;
         w->busy++;
         w->end->busy++;
@@ -149,6 +153,7 @@ int move_start(struct work *w, const struct key *key, struct why *why)
 void part_over(struct ofi *t, struct part *p, const char *why)
 {
     struct work *w = p->work;
+    list_remove(&p->entry);
     list_append(&t->spare_parts, &p->entry);
     work_part_over(w, why);
 }

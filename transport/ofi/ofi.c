@@ -2,10 +2,11 @@
 /*
  * ofi.c - the table: open, close, reach, sleeping
  *
- *   address  | "oFi1" | major 1 | minor 1 | version of these links 1 | local 1 | host 8 | provider 24 |
+ *   address  | "oFi1" | major 1 | minor 1 | version 1 | local 1 | host 8 | provider 24 |
  *
- * The endpoint's own address, which may be long, is told (transport/framed/offer.c). local: the provider
- * reaches only who has the same `host`, a hash of the boot and the network namespace.
+ * version is of these links. The endpoint's own address, which may be long, is told
+ * (transport/framed/offer.c). local: the provider reaches only who has the same `host`, a hash of
+ * the boot and of what is mounted on /dev/shm.
  */
 #include "transport/ofi/ofi.h"
 
@@ -28,18 +29,18 @@ static struct ofi *ofi_at(struct transport *t)
     return ofi_of(framed_of(t));
 }
 
-/* ---- open ------------------------------------------------------------------------------------- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 /* FNV-1a over what tells this host, and this part of it, from others. */
 static uint64_t host_hash(void)
 {
     uint8_t bytes[64] = { 0 };
-    struct stat ns;
+    struct stat shm;
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && read(fd, bytes, 36) < 0) bytes[0] = 0;
     if (fd >= 0) close(fd);
-    if (stat("/proc/self/ns/ipc", &ns) == 0) wire_put64(bytes + 40, (uint64_t)ns.st_ino);
+    if (stat("/dev/shm", &shm) == 0) wire_put64(bytes + 40, (uint64_t)shm.st_dev);
     for (size_t i = 0; i < sizeof(bytes); i++) hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
     return hash;
 }
@@ -96,8 +97,11 @@ static void write_note(struct ofi *t, const char *refused)
     struct text text = text_into(t->note, sizeof(t->note));
     text_add(&text, "provider %s, domain %s, libfabric %u.%u", t->info->fabric_attr->prov_name,
              t->info->domain_attr->name, FI_MAJOR(version), FI_MINOR(version));
-    if (t->wait_fd < 0) text_add(&text, "; it has no descriptor to wait for: asleep, it is looked at every "
-                                        "%d us", (int)(OFI_TICK_NS / 1000));
+    if (t->wait_fd < 0)
+        text_add(&text,
+                 "; it has no descriptor to wait for: asleep, it is looked at every "
+                 "%d us",
+                 (int)(OFI_TICK_NS / 1000));
     if (!(t->base.native & REGION_GET)) text_add(&text, "; long messages go as frames");
     if (refused[0]) text_add(&text, "; not taken: %s", refused);
 }
@@ -122,12 +126,13 @@ static int make(struct ofi *t)
 static int ofi_open(struct transport *base)
 {
     struct ofi *t = ofi_at(base);
-    struct guard guard;
+    struct api_guard guard;
     framed_init(&t->base, &fabric_ofi);
     list_init(&t->spare_parts);
+    list_init(&t->flying_parts);
     sleeper_init(&t->sleeper);
     base->fd = -1;
-    int status = api_begin(&guard, base->opt.world, &base->why);
+    int status = api_begin(&guard, base->opt.world, base->opt.size, &base->why);
     if (status < 0) return status;
     status = make(t);
     api_end(&guard);
@@ -150,12 +155,12 @@ static int ofi_open(struct transport *base)
 static void ofi_close(struct transport *base)
 {
     struct ofi *t = ofi_at(base);
-    struct guard guard;
+    struct api_guard guard;
     framed_finish(&t->base);
     if (t->base.strays)
-        log_line(base->opt.log, LOG_DETAIL, "ofi: %" PRIu64 " messages belonged to no link: dropped",
-                 t->base.strays);
-    bool guarded = api_begin(&guard, base->opt.world, NULL) == 0;
+        log_line(base->opt.log, LOG_DETAIL,
+                 "ofi: %" PRIu64 " messages belonged to no link: dropped", t->base.strays);
+    bool guarded = api_begin(&guard, base->opt.world, base->opt.size, NULL) == 0;
     sleeper_close(&t->sleeper);
     station_close(t);
     if (guarded) api_end(&guard);
@@ -168,14 +173,17 @@ static int ofi_reach(struct transport *base, const void *address, size_t len, st
     if (len != ADDRESS_LEN || wire_get32(theirs) != ADDRESS_MAGIC || theirs[ADDRESS_LEN - 1])
         return why_set(why, SINEW_EINVAL, "%zu bytes that are no address of ofi", len);
     if (theirs[6] != LINKS_VERSION)
-        return why_set(why, SINEW_EVERSION, "the peer's links over libfabric are of version %u, these of %d",
-                       theirs[6], LINKS_VERSION);
+        return why_set(why, SINEW_EVERSION,
+                       "the peer's links over libfabric are of version %u, these of %d", theirs[6],
+                       LINKS_VERSION);
     if (memcmp(theirs + 16, mine + 16, OFI_NAME_MAX) != 0)
-        return why_set(why, SINEW_EUNREACHABLE,
-                       "the peer's provider is %.23s, this one's %.23s: set ofi_provider alike on both",
-                       (const char *)theirs + 16, (const char *)mine + 16);
+        return why_set(
+            why, SINEW_EUNREACHABLE,
+            "the peer's provider is %.23s, this one's %.23s: set ofi_provider alike on both",
+            (const char *)theirs + 16, (const char *)mine + 16);
     if (theirs[7] && memcmp(theirs + 8, mine + 8, 8) != 0)
-        return why_set(why, SINEW_EUNREACHABLE, "%.23s reaches its own host only, and the peer is elsewhere",
+        return why_set(why, SINEW_EUNREACHABLE,
+                       "%.23s reaches its own host only, and the peer is elsewhere",
                        (const char *)theirs + 16);
     return 40;
 }
@@ -186,7 +194,7 @@ static int ofi_connect(struct link *l, const void *bytes, size_t len)
     return framed_connect(l, bytes, len);
 }
 
-/* ---- sleeping --------------------------------------------------------------------------------- */
+/* ---- sleeping -------------------------------------------------------------------------------- */
 
 static int ofi_progress(struct transport *base, struct link *l)
 {

@@ -2,9 +2,9 @@
 /*
  * provider.c - which of libfabric's providers, and what each of the others lacks
  *
- * libfabric is asked twice. First for everything that there is, whatever it wants of us: so that every
- * provider can be judged, and whoever is refused is told why. Then for the one that was chosen, with as
- * many of our wishes as it grants.
+ * libfabric is asked twice. First for everything that there is, whatever it wants of us: so that
+ * every provider can be judged, and whoever is refused is told why. Then for the one that was
+ * chosen, with as many of our wishes as it grants.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -13,16 +13,16 @@
 
 enum { LEAST_MESSAGE = FRAMED_HEADER_WIDE + FRAMED_LARGE };
 
-/* Declared: how near to the wire it is. One that is not listed is somebody's fabric: above what goes over
- * a kernel's sockets. */
+/* Declared: how near to the wire it is. One that is not listed is somebody's fabric: above what
+ * goes over a kernel's sockets. */
 static const struct {
     const char *name;
     int rank;
 } ranks[] = {
-    { "cxi", 90 },         { "efa", 85 },     { "psm3", 80 }, { "psm2", 80 },
-    { "opx", 80 },         { "psm", 75 },     { "verbs;ofi_rxm", 70 },
-    { "verbs;ofi_rxd", 50 }, { "tcp", 30 },   { "net", 29 },  { "tcp;ofi_rxm", 28 },
-    { "net;ofi_rxm", 27 }, { "sockets", 20 }, { "udp;ofi_rxd", 10 },
+    { "cxi", 90 },     { "efa", 85 },         { "psm3", 80 },          { "psm2", 80 },
+    { "opx", 80 },     { "psm", 75 },         { "verbs;ofi_rxm", 70 }, { "verbs;ofi_rxd", 50 },
+    { "tcp", 30 },     { "net", 29 },         { "tcp;ofi_rxm", 28 },   { "net;ofi_rxm", 27 },
+    { "sockets", 20 }, { "udp;ofi_rxd", 10 },
 };
 enum { RANK_UNKNOWN = 60 };
 
@@ -33,7 +33,7 @@ static int rank_of(const char *name)
     return RANK_UNKNOWN;
 }
 
-/* ---- what is there ---------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 static bool is_local(const struct fi_info *info)
 {
@@ -53,13 +53,14 @@ static const char *lacks(const struct fi_info *info, bool named)
     if (info->ep_attr->type != FI_EP_RDM) return "it has no reliable datagrams (FI_EP_RDM)";
     if (!(info->caps & (FI_MSG | FI_TAGGED))) return "it sends no messages (FI_MSG, FI_TAGGED)";
     if (modes) return "it wants of us what Sinew does not do (FI_MSG_PREFIX or another mode)";
-    if (info->domain_attr->mr_mode & FI_MR_RAW) return "its keys are longer than 8 bytes (FI_MR_RAW)";
+    if (info->domain_attr->mr_mode & FI_MR_RAW)
+        return "its keys are longer than 8 bytes (FI_MR_RAW)";
     if (info->domain_attr->resource_mgmt != FI_RM_ENABLED)
         return "it may lose messages when it is overrun (no FI_RM_ENABLED)";
     if (info->ep_attr->max_msg_size < LEAST_MESSAGE) return "its messages are too short";
-    if (info->tx_attr->iov_limit < 2) return "its messages are of one piece (iov_limit 1)";
     if (is_local(info) && !named)
-        return "it reaches this host only, as Sinew's own shared memory does: name it in ofi_provider";
+        return "it reaches this host only, as Sinew's own shared memory does: name it in "
+               "ofi_provider";
     return NULL;
 }
 
@@ -107,8 +108,8 @@ static bool judged(const struct candidate *found, int n, const char *name)
 }
 
 /* A provider has an entry for each interface and kind of address: it is refused if none will do. */
-static void refuse_others(const struct fi_info *all, bool named, const struct candidate *found, int n,
-                          struct text *refused)
+static void refuse_others(const struct fi_info *all, bool named, const struct candidate *found,
+                          int n, struct text *refused)
 {
     for (const struct fi_info *i = all; i; i = i->next) {
         bool again = judged(found, n, name_of(i));
@@ -122,10 +123,11 @@ static void refuse_others(const struct fi_info *all, bool named, const struct ca
 static int find_nothing(struct ofi *t, int64_t status, const char *wanted, const char *refused,
                         struct why *why)
 {
-    if (refused[0]) return why_set(why, SINEW_ENOTSUP, "no provider of libfabric will do: %s", refused);
-    return why_set(why, SINEW_ENOTSUP,
-                   "libfabric has no provider%s%s here: %s; `fi_info` shows what there is", wanted[0] ? " " : "",
-                   wanted, status ? t->api.strerror((int)-status) : "nothing was found");
+    if (refused[0])
+        return why_set(why, SINEW_ENOTSUP, "no provider of libfabric will do: %s", refused);
+    return why_set(
+        why, SINEW_ENOTSUP, "libfabric has no provider%s%s here: %s; `fi_info` shows what there is",
+        wanted[0] ? " " : "", wanted, status ? t->api.strerror((int)-status) : "nothing was found");
 }
 
 int providers_find(struct ofi *t, struct candidate found[CANDIDATES_MAX], struct text *refused,
@@ -145,7 +147,7 @@ int providers_find(struct ofi *t, struct candidate found[CANDIDATES_MAX], struct
     return n ? n : find_nothing(t, 0, wanted, refused->at, why);
 }
 
-/* ---- the one that is taken -------------------------------------------------------------------- */
+/* ---- the one that is taken ------------------------------------------------------------------- */
 
 static const uint64_t moves = FI_RMA | FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
 
@@ -153,8 +155,8 @@ static const uint64_t moves = FI_RMA | FI_READ | FI_WRITE | FI_REMOTE_READ | FI_
 static const struct {
     bool many, moves, ordered, tagged;
 } wishes[] = {
-    { true, true, true, false },  { true, false, true, false },  { false, true, true, false },
-    { true, true, false, false }, { false, false, true, false }, { false, false, false, false },
+    { true, true, true, false },   { true, false, true, false },  { false, true, true, false },
+    { true, true, false, false },  { false, false, true, false }, { false, false, false, false },
     { false, false, false, true },
 };
 

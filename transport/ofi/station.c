@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * station.c - an endpoint of the chosen provider, with its queue, address vector and receive buffers
+ * station.c - an endpoint of the chosen provider, with its queue, address vector and receive
+ * buffers
  *
- * Buffers for many messages each (FI_MULTI_RECV) where the provider has that: a message takes what it
- * needs of the first. Else one buffer each. What comes when all are full waits with the provider
+ * Buffers for many messages each (FI_MULTI_RECV) where the provider has that: a message takes what
+ * it needs of the first. Else one buffer each. What comes when all are full waits with the provider
  * (FI_RM_ENABLED); how much that can be is bounded by the windows of the peers (transport/framed).
  */
 #include <string.h>
@@ -15,18 +16,19 @@ enum { QUEUE = 4096, QUEUE_LEAST = 64, TRANSMITS = 1024 };
 int ofi_said(struct ofi *t, struct why *why, int64_t status, const char *what)
 {
     if (status >= 0) return 0;
-    return why_set(why, status == -FI_ENOMEM ? SINEW_ENOMEM : SINEW_ENOTSUP, "libfabric %s: %s (%d)", what,
-                   t->api.strerror((int)-status), (int)status);
+    return why_set(why, status == -FI_ENOMEM ? SINEW_ENOMEM : SINEW_ENOTSUP,
+                   "libfabric %s: %s (%d)", what, t->api.strerror((int)-status), (int)status);
 }
 
-/* ---- buffers ---------------------------------------------------------------------------------- */
+/* ---- buffers --------------------------------------------------------------------------------- */
 
 static int64_t buffer_post(struct ofi *t, struct buffer *b)
 {
     void *desc = b->memory ? fi_mr_desc(b->memory) : NULL;
     const struct iovec iov = { .iov_base = b->bytes, .iov_len = t->buffer_len };
-    const struct fi_msg message = { .msg_iov = &iov, .desc = &desc, .iov_count = 1,
-                                    .addr = FI_ADDR_UNSPEC, .context = &b->mark };
+    const struct fi_msg message = {
+        .msg_iov = &iov, .desc = &desc, .iov_count = 1, .addr = FI_ADDR_UNSPEC, .context = &b->mark
+    };
     if (t->many) return fi_recvmsg(t->ep, &message, FI_MULTI_RECV);
     if (t->tagged)
         return fi_trecv(t->ep, b->bytes, t->buffer_len, desc, FI_ADDR_UNSPEC, 0, 0, &b->mark);
@@ -46,27 +48,30 @@ void station_post(struct ofi *t)
 
 static int make_buffers(struct ofi *t, struct why *why)
 {
-    size_t one = FRAMED_HEADER_WIDE + (t->base.fragment > FRAMED_LARGE ? t->base.fragment : FRAMED_LARGE);
+    size_t one = FRAMED_HEADER_WIDE + FRAMED_LARGE;
     t->buffers = t->many ? OFI_BUFFERS : OFI_RECEIVES;
     t->buffer_len = t->many ? OFI_BUFFER : one;
     t->memory_len = (size_t)t->buffers * t->buffer_len;
     t->memory = world_allocate_aligned(t->base.base.opt.world, 4096, t->memory_len);
     if (!t->memory) return why_set(why, SINEW_ENOMEM, "no memory to receive messages in");
     if (t->many) {
-        int status = fi_setopt(&t->ep->fid, FI_OPT_ENDPOINT, FI_OPT_MIN_MULTI_RECV, &one, sizeof(one));
+        int status =
+            fi_setopt(&t->ep->fid, FI_OPT_ENDPOINT, FI_OPT_MIN_MULTI_RECV, &one, sizeof(one));
         if (status < 0) return ofi_said(t, why, status, "does not know FI_OPT_MIN_MULTI_RECV");
     }
     for (int i = 0; i < t->buffers; i++) {
         struct buffer *b = &t->buffer[i];
-        *b = (struct buffer){ .mark.kind = MARK_BUFFER, .bytes = t->memory + (size_t)i * t->buffer_len };
+        *b = (struct buffer){ .mark.kind = MARK_BUFFER,
+                              .bytes = t->memory + (size_t)i * t->buffer_len };
         if (!(t->mr_mode & FI_MR_LOCAL)) continue;
         int status = move_register(t, b->bytes, t->buffer_len, FI_RECV, ++t->keys, &b->memory);
-        if (status < 0) return ofi_said(t, why, status, "registers no memory to receive in (ulimit -l?)");
+        if (status < 0)
+            return ofi_said(t, why, status, "registers no memory to receive in (ulimit -l?)");
     }
     return 0;
 }
 
-/* ---- making ----------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static int open_domain(struct ofi *t, struct why *why)
 {
@@ -92,7 +97,9 @@ static int open_queue(struct ofi *t, struct why *why)
     t->wait_fd = -1;
     for (int w = 0; w < 2; w++)
         for (size_t size = QUEUE; size >= QUEUE_LEAST; size /= 2) {
-            struct fi_cq_attr attr = { .size = size, .format = FI_CQ_FORMAT_DATA, .wait_obj = waits[w] };
+            struct fi_cq_attr attr = { .size = size,
+                                       .format = FI_CQ_FORMAT_DATA,
+                                       .wait_obj = waits[w] };
             status = fi_cq_open(t->domain, &attr, &t->cq, NULL);
             if (status == 0 && waits[w] == FI_WAIT_FD &&
                 fi_control(&t->cq->fid, FI_GETWAIT, &t->wait_fd) != 0)
@@ -130,12 +137,12 @@ static void learn(struct ofi *t)
     t->mr_mode = info->domain_attr->mr_mode;
     t->inject = info->tx_attr->inject_size;
     t->part = most < OFI_PART ? most : OFI_PART;
-    t->base.fragment = t->many ? OFI_FRAGMENT : FRAMED_LARGE;
-    if (t->base.fragment > most - FRAMED_HEADER_WIDE) t->base.fragment = most - FRAMED_HEADER_WIDE;
+    t->connects = strstr(info->fabric_attr->prov_name, "ofi_rxm") != NULL;
     t->base.native = 0;
     if (!(info->caps & FI_RMA) || (!device && info->domain_attr->mr_key_size < 8)) return;
     t->base.native = REGION_GET;
-    /* Only a device takes a registration back at once: elsewhere what is being received may land later. */
+    /* Only a device takes a registration back at once: elsewhere what is being received may land
+     * later. */
     if (device && order & FI_ORDER_SAW) t->base.native |= REGION_PUT;
 }
 
@@ -149,7 +156,8 @@ int station_open(struct ofi *t, struct why *why)
     if (status < 0) return status;
     t->unposted = t->buffers;
     station_post(t);
-    return t->unposted ? why_set(why, SINEW_ENOTSUP, "libfabric takes no buffers to receive in") : 0;
+    return t->unposted ? why_set(why, SINEW_ENOTSUP, "libfabric takes no buffers to receive in")
+                       : 0;
 }
 
 void station_close(struct ofi *t)
