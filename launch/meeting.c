@@ -157,7 +157,7 @@ static int connect_one(const struct world *world, const struct addrinfo *a, int6
     return -1;
 }
 
-/* fd, or > 0: try again (why has the cause, and *closed says whether nobody listens); < 0: hopeless. */
+/* fd, or > 0: try again (why has the cause; *closed: nobody listens); < 0: hopeless. */
 static int connect_any(const struct world *world, const char *address, int64_t until, int *fd,
                        bool *closed, struct why *why)
 {
@@ -300,8 +300,9 @@ int meeting_join(const struct world *world, const char *address, const uint8_t *
             rc = join_over(world, fd, secret, join, until, s, welcome, why);
         }
         if (met && closed) /* one that is not there yet was never met */
-            rc = why_set(why, SINEW_ELAUNCH, "it has closed: all ranks have come without this one, or "
-                                             "the launcher of rank 0 has ended, whose output says more");
+            rc = why_set(why, SINEW_ELAUNCH,
+                         "it has closed: all ranks have come without this one, or the launcher of "
+                         "rank 0 has ended, whose output says more");
         if (rc < 0) return why_wrap(why, rc, "joining the rendezvous at %s", address);
         if (rc == 0) return 0;
         int64_t now = world_now(world);

@@ -23,8 +23,9 @@
 #include "base/cores.h"
 #include "launch/run.h"
 
-/* A connection ends a moment before its process does: the process's end tells more. A moment; or, where
- * it is seen to be ending on a machine that has much else to do, as long as others can be kept waiting. */
+/* A connection ends a moment before its process does: the process's end tells more. A moment; or,
+ * where it is seen to be ending on a machine that has much else to do, as long as others can be kept
+ * waiting. */
 #define ORPHAN_NS 20000000LL
 #define ORPHAN_ENDING_NS 500000000LL
 /* Who has left the job and not ended yet may have something to say. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * expects.c - messages that are waited for: taken straight to where they are wanted, or handed up, and
- * either way once and in order
+ * expects.c - messages that are waited for: taken straight to where they are wanted, or handed up,
+ * and either way once and in order
  */
 #include "tests/contract/peer.h"
 #include "tests/contract/cases.h"

@@ -51,7 +51,7 @@ static int stranger_listen(char at[MEETING_TEXT_MAX])
     return door;
 }
 
-/* byte 0: length of slices. The rest is what a hub says to one who wants to join as ranks 2 and 3. */
+/* byte 0: length of slices. The rest is what a hub says to who wants to join as ranks 2 and 3. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static const struct join me = { 2, 2, 6 };
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     world.arg = &there;
     world.now = stranger_now;
     world.sleep = stranger_sleep;
-    int rc = meeting_join(&world, at, NULL, &me, 10000000000, &s, &welcome, &why);
+    int rc = meeting_join(&world, at, NULL, &me, 100000000, &s, &welcome, &why);
     PROMISE(rc <= 0);
     if (rc == 0) {
         PROMISE(welcome.size >= 1 && welcome.rank >= 0 && welcome.rank < welcome.size);

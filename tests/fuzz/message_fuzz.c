@@ -51,7 +51,7 @@ static void finish(struct fake *f, struct sinew_request *req[REQUESTS])
     }
 }
 
-/* byte 0: 1: one of the two transports is wired. Then messages from rank 1, to whom much is promised. */
+/* byte 0: 1: one of the two transports is wired. Then messages from rank 1, about requests too. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct sinew_request *req[REQUESTS] = { NULL };

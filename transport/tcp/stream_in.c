@@ -21,6 +21,7 @@ enum {
     PAYLOAD_MAX = TCP_PUT_HEAD + TCP_FRAGMENT_MAX,
     AFTER_PUT = 512,  /* received when another put is likely … */
     EXPECT_HEAD = 16,
+    BODY_POLLS = 128, /* in vain, in one progress, where the rest of a body is on its way */
     BEHIND_PUT = 512, /* … and with the end of one: what belongs to a body would be copied */
 };
 _Static_assert((int)TCP_BUFFER >= (int)FRAME_MAX, "the longest frame fits a buffer");
@@ -354,6 +355,7 @@ static ssize_t stream_fill(struct tcp_link *l, bool *dry)
 enum received stream_receive(struct tcp_link *l)
 {
     const struct stream *s = &l->stream;
+    int polls = tcp_under(l)->base.opt.crowded ? 0 : BODY_POLLS;
     bool dry = false;
     size_t moved = 0;
     for (;;) {
@@ -364,15 +366,17 @@ enum received stream_receive(struct tcp_link *l)
             link_make_ready(l);
             return RECEIVED_MORE;
         }
+        bool flows = moved > 0 && s->land_left > 0 && polls > 0;
         /* A short receive has emptied the socket; only what ends has to be seen to the very end. */
-        if (dry && l->state != LINK_ENDING && l->line != LINE_LOST) return RECEIVED_ALL;
+        if (dry && !flows && l->state != LINK_ENDING && l->line != LINE_LOST) return RECEIVED_ALL;
         if (moved >= TCP_BURST) {
             if (l->tls) link_make_ready(l); /* bytes may wait where no event tells of them */
             return RECEIVED_MORE;
         }
         ssize_t n = stream_fill(l, &dry);
         if (n < 0) return RECEIVED_END;
-        if (n == 0) return RECEIVED_ALL;
+        if (n == 0 && !flows) return RECEIVED_ALL;
+        polls -= n == 0;
         moved += (size_t)n;
     }
 }
