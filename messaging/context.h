@@ -10,6 +10,7 @@
  *        ├── requests: a pool with checked numbers                  (request.c)
  *        └── teams and their views                                  (team.c)
  */
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,11 +92,12 @@ struct unexpected {
     struct peer *peer;
     uint64_t length;      /* of the whole message            */
     uint64_t theirs;      /* SYNC, RTS: the sender's request */
+    uint32_t begun;       /* RTS: bytes of the message kept  */
     uint32_t team, tag, step, tile;
     uint32_t digest;
     int32_t next;         /* block                           */
     uint8_t kind;
-    uint8_t body_len;     /* RTS: of what is kept as body    */
+    uint8_t offered;      /* RTS: bytes kept that say where it may be read */
 };
 
 static inline uint32_t blocks_of(size_t len)
@@ -128,23 +130,24 @@ enum request_state {
 };
 
 struct sinew_request {
-    struct list entry; /* free list, a peer's queue, or match->posted / wild   */
+    /* Two lines, all that a plain one uses: */
+    alignas(64) struct list entry; /* free list, a peer's queue, or match->posted / wild   */
     struct sinew *context;
     struct sinew_team *team;
     struct peer *peer; /* NULL: any                                              */
     struct sinew_status *status_out;
+    uint64_t order; /* among posted receives, or the sends to a peer */
     uint8_t kind, state, space;
+    uint8_t plain; /* enum request_plain: what stands below `expect` was never used */
     bool sync, jumped, persistent, wild;
-    uint8_t plain; /* enum request_plain: what stands below `order` was never used */
-    int status;
+    struct expect expect;
+
     uint32_t index, generation;
+    int status;
     uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
     void *buf; /* this and len of a plain receive stand in `expect` */
     size_t len; /* to send; or the room for receiving */
     uint64_t sent; /* how long the sender made it      */
-    struct expect expect;
-    uint64_t order; /* among posted receives, or the sends to a peer */
-
     struct match_key key; /* in a window it stands in `expect` */
     struct list attached; /* peer->attached: in flight with it                   */
     struct list timed;   /* context->timed                                       */
@@ -156,6 +159,7 @@ struct sinew_request {
     bool mine_registered, peers_registered, flushing;
     bool ahead;                /* a send: FIN follows its put before that is done     */
     bool offered;              /* a send: the receiver may have read it               */
+    size_t begun;              /* a send: bytes that went with the announcement       */
     bool cleared_again, again; /* see rendezvous.c, "once more"                        */
     bool concluding;           /* an operation: see operation_conclude()               */
     uint8_t asked_again;

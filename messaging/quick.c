@@ -212,6 +212,15 @@ static bool wanted_poll(struct wanted *w, int *events)
     return true;
 }
 
+/* A long message may come: a receive that is posted gets it straight, one that only looks does not. */
+static int receive_posted(const struct wanted *w)
+{
+    struct sinew_request *r = NULL;
+    int rc = window_receive(w->team, w->e.buf, w->e.cap, w->from, (int64_t)(w->e.key >> 32),
+                            w->status, &r);
+    return rc > 0 ? wait_request(r) : rc;
+}
+
 /* It was not there at the first look. By value: so the caller needs no register for it. */
 static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
 {
@@ -219,6 +228,7 @@ static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
     struct peer *p = w->p;
     struct sinew *s = p->context;
     int events = 1;
+    if (w->e.cap > ENVELOPE_BODY_MAX) return receive_posted(w);
     w->e.next = NULL;
     w->e.done = w->e.is_short = false;
     for (int polls = 1; polls < s->quick_polls && !w->e.done; polls++) {

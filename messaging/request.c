@@ -24,8 +24,10 @@ static int pool_grow(struct sinew *s)
         pool->chunk = chunk;
         pool->chunks_cap = cap;
     }
-    struct sinew_request *fresh = context_allocate(s, REQUEST_CHUNK * sizeof(*fresh));
+    size_t bytes = REQUEST_CHUNK * sizeof(struct sinew_request);
+    struct sinew_request *fresh = world_allocate_aligned(s->world, alignof(struct sinew_request), bytes);
     if (!fresh) return SINEW_ENOMEM;
+    s->counters.memory_bytes += bytes;
     for (uint32_t i = 0; i < REQUEST_CHUNK; i++) {
         fresh[i].index = pool->chunks * REQUEST_CHUNK + i;
         fresh[i].generation = 1;
