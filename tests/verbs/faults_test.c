@@ -757,6 +757,25 @@ static void ports_that_work_come_first(void **state)
     ends_close(e);
 }
 
+static void a_route_by_another_port_is_said(void **state)
+{
+    struct end e[2];
+    struct why why;
+    (void)state;
+    fake_knobs.devices = 2;
+    fake_knobs.device[1] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[1].gid[1].gid.raw[14] = 9;
+    fake_knobs.routed = true;
+    fake_knobs.source = fake_knobs.device[1].gid[1].gid;
+    ends_open(e);
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) < 0);
+    contains(why.text, "leaves by fake1 port 1, and fake0 port 1 is in use");
+    fake_knobs.source = fake_knobs.device[0].gid[1].gid;
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) > 0);
+    ends_close(e);
+}
+
 /* 1 MiB in parts of 256 KiB: four at once, by one doorbell of progress. */
 static void progress_rings_once_for_many(void **state)
 {
@@ -1003,6 +1022,7 @@ int main(void)
         TEST(one_credit_is_enough),
         TEST(addresses_are_ranked_and_follow_the_route),
         TEST(ports_that_work_come_first),
+        TEST(a_route_by_another_port_is_said),
         TEST(progress_rings_once_for_many),
         TEST(a_queue_that_cannot_be_read_ends_its_links),
         TEST(what_one_may_read_is_not_held_by_another),
