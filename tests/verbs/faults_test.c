@@ -611,6 +611,50 @@ static void memory_for_messages_is_bounded(void **state)
     ends_close(e);
 }
 
+/* "…, 910 KiB in all" */
+static int noted(const struct end *e, int rank)
+{
+    const char *at = strstr(e->link[rank].link->note, " KiB in all");
+    assert_non_null(at);
+    while (at[-1] >= '0' && at[-1] <= '9') at--;
+    return atoi(at);
+}
+
+/* Who is sent a stream gives more credit, and has more registered for it; who answers each message has not;
+ * nobody has more than verbs_credits ask for, and the link's note says what it is. */
+static void a_window_grows_with_a_stream(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        fake_reset();
+        ends_prepare(e);
+        e[0].config.verbs_srq = e[1].config.verbs_srq = shared;
+        e[0].config.verbs_credits = e[1].config.verbs_credits = 200;
+        e[0].size = e[1].size = 20;
+        assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        ends_connect(e, 0);
+        ends_connect(e, 1);
+        int before = noted(&e[1], 0);
+        for (int i = 0; i < 300; i++) { /* to and fro */
+            assert_int_equal(end_send(&e[0], 1, i, 10), 0);
+            ENDS_UNTIL(e, e[1].link[1].received == i + 1);
+            assert_int_equal(end_send(&e[1], 1, i, 10), 0);
+            ENDS_UNTIL(e, e[0].link[1].received == i + 1);
+        }
+        for (int i = 0; i < 5000; i++) ends_turn(e);
+        assert_int_equal(noted(&e[1], 0), before);
+        for (int i = 0; i < 2000; i++)
+            while (end_send(&e[0], 0, i, 100) == TRANSPORT_AGAIN) ends_turn(e);
+        ENDS_UNTIL(e, e[1].link[0].received == 2000);
+        for (int i = 0; i < 5000; i++) ends_turn(e);
+        int more = noted(&e[1], 0) - before;
+        assert_in_range(more, (200 - 64) * 8320 / 1024, (200 + 64) * 8320 / 1024);
+        assert_int_equal(fake_stats().not_ready, 0);
+        ends_close(e);
+    }
+}
+
 /* ---- what there is, is used ------------------------------------------------------------------ */
 
 static void carries_messages(struct end e[2])
@@ -721,6 +765,25 @@ static void ports_that_work_come_first(void **state)
     struct why why; /* one on Ethernet, one on InfiniBand */
     assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) < 0);
     contains(why.text, "InfiniBand");
+    ends_close(e);
+}
+
+static void a_route_by_another_port_is_said(void **state)
+{
+    struct end e[2];
+    struct why why;
+    (void)state;
+    fake_knobs.devices = 2;
+    fake_knobs.device[1] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[1].gid[1].gid.raw[14] = 9;
+    fake_knobs.routed = true;
+    fake_knobs.source = fake_knobs.device[1].gid[1].gid;
+    ends_open(e);
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) < 0);
+    contains(why.text, "leaves by fake1 port 1, and fake0 port 1 is in use");
+    fake_knobs.source = fake_knobs.device[0].gid[1].gid;
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) > 0);
     ends_close(e);
 }
 
@@ -965,10 +1028,12 @@ int main(void)
         TEST(many_pairs_leak_nothing),
         TEST(sends_of_users_go_at_once),
         TEST(memory_for_messages_is_bounded),
+        TEST(a_window_grows_with_a_stream),
         TEST(poor_devices_are_enough),
         TEST(one_credit_is_enough),
         TEST(addresses_are_ranked_and_follow_the_route),
         TEST(ports_that_work_come_first),
+        TEST(a_route_by_another_port_is_said),
         TEST(progress_rings_once_for_many),
         TEST(a_queue_that_cannot_be_read_ends_its_links),
         TEST(what_one_may_read_is_not_held_by_another),

@@ -14,7 +14,7 @@
 
 #include "transport/verbs/internal.h"
 
-enum { CQ_MOST = 65536, SRQ_RANKS = 16, DEPTH_LEAST = 16, SCRATCH = 64, SRQ_MOST = 32768 };
+enum { CQ_MOST = 65536, DEPTH_LEAST = 16, SCRATCH = 64, SRQ_MOST = 32768 };
 
 static int refused(struct verbs *t, const char *what, int error)
 {
@@ -119,7 +119,7 @@ static int make_shared(struct verbs *t)
 {
     int64_t wanted = t->base.opt.config->verbs_srq;
     struct ibv_srq_init_attr attr = { .attr = { .max_wr = SRQ_MOST, .max_sge = 1 } };
-    if (wanted == 0 || (wanted < 0 && t->base.opt.size <= SRQ_RANKS)) return 0;
+    if (wanted == 0 || (wanted < 0 && t->base.opt.size <= VERBS_FEW)) return 0;
     if (attr.attr.max_wr > t->cq_size / 2) attr.attr.max_wr = t->cq_size / 2;
     if (t->attr.max_srq > 0) {
         if (attr.attr.max_wr > (uint32_t)t->attr.max_srq_wr)

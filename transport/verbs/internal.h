@@ -40,6 +40,10 @@
  *              which the receiver keeps slots beyond the credit, and one for BYE
  *    kind      MESSAGE, CREDIT (only the header), BYE (likewise; nothing follows)
  *
+ * In a job of many ranks the window is small at first, and doubles whenever half of it was used with no message in the other
+ * direction that could have told of new credit: a stream, that is. It does not shrink: what was told
+ * cannot be taken back.
+ *
  * So a receive is always posted before what goes into it is sent, and a receiver-not-ready answer
  * never happens between two that are right; should it, seven retries end the link.
  *
@@ -67,6 +71,8 @@ enum {
     VERBS_SIGNAL = 16, /* one completion for so many */
     VERBS_CHAIN = 16,  /* one doorbell for so many */
     VERBS_AGAIN = 8,   /* receives that are posted again together */
+    VERBS_FEW = 16,   /* ranks; more than that … */
+    VERBS_WINDOW = 8, /* … and a link begins with so many credits */
     VERBS_CONTROLS = 2,
     VERBS_RESERVE = VERBS_CONTROLS + 1, /* receives beyond the credit; and sends */
     VERBS_BATCH = 32,                   /* completions looked at together */
@@ -169,6 +175,7 @@ struct verbs_link {
     int64_t deadline;      /* of set-up or draining; INT64_MAX: none */
     uint32_t emptied;      /* ENDING: verbs->emptied when it began */
     char name[48];         /* "rank 3 on rxe0 port 1" */
+    char note[256];        /* base.note: way and memory */
 
     struct ibv_qp *qp;
     struct rdma_cm_id *cm_id; /* NULL: none */
@@ -180,7 +187,7 @@ struct verbs_link {
     /* messages out */
     uint32_t sequence, sent, allowed, controls_sent, controls_heard;
     /* messages in: `returned`: slots posted again, so that limit = returned + window */
-    uint32_t heard, received, returned, told, window, controls_received;
+    uint32_t heard, received, returned, told, window, window_most, controls_received;
     uint32_t posted; /* receives on its own queue, or its share of the shared one */
 
     /* the send queue: numbers of work requests, and what they were */
@@ -238,6 +245,7 @@ struct verbs {
     struct list registrations;
     uint64_t registered_bytes; /* beside the slots'; of these lasting: */
     uint64_t kept_bytes;
+    uint64_t noted_bytes; /* what the links' notes say that is registered in all */
     struct list spare_works;
 
     uint32_t cq_size, cq_taken; /* completions that may come: of receives and sends */
@@ -319,6 +327,7 @@ void link_table_remove(struct verbs_link *l);
 void link_set_deadline(struct verbs_link *l, int64_t at);
 void link_make_due(struct verbs_link *l); /* looked after by the next progress */
 void links_look_after(struct verbs *t);   /* tell, drain, end */
+void links_note(struct verbs *t); /* what is registered may be more or less by now */
 int64_t links_deadline(const struct verbs *t); /* the earliest; INT64_MAX: none */
 struct verbs_link *link_by_id(struct verbs *t, uint32_t id);
 struct verbs_link *link_by_qp(struct verbs *t, uint32_t qp_num);
@@ -353,7 +362,7 @@ void message_credit(struct verbs_link *l); /* tell it by itself if that is due *
 int message_bye(struct verbs_link *l); /* 0: it is on its way; > 0: not yet */
 bool message_came(struct verbs *t, const struct ibv_wc *wc); /* false: not in this progress */
 void receives_return(struct verbs *t); /* those that were read */
-int receives_post(struct verbs_link *l); /* those of a new link */
+int receives_post(struct verbs_link *l); /* as many as its window needs */
 void receives_release(struct verbs *t, uint32_t id, uint32_t posted);
 
 /* rma.c */

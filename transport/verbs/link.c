@@ -171,7 +171,9 @@ static void link_begin(struct verbs_link *l)
     list_init(&l->works);
     list_append(&t->all, &l->of_links);
     l->deadline = INT64_MAX;
-    l->window = (uint32_t)t->base.opt.config->verbs_credits;
+    l->window_most = (uint32_t)t->base.opt.config->verbs_credits;
+    bool few = t->base.opt.size <= VERBS_FEW || l->window_most < VERBS_WINDOW;
+    l->window = few ? l->window_most : VERBS_WINDOW;
     l->told = l->window;
     snprintf(l->name, sizeof(l->name), "rank %d on %.20s port %u", l->base.rank,
              t->chosen.device, t->chosen.port);
@@ -282,9 +284,33 @@ static void tell(struct verbs_link *l, enum offer_kind kind)
     t->base.up->tell(&l->base, bytes, len);
 }
 
+static void link_note(struct verbs_link *l)
+{
+    const struct verbs *t = verbs_under(l);
+    uint64_t all = t->budget.registered + t->registered_bytes;
+    snprintf(l->note, sizeof(l->note),
+             "%.63s port %u GID %d; registered with it: %u KiB for what comes from this rank%s, %llu "
+             "KiB in all", t->chosen.device, t->chosen.port, l->gid_index,
+             (l->window + VERBS_RESERVE) * VERBS_SLOT / 1024, t->srq ? " (shared)" : "",
+             (unsigned long long)(all / 1024));
+    l->base.note = l->note;
+}
+
+void links_note(struct verbs *t)
+{
+    uint64_t all = t->budget.registered + t->registered_bytes;
+    if (all == t->noted_bytes) return;
+    t->noted_bytes = all;
+    for (struct list *e = t->all.next; e != &t->all; e = e->next) {
+        struct verbs_link *l = LIST_OWNER(e, struct verbs_link, of_links);
+        if (l->base.note) link_note(l);
+    }
+}
+
 void link_is_up(struct verbs_link *l)
 {
     struct verbs *t = verbs_under(l);
+    link_note(l);
     l->state = VERBS_UP;
     link_set_deadline(l, INT64_MAX);
     t->budget_left--;

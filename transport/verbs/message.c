@@ -103,11 +103,36 @@ int verbs_send(struct link *base, const void *head, size_t hlen, const void *bod
     return status;
 }
 
+/* What a link of each rank that has none yet will need stays free. */
+static bool window_may_grow(const struct verbs_link *l, uint32_t more)
+{
+    const struct verbs *t = verbs_under(l);
+    uint32_t size = (uint32_t)t->base.opt.size;
+    uint64_t others = size > t->links_count ? size - t->links_count : 0;
+    uint64_t receives = more + others * (VERBS_WINDOW + VERBS_RESERVE); /* it is not one of a few */
+    uint64_t bytes = t->budget.registered + receives * VERBS_SLOT;
+    uint64_t shared = t->srq ? t->shared_promised + receives : 0;
+    return t->cq_taken + receives + others * VERBS_RESERVE <= t->cq_size &&
+           bytes <= t->budget.limit && shared <= t->shared_most;
+}
+
+static void window_grow(struct verbs_link *l)
+{
+    uint32_t more = l->window_most - l->window;
+    if (more > l->window) more = l->window;
+    if (more == 0 || !window_may_grow(l, more)) return;
+    l->window += more;
+    if (receives_post(l) == 0) return;
+    l->window = l->window_most = l->posted - VERBS_RESERVE; /* it is as large as can be */
+    l->base.why.text[0] = '\0';
+}
+
 void message_credit(struct verbs_link *l)
 {
     uint32_t owed = l->returned + l->window - l->told;
     if (owed == 0 || owed < l->window / 2 || l->state < VERBS_UP || l->state > VERBS_DRAINING)
         return;
+    window_grow(l);
     if (l->bye_posted || l->controls_sent - l->controls_heard >= VERBS_CONTROLS) return;
     if (queue_room(l) == 0) return;
     if (message_post(l, VERBS_CREDIT, NULL, 0, NULL, 0) == 0) l->controls_sent++;

@@ -52,7 +52,7 @@ int pair_make(struct verbs_link *l)
         .srq = t->srq,
         .qp_type = IBV_QPT_RC,
         .cap = { .max_send_wr = t->depth,
-                 .max_recv_wr = t->srq ? 0 : l->window + VERBS_RESERVE,
+                 .max_recv_wr = t->srq ? 0 : l->window_most + VERBS_RESERVE,
                  .max_send_sge = 1,
                  .max_recv_sge = t->srq ? 0 : 1,
                  .max_inline_data = t->inline_asked },

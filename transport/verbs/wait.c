@@ -63,13 +63,17 @@ static void disarm(struct verbs *t)
     while (t->api->get_cq_event(t->channel, &cq, &arg) == 0) t->api->ack_cq_events(cq, 1);
     timer_clear(&t->timer);
     trouble_events(t);
+    links_note(t);
     if (t->cm.channel) cm_events(t);
 }
 
 /* What nothing announces to who only polls. */
 static void look_elsewhere(struct verbs *t)
 {
-    if (t->polls % VERBS_LOOK_EVERY == 0) trouble_events(t);
+    if (t->polls % VERBS_LOOK_EVERY == 0) {
+        trouble_events(t);
+        links_note(t);
+    }
     if (t->cm.wiring && t->polls % VERBS_CM_EVERY == 0) cm_events(t);
 }
 
