@@ -72,6 +72,8 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(verbs_credits, CONFIG_NUMBER, 32, 1, 1024, "messages on their way that a peer may be sent")  \
     N(verbs_memory, CONFIG_SIZE, 268435456, 4194304, 1099511627776,                                \
       "most memory registered for messages over RDMA")                                             \
+    T(collective_rules, "",                                                                        \
+      "JSON file that says which algorithm a collective uses when; see docs/collectives.md")       \
     T(module_dir, "",                                                                              \
       "the one directory to look in for libsinew-verbs.so and others; empty: beside the library")
 

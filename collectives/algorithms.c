@@ -220,6 +220,14 @@ const char *collective_name(enum collective collective)
     return collective > 0 && collective < COLLECTIVE_END ? names[collective] : "?";
 }
 
+bool collective_adds(enum collective collective)
+{
+    return collective == COLLECTIVE_REDUCE || collective == COLLECTIVE_ALLREDUCE ||
+           collective == COLLECTIVE_REDUCE_SCATTER ||
+           collective == COLLECTIVE_REDUCE_SCATTER_BLOCK || collective == COLLECTIVE_SCAN ||
+           collective == COLLECTIVE_EXSCAN;
+}
+
 int algorithm_find(enum collective collective, const char *name)
 {
     for (uint32_t i = 0; i < algorithm_count; i++)

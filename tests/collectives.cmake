@@ -2,6 +2,7 @@
 sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c
   support/coll_rank.c)
+sinew_test(NAME collectives-choice SOURCES unit/collectives_choice.c LABELS unit)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)
 # Arithmetic, of one thread or of several that take turns, and long under the thread sanitizer; what runs in
 # threads there it sees in collectives-failure and the cases below.
