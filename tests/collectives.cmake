@@ -31,6 +31,10 @@ sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases ${cas
   TRANSPORTS shm tcp)
 sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases 600 TIMEOUT 300
   TRANSPORTS sim)
+if(NOT SINEW_SANITIZE)
+  sinew_job_program(collective-guidelines conformance/collective_guidelines.c)
+  sinew_add_test(NAME collective-guidelines COMMAND test-collective-guidelines LABELS sim TIMEOUT 120)
+endif()
 sinew_job_test(NAME collective-cases-long PROGRAM collective-cases ARGS --cases 20000
   LABELS long TIMEOUT 1500)
 sinew_test(NAME collectives-verify-long LABELS unit long
