@@ -232,6 +232,14 @@ bool collective_has_root(enum collective c)
            c == COLLECTIVE_GATHERV || c == COLLECTIVE_SCATTER || c == COLLECTIVE_SCATTERV;
 }
 
+bool collective_adds(enum collective collective)
+{
+    return collective == COLLECTIVE_REDUCE || collective == COLLECTIVE_ALLREDUCE ||
+           collective == COLLECTIVE_REDUCE_SCATTER ||
+           collective == COLLECTIVE_REDUCE_SCATTER_BLOCK || collective == COLLECTIVE_SCAN ||
+           collective == COLLECTIVE_EXSCAN;
+}
+
 int algorithm_find(enum collective collective, const char *name)
 {
     for (uint32_t i = 0; i < algorithm_count; i++)

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "collectives/cache.h"
 #include "collectives/execute.h"
 #include "collectives/operators.h"
 #include "collectives/reduce.h"
@@ -128,12 +129,14 @@ static int caller_choose(const struct caller *who, struct call *call)
     char names[ALGORITHM_NAMES_MAX];
     unsigned need = caller_needs(who, call);
     if (!name) {
-        struct situation at = { .size = (uint32_t)who->size,
-                                .bytes = call->bytes,
-                                .crowded = team_is_crowded(who->team),
+        struct situation at = { .bytes = call->bytes,
+                                .has_arithmetic = call->op != 0,
                                 .need = need };
-        call->algorithm = algorithm_choose(call->collective, &at);
-        call->parameter = algorithms[call->algorithm].initial;
+        struct choice choice;
+        int status = cache_choose(who->team, call->collective, &at, &choice);
+        if (status < 0) return status;
+        call->algorithm = choice.algorithm;
+        call->parameter = choice.parameter;
         return 0;
     }
     int index = algorithm_parse(call->collective, name, &call->parameter);

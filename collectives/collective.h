@@ -60,6 +60,7 @@ struct work {
     double added;    /* bytes of arithmetic                                                     */
     double copied;   /* bytes copied within a rank                                              */
     double turns;    /* how often all ranks must have run, where they take turns on few cores   */
+    double near_rounds, near_messages, near_bytes; /* further ones, between ranks of one node   */
 };
 
 /* A way to do one collective, for any number of ranks and any root. */
@@ -84,6 +85,8 @@ extern const uint32_t algorithm_count;
 
 const char *collective_name(enum collective collective);
 bool collective_has_root(enum collective collective);
+/* Whether it has an operator. */
+bool collective_adds(enum collective collective);
 
 /* The index of the algorithm of that name for the collective, or SINEW_ENOENT. */
 int algorithm_find(enum collective collective, const char *name);
@@ -93,17 +96,6 @@ int algorithm_parse(enum collective collective, const char *text, uint32_t *para
 /* "ring, recursive-doubling": into the caller's buffer, which is returned. */
 enum { ALGORITHM_NAMES_MAX = 256 };
 const char *algorithm_names(enum collective collective, char names[ALGORITHM_NAMES_MAX]);
-
-/* What a choice depends on; all ranks know it alike. */
-struct situation {
-    uint32_t size;
-    uint64_t bytes; /* of one rank's input                                                   */
-    bool crowded;   /* all ranks are on one host, and take turns on its cores                */
-    unsigned need;  /* enum algorithm_flag                                                   */
-};
-
-/* The index of the algorithm for it: one that has all that is needed. */
-uint32_t algorithm_choose(enum collective collective, const struct situation *at);
 
 /* A buffer whose blocks are of different lengths. */
 struct parts {

@@ -28,6 +28,17 @@ static double floor_rounds(double p, double *extra)
     return whole > p ? r - 1 : r;
 }
 
+static struct work work_of(double rounds, double messages, double bytes, double added,
+                           double copied, double turns)
+{
+    return (struct work){ .rounds = rounds,
+                          .messages = messages,
+                          .bytes = bytes,
+                          .added = added,
+                          .copied = copied,
+                          .turns = turns };
+}
+
 /* So many rounds of one message each, of `bytes` in all. */
 static struct work rounds_work(double rounds, double bytes)
 {
@@ -85,7 +96,7 @@ struct work work_bcast_scatter_allgather(double p, double n, double k)
 struct work work_bcast_chain(double p, double n, double k)
 {
     double steps = p - 2 + k;
-    return (struct work){ p - 1, steps, n * steps / k, 0, 0, p - 1 };
+    return work_of(p - 1, steps, n * steps / k, 0, 0, p - 1);
 }
 
 struct work work_bcast_circulant(double p, double n, double k)
@@ -97,7 +108,12 @@ struct work work_bcast_circulant(double p, double n, double k)
 struct work work_bcast_two_level(double p, double n, double k)
 {
     double nodes = p > k ? p / k : 1, here = p < k ? p : k, r = rounds_of(nodes, 2);
-    return (struct work){ r + (here > 1), r + here - 1, n * (r + here - 1), 0, 0, r + 1 };
+    struct work w = rounds_work(r, n * r);
+    w.turns = r + 1;
+    w.near_rounds = here > 1;
+    w.near_messages = here - 1;
+    w.near_bytes = n * (here - 1);
+    return w;
 }
 
 /* Whatever arrives is added. */
@@ -141,7 +157,7 @@ struct work work_reduce_circulant(double p, double n, double k)
 struct work work_reduce_two_level(double p, double n, double k)
 {
     struct work w = work_bcast_two_level(p, n, k);
-    return with_added(w, w.bytes);
+    return with_added(w, w.bytes + w.near_bytes);
 }
 
 /* ------------------------------------------------------------------------------------ allreduce */
@@ -171,13 +187,13 @@ struct work work_allreduce_ring(double p, double n, double k)
 struct work work_allreduce_flat(double p, double n, double k)
 {
     (void)k;
-    return (struct work){ 2, p - 1, n * (p - 1), n * (p - 1), 0, 1 };
+    return work_of(2, p - 1, n * (p - 1), n * (p - 1), 0, 1);
 }
 
 struct work work_allreduce_direct(double p, double n, double k)
 {
     (void)k;
-    return (struct work){ 1, p - 1, n * (p - 1), n * (p - 1), 0, 1 - 1 / p };
+    return work_of(1, p - 1, n * (p - 1), n * (p - 1), 0, 1 - 1 / p);
 }
 
 struct work work_allreduce_rabenseifner(double p, double n, double k)
@@ -198,14 +214,14 @@ struct work work_allreduce_circulant(double p, double n, double k)
 struct work work_allreduce_pairwise(double p, double n, double k)
 {
     double m = 2 * (p - 1) * k;
-    return (struct work){ 2, m, 2 * others(p, n), others(p, n) / k, 0, 2 };
+    return work_of(2, m, 2 * others(p, n), others(p, n) / k, 0, 2);
 }
 
 struct work work_allreduce_allgather(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return (struct work){ r, 2 * r, n * (p - 1), n * (p - 1), n, r };
+    return work_of(r, 2 * r, n * (p - 1), n * (p - 1), n, r);
 }
 
 struct work work_allreduce_tree(double p, double n, double k)
@@ -218,9 +234,12 @@ struct work work_allreduce_tree(double p, double n, double k)
 struct work work_allreduce_two_level(double p, double n, double k)
 {
     double nodes = p > k ? p / k : 1, here = p < k ? p : k, extra, r = floor_rounds(nodes, &extra);
-    double part = n / here, each = 2 * (here - 1);
-    struct work w = { r + extra + 2, r + extra + each, part * (r + extra + each), 0, 0,
-                      r + extra + 2 };
+    double part = n / here;
+    struct work w = rounds_work(r + extra, part * (r + extra));
+    w.turns += 2;
+    w.near_rounds = 2;
+    w.near_messages = 2 * (here - 1);
+    w.near_bytes = part * 2 * (here - 1);
     return with_added(w, part * (r + extra / 2 + here - 1));
 }
 
@@ -237,13 +256,13 @@ struct work work_gather_tree(double p, double n, double k)
 struct work work_gather_linear(double p, double n, double k)
 {
     (void)k;
-    return (struct work){ 1, p - 1, n * (p - 1), 0, n, 1 };
+    return work_of(1, p - 1, n * (p - 1), 0, n, 1);
 }
 
 struct work work_allgather_bruck(double p, double n, double k)
 {
     double r = rounds_of(p, k);
-    return (struct work){ r, r * (k - 1), n * (p - 1), 0, n * (p + 1), r };
+    return work_of(r, r * (k - 1), n * (p - 1), 0, n * (p + 1), r);
 }
 
 struct work work_allgather_ring(double p, double n, double k)
@@ -258,7 +277,7 @@ struct work work_allgather_circulant(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return (struct work){ r, 2 * r, n * (p - 1), 0, n, r };
+    return work_of(r, 2 * r, n * (p - 1), 0, n, r);
 }
 
 struct work work_allgather_neighbour(double p, double n, double k)
@@ -278,7 +297,7 @@ struct work work_allgather_pairwise(double p, double n, double k)
 struct work work_alltoall_bruck(double p, double n, double k)
 {
     double r = rounds_of(p, k), bytes = r * n * p * (k - 1) / k;
-    return (struct work){ r * (k - 1), r * (k - 1), bytes, 0, 2 * bytes + 2 * n * p, r * (k - 1) };
+    return work_of(r * (k - 1), r * (k - 1), bytes, 0, 2 * bytes + 2 * n * p, r * (k - 1));
 }
 
 struct work work_alltoall_pairwise(double p, double n, double k)
@@ -305,12 +324,12 @@ struct work work_reduce_scatter_circulant(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return (struct work){ r, 2 * r, others(p, n), others(p, n), n / p, r };
+    return work_of(r, 2 * r, others(p, n), others(p, n), n / p, r);
 }
 
 struct work work_reduce_scatter_pairwise(double p, double n, double k)
 {
-    return (struct work){ 1, (p - 1) * k, others(p, n), others(p, n) / k, 0, 1 };
+    return work_of(1, (p - 1) * k, others(p, n), others(p, n) / k, 0, 1);
 }
 
 struct work work_scan_doubling(double p, double n, double k)
@@ -328,5 +347,5 @@ struct work work_scan_chain(double p, double n, double k)
 struct work work_neighbours(double p, double n, double k)
 {
     (void)p, (void)k;
-    return (struct work){ 1, 1, n, 0, 0, 1 };
+    return work_of(1, 1, n, 0, 0, 1);
 }

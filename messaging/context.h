@@ -269,6 +269,8 @@ struct team_core {
     struct team_cache *cache;
     int views;
     uint8_t crowd; /* enum crowd: whether all members take turns on the same cores      */
+    const char *link; /* what lies between all members; NULL: not known yet                */
+    uint32_t node;    /* 1 + ranks on each node; 0: not known yet                           */
     uint8_t *told; /* per member: 1 its death was reported to a wildcard receive or acknowledged */
     int gone;      /* members known to be gone                                      */
 };
@@ -678,6 +680,8 @@ bool choose_precedes(const struct sinew *s, int transport);
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
 /* The name of the cores a rank runs on, as it published; 0: not known. */
 uint32_t choose_cores(struct sinew *s, int world_rank);
+/* Whether that transport can reach a rank of the job, by what it publishes. */
+bool choose_reaches(struct sinew *s, int world_rank, int transport);
 
 /* crowd.c: ranks and the cores they share */
 void crowd_name(struct sinew *s);  /* before the record is published */

@@ -2,6 +2,7 @@
 sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c
   support/coll_rank.c)
+sinew_test(NAME collectives-choice SOURCES unit/collectives_choice.c LABELS unit)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)
 # Arithmetic, of one thread or of several that take turns, and long under the thread sanitizer; what runs in
 # threads there it sees in collectives-failure and the cases below.
@@ -30,6 +31,10 @@ sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases ${cas
   TRANSPORTS shm tcp)
 sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases 600 TIMEOUT 300
   TRANSPORTS sim)
+if(NOT SINEW_SANITIZE)
+  sinew_job_program(collective-guidelines conformance/collective_guidelines.c)
+  sinew_add_test(NAME collective-guidelines COMMAND test-collective-guidelines LABELS sim TIMEOUT 120)
+endif()
 sinew_job_test(NAME collective-cases-long PROGRAM collective-cases ARGS --cases 20000
   LABELS long TIMEOUT 1500)
 sinew_job_program(collective-mismatches

@@ -7,9 +7,8 @@
  * The schedules are those that ranks would execute, unrolled: an instance is an operation without
  * multipliers. For tests and sinew-plan; not part of the shipped libraries.
  */
+#include "base/text.h"
 #include "collectives/collective.h"
-
-enum { WHY_MAX = 256 };
 
 /* What one rank does. */
 struct lane {
