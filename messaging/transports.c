@@ -25,6 +25,15 @@ static const struct transport_ops *const after_modules[] = { &transport_tcp, NUL
  * and the process is one: so they do it one at a time. */
 static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Whoever has it may be waiting, at his close, for an answer of this context's fabric. */
+static void lock_modules_to_close(struct sinew *s, struct transport *t)
+{
+    while (pthread_mutex_trylock(&module_lock) != 0) {
+        t->ops->progress(t, NULL);
+        s->world->yield(s->world->arg);
+    }
+}
+
 /* Where `name` stands in the comma separated list, from 0; -1: it does not. */
 static int place_in(const char *list, const char *name)
 {
@@ -267,7 +276,7 @@ void transports_close(struct sinew *s)
     for (int i = 0; i < s->transports; i++) {
         struct transport *t = s->transport[i];
         void *module = s->module[i];
-        if (module) pthread_mutex_lock(&module_lock);
+        if (module) lock_modules_to_close(s, t);
         t->ops->close(t);
         context_release(s, t, t->ops->transport_size);
         module_close(module);

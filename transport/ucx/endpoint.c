@@ -125,4 +125,10 @@ void endpoints_finish(struct ucx *t)
         if (t->api.progress(t->worker) == 0) w->yield(w->arg);
         endpoints_look_after(t);
     }
+    /* A worker that is destroyed with such a request kept by us takes the process with it (UCX 1.13). */
+    for (struct list *e = t->closing.next; e != &t->closing; e = e->next) {
+        struct endpoint *end = LIST_OWNER(e, struct endpoint, entry);
+        if (end->closing) t->api.request_free(end->closing);
+        end->closing = NULL;
+    }
 }
