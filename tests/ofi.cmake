@@ -33,11 +33,29 @@ foreach(pair "tcp\\\\;ofi_rxm tcp" "shm shm" "net net")
   set(short "${CMAKE_MATCH_2}")
   if(NOT short STREQUAL net)
     sinew_ofi_test(ofi-contract "${provider}" ${short} LABELS release-only TIMEOUT 120
-      COMMAND test-ofi-contract --kind processes --transport ofi)
+      COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2)
   endif()
+  sinew_ofi_test(ofi-contract-whole "${provider}" ${short} LABELS release-only long TIMEOUT 300
+    COMMAND test-ofi-contract --kind processes --transport ofi)
   sinew_ofi_test(ofi-conformance "${provider}" ${short} LABELS release-only long TIMEOUT 300
     COMMAND test-conformance --kind processes --transport ofi)
   sinew_ofi_test(ofi-process "${provider}" ${short} LABELS release-only long TIMEOUT 300
     COMMAND test-process --kind processes --transport ofi)
 endforeach()
 sinew_add_test(NAME ofi-host LABELS release-only COMMAND test-ofi-host)
+
+# In the guest of ci/softroce: over RDMA, by ofi_rxm.
+function(sinew_ofi_softroce name)
+  sinew_add_test(NAME softroce-ofi-${name} ${ARGN})
+  if(TEST softroce-ofi-${name})
+    set_property(TEST softroce-ofi-${name} PROPERTY ENVIRONMENT "TEST_PATIENCE=10"
+      "SINEW_OFI_PROVIDER=verbs\\;ofi_rxm" "TEST_SETTINGS=ofi_provider=verbs\\;ofi_rxm")
+  endif()
+endfunction()
+sinew_ofi_softroce(contract LABELS softroce TIMEOUT 300
+  COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2 --only
+    "a link comes up once|bodies up to|gets of registered|atomics lose|puts land|DRAIN delivers|a killed process")
+sinew_ofi_softroce(contract-whole LABELS softroce-long TIMEOUT 900
+  COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2)
+sinew_ofi_softroce(conformance LABELS softroce-long TIMEOUT 900
+  COMMAND test-conformance --kind processes --transport ofi --ranks 2)

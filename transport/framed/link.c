@@ -523,4 +523,5 @@ void framed_release(struct framed *t)
     works_release(t);
     links_release(t);
     regions_release(t);
+    t->finishing = false;
 }

@@ -163,6 +163,7 @@ int station_open(struct ofi *t, struct why *why)
 void station_close(struct ofi *t)
 {
     if (t->ep) fi_close(&t->ep->fid);
+    t->ep = NULL;
     for (int i = 0; i < t->buffers; i++)
         if (t->buffer[i].memory) fi_close(&t->buffer[i].memory->fid);
     framed_release(&t->base); /* frames may be registered too */
@@ -172,7 +173,6 @@ void station_close(struct ofi *t)
     if (t->fabric) fi_close(&t->fabric->fid);
     if (t->memory) world_release(t->base.base.opt.world, t->memory, t->memory_len);
     if (t->info) t->api.freeinfo(t->info);
-    t->ep = NULL;
     t->cq = NULL;
     t->av = NULL;
     t->domain = NULL;
