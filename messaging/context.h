@@ -161,6 +161,7 @@ struct sinew_request {
     bool offered;              /* a send: the receiver may have read it               */
     size_t begun;              /* a send: bytes that went with the announcement       */
     bool cleared_again, again; /* see rendezvous.c, "once more"                        */
+    bool concluding;           /* an operation: see operation_conclude()               */
     uint8_t asked_again;
     struct unexpected *parked; /* a send to oneself: where it waits                      */
     struct control control;
@@ -237,6 +238,7 @@ struct peer {
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */
+    uint32_t words;                    /* of them about collectives; see word.c      */
     struct list puts;                  /* requests whose rma was told AGAIN          */
     struct list attached;              /* requests in flight with this peer          */
     uint8_t *blocks;                   /* the pool of unexpected blocks              */
@@ -267,6 +269,8 @@ struct team_core {
     struct team_cache *cache;
     int views;
     uint8_t crowd; /* enum crowd: whether all members take turns on the same cores      */
+    const char *link; /* what lies between all members; NULL: not known yet                */
+    uint32_t node;    /* 1 + ranks on each node; 0: not known yet                           */
     uint8_t *told; /* per member: 1 its death was reported to a wildcard receive or acknowledged */
     int gone;      /* members known to be gone                                      */
 };
@@ -521,7 +525,7 @@ int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, 
 /* Give an unexpected message to a receive, which ends or is on its way. */
 void receive_take(struct sinew_request *r, struct unexpected *u);
 /* Nobody will ever ask for it: give its room back and tell a sender that waits. */
-void receive_discard(struct unexpected *u);
+void receive_discard(struct unexpected *u, int status);
 /* p is gone: fail the receives that wait for it, alone or among others. */
 void receive_peer_gone(struct peer *p);
 
@@ -596,6 +600,14 @@ void jump_forget(struct peer *p); /* it is gone: nobody there is stuck */
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more);
 int jump_ask(struct sinew *s); /* the number asked now */
 
+/* word.c */
+struct word; /* one that waits for room: its control is first */
+int word_send(struct peer *p, const struct control *c);
+void word_sent(struct peer *p, struct control *c);
+int word_arrive(struct peer *p, const struct envelope *e, const void *body, size_t len);
+/* For a collective that was begun here and is over, or not: then 0. Else it was told. */
+int word_stray(struct peer *p, struct team_core *core, uint32_t sequence);
+
 /* self.c */
 int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */
 void self_take(struct sinew_request *r, struct unexpected *u);
@@ -668,6 +680,8 @@ bool choose_precedes(const struct sinew *s, int transport);
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
 /* The name of the cores a rank runs on, as it published; 0: not known. */
 uint32_t choose_cores(struct sinew *s, int world_rank);
+/* Whether that transport can reach a rank of the job, by what it publishes. */
+bool choose_reaches(struct sinew *s, int world_rank, int transport);
 
 /* crowd.c: ranks and the cores they share */
 void crowd_name(struct sinew *s);  /* before the record is published */
@@ -692,6 +706,8 @@ int wait_request(struct sinew_request *r); /* blocking calls: until final, consu
 struct waiting {
     bool (*ready)(struct waiting *w);
     void (*describe)(const struct waiting *w, struct text *text);
+    /* After each second in vain; false: there is nobody to be asked. NULL: likewise. */
+    bool (*stalled)(const struct waiting *w);
     const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);

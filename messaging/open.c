@@ -248,7 +248,7 @@ static void disconnect_all(struct sinew *s, enum disconnect_how how)
 
 static void leave(struct sinew *s)
 {
-    struct waiting_links w = { { links_ready, links_describe, NULL }, s };
+    struct waiting_links w = { { .ready = links_ready, .describe = links_describe }, s };
     int64_t until = world_now(s->world) + s->config.repair_deadline;
     w.base.ready = controls_ready;
     wait_until(s, &w.base, until);

@@ -75,7 +75,7 @@ void receive_take(struct sinew_request *r, struct unexpected *u)
     receive_finish(r, p->rank, tag, digest, length);
 }
 
-void receive_discard(struct unexpected *u)
+void receive_discard(struct unexpected *u, int status)
 {
     struct peer *p = u->peer;
     struct match_key key = unexpected_key(u);
@@ -87,8 +87,8 @@ void receive_discard(struct unexpected *u)
     if (p->rank == p->context->rank || p->state == PEER_GONE) return;
     if (has_bytes) outgoing_owe(p, key.space, blocks, 0);
     if (announced || sync)
-        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC,
-                        SINEW_ESTATE, key.space);
+        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC, status,
+                        key.space);
 }
 
 /* A receive that was tried: 0 and gone, or the caller's. */
@@ -340,8 +340,8 @@ static int keep(const struct arrival *a)
     return 0;
 }
 
-/* For a team that was freed here: nobody will ever ask for it. */
-static int drop(const struct arrival *a)
+/* For a team that was freed here, or a collective that is over: nobody will ever ask for it. */
+static int drop(const struct arrival *a, int status)
 {
     struct sinew *s = a->peer->context;
     s->counters.messages_dropped++;
@@ -349,8 +349,15 @@ static int drop(const struct arrival *a)
         outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
     if (!a->announced && a->e->kind != KIND_SYNC) return 0;
     return outgoing_answer(a->peer, KIND_NACK, a->theirs,
-                           a->announced ? NACK_ANNOUNCEMENT : NACK_SYNC, SINEW_ESTATE,
-                           a->key.space);
+                           a->announced ? NACK_ANNOUNCEMENT : NACK_SYNC, status, a->key.space);
+}
+
+/* Nobody waits for it: yet, or ever. */
+static int arrive_unexpected(const struct arrival *a, struct team_core *core)
+{
+    bool collective = a->key.space == SPACE_COLLECTIVE;
+    int status = collective && core ? word_stray(a->peer, core, a->key.tag) : 0;
+    return status < 0 ? drop(a, status) : keep(a);
 }
 
 /* The answer goes first: while it is on its way, and the sender writes on, this copies. */
@@ -372,15 +379,15 @@ static void arrive_announced(const struct arrival *a, struct sinew_request *r)
 static int arrive(const struct arrival *a)
 {
     struct sinew *s = a->peer->context;
-    const struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
-    if (!core && a->key.team < s->next_team) return drop(a);
+    struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
+    if (!core && a->key.team < s->next_team) return drop(a, SINEW_ESTATE);
     if (core && team_rank_of(core, a->peer->rank) < 0)
         return why_set(&a->peer->why, SINEW_EPROTO,
                        "rank %d sent to team %u, which it is no member of", a->peer->rank,
                        a->key.team);
     if (a->peer->window) window_file(a->peer);
     struct sinew_request *r = match_posted(&s->match, &a->key);
-    if (!r) return keep(a);
+    if (!r) return arrive_unexpected(a, core);
     match_unpost(&s->match, r);
     r->peer = a->peer;
     r->key.tag = a->key.tag;
@@ -502,6 +509,8 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
         return shift_take(p, by, e);
     case KIND_AGAIN:
         return rendezvous_again(p, more);
+    case KIND_COLL_WHY:
+        return word_arrive(p, e, body, blen);
     default:
         return why_set(&p->why, SINEW_EPROTO,
                        "rank %d sent a message of kind %u, which is not built", p->rank, e->kind);

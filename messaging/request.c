@@ -163,7 +163,12 @@ void request_explain(struct sinew_request *r)
     struct text t = text_into(what, sizeof(what));
     request_describe(r, &t);
     struct sinew *s = r->context;
-    if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
+    char cause[WHY_MAX] = "";
+    struct text c = text_into(cause, sizeof(cause));
+    if (r->kind == REQUEST_OPERATION && r->ops->explain) r->ops->explain(r->state_of, &c);
+    if (c.need)
+        context_fail(s, r->status, "%.200s: %.300s", what, cause);
+    else if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
         context_fail(s, r->status, "%.200s: %.300s", what, s->cause.text);
     else if (r->status == SINEW_EPEER && r->peer)
         context_fail(s, r->status, "%s: %s", what, peer_gone_text(r->peer));
@@ -308,7 +313,7 @@ void request_expire(struct sinew_request *r)
         rendezvous_abandon(r, SINEW_ETIMEDOUT, true);
         break;
     case STATE_RUNNING:
-        r->status = SINEW_ETIMEDOUT;
+        if (!r->concluding) r->status = SINEW_ETIMEDOUT;
         r->ops->cancel(r->state_of, SINEW_ETIMEDOUT);
         break;
     default:

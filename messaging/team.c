@@ -106,7 +106,7 @@ static void drop_unexpected(struct sinew *s, uint32_t id, const struct team_core
             struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
             next = l->next;
             if (u->team != id || (members && team_rank_of(members, u->peer->rank) >= 0)) continue;
-            receive_discard(u);
+            receive_discard(u, SINEW_ESTATE);
         }
     }
 }

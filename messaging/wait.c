@@ -29,6 +29,7 @@ enum {
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
+    ASK_MS = 1000, /* in vain, before those one waits for are asked, and between */
 };
 
 bool wait_crowded(const struct sinew *s)
@@ -130,12 +131,18 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
 struct stall {
     int64_t began; /* when the clock was first looked at     */
     int64_t after; /* how long a wait is reported next       */
+    int64_t ask;   /* … or before others are asked           */
 };
 
 static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, int64_t now)
 {
-    if (stall->after == INT64_MAX || now - stall->began < stall->after) return;
-    report(s, w, now - stall->began);
+    int64_t waited = now - stall->began;
+    if (waited >= stall->ask) {
+        const int64_t each = (int64_t)ASK_MS * 1000000;
+        stall->ask = w->stalled && w->stalled(w) ? waited + each : INT64_MAX;
+    }
+    if (stall->after == INT64_MAX || waited < stall->after) return;
+    report(s, w, waited);
     stall->after =
         stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
 }
@@ -157,7 +164,8 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     context_tell_credit(s);
     if (arm_all(s)) return;
     until = sooner(until, wait_next_deadline(s));
-    if (stall->after < INT64_MAX - stall->began) until = sooner(until, stall->began + stall->after);
+    int64_t next = sooner(stall->after, stall->ask);
+    if (next < INT64_MAX - stall->began) until = sooner(until, stall->began + next);
     s->counters.sleeps++;
     s->world->sleep(s->world->arg, s->epoll_fd, until);
     s->polls = s->idle_steps = 0; /* whoever woke us is heard in the next round */
@@ -223,7 +231,8 @@ static bool should_move(struct sinew *s)
 
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
-    struct stall stall = { 0, s->config.stall_report };
+    struct stall stall = { 0, s->config.stall_report,
+                           w->stalled ? (int64_t)ASK_MS * 1000000 : INT64_MAX };
     struct patience idle = { 0, 0, 0 };
     uint64_t yields = s->counters.yields;
     unsigned busy = 0;
@@ -348,10 +357,25 @@ static void requests_describe(const struct waiting *w, struct text *t)
     if (open > shown) text_add(t, " and %d more", open - shown);
 }
 
+static bool requests_stalled(const struct waiting *w)
+{
+    const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
+    bool any = false;
+    for (int i = 0; i < q->n; i++) {
+        struct sinew_request *r = q->reqs[i];
+        if (is_final(r) || r->kind != REQUEST_OPERATION || !r->ops->stalled) continue;
+        r->ops->stalled(r->state_of);
+        any = true;
+    }
+    return any;
+}
+
 static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64_t patience)
 {
     struct waiting_requests q = {
-        .base = { .ready = one_ready, .describe = requests_describe },
+        .base = { .ready = one_ready,
+                  .describe = requests_describe,
+                  .stalled = requests_stalled },
         .reqs = reqs,
         .n = n,
     };
@@ -437,7 +461,9 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
 {
     if (n < 0 || (!reqs && n > 0)) return SINEW_EINVAL;
     struct waiting_requests q = {
-        .base = { .ready = all_ready, .describe = requests_describe },
+        .base = { .ready = all_ready,
+                  .describe = requests_describe,
+                  .stalled = requests_stalled },
         .reqs = reqs,
         .n = n,
         .results = results,

@@ -93,6 +93,20 @@ static void first_failure_decides(void **state)
     assert_runs("-n 2 RANK fence leave only 1 exit 4", 4, "", "rank 1 (pid ");
 }
 
+/* Its connections are closed a good while before it has ended, as on a machine with much else to do. */
+static void a_slow_end_keeps_its_reason(void **state)
+{
+    struct job j;
+    (void)state;
+    job_start(&j, "-n 2 RANK fence only 1 held 9 sleep");
+    job_finish(&j);
+    bool cannot = j.status == 77;
+    if (!cannot) assert_status(&j, 137);
+    if (!cannot) assert_says(&j, "died of signal 9 (Killed)");
+    job_drop(&j);
+    if (cannot) skip(); /* no ptrace here */
+}
+
 static void leaving_without_goodbye_is_a_failure(void **state)
 {
     (void)state;
@@ -471,6 +485,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bind_gives_each_rank_one_core),
         cmocka_unit_test(ranks_meet),
         cmocka_unit_test(first_failure_decides),
+        cmocka_unit_test(a_slow_end_keeps_its_reason),
         cmocka_unit_test(leaving_without_goodbye_is_a_failure),
         cmocka_unit_test(never_joining_is_none),
         cmocka_unit_test(never_joining_ends_the_fence),

@@ -119,6 +119,27 @@ static void more_than_its_credit(struct fake *f)
 {
     for (int i = 0; i < 64; i++) say_eager(f, 1, 1, 4096, 1);
 }
+static void say_word(struct fake *f, uint32_t team, uint32_t sequence, size_t len, uint8_t fill)
+{
+    say(f, &(struct words){ .rank = 1,
+                            .kind = KIND_COLL_WHY,
+                            .team = team,
+                            .tag = sequence,
+                            .blen = len,
+                            .fill = fill });
+}
+static void a_word_too_long(struct fake *f)
+{
+    say_word(f, 0, 1, COLLECTIVE_WORD_MAX + 1, 0);
+}
+static void a_word_of_nonsense(struct fake *f)
+{
+    struct sinew_request *req; /* the collectives listen from the first one on */
+    assert_true(sinew_barrier(sinew_world(f->s), &req) > 0);
+    say_word(f, 0, 1, 144, 0xff);
+    move(f);
+    assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+}
 
 static void bad_bytes_cost_their_own_link(void **state)
 {
@@ -148,6 +169,8 @@ static void bad_bytes_cost_their_own_link(void **state)
         a_beginning_beyond_its_end,
         beginnings_beyond_their_credit,
         more_than_its_credit,
+        a_word_too_long,
+        a_word_of_nonsense,
     };
     close_fake(state); /* each has a context of its own */
     for (size_t i = 0; i < sizeof(spoilers) / sizeof(spoilers[0]); i++) {
@@ -623,7 +646,7 @@ static void say_without_end(struct fake *f)
     say_eager(f, 2, 3, 0, 0);
     struct unexpected *u =
         match_unexpected(&f->s->match, &(struct match_key){ .source = 2, .tag = 3 });
-    if (u) receive_discard(u);
+    if (u) receive_discard(u, SINEW_ESTATE);
     for (int i = 0; i < f->sents; i++) free(f->sent[i].body);
     f->sents = 0;
     if (f->now > 1000000000) fail_msg("patience of a millisecond was not looked at in a second");
@@ -643,6 +666,28 @@ static void patience_among_the_busy(void **state)
     f->in_progress = NULL;
     assert_int_equal(sinew_cancel(req), 0);
     assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
+}
+
+/* Who asks and asks, and takes no answer, costs some of them and no more. */
+static void words_without_end(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    f->full = true;
+    uint64_t least = 0;
+    for (int i = 0; i < 4 * COMING_MAX; i++) {
+        say_word(f, i % 2 ? 0 : 77, (uint32_t)i, 144, 1);
+        move(f);
+        f->comings = 0;
+        if (i == 200) least = f->s->counters.memory_bytes;
+    }
+    assert_true(linked(f, 1));
+    assert_in_range(f->s->peer[1]->words, 1, 64);
+    assert_int_equal(f->s->counters.memory_bytes, least);
+    rank_2_is_well(f);
+    f->full = false;
+    move(f);
 }
 
 /* ---- stuck queues ------------------------------------------------------------------------------
@@ -806,6 +851,7 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(words_without_end),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
         CASE(a_message_that_has_begun),
         CASE(a_message_that_we_have_begun),
