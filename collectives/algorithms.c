@@ -190,6 +190,9 @@ const struct algorithm algorithms[] = {
     { "allgather-reduce", COLLECTIVE_ALLREDUCE, generate_allreduce_allgather, KEEPS_ORDER | ALIGNED,
       PARAMETER_NONE, 0, work_allreduce_allgather,
       "l", "p N", "p N", "short messages, p no power of two" },
+    { "pairwise", COLLECTIVE_REDUCE, generate_reduce_pairwise, 0,
+      PARAMETER_PIECES, 1, work_reduce_pairwise,
+      "2", "2 N", "N", "long messages, few ranks" },
 };
 /* clang-format on */
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);
