@@ -190,6 +190,12 @@ const struct algorithm algorithms[] = {
     { "allgather-reduce", COLLECTIVE_ALLREDUCE, generate_allreduce_allgather, KEEPS_ORDER | ALIGNED,
       PARAMETER_NONE, 0, work_allreduce_allgather,
       "l", "p N", "p N", "short messages, p no power of two" },
+    { "binomial", COLLECTIVE_GATHERV, generate_gatherv_binomial, 0,
+      PARAMETER_NONE, 0, work_gather_tree,
+      "2 l", "p N", "p N / 2", "when named" },
+    { "binomial", COLLECTIVE_SCATTERV, generate_scatterv_binomial, 0,
+      PARAMETER_NONE, 0, work_gather_tree,
+      "2 l", "p N", "p N / 2", "when named" },
     { "pairwise", COLLECTIVE_REDUCE, generate_reduce_pairwise, 0,
       PARAMETER_PIECES, 1, work_reduce_pairwise,
       "2", "2 N", "N", "long messages, few ranks" },
@@ -221,6 +227,12 @@ const char *collective_name(enum collective collective)
         [COLLECTIVE_NEIGHBOUR_ALLTOALLV] = "neighbour_alltoallv",
     };
     return collective > 0 && collective < COLLECTIVE_END ? names[collective] : "?";
+}
+
+bool collective_has_root(enum collective c)
+{
+    return c == COLLECTIVE_BCAST || c == COLLECTIVE_REDUCE || c == COLLECTIVE_GATHER ||
+           c == COLLECTIVE_GATHERV || c == COLLECTIVE_SCATTER || c == COLLECTIVE_SCATTERV;
 }
 
 bool collective_adds(enum collective collective)

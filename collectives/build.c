@@ -80,6 +80,11 @@ void build_fence(struct build *b)
     build_add(b, OP_NOP, OP_FENCE, 0, 0);
 }
 
+void build_counts(struct build *b)
+{
+    build_add(b, OP_NOP, OP_FENCE | OP_COUNTS, 0, 0);
+}
+
 void build_strides(struct build *b, uint32_t a, uint32_t d)
 {
     struct op *loop = &b->op[b->loop - 1];

@@ -13,6 +13,18 @@ static void cache_destroy(struct team_cache *base)
     if (cache->users == 0) cache_release(cache);
 }
 
+static int cache_told(struct team_cache *base, int from, uint32_t sequence, const void *word,
+                      size_t len, void *answer)
+{
+    return agree_told(&LIST_OWNER(base, struct cache, base)->calls, from, sequence, word, len,
+                      answer);
+}
+
+static int cache_stray(struct team_cache *base, uint32_t sequence, void *word)
+{
+    return agree_stray(&LIST_OWNER(base, struct cache, base)->calls, sequence, word);
+}
+
 void cache_release(struct cache *cache)
 {
     const struct world *world = cache->world;
@@ -37,6 +49,9 @@ struct cache *cache_of(struct sinew_team *team)
     struct cache *cache = world_allocate(world, sizeof(*cache));
     if (!cache) return NULL;
     cache->base.destroy = cache_destroy;
+    cache->base.told = cache_told;
+    cache->base.stray = cache_stray;
+    agree_init(&cache->calls, team);
     cache->world = world;
     list_init(&cache->operators);
     list_init(&cache->schedules);

@@ -10,6 +10,7 @@
  */
 #include "base/list.h"
 #include "base/world.h"
+#include "collectives/agree.h"
 #include "collectives/choose.h"
 #include "collectives/collective.h"
 #include "messaging/operation.h"
@@ -32,6 +33,7 @@ struct cache {
     struct list schedules; /* most recently used last                       */
     struct list idle;      /* executions, see execute.c                     */
     uint32_t idle_count;
+    struct past_calls calls;
     uint32_t operators_made;
     struct rules *rules; /* of the setting; in the world's cache only */
     bool rules_read;

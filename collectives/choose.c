@@ -83,6 +83,12 @@ static bool gives_aligned(const struct algorithm *a, uint32_t size)
     return a->flags & ALIGNED || (doubles && (size & (size - 1)) == 0);
 }
 
+/* What it costs depends on lengths that one rank alone knows: it is for whoever names it. */
+static bool only_named(const struct algorithm *a)
+{
+    return a->generate == generate_gatherv_binomial || a->generate == generate_scatterv_binomial;
+}
+
 /* The fastest of those that `like` (may be NULL) allows: itself, or what gives the same bits. */
 static struct choice choose_fastest(enum collective collective, const struct situation *at,
                                     const struct algorithm *like)
@@ -90,7 +96,7 @@ static struct choice choose_fastest(enum collective collective, const struct sit
     struct choice best = { 0, 0, INFINITY, "the model" };
     for (uint32_t i = 0; i < algorithm_count; i++) {
         const struct algorithm *a = &algorithms[i];
-        if (a->collective != collective || algorithm_objection(a, at)) continue;
+        if (a->collective != collective || only_named(a) || algorithm_objection(a, at)) continue;
         if (like && a != like && !(gives_aligned(a, at->size) && gives_aligned(like, at->size)))
             continue;
         struct choice c = algorithm_best(i, at);

@@ -85,6 +85,7 @@ extern const struct algorithm algorithms[];
 extern const uint32_t algorithm_count;
 
 const char *collective_name(enum collective collective);
+bool collective_has_root(enum collective collective);
 /* Whether it has an operator. */
 bool collective_adds(enum collective collective);
 
@@ -161,6 +162,7 @@ void generate_exscan_chain(struct build *b);
 void generate_exscan_doubling(struct build *b);
 void generate_gather_binomial(struct build *b);
 void generate_gather_linear(struct build *b);
+void generate_gatherv_binomial(struct build *b);
 void generate_reduce_binomial(struct build *b);
 void generate_reduce_chain(struct build *b);
 void generate_reduce_circulant(struct build *b);
@@ -177,5 +179,6 @@ void generate_scan_chain(struct build *b);
 void generate_scan_doubling(struct build *b);
 void generate_scatter_binomial(struct build *b);
 void generate_scatter_linear(struct build *b);
+void generate_scatterv_binomial(struct build *b);
 
 #endif

@@ -65,6 +65,8 @@ size_t fake_allocated(const struct fake *f); /* bytes held now, by all ranks */
 uint64_t fake_messages(const struct fake *f);
 /* The operation's deadline has passed. */
 void fake_deadline(struct sinew_request *request);
+/* It has been waited for in vain for a second. */
+void fake_stalled(struct sinew_request *request);
 /* Under way; NULL is not. */
 bool fake_is_active(const struct sinew_request *request);
 /* What the operation says of itself. */

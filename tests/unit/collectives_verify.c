@@ -80,6 +80,7 @@ static bool keeps_columns(const struct algorithm *a)
 {
     return a->collective != COLLECTIVE_ALLGATHER && a->collective != COLLECTIVE_ALLGATHERV &&
            a->collective != COLLECTIVE_GATHER && a->collective != COLLECTIVE_SCATTER &&
+           a->collective != COLLECTIVE_GATHERV && a->collective != COLLECTIVE_SCATTERV &&
            a->collective != COLLECTIVE_REDUCE_SCATTER &&
            a->collective != COLLECTIVE_REDUCE_SCATTER_BLOCK;
 }
