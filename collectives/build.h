@@ -21,6 +21,7 @@ struct place {
 
 struct build {
     uint32_t size, rank, root;
+    uint32_t parameter; /* of the algorithm: enum parameter says what it means */
     bool in_place;                 /* the input of this rank is where its output goes             */
     uint32_t blocks[BUFFER_COUNT]; /* set by the generator, as the next two; see schedule.h */
     enum op_buffer tmp_like;

@@ -88,6 +88,14 @@ const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL:
 /* All members share the cores of one host with more ranks of the job than cores. All answer alike. */
 bool team_is_crowded(const struct sinew_team *team);
 
+/* What carries data between all members, as far as all can know it alike: "shm", "tcp" … */
+const char *team_link(const struct sinew_team *team);
+/* Members stand on nodes in order, so many on each and on the last one perhaps fewer; 0: they do
+ * not, or on one alone. All answer alike. */
+uint32_t team_node(const struct sinew_team *team);
+/* The file of the setting collective_rules; "": none. */
+const char *team_rules(const struct sinew_team *team);
+
 /* One slot for the collectives' own cache of schedules; destroy is called when the team goes. The others
  * are called from inside progress, about what team rank `from` has sent. */
 struct team_cache {

@@ -2,6 +2,7 @@
 sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c
   support/coll_rank.c)
+sinew_test(NAME collectives-choice SOURCES unit/collectives_choice.c LABELS unit)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)
 # The arithmetic again, as it is for other instruction sets: the same bits.
 include(CheckCCompilerFlag)
@@ -36,7 +37,8 @@ if(NOT SINEW_SANITIZE STREQUAL "thread")
     support/coll_rank.c)
   sinew_add_test(NAME collectives-property-long COMMAND test-collectives-property long
     LABELS unit long TIMEOUT 1500)
-  sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c LABELS unit TIMEOUT 120)
+  sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c support/coll_layout.c
+    LABELS unit TIMEOUT 120)
   sinew_add_test(NAME collectives-verify-long COMMAND test-collectives-verify long
     LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-mutation LABELS unit
@@ -57,6 +59,10 @@ sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases ${cas
   TRANSPORTS shm tcp)
 sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases 600 TIMEOUT 300
   TRANSPORTS sim)
+if(NOT SINEW_SANITIZE)
+  sinew_job_program(collective-guidelines conformance/collective_guidelines.c)
+  sinew_add_test(NAME collective-guidelines COMMAND test-collective-guidelines LABELS sim TIMEOUT 120)
+endif()
 sinew_job_test(NAME collective-cases-long PROGRAM collective-cases ARGS --cases 20000
   LABELS long TIMEOUT 1500)
 sinew_job_program(collective-mismatches
@@ -64,3 +70,8 @@ sinew_job_program(collective-mismatches
 sinew_job_test(NAME collective-mismatches PROGRAM collective-mismatches TIMEOUT 120)
 sinew_job_test(NAME collective-mismatches-long PROGRAM collective-mismatches ARGS --all LABELS long
   TIMEOUT 600)
+
+# docs/collectives.md has the table of collectives/algorithms.c.
+sinew_add_test(NAME collectives-documented LABELS unit
+  COMMAND sh ${PROJECT_SOURCE_DIR}/tests/tools/documented.sh $<TARGET_FILE:sinew-plan>
+  ${PROJECT_SOURCE_DIR}/docs/collectives.md)

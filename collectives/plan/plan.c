@@ -31,7 +31,9 @@ bool plan_has_out(enum collective c, uint32_t rank, uint32_t root, bool in_place
 struct schedule *plan_schedule(const struct algorithm *algorithm, uint32_t size, uint32_t rank,
                                uint32_t root, bool in_place, char why[WHY_MAX])
 {
-    struct build b = { .size = size, .rank = rank, .root = root };
+    struct build b = {
+        .size = size, .rank = rank, .root = root, .parameter = algorithm->initial
+    };
     struct op op[BUILD_MAX];
     b.in_place = plan_placed(algorithm->collective, rank, root, in_place);
     algorithm->generate(&b);

@@ -7,9 +7,8 @@
  * The schedules are those that ranks would execute, unrolled: an instance is an operation without
  * multipliers. For tests and sinew-plan; not part of the shipped libraries.
  */
+#include "base/text.h"
 #include "collectives/collective.h"
-
-enum { WHY_MAX = 256 };
 
 /* What one rank does. */
 struct lane {
@@ -28,7 +27,7 @@ struct plan {
     struct lane *lane; /* of each rank */
 };
 
-/* 0, or < 0 with why; plan_free() is due after 0. in_place as the collective has it (at the root,
+/* 0, or < 0 with why; plan_free() is due after 0. The parameter is algorithm->initial. in_place as the collective has it (at the root,
  * or everywhere). */
 int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, uint32_t root,
               bool in_place, char why[WHY_MAX]);

@@ -51,7 +51,7 @@ static void combined(const struct plan *p, uint32_t rank, uint32_t *block, uint3
     switch (p->algorithm->collective) {
     case COLLECTIVE_REDUCE_SCATTER:
     case COLLECTIVE_REDUCE_SCATTER_BLOCK:
-        *block = rank;
+        *block += rank * p->lane[rank].blocks[BUFFER_OUT];
         break;
     case COLLECTIVE_SCAN:
         *ranks = rank + 1;

@@ -605,6 +605,12 @@ SINEW_API const char *sinew_why(struct sinew *s);
 SINEW_API int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, size_t cap,
                             size_t *need);
 
+/* By which algorithm a collective ("allreduce", "reduce_scatter_block" …) of `bytes` would be done on
+ * this team or view, why, and what is predicted of the others; text, cap and need as above. bytes are
+ * one rank's. 0; SINEW_EINVAL for an unknown name. */
+SINEW_API int sinew_explain_collective(struct sinew_team *team, const char *name, size_t bytes,
+                                       char *text, size_t cap, size_t *need);
+
 /* A counter of the context by name; SINEW_ENOENT for an unknown one. sinew_counter_name(i) gives
  * the names from i = 0 until NULL. Counters never go back. */
 SINEW_API int sinew_counter(struct sinew *s, const char *name, uint64_t *value);

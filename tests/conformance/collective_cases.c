@@ -24,7 +24,7 @@ static struct kase draw(uint32_t algorithm, int size, uint64_t *random)
     size_t p = (size_t)size, counts[] = { 0, 1, p - 1, p, p + 1, 100, 700, 2500 };
     struct kase k = {
         .collective = algorithms[algorithm].collective,
-        .algorithm = case_random(random) % 4 ? algorithms[algorithm].name : NULL,
+        .algorithm = case_random(random) % 4 ? case_variant(algorithm, case_random(random)) : NULL,
         .size = size,
         .count = counts[case_random(random) % 8],
         .in_place = case_random(random) % 2,
@@ -206,6 +206,7 @@ int main(int argc, char **argv)
             return 2;
     }
     if (!o.seed) o.seed = job_seed();
+    if (algorithm_count > VALUES) return 2;
     unsigned possible = pairs_possible(o.seed + 1), met = choose_all(list, cases, most, o.seed);
     bool whole = true;
     for (int i = 0; i < SIZES; i++) {

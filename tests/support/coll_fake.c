@@ -564,6 +564,21 @@ bool team_is_crowded(const struct sinew_team *team)
     return team->fake->options.crowded;
 }
 
+const char *team_link(const struct sinew_team *team)
+{
+    return team->fake->options.link ? team->fake->options.link : "shm";
+}
+
+uint32_t team_node(const struct sinew_team *team)
+{
+    return team->fake->options.node;
+}
+
+const char *team_rules(const struct sinew_team *team)
+{
+    return team->fake->options.rules ? team->fake->options.rules : "";
+}
+
 const char *team_algorithm(const struct sinew_team *team)
 {
     return team->algorithm;

@@ -28,6 +28,8 @@ struct fake_options {
     uint64_t fail_after; /* the message call of this number fails; 0: none    */
     bool fail_later;     /* ... in its completion, not in the call            */
     int fail_allocation; /* the allocation of this number fails; 0: none      */
+    const char *link, *rules; /* NULL: shm, none                                          */
+    uint32_t node;
     bool one_at_a_time;  /* an operation that ends must leave nothing behind  */
 };
 
