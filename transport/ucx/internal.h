@@ -50,7 +50,6 @@
  */
 #include "base/config.h"
 #include "base/list.h"
-#include "base/timer.h"
 #include "transport/transport.h"
 #include "transport/ucx/api.h"
 
@@ -223,8 +222,8 @@ struct ucx {
     ucp_worker_h worker;
     ucp_address_t *address;
     size_t address_len;
-    int efd;
-    struct timer timer;
+    int efd, timer;
+    int64_t timer_at;
     bool armed, moved, in_progress;
     int budget;
     uint32_t idle_looks, polls; /* looks at UCX: that found nothing; all */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/wire.h"
@@ -82,9 +83,10 @@ static int make_worker(struct ucx *t)
 static int make_descriptor(struct ucx *t)
 {
     struct epoll_event event = { .events = EPOLLIN };
+    t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     t->base.fd = epoll_create1(EPOLL_CLOEXEC);
-    if (t->base.fd < 0 || timer_open(&t->timer) < 0 ||
-        epoll_ctl(t->base.fd, EPOLL_CTL_ADD, t->timer.fd, &event) < 0 ||
+    if (t->timer < 0 || t->base.fd < 0 ||
+        epoll_ctl(t->base.fd, EPOLL_CTL_ADD, t->timer, &event) < 0 ||
         epoll_ctl(t->base.fd, EPOLL_CTL_ADD, t->efd, &event) < 0)
         return why_set(&t->base.why, SINEW_EIO, "no descriptor to sleep on: %s", strerror(errno));
     return 0;
@@ -93,8 +95,8 @@ static int make_descriptor(struct ucx *t)
 static void unmake(struct ucx *t)
 {
     if (t->base.fd >= 0) close(t->base.fd);
-    timer_close(&t->timer);
-    t->base.fd = -1;
+    if (t->timer >= 0) close(t->timer);
+    t->base.fd = t->timer = -1;
     if (!t->loaded) return;
     if (t->address) t->api.release_address(t->worker, t->address);
     if (t->worker) t->api.worker_destroy(t->worker);
@@ -133,8 +135,8 @@ static int ucx_open(struct transport *base)
     unsigned major = 0, minor = 0, release = 0;
     struct api_guard guard;
     fill_lists(t);
-    base->fd = -1;
-    t->timer = (struct timer)TIMER_NONE;
+    base->fd = t->timer = -1;
+    t->timer_at = INT64_MAX;
     int status = api_begin(&guard, base->opt.world, base->opt.log, &base->why);
     if (status < 0) return status;
     status = make(t);
@@ -198,8 +200,9 @@ static int ucx_reach(struct transport *base, const void *address, size_t len, st
 
 static void disarm(struct ucx *t)
 {
+    uint64_t expirations;
     t->armed = false;
-    timer_clear(&t->timer);
+    if (read(t->timer, &expirations, sizeof(expirations)) > 0) t->timer_at = INT64_MAX;
 }
 
 static void poll_ucx(struct ucx *t)
@@ -230,13 +233,26 @@ static int ucx_progress(struct transport *base, struct link *l)
     return upcalls > 0 ? upcalls : t->moved;
 }
 
+static int set_timer(struct ucx *t)
+{
+    int64_t at = links_deadline(t);
+    if (at == INT64_MAX || at >= t->timer_at) return 0;
+    int64_t in = at - ucx_now(t);
+    if (in <= 0) return SINEW_PENDING;
+    struct itimerspec spec = { .it_value = { .tv_sec = in / 1000000000,
+                                             .tv_nsec = in % 1000000000 } };
+    if (timerfd_settime(t->timer, 0, &spec, NULL) < 0) return SINEW_PENDING;
+    t->timer_at = at;
+    return 0;
+}
+
 static int ucx_arm(struct transport *base)
 {
     struct ucx *t = ucx_of(base);
     if (!list_empty(&t->due) || !list_empty(&t->ending)) return SINEW_PENDING;
     t->armed = true;
     if (t->api.arm(t->worker) != UCS_OK) return SINEW_PENDING;
-    return t->timed ? timer_set(&t->timer, links_deadline(t), ucx_now(t)) : 0;
+    return t->timed ? set_timer(t) : 0;
 }
 
 const struct transport_ops transport_ucx = {
