@@ -76,6 +76,9 @@ enum { CONFIG_TEXT_MAX = 128 };
       "most memory registered for messages over RDMA")                                             \
     N(verbs_kept, CONFIG_SIZE, 1073741824, 0, 1099511627776,                                       \
       "most memory of sinew_memory_alloc that stays registered over RDMA once used")               \
+    T(ofi_provider, "", "libfabric's provider, as in verbs;ofi_rxm; empty: the best that can")     \
+    T(collective_rules, "",                                                                        \
+      "JSON file that says which algorithm a collective uses when; see docs/collectives.md")       \
     T(module_dir, "",                                                                              \
       "the one directory to look in for libsinew-verbs.so and others; empty: beside the library")
 

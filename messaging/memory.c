@@ -139,6 +139,7 @@ int sinew_memory_free(struct sinew_memory **memory)
     struct sinew *s = m->team->core->context;
     int rc = context_check(s, true);
     if (rc) return rc;
+    window_file_all(s); /* then all of them say where their buffers are */
     if (memory_in_use(s, m) || !memory_lasts_no_more(s, m))
         return context_fail(s, SINEW_EBUSY,
                             "sinew_memory_free: a live request uses this memory; wait "

@@ -92,6 +92,7 @@ enum disconnect_how {
 struct transport_caps {
     uint32_t eager_max;  /* longest body one send() takes                                        */
     uint32_t copy_max;   /* longer bodies are lent until done, and need a registered region      */
+    uint32_t begin_max;  /* of a long message's bytes that had better go with its announcement   */
     bool put_ordered;    /* see Order                                                            */
     bool get, atomic;    /* beyond PUT, which every transport has                                */
     bool memory;         /* reg() gives memory that peers reach best, see there                  */

@@ -64,7 +64,7 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* The second line: lines that matter to somebody are looked at (line.c); any other whose peer's kernel is
+/* The second line: lines that matter to somebody are looked at (silence.c); any other whose peer's kernel is
  * silent ends within half the repair deadline, so that it can be repaired. A kernel answers for a process
  * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. Linux 6.15
  * asks again every second when told so; others ever later, so that a host that dies while its
