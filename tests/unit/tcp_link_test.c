@@ -465,7 +465,7 @@ static void who_was_read_again_and_again_wakes_a_sleeper(void **state)
         assert_true(l->source.events == SOURCE_QUIET);
         assert_true(other->source.events == EPOLLIN);
         while (transport_tcp.arm(&b->t->base) != 0) end_progress(b, &l->base);
-        assert_false(fires(b, 0));
+        assert_true(l->source.events == EPOLLIN); /* the timer, too, would wake it, but later */
         end_send(a, 1, 10);
         assert_true(fires(b, 10000));
         ENDS_UNTIL(b->view[0].received == (uint64_t)sleeps + 1, b);
