@@ -35,7 +35,7 @@ target_include_directories(sinew_static PUBLIC
 target_link_libraries(sinew_static PUBLIC ${CMAKE_DL_LIBS} Threads::Threads)
 
 add_library(sinew_testing STATIC $<TARGET_OBJECTS:sinew_objects> $<TARGET_OBJECTS:sinew_sim>
-  $<TARGET_OBJECTS:sinew_planning>)
+  $<TARGET_OBJECTS:sinew_planning> $<TARGET_OBJECTS:sinew_foreign>)
 target_include_directories(sinew_testing PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include
   ${PROJECT_BINARY_DIR}/include)
 target_link_libraries(sinew_testing PUBLIC ${CMAKE_DL_LIBS} Threads::Threads)

@@ -9,6 +9,7 @@
  * Wired transports need a control link. If the list leaves out every transport that could carry it,
  * one is opened all the same, and no data takes it while a wired path may still come of it.
  */
+#include <pthread.h>
 #include <string.h>
 
 #include "messaging/context.h"
@@ -19,6 +20,19 @@
 /* Best first; in the middle the modules, in their order. */
 static const struct transport_ops *const before_modules[] = { &transport_shm, NULL };
 static const struct transport_ops *const after_modules[] = { &transport_tcp, NULL };
+
+/* Modules put the process back as it was while they load and unload what they are made of (transport/guard.h),
+ * and the process is one: so they do it one at a time. */
+static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Whoever has it may be waiting, at his close, for an answer of this context's fabric. */
+static void lock_modules_to_close(struct sinew *s, struct transport *t)
+{
+    while (pthread_mutex_trylock(&module_lock) != 0) {
+        t->ops->progress(t, NULL);
+        s->world->yield(s->world->arg);
+    }
+}
 
 /* Where `name` stands in the comma separated list, from 0; -1: it does not. */
 static int place_in(const char *list, const char *name)
@@ -101,11 +115,27 @@ static bool worth_opening(const struct sinew *s, const struct module_known *know
     return false;
 }
 
-/* 0; < 0: it was asked for and cannot be had. */
-static int open_module(struct sinew *s, const struct module_known *known)
+static int load_module(struct sinew *s, const struct module_known *known)
 {
     const struct transport_ops *ops = NULL;
     void *handle = NULL;
+    struct why why = { "" };
+    int rc = module_open(known, s->config.module_dir, &handle, &ops, &why);
+    if (rc) {
+        log_line(&s->log, LOG_CHOICE, "transport %s: %s", known->name, why.text);
+        *refuse(s, known->name) = why;
+        return rc;
+    }
+    int before = s->refusals;
+    rc = open_transport(s, ops, handle);
+    if (s->refusals > before) s->refused_name[before] = known->name; /* the module's text goes */
+    if (rc) module_close(handle);
+    return rc;
+}
+
+/* 0; < 0: it was asked for and cannot be had. */
+static int open_module(struct sinew *s, const struct module_known *known)
+{
     struct why why = { "" };
     bool named = s->config.transports[0] != '\0';
     if (!listed(s->config.transports, known->name)) {
@@ -116,16 +146,9 @@ static int open_module(struct sinew *s, const struct module_known *known)
         *refuse(s, known->name) = why;
         return 0;
     }
-    int rc = module_open(known, s->config.module_dir, &handle, &ops, &why);
-    if (rc) {
-        log_line(&s->log, LOG_CHOICE, "transport %s: %s", known->name, why.text);
-        *refuse(s, known->name) = why;
-        return named ? rc : 0;
-    }
-    int before = s->refusals;
-    rc = open_transport(s, ops, handle);
-    if (s->refusals > before) s->refused_name[before] = known->name; /* the module's text goes */
-    if (rc) module_close(handle);
+    pthread_mutex_lock(&module_lock);
+    int rc = load_module(s, known);
+    pthread_mutex_unlock(&module_lock);
     return rc == SINEW_ENOMEM || named ? rc : 0;
 }
 
@@ -253,9 +276,11 @@ void transports_close(struct sinew *s)
     for (int i = 0; i < s->transports; i++) {
         struct transport *t = s->transport[i];
         void *module = s->module[i];
+        if (module) lock_modules_to_close(s, t);
         t->ops->close(t);
         context_release(s, t, t->ops->transport_size);
         module_close(module);
+        if (module) pthread_mutex_unlock(&module_lock);
     }
     s->transports = 0;
 }

@@ -8,6 +8,7 @@ function(sinew_test_module kind)
   add_dependencies(test-module sinew_module_test_${kind})
 endfunction()
 
+sinew_test(NAME reorder SOURCES unit/reorder_test.c LABELS unit)
 sinew_test(NAME module SOURCES unit/module_test.c LABELS unit)
 target_compile_definitions(test-module PRIVATE MODULES="${modules}")
 sinew_test_module(ok MODULE_NAME="verbs")

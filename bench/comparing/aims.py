@@ -62,6 +62,21 @@ def against_limit(cell, name, bar):
                 f"{'>=' if more else '<='} {bar:.3g} of it")
 
 
+def against_named(cell, name, bar):
+    """Beside one peer, whatever the others do."""
+    s = cell.summaries().get(name)
+    if not s:
+        return missing(cell, f"{name} or of Sinew")
+    more = cell.more_is_better()
+    passed = s.ratio >= 1 / bar if more else s.ratio <= bar
+    others = [f"{other} {o.theirs:.4g}, ratio {o.ratio:.2f}"
+              for other, o in cell.summaries().items() if other != name]
+    return Line(cell.words(), passed,
+                f"{s.ours:.4g} {programs.unit(cell.test)}, {s.ratio:.3f} ({s.low:.3f} to"
+                f" {s.high:.3f}) of {name}, {s.pairs} pairs", "; ".join(others),
+                (">= " if more else "<= ") + f"{1 / bar if more else bar:.3g}")
+
+
 def ring_and_15_ns(cell):
     s = cell.summaries().get("limit: ring")
     if not s:
@@ -134,6 +149,15 @@ def aims():
                         limits=("tcp", "tcp-batched")),
         "tcp-bandwidth": Aim([Cell("bandwidth", "tcp", 2, MIB)],
                              lambda c: [against_limit(c, "tcp", 0.95)], limits=("tcp",)),
+        "ucx-latency-8": Aim([Cell("latency", on, 2, 8) for on in ("ucx/tcp", "ucx/posix")],
+                             lambda c: [against_named(c, "ucx_perftest", 1.15)]),
+        "ucx-bandwidth": Aim([Cell("bandwidth", on, 2, MIB) for on in ("ucx/tcp", "ucx/posix")],
+                             lambda c: [against_named(c, "ucx_perftest", 1.15)]),
+        "ofi-latency-8": Aim([Cell("latency", on, 2, 8) for on in ("ofi/tcp", "ofi/shm")],
+                             lambda c: [against_named(c, "libfabric", 1.15)]),
+        # fi_pingpong's bandwidth is its latency: one message at a time.
+        "ofi-latency-1M": Aim([Cell("latency", on, 2, MIB) for on in ("ofi/tcp", "ofi/shm")],
+                              lambda c: [against_named(c, "libfabric", 1.15)]),
         "instructions": Aim([], None),
         "crowd": Aim(sleepy, lambda c: [against_peer(c, 1.0)]),
         "start": Aim([Cell("start", None, 8, 0)], lambda c: [under(c, 0.1)]),

@@ -22,6 +22,11 @@ REWRITTEN = "-rewritten"  # before every message, as programs do; Sinew's buffer
 REWRITTEN_TESTS = ("latency" + REWRITTEN, "bandwidth" + REWRITTEN)
 COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "allgather",
                "alltoall", "reduce_scatter")
+# Transports that are somebody else's library: how Sinew is told, and both what to carry it on.
+FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
+           "ucx/posix": {"UCX_TLS": "posix,self"},
+           "ofi/tcp": {"SINEW_OFI_PROVIDER": "tcp;ofi_rxm", "FI_TCP_IFACE": "lo"},
+           "ofi/shm": {"SINEW_OFI_PROVIDER": "shm"}}
 TESTS = PAIR_TESTS + REWRITTEN_TESTS + COLLECTIVES + ("start", "memory")
 
 
@@ -108,7 +113,7 @@ def first_line(command, pattern):
 
 def message_us(transport, size):
     """A rough guess, to choose how many iterations make a loop of LOOP_SECONDS."""
-    return 8 + size / 2500 if transport == "tcp" else 0.3 + size / 6000
+    return 8 + size / 2500 if transport.endswith("tcp") else 0.3 + size / 6000
 
 
 class Sinew:
@@ -127,12 +132,12 @@ class Sinew:
         return first_line([os.path.join(self.bin, "sinew-perf"), "--version"], r"(\d\S*)")
 
     def ways(self, test, transport, ranks, size):
-        return [Way("as built")]
+        return [Way("as built", **FABRICS.get(transport, {}))]
 
     def command(self, test, transport, ranks, size, way):
         run = [os.path.join(self.bin, "sinewrun"), "-n", str(ranks), "--bind", "core"]
         if transport:
-            run += ["--transport", transport]
+            run += ["--transport", transport.partition("/")[0]]
         if test in ("start", "memory"):
             return run + [os.path.join(self.bin, "sinew-start")]
         loop, rewritten = base(test)
@@ -237,6 +242,8 @@ class ClientServer:
 def ucx_ways(test, transport, ranks, size):
     if ranks != 2:
         return []
+    if transport in FABRICS:
+        return [Way(transport, **FABRICS[transport])] if transport.startswith("ucx/") else []
     if transport == "tcp":
         return [Way("tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]
     ways = [Way("posix", UCX_TLS="posix,self")]
@@ -295,8 +302,10 @@ class Libfabric(ClientServer):
         return first_line(["fi_info", "--version"], r"libfabric: (\S+)")
 
     def ways(self, test, transport, ranks, size):
-        if test != "latency" or ranks != 2:
+        if test != "latency" or ranks != 2 or transport.startswith("ucx/"):
             return []
+        if transport == "ofi/tcp":
+            return [Way(transport, "-p", "tcp;ofi_rxm", "-e", "rdm", FI_TCP_IFACE="lo")]
         if transport == "tcp":
             return [Way("tcp;ofi_rxm", "-p", "tcp;ofi_rxm", "-e", "rdm"),
                     Way("tcp", "-p", "tcp", "-e", "msg")]
@@ -408,6 +417,8 @@ class OpenMpi(Mpi):
         ob1 = ["--mca", "pml", "ob1", "--mca", "btl"]
         ucx = ["--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices",
                "any"]
+        if transport in FABRICS:
+            return []
         if test in ("start", "memory"):
             return [Way("as it comes"), Way("ob1, vader", *ob1, "vader,self")]
         if transport == "tcp":
@@ -428,6 +439,8 @@ class Mpich(Mpi):
         return ["-n", str(ranks), "-bind-to", "none"]
 
     def ways(self, test, transport, ranks, size):
+        if transport in FABRICS:
+            return []
         if transport == "tcp":
             return [Way("ucx tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]
         ways = [Way("as it comes")]

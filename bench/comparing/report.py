@@ -16,7 +16,7 @@ def heads(sinew, others, cells, as_json, show):
         cell = next((c for c in cells if program is sinew or program.name in c.ways), None)
         if cell is None:
             continue
-        way = programs.Way("as built") if program is sinew else cell.ways[program.name]
+        way = sinew.ways(*cell.key())[0] if program is sinew else cell.ways[program.name]
         shown = way.shown(program.command(*cell.key(), way))
         if as_json:
             show(json.dumps({"program": program.name, "version": program.version(),

@@ -90,7 +90,7 @@ class Rounds:
     def pair(self, cell, other):
         if {(self.sinew.name, cell.key()), (other.name, cell.key())} & self.gave_up:
             return
-        ours = self.run(self.sinew, cell, programs.Way("as built"))
+        ours = self.run(self.sinew, cell, self.sinew.ways(*cell.key())[0])
         if ours is None:
             return
         theirs = self.run(other, cell, cell.ways[other.name])

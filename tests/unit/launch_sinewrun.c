@@ -457,6 +457,24 @@ static void terminate_ends_the_ranks(void **state)
     job_drop(&j);
 }
 
+/* Two jobs of one user at a time: one dies, of which the other hears nothing, and each meets its own ranks. */
+static void jobs_side_by_side_do_not_meet(void **state)
+{
+    struct job a, b;
+    (void)state;
+    job_start(&a, "-n 3 RANK fence say met await");
+    job_start(&b, "-n 4 RANK fence say met only 2 signal 9 sleep");
+    job_finish(&b);
+    assert_status(&b, 128 + SIGKILL);
+    job_drop(&b);
+    while (!a.out.text || count(a.out.text, "met\n") < 3) job_take(&a.out);
+    kill(a.pid, SIGTERM);
+    job_finish(&a);
+    assert_status(&a, 128 + SIGTERM);
+    assert_int_equal(count(a.out.text, "\n"), 3);
+    job_drop(&a);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +511,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ignored_signals_stay_ignored),
         cmocka_unit_test(ends_are_seen_although_the_parent_ignored_such),
         cmocka_unit_test(terminate_ends_the_ranks),
+        cmocka_unit_test(jobs_side_by_side_do_not_meet),
     };
     if (argc < 3) return 2;
     job_programs(argv[1], argv[2]);

@@ -48,6 +48,7 @@
 #include "base/frame.h"
 #include "base/handshake.h"
 #include "base/place.h"
+#include "base/timer.h"
 #include "transport/tcp/region.h"
 #include "transport/tcp/repair.h"
 #include "transport/tcp/session.h"
@@ -141,7 +142,8 @@ struct complaints {
 
 struct tcp {
     struct transport base;
-    struct source listener, timer;
+    struct source listener, alarm;
+    struct timer timer; /* of alarm */
     struct list links;    /* all, by `entry` */
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
@@ -155,7 +157,6 @@ struct tcp {
     bool pending_waits;     /* one is authenticated, to be taken up by the next progress */
     int64_t listen_again;   /* 0: listening; else paused until then */
     int64_t due;            /* no deadline is earlier; INT64_MAX: none */
-    int64_t timer_at;       /* what the timer is set to */
     int64_t look_at;        /* when to look at those; 0: nobody has looked yet */
     struct tcp_link *awaited; /* somebody waits for this link, or has since the last look */
     bool awaited_again;

@@ -2,31 +2,25 @@
 /*
  * api.c - loading libucp, and keeping its hands off the host (api.h tells what it does)
  *
- * The signal table, the environment and UCX's chain of log handlers belong to the process. So the
- * lock
- * and the count of those who use the handler belong to it too, and the thread-local says on whose
- * behalf
- * UCX is being called: its handlers are given no argument.
+ * UCX's chain of log handlers belongs to the process. So the count of those who use the handler
+ * belongs to it too, and the thread-local says on whose behalf UCX is being called: its handlers are
+ * given no argument.
  */
 #include "transport/ucx/api.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "sinew/sinew.h"
 
 enum { SETTINGS = 6, LOG_TEXT = 256 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int users;
 static bool handles_log;
-static _Thread_local const struct log *speaks_to;
+/* Set with each progress: so it shall cost no call. */
+static _Thread_local const struct log *speaks_to __attribute__((tls_model("initial-exec")));
 
 /* What UCX takes from the environment only: while it is loaded, and while a worker is made. (It
  * accepts some of them by ucp_config_modify() too, and then does not heed them.) */
@@ -39,76 +33,11 @@ static const char *const settings[SETTINGS] = {
     "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
 };
 
-/* ---- what is kept ---------------------------------------------------------------------------- */
-
-static void keep_signals(struct api_guard *kept)
-{
-    for (int i = 1; i < _NSIG; i++) kept->known[i] = sigaction(i, NULL, &kept->action[i]) == 0;
-    sigaltstack(NULL, &kept->stack);
-}
-
-static void restore_signals(const struct api_guard *kept)
-{
-    struct sigaction now;
-    stack_t stack;
-    for (int i = 1; i < _NSIG; i++) {
-        if (!kept->known[i] || sigaction(i, NULL, &now) < 0) continue;
-        if (now.sa_handler != kept->action[i].sa_handler || now.sa_flags != kept->action[i].sa_flags)
-            sigaction(i, &kept->action[i], NULL);
-    }
-    if (sigaltstack(NULL, &stack) == 0 && stack.ss_sp != kept->stack.ss_sp)
-        sigaltstack(&kept->stack, NULL);
-}
-
-static bool is_set(const char *setting)
-{
-    char name[64];
-    snprintf(name, sizeof(name), "%.*s", (int)strcspn(setting, "="), setting);
-    return getenv(name) != NULL;
-}
-
-/* False: no memory. Whoever reads the environment meanwhile finds all that was in it. */
-static bool extend_environment(struct api_guard *kept)
-{
-    size_t n = 0;
-    kept->environment = environ;
-    while (environ && environ[n]) n++;
-    kept->size = (n + SETTINGS + 1) * sizeof(*kept->ours);
-    kept->ours = world_allocate(kept->world, kept->size);
-    if (!kept->ours) return false;
-    if (n) memcpy(kept->ours, environ, n * sizeof(*kept->ours));
-    for (int i = 0; i < SETTINGS; i++)
-        if (!is_set(settings[i])) memcpy(&kept->ours[n++], &settings[i], sizeof(char *));
-    environ = kept->ours;
-    return true;
-}
-
-/* Should another thread have set a variable meanwhile, libc has made an array of its own of ours,
- * and that one stays, without our words. */
-static void restore_environment(struct api_guard *kept)
-{
-    if (environ == kept->ours) {
-        environ = kept->environment;
-        world_release(kept->world, kept->ours, kept->size);
-        return;
-    }
-    for (char **from = environ, **to = environ; from && (*to = *from); from++) {
-        bool added = false;
-        for (int i = 0; i < SETTINGS; i++) added |= *from == settings[i];
-        if (!added) to++;
-    }
-}
-
 int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,
               struct why *why)
 {
-    pthread_mutex_lock(&lock);
-    kept->world = world;
-    if (!extend_environment(kept)) {
-        pthread_mutex_unlock(&lock);
-        return why_set(why, SINEW_ENOMEM, "no memory to load UCX");
-    }
-    keep_signals(kept);
+    int status = guard_begin(&kept->host, world, settings, SETTINGS, why);
+    if (status < 0) return status;
     kept->log = api_log_to(log);
     return 0;
 }
@@ -116,9 +45,7 @@ int api_begin(struct api_guard *kept, const struct world *world, const struct lo
 void api_end(struct api_guard *kept)
 {
     api_log_to(kept->log);
-    restore_signals(kept);
-    restore_environment(kept);
-    pthread_mutex_unlock(&lock);
+    guard_end(&kept->host);
 }
 
 /* ---- its log --------------------------------------------------------------------------------- */
@@ -168,6 +95,8 @@ static const struct {
     { "ucp_ep_create", offsetof(struct ucx_api, ep_create) },
     { "ucp_ep_close_nbx", offsetof(struct ucx_api, ep_close) },
     { "ucp_am_send_nbx", offsetof(struct ucx_api, am_send) },
+    { "ucp_am_recv_data_nbx", offsetof(struct ucx_api, am_recv) },
+    { "ucp_am_data_release", offsetof(struct ucx_api, am_release) },
     { "ucp_request_free", offsetof(struct ucx_api, request_free) },
     { "ucp_request_check_status", offsetof(struct ucx_api, request_status) },
     { "ucs_status_string", offsetof(struct ucx_api, status_string) },

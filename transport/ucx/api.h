@@ -6,26 +6,18 @@
  *
  * Loading UCX installs signal handlers, an alternate signal stack, and jumps at the head of libc's
  * mmap, munmap and others; it writes to stdout. What it is to do it reads from the environment,
- * while it
- * is loaded and while a worker is made, and takes it no other way. So meanwhile
- *
- *   environment   `environ` points to a copy with more words in it (`settings` in api.c), those
- *   that
- *                 the user has set left out; the strings and the array of the host are not touched
- *   signals       every action, and this thread's alternate stack, are afterwards as before
- *   stdout        what UCX logs goes to the log of the context that called it, unless UCX_LOG_FILE
- *                 is set
+ * while it is loaded and while a worker is made, and takes it no other way. So meanwhile signals and
+ * environment are guarded (transport/guard.h), with `settings` of api.c added; and what UCX logs goes to
+ * the log of the context that called it, unless UCX_LOG_FILE is set.
  *
  * It stays mapped until the process ends (docs/ucx.md).
  */
-#include <signal.h>
-#include <stdbool.h>
-
 #include <ucp/api/ucp.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "base/world.h"
+#include "transport/guard.h"
 
 struct ucx_api {
     __typeof__(ucp_get_version) *get_version;
@@ -43,6 +35,8 @@ struct ucx_api {
     __typeof__(ucp_ep_create) *ep_create;
     __typeof__(ucp_ep_close_nbx) *ep_close;
     __typeof__(ucp_am_send_nbx) *am_send;
+    __typeof__(ucp_am_recv_data_nbx) *am_recv;
+    __typeof__(ucp_am_data_release) *am_release;
     __typeof__(ucp_request_free) *request_free;
     __typeof__(ucp_request_check_status) *request_status;
     __typeof__(ucs_status_string) *status_string;
@@ -52,19 +46,12 @@ struct ucx_api {
     void (*log_pop)(void);
 };
 
-/* What is put back by api_end(). */
 struct api_guard {
-    struct sigaction action[_NSIG];
-    bool known[_NSIG];
-    stack_t stack;
+    struct guard host;
     const struct log *log;
-    const struct world *world;
-    char **environment, **ours;
-    size_t size; /* of ours */
 };
 
-/* Between them the host is kept safe, and no other context of Sinew's loads UCX, or makes or destroys
- * anything of it. */
+/* Between them the host is kept safe; everything that makes or destroys something of UCX's is called there. */
 int api_begin(struct api_guard *guard, const struct world *world, const struct log *log,
               struct why *why);
 void api_end(struct api_guard *guard);

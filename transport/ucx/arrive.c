@@ -2,15 +2,14 @@
 /*
  * arrive.c - frames in: put in order, looked at, handed up
  *
- * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from
- * whomever. A
- * frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits.
- * There
- * cannot be more of those than the sender's window.
+ * UCX calls frame_arrived() from inside ucp_worker_progress(), whatever has come and from whomever.
+ * A frame whose turn it is, is dealt with there, in UCX's own memory; any other is copied and waits
+ * (transport/reorder.h).
  */
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/wire.h"
 #include "transport/ucx/internal.h"
 
@@ -42,12 +41,40 @@ static int frame_bad(struct ucx_link *l, const struct header *h, const char *wha
 
 /* ---- one whose turn it is -------------------------------------------------------------------- */
 
+enum { EXPECT_HEAD = 16 };
+
+static bool would_be_expected(const struct ucx_link *l, const struct header *h, const uint8_t *data,
+                              size_t len)
+{
+    const struct expect *e = l->base.expect;
+    if (!e || h->hlen != EXPECT_HEAD || len < EXPECT_HEAD || l->state != UCX_UP) return false;
+    return !((wire_get64(data) ^ e->word) & e->mask) && wire_get64(data + 8) == e->key;
+}
+
+/* What messaging waits for goes straight into its buffer. */
+static bool take_expected(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    struct expect *e = l->base.expect;
+    if (!would_be_expected(l, h, data, len)) return false;
+    uint64_t word = wire_get64(data);
+    len -= EXPECT_HEAD;
+    copy_short(e->buf, data + EXPECT_HEAD, len < e->cap ? len : e->cap);
+    e->word = word;
+    e->len = len;
+    e->done = true;
+    l->base.expect = e->next;
+    ucx_under(l)->took = l;
+    return true;
+}
+
 static int message_take(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
     struct ucx *t = ucx_under(l);
     if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > UCX_EAGER_MAX)
         return frame_bad(l, h, "has impossible lengths");
     t->budget--;
+    if (take_expected(l, h, data, len)) return 0;
+    l->base.expect = NULL; /* by now it may expect another */
     if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;
@@ -73,7 +100,9 @@ static int frame_take_kind(struct ucx_link *l, const struct header *h, const uin
     case FRAME_GET:
     case FRAME_ADD:
     case FRAME_SWAP: return serve_asked(l, h);
+    case FRAME_FILL: return serve_fill(l, h, data, len);
     case FRAME_DATA:
+    case FRAME_FILLED:
     case FRAME_DENIED: return work_answered(l, h, data, len);
     default: return frame_bad(l, h, "is of no known kind");
     }
@@ -112,55 +141,54 @@ static bool frames_are_wanted(const struct ucx_link *l)
     return l->state < UCX_ENDING || (l->state == UCX_ENDING && l->hand_up);
 }
 
-/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. */
-static bool frame_may_go_up(const struct ucx_link *l)
+/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. When something was taken
+ * that was expected, nothing but what is expected goes up until messaging has seen to it. */
+static bool frame_may_go_up(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
-    bool early = l->state < UCX_PAIRED || (l->state == UCX_PAIRED && l->heard_hello);
-    return !early && frames_are_wanted(l) && ucx_under(l)->budget > 1;
+    const struct ucx *t = ucx_under(l);
+    if (__builtin_expect(l->state != UCX_UP, 0)) {
+        bool early = l->state < UCX_PAIRED || (l->state == UCX_PAIRED && l->heard_hello);
+        return !early && frames_are_wanted(l) && t->budget > 1;
+    }
+    if (t->budget <= 1) return false;
+    return t->took != l || (h->kind == FRAME_MESSAGE && would_be_expected(l, h, data, len));
 }
 
 static int early_keep(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len)
 {
-    struct ucx *t = ucx_under(l);
-    struct arrival **place = &l->early[h->seq % UCX_WINDOW];
-    if (*place) return frame_bad(l, h, "came twice");
-    if (l->early_bytes + len > UCX_WINDOW_BYTES + UCX_FRAGMENT)
-        return frame_bad(l, h, "goes beyond the window");
-    struct arrival *a = world_allocate(t->base.opt.world, sizeof(*a) + len);
-    if (!a) return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for a message", l->name);
-    a->h = *h;
-    a->len = len;
-    if (len) memcpy(a->bytes, data, len);
-    *place = a;
-    l->early_n++;
-    l->early_bytes += len;
+    struct header kept = *h;
+    kept.waited = true;
+    int status = reorder_keep(&l->early, ucx_under(l)->base.opt.world, h->seq, &kept, sizeof(kept), data,
+                              len);
+    if (status == SINEW_ENOMEM)
+        return why_set(&l->base.why, status, "%s: no memory for a message", l->name);
+    if (status < 0) return frame_bad(l, h, "came twice, or goes beyond the window");
+    if (h->fetch) ucx_under(l)->kept = true;
     link_make_due(l);
     return 0;
 }
 
-static void early_release(struct ucx_link *l, struct arrival *a)
-{
-    l->early_n--;
-    l->early_bytes -= a->len;
-    world_release(ucx_under(l)->base.opt.world, a, sizeof(*a) + a->len);
-}
-
 void early_take(struct ucx_link *l)
 {
-    while (l->early_n && frame_may_go_up(l)) {
-        struct arrival **place = &l->early[(l->dealt + 1) % UCX_WINDOW], *a = *place;
-        if (!a) return;
-        *place = NULL;
-        frame_deal_with(l, &a->h, a->bytes, a->len);
-        early_release(l, a);
+    struct header h;
+    const struct kept *next;
+    while ((next = reorder_look(&l->early, l->dealt + 1))) {
+        memcpy(&h, next->bytes, sizeof(h));
+        if (!frame_may_go_up(l, &h, next->bytes + sizeof(h), next->len)) return;
+        struct kept *k = reorder_take(&l->early, l->dealt + 1);
+        frame_deal_with(l, &h, k->bytes + sizeof(h), k->len);
+        reorder_release(ucx_under(l)->base.opt.world, k);
     }
 }
 
 void early_drop(struct ucx_link *l)
 {
-    for (uint32_t i = 0; l->early_n && i < UCX_WINDOW; i++) {
-        if (l->early[i]) early_release(l, l->early[i]);
-        l->early[i] = NULL;
+    struct kept *k;
+    struct header h;
+    while ((k = reorder_take_any(&l->early))) {
+        memcpy(&h, k->bytes, sizeof(h));
+        fill_refuse(ucx_under(l), &h);
+        reorder_release(ucx_under(l)->base.opt.world, k);
     }
 }
 
@@ -188,35 +216,56 @@ static int frame_judge(struct ucx_link *l, const struct header *h, const uint8_t
     if (h->kind == FRAME_ACK) return h->seq || len ? frame_bad(l, h, "confirms and more") : 0;
     if (h->kind > FRAME_LAST) return frame_bad(l, h, "is of no known kind");
     if (ahead >= UCX_WINDOW) return frame_bad(l, h, "is outside the window");
-    if (ahead > 0 || !frame_may_go_up(l)) return early_keep(l, h, data, len);
+    if (ahead > 0 || !frame_may_go_up(l, h, data, len)) return early_keep(l, h, data, len);
     frame_deal_with(l, h, data, len);
-    early_take(l);
+    if (l->early.n) early_take(l);
     return 0;
 }
 
+/* The header, before the data or apart from it; then *data and *len are what follows. False: no frame. */
+static bool frame_open(struct header *h, const uint8_t *header, size_t header_len, const uint8_t **data,
+                       size_t *len)
+{
+    bool apart = header_len > 0;
+    const uint8_t *at = apart ? header : *data;
+    size_t there = apart ? header_len : *len;
+    if (there < UCX_HEADER) return false;
+    size_t need = at[20] >= FRAME_PUT ? UCX_HEADER_WIDE : UCX_HEADER;
+    if (apart ? there != need : there < need) return false;
+    header_decode(h, at, need);
+    if (apart) return true;
+    *data += need;
+    *len -= need;
+    return true;
+}
+
+/* UCS_OK: UCX may have its memory back; of what was to be fetched, it tells the sender that it is done. */
 ucs_status_t frame_arrived(void *arg, const void *header, size_t header_len, void *data, size_t len,
                            const ucp_am_recv_param_t *param)
 {
     struct ucx *t = arg;
     struct header h;
+    const uint8_t *at = data;
+    bool fetched = param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV;
     t->moved = true;
-    /* A rendezvous is never asked for here; what is returned drops it. */
-    if (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV ||
-        (header_len != UCX_HEADER && header_len != UCX_HEADER_WIDE)) {
-        t->strays++;
-        return UCS_OK;
-    }
-    header_decode(&h, header, header_len);
-    struct ucx_link *l = link_by_id(t, h.link, h.token);
+    struct ucx_link *l = NULL;
+    if ((!fetched || header_len > 0) && frame_open(&h, header, header_len, &at, &len))
+        l = link_by_id(t, h.link, h.token);
     if (!l || !frames_are_wanted(l)) {
         t->strays++;
         return UCS_OK;
     }
-    int status = (h.kind >= FRAME_PUT) == (header_len == UCX_HEADER_WIDE)
-                     ? frame_judge(l, &h, data, len)
-                     : frame_bad(l, &h, "has the header of another kind");
-    if (status == 0) return UCS_OK;
-    l->hand_up = false;
-    link_fall(l, status, GONE_BROKEN, false);
-    return UCS_OK;
+    int status;
+    t->kept = false;
+    if (fetched && (h.kind != FRAME_FILL || h.amount != len)) {
+        status = frame_bad(l, &h, "is to be fetched, and is nothing of that kind");
+    } else {
+        h.fetch = fetched ? data : NULL;
+        status = frame_judge(l, &h, at, fetched ? 0 : len);
+    }
+    if (status < 0) {
+        l->hand_up = false;
+        link_fall(l, status, GONE_BROKEN, false);
+    }
+    return t->kept ? UCS_INPROGRESS : UCS_OK;
 }

@@ -2,9 +2,8 @@
 /*
  * endpoint.c - UCX's endpoints: made, watched, closed
  *
- * After ucp_ep_close_nbx() there is no handle any more, only a request that ends some time. What
- * UCX
- * still has of ours, and the last confirmation, live until then; the link need not.
+ * After ucp_ep_close_nbx() there is no handle any more, only a request that ends some time. What UCX still
+ * has of ours, what it still writes to, and the last confirmation, live until then; the link need not.
  */
 #include <string.h>
 
@@ -54,12 +53,12 @@ static void endpoint_close_now(struct endpoint *end, bool by_force)
     ucs_status_ptr_t request = t->api.ep_close(end->ep, &param);
     end->ep = NULL;
     end->closed = true;
+    end->until = ucx_now(t) + UCX_CLOSE_NS;
     end->closing = UCS_PTR_IS_PTR(request) ? request : NULL;
 }
 
 void endpoint_close(struct endpoint *end, bool by_force)
 {
-    end->until = ucx_now(end->t) + UCX_CLOSE_NS;
     endpoint_close_now(end, by_force);
     list_append(&end->t->closing, &end->entry);
 }
@@ -83,18 +82,37 @@ static bool endpoint_is_over(struct endpoint *end)
     return end->closed && !end->closing && end->busy == 0 && !end->ack_busy;
 }
 
+/* Its closing, by force, takes too long: nobody shall wait for memory that it still has. */
+static void endpoint_give_up(struct endpoint *end)
+{
+    struct ucx *t = end->t;
+    if (end->lost || !end->closed || ucx_now(t) <= end->until) return;
+    end->lost = true;
+    log_line(t->base.opt.log, LOG_WARNING, "UCX does not let go of an endpoint it was told to close: %u "
+                                           "operations are under way still", end->busy);
+    landings_give_up(t, end);
+}
+
 void endpoints_look_after(struct ucx *t)
 {
     for (struct list *e = t->closing.next, *next; e != &t->closing; e = next) {
         struct endpoint *end = LIST_OWNER(e, struct endpoint, entry);
         next = e->next;
+        endpoint_give_up(end);
         if (end->link) continue;
-        if (!end->closed && (end->failed || ucx_now(t) > end->until))
-            endpoint_close_now(end, end->failed);
+        if (!end->closed && (end->failed || ucx_now(t) > end->until)) endpoint_close_now(end, end->failed);
         if (!endpoint_is_over(end)) continue;
         list_remove(&end->entry);
         world_release(t->base.opt.world, end, sizeof(*end));
     }
+}
+
+/* The worker is gone, and nothing calls any more. */
+void endpoints_release(struct ucx *t)
+{
+    struct list *e;
+    while ((e = list_take(&t->closing)))
+        world_release(t->base.opt.world, LIST_OWNER(e, struct endpoint, entry), sizeof(struct endpoint));
 }
 
 /* Before the worker goes: what still is on its way gets a moment. */
@@ -106,5 +124,11 @@ void endpoints_finish(struct ucx *t)
     while (!list_empty(&t->closing) && ucx_now(t) < until) {
         if (t->api.progress(t->worker) == 0) w->yield(w->arg);
         endpoints_look_after(t);
+    }
+    /* A worker that is destroyed with such a request kept by us takes the process with it (UCX 1.13). */
+    for (struct list *e = t->closing.next; e != &t->closing; e = e->next) {
+        struct endpoint *end = LIST_OWNER(e, struct endpoint, entry);
+        if (end->closing) t->api.request_free(end->closing);
+        end->closing = NULL;
     }
 }

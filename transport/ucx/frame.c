@@ -10,9 +10,14 @@
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-struct frame *frame_take(struct ucx *t, size_t len)
+static size_t header_len(enum frame_kind kind)
 {
-    bool small = len <= UCX_SMALL;
+    return kind >= FRAME_PUT ? UCX_HEADER_WIDE : UCX_HEADER;
+}
+
+struct frame *frame_take(struct ucx *t, enum frame_kind kind, size_t len)
+{
+    bool small = header_len(kind) + len <= UCX_SMALL;
     size_t cap = small ? UCX_SMALL : UCX_LARGE;
     struct list *spare = list_take(small ? &t->spare_small : &t->spare_large);
     struct frame *f;
@@ -28,8 +33,10 @@ struct frame *frame_take(struct ucx *t, size_t len)
     f->end = NULL;
     f->work = NULL;
     f->busy = f->confirmed = false;
+    f->kind = (uint8_t)kind;
     f->hlen = 0;
     f->len = len;
+    f->data = f->bytes + header_len(kind);
     return f;
 }
 
@@ -42,7 +49,8 @@ void frame_give(struct ucx *t, struct frame *f)
         return;
     }
     ++*n;
-    list_append(small ? &t->spare_small : &t->spare_large, &f->entry);
+    struct list *spare = small ? &t->spare_small : &t->spare_large;
+    list_append(spare->next, &f->entry); /* the first: its lines are warm */
 }
 
 static void release_list(struct ucx *t, struct list *list)
@@ -58,6 +66,7 @@ void frames_release(struct ucx *t)
 {
     release_list(t, &t->spare_small);
     release_list(t, &t->spare_large);
+    release_list(t, &t->busy);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -106,6 +115,7 @@ static void frame_is_free(void *request, ucs_status_t status, void *user_data)
     t->api.request_free(request);
     t->moved = true;
     f->busy = false;
+    list_remove(&f->entry);
     end->busy--;
     if (f->work) {
         f->work->busy--;
@@ -115,29 +125,38 @@ static void frame_is_free(void *request, ucs_status_t status, void *user_data)
     if (f->confirmed) frame_give(t, f);
 }
 
-int frame_send(struct ucx_link *l, struct frame *f, struct header *h, const void *data)
+static ucs_status_ptr_t post(struct ucx_link *l, struct frame *f, const void *elsewhere)
 {
     struct ucx *t = ucx_under(l);
-    bool wide = f->kind >= FRAME_PUT;
+    size_t head = header_len(f->kind);
+    bool fetched = f->kind == FRAME_FILL;
+    const ucp_request_param_t param = {
+        .op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
+                        UCP_OP_ATTR_FIELD_FLAGS,
+        .flags = fetched ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER,
+        .cb.send = frame_is_free,
+        .user_data = f,
+    };
+    if (!elsewhere) return t->api.am_send(l->end->ep, 0, NULL, 0, f->bytes, head + f->len, &param);
+    return t->api.am_send(l->end->ep, 0, f->bytes, head, elsewhere, fetched ? f->work->op->len : f->len,
+                          &param);
+}
+
+int frame_send(struct ucx_link *l, struct frame *f, struct header *h, const void *elsewhere)
+{
     h->kind = f->kind;
     h->seq = l->sent + 1;
     h->hlen = f->hlen;
     header_fill(l, h);
-    header_encode(f->header, h, wide);
-    const ucp_request_param_t param = {
-        .op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
-                        UCP_OP_ATTR_FIELD_FLAGS,
-        .flags = UCP_AM_SEND_FLAG_EAGER,
-        .cb.send = frame_is_free,
-        .user_data = f,
-    };
+    header_encode(f->bytes, h, f->kind >= FRAME_PUT);
     f->end = l->end;
-    ucs_status_ptr_t sent = t->api.am_send(l->end->ep, 0, f->header,
-                                           wide ? UCX_HEADER_WIDE : UCX_HEADER, data, f->len, &param);
+    struct ucx *t = ucx_under(l);
+    ucs_status_ptr_t sent = post(l, f, elsewhere);
     if (UCS_PTR_IS_ERR(sent))
         return link_trouble(l, UCS_PTR_STATUS(sent), "a message could not be sent");
     if (sent) {
         f->busy = true;
+        list_append(&t->busy, &f->entry);
         l->end->busy++;
         if (f->work) f->work->busy++;
     }
@@ -151,12 +170,11 @@ int frame_send_control(struct ucx_link *l, enum frame_kind kind, unsigned flags)
 {
     struct header h = { .flags = (uint8_t)flags };
     /* HELLO is as long as messages can be: the way of long ones is open when the link is up. */
-    size_t len = kind == FRAME_HELLO ? UCX_LARGE : 0;
-    struct frame *f = frame_may(l, len, true) ? frame_take(ucx_under(l), len) : NULL;
+    size_t len = kind == FRAME_HELLO ? UCX_EAGER_MAX : 0;
+    struct frame *f = frame_may(l, len, true) ? frame_take(ucx_under(l), kind, len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
-    memset(f->bytes, 0, len);
-    f->kind = (uint8_t)kind;
-    int status = frame_send(l, f, &h, f->bytes);
+    memset(f->data, 0, len);
+    int status = frame_send(l, f, &h, NULL);
     if (status < 0) frame_give(ucx_under(l), f);
     return status;
 }
@@ -185,17 +203,16 @@ int ucx_send(struct link *base, const void *head, size_t hlen, const void *body,
         return why_set(&base->transport->why, SINEW_EINVAL,
                        "a message of %zu + %zu bytes; at most %d + %d go at once", hlen, blen,
                        TRANSPORT_HEAD_MAX, UCX_EAGER_MAX);
-    struct frame *f = frame_may(l, hlen + blen, false) ? frame_take(t, hlen + blen) : NULL;
+    struct frame *f = frame_may(l, hlen + blen, false) ? frame_take(t, FRAME_MESSAGE, hlen + blen) : NULL;
     if (!f) {
         l->wants_room = true;
         if (list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
         return TRANSPORT_AGAIN;
     }
-    f->kind = FRAME_MESSAGE;
     f->hlen = (uint16_t)hlen;
-    if (hlen) copy_line(f->bytes, head, hlen);
-    if (blen) copy_short(f->bytes + hlen, body, blen);
-    int status = frame_send(l, f, &h, f->bytes);
+    if (hlen) copy_line(f->data, head, hlen);
+    if (blen) copy_short(f->data + hlen, body, blen);
+    int status = frame_send(l, f, &h, NULL);
     if (status < 0)
         frame_give(t, f);
     else if (f->busy)
@@ -230,7 +247,7 @@ void ack_send(struct ucx_link *l)
         .cb.send = ack_is_free,
         .user_data = end,
     };
-    ucs_status_ptr_t sent = t->api.am_send(end->ep, 0, end->ack, UCX_HEADER, end->ack, 0, &param);
+    ucs_status_ptr_t sent = t->api.am_send(end->ep, 0, NULL, 0, end->ack, UCX_HEADER, &param);
     if (UCS_PTR_IS_ERR(sent))
         link_trouble(l, UCS_PTR_STATUS(sent), "a confirmation could not be sent");
     else if (sent)
@@ -259,7 +276,7 @@ bool frames_hand_back(struct ucx_link *l)
         if (f->kind != FRAME_MESSAGE) continue;
         if (t->budget < 2) return false;
         t->budget--;
-        t->base.up->undone(&l->base, f->bytes, f->hlen, f->bytes + f->hlen, f->len - f->hlen);
+        t->base.up->undone(&l->base, f->data, f->hlen, f->data + f->hlen, f->len - f->hlen);
     }
     return true;
 }

@@ -12,44 +12,45 @@
  *   arrive.c    frames in: order, what they say, answers
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
  *
- * Everything between two ends is active messages, eager ones: UCX's own one-sided operations
- * write, wherever
- * its fabric has none in hardware, to whatever address a message names, for anybody who can reach
- * the
- * worker (docs/decisions/ucx-by-active-messages.md). So they are not even asked for.
+ * Everything between two ends is active messages. Those that UCX carries in one piece (eager) are frames; long
+ * puts are a frame whose data the target fetches straight into the region, by UCX's rendezvous, after
+ * it has looked at the key (docs/decisions/ucx-by-active-messages.md).
  *
- * A frame: an active message with this header, little-endian, and data
+ * A frame: this header, little-endian, and data
  *
- *    byte  0        8       12      16       20      21      22
- *          | token  | link  | seq   | heard  | kind  | flags | hlen (2) |
- *         24        40       48       56        64
- *          | key    | offset | amount | compare | work |              of puts, gets, atomics,
- *   answers
+ *    byte  0       8      12    16      20     21      22
+ *          | token | link | seq | heard | kind | flags | hlen (2) |
+ *         24    40       48       56        64
+ *          | key | offset | amount | compare | work |      of puts, gets, atomics, answers
  *
  *    token   the receiver's, random, told over the control link: who does not know it is not heard
  *    link    the receiver's, likewise
  *    seq     of this direction, from 1, since UCX keeps no order among active messages; 0: only
- *   `heard` counts
+ *            `heard` counts
  *    heard   so many frames of the other direction have been dealt with, in order: it confirms them
  *    flags   FRAME_ASKS: confirm soon
  *    hlen    of a message: so many bytes of the data are its head
  *
+ * A header that lies before its data goes as data of UCX's, with no header in its sense: only so does it
+ * copy a short message straight to the wire. Where the data is elsewhere (puts), it is UCX's header.
+ *
  * At most UCX_WINDOW frames and UCX_WINDOW_BYTES bytes of a direction are not confirmed. That is
- * credit,
- * the bound of what a receiver may have to keep for order's sake, and of what is handed back, in
- * one.
+ * credit, the bound of what a receiver may have to keep for order's sake, and of what is handed back,
+ * in one.
  *
  * A link's life:
  *
  *    connect() -> OFFERING -> PAIRED -> UP -> DRAINING -> ENDING -> down()
  *
  *    OFFERING  told of this worker; the counterpart's is not known yet
- *    PAIRED    the endpoint exists and HELLO was sent. UP when HELLO has come and this one's is
- *   confirmed
+ *    PAIRED    the endpoint exists and HELLO was sent. UP when HELLO has come and this one's
+ *              is confirmed
  *    ENDING    what has arrived is handed up, the endpoint closes, what is not confirmed goes back
  */
 #include "base/config.h"
 #include "base/list.h"
+#include "transport/reorder.h"
+#include "transport/sleeper.h"
 #include "transport/transport.h"
 #include "transport/ucx/api.h"
 
@@ -58,12 +59,13 @@ enum {
     UCX_HEADER_WIDE = 72,
     UCX_EAGER_MAX = 8192,
     UCX_FRAGMENT = 32768, /* of a put, which is sent from where it lies                  */
+    UCX_LONG = 65536,     /* puts from here on are fetched                               */
     UCX_ANSWER = 8192,    /* of a get: copied, so that what is read may be taken back    */
-    UCX_WINDOW = 256,     /* a power of two                                              */
+    UCX_WINDOW = REORDER_WINDOW,
     UCX_RESERVE = 8,      /* of it, for goodbyes and answers                             */
     UCX_WINDOW_BYTES = 1 << 20,
     UCX_SMALL = 256,
-    UCX_LARGE = TRANSPORT_HEAD_MAX + UCX_EAGER_MAX,
+    UCX_LARGE = UCX_HEADER_WIDE + TRANSPORT_HEAD_MAX + UCX_EAGER_MAX,
     UCX_SPARE = 1024, /* frames of each size kept for later */
     UCX_ASKED = 16,   /* gets and atomics of one end that are not answered */
     UCX_ADDRESS_BYTES_MAX = 3 * (TRANSPORT_TELL_MAX - 32),
@@ -89,7 +91,9 @@ enum frame_kind {
     FRAME_SWAP,
     FRAME_DATA,   /* of a get: from `offset` of it; of an atomic: 8 bytes, the former value */
     FRAME_DENIED, /* of a get */
-    FRAME_LAST = FRAME_DENIED,
+    FRAME_FILL,   /* a long put: `amount` bytes, to be fetched */
+    FRAME_FILLED, /* they are there */
+    FRAME_LAST = FRAME_FILLED,
 };
 enum { FRAME_ASKS = 1 };
 
@@ -101,6 +105,8 @@ struct header {
     uint16_t hlen;
     uint64_t region, secret; /* the key */
     uint64_t offset, amount, compare, work;
+    void *fetch; /* of a FILL: what UCX fetches it by; NULL: it came along */
+    bool waited; /* before its turn: `fetch` was kept, and is to be given back */
 };
 
 enum ucx_state {
@@ -119,9 +125,9 @@ struct endpoint {
     struct ucx_link *link; /* NULL: it is down */
     ucp_ep_h ep;
     void *closing; /* request */
-    bool failed, closed;
+    bool failed, closed, lost;
     int64_t until; /* lingering: then it closes; closing: then it is waited for no longer */
-    uint32_t busy; /* frames that UCX still has */
+    uint32_t busy; /* frames that UCX still has, and those it fetches */
     bool ack_busy;
     uint8_t ack[UCX_HEADER];
 };
@@ -135,15 +141,17 @@ struct frame {
     uint8_t kind;
     uint16_t hlen;
     size_t len, cap; /* of data; cap: of bytes[] */
-    uint8_t header[UCX_HEADER_WIDE];
+    uint8_t *data;   /* behind the header */
     uint8_t bytes[];
 };
 
-/* In: came before its turn, or when progress() had made enough upcalls. */
-struct arrival {
-    struct header h;
-    size_t len;
-    uint8_t bytes[];
+/* A FILL that is being fetched. */
+struct landing {
+    struct list entry; /* t->landings */
+    struct ucx *t;
+    struct endpoint *end;
+    uint64_t region, work;
+    bool given_up;
 };
 
 /* An rma or flush under way. */
@@ -163,7 +171,7 @@ struct serve {
     struct list entry; /* link->serves */
     uint64_t work, region, secret, offset, len, at;
     uint64_t value;
-    bool is_atomic;
+    enum frame_kind asked; /* GET, ADD, SWAP or FILL */
 };
 
 /* Memory of mine that peers may reach. */
@@ -172,7 +180,7 @@ struct registered {
     uint32_t generation;
     uint64_t secret;
     unsigned rights;
-    uint32_t next_free;
+    uint32_t next_free, landings;
 };
 
 struct ucx_link {
@@ -200,15 +208,13 @@ struct ucx_link {
     struct frame *out[UCX_WINDOW];
     uint32_t bye; /* its sequence; 0: not sent */
 
-    /* in: 1 … dealt were dealt with; what came before its turn at early[seq % UCX_WINDOW] */
+    /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
     size_t dealt_bytes; /* since told */
-    size_t early_bytes;
-    uint32_t early_n;
-    struct arrival *early[UCX_WINDOW];
+    struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
 
     struct list works, serves;
-    uint32_t asked, serving;
+    uint32_t asked, serving; /* questions; those of the counterpart's */
     uint64_t work_ids;
 
     struct list of_links, of_waiting, of_due, of_ending;
@@ -222,9 +228,11 @@ struct ucx {
     ucp_worker_h worker;
     ucp_address_t *address;
     size_t address_len;
-    int efd, timer;
-    int64_t timer_at;
+    int efd;
+    struct sleeper sleeper;
     bool armed, moved, in_progress;
+    bool kept; /* of what has just arrived, what UCX fetches it by */
+    struct ucx_link *took; /* in this progress, what it expected */
     int budget;
     uint32_t idle_looks, polls; /* looks at UCX: that found nothing; all */
     uint64_t strays;
@@ -239,6 +247,7 @@ struct ucx {
     struct list spare_small, spare_large;
     uint32_t spare_small_n, spare_large_n;
     struct list spare_works, lost_works; /* lost: UCX would not let go of their memory */
+    struct list landings, busy; /* frames that UCX has */
 };
 
 static inline struct ucx *ucx_of(struct transport *t) { return (struct ucx *)(void *)t; }
@@ -256,7 +265,13 @@ void link_fall(struct ucx_link *l, int status, enum gone gone, bool hand_up);
 void link_left_after_all(struct ucx_link *l);
 /* An answer of UCX's that is an error. Returns its status in Sinew's terms. */
 int link_trouble(struct ucx_link *l, ucs_status_t status, const char *what);
-void links_look_after(struct ucx *t);
+void links_see_to(struct ucx *t);
+static inline void links_look_after(struct ucx *t)
+{
+    if (t->timed || !list_empty(&t->due) || !list_empty(&t->waiting) || !list_empty(&t->ending) ||
+        !list_empty(&t->closing))
+        links_see_to(t);
+}
 int64_t links_deadline(const struct ucx *t);
 void links_release(struct ucx *t);
 
@@ -278,13 +293,14 @@ void endpoint_close(struct endpoint *end, bool by_force);
 void endpoint_linger(struct endpoint *end); /* closes when the counterpart has, or soon */
 void endpoints_look_after(struct ucx *t);
 void endpoints_finish(struct ucx *t);
+void endpoints_release(struct ucx *t);
 
 /* frame.c */
 bool frame_may(const struct ucx_link *l, size_t len, bool reserved);
-struct frame *frame_take(struct ucx *t, size_t len);
+struct frame *frame_take(struct ucx *t, enum frame_kind kind, size_t len);
 void frame_give(struct ucx *t, struct frame *f);
-/* In f: bytes, len, hlen, kind; or data of work's. 0, or < 0 and f is still the caller's. */
-int frame_send(struct ucx_link *l, struct frame *f, struct header *h, const void *data);
+/* In f: hlen; its data, or elsewhere work's (NULL otherwise). 0, or < 0 and f is still the caller's. */
+int frame_send(struct ucx_link *l, struct frame *f, struct header *h, const void *elsewhere);
 int frame_send_control(struct ucx_link *l, enum frame_kind kind, unsigned flags);
 void frames_confirm(struct ucx_link *l, uint32_t upto);
 bool frames_hand_back(struct ucx_link *l); /* false: later */
@@ -310,6 +326,10 @@ bool works_fail(struct ucx_link *l, int status); /* false: later */
 void works_release(struct ucx *t);
 int work_answered(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len);
 int serve_put(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len);
+int serve_fill(struct ucx_link *l, const struct header *h, const uint8_t *data, size_t len);
+void fill_refuse(struct ucx *t, const struct header *h); /* it will not be fetched */
+void landings_give_up(struct ucx *t, const struct endpoint *end);
+void landings_release(struct ucx *t);
 int serve_asked(struct ucx_link *l, const struct header *h);
 void serves_advance(struct ucx_link *l);
 void serves_drop(struct ucx_link *l);
@@ -321,6 +341,9 @@ int ucx_dereg(struct transport *base, struct region *region);
 uint8_t *region_memory(struct ucx *t, uint64_t id, uint64_t secret, unsigned right, uint64_t offset,
                        uint64_t len, struct why *why);
 bool region_key(const struct region *region, struct header *h, unsigned *rights, uint64_t *len);
+bool region_was(const struct ucx *t, uint64_t id); /* registered, and is no more */
+/* UCX writes there (1), and does no longer (-1). */
+void region_hold(struct ucx *t, uint64_t id, int more);
 void regions_release(struct ucx *t);
 
 #endif

@@ -78,6 +78,7 @@ static int link_start(struct ucx_link *l)
     list_init(&l->of_links);
     list_init(&l->works);
     list_init(&l->serves);
+    l->early.most = UCX_WINDOW_BYTES + UCX_FRAGMENT;
     l->deadline = INT64_MAX;
     snprintf(l->name, sizeof(l->name), "rank %d by UCX", l->base.rank);
     int status = name_take(l);
@@ -319,8 +320,15 @@ static void link_attend(struct ucx_link *l)
     }
     if (l->state == UCX_DRAINING) link_drain(l);
     if (l->state >= UCX_PAIRED && l->state < UCX_ENDING) ack_send(l);
-    if (l->state >= UCX_UP && l->early_n && l->early[(l->dealt + 1) % UCX_WINDOW])
+    if (l->state >= UCX_UP && reorder_look(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
+}
+
+/* It has taken what was expected, so there are no upcalls for it now. */
+static void link_attend_later(struct ucx_link *l)
+{
+    ack_send(l);
+    link_make_due(l);
 }
 
 static void look_after_due(struct ucx *t)
@@ -328,7 +336,13 @@ static void look_after_due(struct ucx *t)
     struct list todo, *e;
     list_init(&todo);
     list_splice(&todo, &t->due);
-    while (t->budget > 6 && (e = list_take(&todo))) link_attend(LIST_OWNER(e, struct ucx_link, of_due));
+    while (t->budget > 6 && (e = list_take(&todo))) {
+        struct ucx_link *l = LIST_OWNER(e, struct ucx_link, of_due);
+        if (l == t->took)
+            link_attend_later(l);
+        else
+            link_attend(l);
+    }
     list_splice(&t->due, &todo);
 }
 
@@ -340,7 +354,7 @@ static void look_after_waiting(struct ucx *t)
     while ((e = list_take(&todo))) {
         struct ucx_link *l = LIST_OWNER(e, struct ucx_link, of_waiting);
         if (l->state != UCX_UP) continue;
-        if (t->budget < 2 || !frame_may(l, UCX_LARGE, false)) {
+        if (t->budget < 2 || l == t->took || !frame_may(l, UCX_LARGE, false)) {
             list_append(&t->waiting, &l->of_waiting);
             continue;
         }
@@ -357,7 +371,7 @@ static void look_after_ending(struct ucx *t)
     list_splice(&todo, &t->ending);
     while ((e = list_take(&todo))) {
         struct ucx_link *l = LIST_OWNER(e, struct ucx_link, of_ending);
-        if (!link_finish(l)) list_append(&t->ending, &l->of_ending);
+        if (l == t->took || !link_finish(l)) list_append(&t->ending, &l->of_ending);
     }
 }
 
@@ -386,7 +400,7 @@ int64_t links_deadline(const struct ucx *t)
     return at;
 }
 
-void links_look_after(struct ucx *t)
+void links_see_to(struct ucx *t)
 {
     if (t->timed) look_at_deadlines(t);
     if (!list_empty(&t->due)) look_after_due(t);

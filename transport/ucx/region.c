@@ -2,10 +2,10 @@
 /*
  * region.c - memory that peers may reach, and the keys to it
  *
- *   key  | index 4 | generation 4 | secret 8 | length 8 | rights 1 | 0 … (7) |
+ *   key  | index 4 | generation 4 | secret 8 | length 8 | rights 1 | for one reader 1 | 0 … (6) |
  *
- * The owner looks at the key of every frame, so nothing but what is registered is ever touched, and
- * dereg is done when it returns.
+ * The owner looks at the key of every frame, so nothing but what is registered is ever touched. Only while
+ * UCX itself writes to a region, having been asked to fetch into it, dereg has to wait.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -65,6 +65,7 @@ static int reg_mine(struct ucx *t, struct region *region)
     wire_put64(region->key + 8, secret);
     wire_put64(region->key + 16, region->len);
     region->key[24] = (uint8_t)rights;
+    region->key[25] = region->reader != NULL;
     region->key_len = UCX_KEY;
     region->private = r;
     return 0;
@@ -72,10 +73,10 @@ static int reg_mine(struct ucx *t, struct region *region)
 
 bool region_key(const struct region *region, struct header *h, unsigned *rights, uint64_t *len)
 {
-    static const uint8_t zeros[7];
+    static const uint8_t zeros[6];
     const uint8_t *key = region->key;
     if (region->key_len != UCX_KEY || key[24] == 0 || key[24] & ~RIGHTS_ALL ||
-        memcmp(key + 25, zeros, sizeof(zeros)) != 0)
+        key[25] > 1 || memcmp(key + 26, zeros, sizeof(zeros)) != 0)
         return false;
     h->region = wire_get64(key);
     h->secret = wire_get64(key + 8);
@@ -95,6 +96,9 @@ int ucx_reg(struct transport *base, struct link *l, struct region *region)
         return why_set(&base->why, SINEW_EINVAL,
                        "not a key of UCX memory for %zu bytes: %" PRIu32 " bytes long", region->len,
                        region->key_len);
+    /* Answers are copies, so that the memory can be taken back at once; puts are not. */
+    if (region->key[25] && len >= UCX_LONG)
+        return why_set(&base->why, SINEW_ENOTSUP, "%" PRIu64 " bytes are better put than read", len);
     region->base = NULL;
     region->private = NULL;
     return 0;
@@ -106,11 +110,25 @@ int ucx_dereg(struct transport *base, struct region *region)
     uint32_t index = (uint32_t)region->id;
     if (!region->private) return 0; /* a peer's: frames have copies or the operation's own memory */
     if (index >= t->regions_cap || t->regions[index].region != region) return 0;
+    if (t->regions[index].landings) return TRANSPORT_AGAIN;
     t->regions[index].region = NULL;
     t->regions[index].next_free = t->regions_free;
     t->regions_free = index + 1;
     region->private = NULL;
     return 0;
+}
+
+void region_hold(struct ucx *t, uint64_t id, int more)
+{
+    t->regions[(uint32_t)id].landings += (uint32_t)more;
+}
+
+bool region_was(const struct ucx *t, uint64_t id)
+{
+    uint32_t index = (uint32_t)id, generation = (uint32_t)(id >> 32);
+    if (index >= t->regions_cap || generation == 0) return false;
+    const struct registered *r = &t->regions[index];
+    return r->region ? generation < r->generation : generation <= r->generation;
 }
 
 uint8_t *region_memory(struct ucx *t, uint64_t id, uint64_t secret, unsigned right, uint64_t offset,

@@ -8,18 +8,12 @@
  */
 #include "transport/ucx/ucx.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
-
 #include "base/wire.h"
 #include "transport/stub.h"
 #include "transport/ucx/internal.h"
 
 #define ADDRESS_MAGIC 0x31784375u
-enum { ADDRESS_LEN = 8, LINKS_VERSION = 1 };
+enum { ADDRESS_LEN = 8, LINKS_VERSION = 2 };
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
@@ -79,24 +73,10 @@ static int make_worker(struct ucx *t)
     return status;
 }
 
-/* What is waited for when asleep: UCX's events and a deadline. */
-static int make_descriptor(struct ucx *t)
-{
-    struct epoll_event event = { .events = EPOLLIN };
-    t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    t->base.fd = epoll_create1(EPOLL_CLOEXEC);
-    if (t->timer < 0 || t->base.fd < 0 ||
-        epoll_ctl(t->base.fd, EPOLL_CTL_ADD, t->timer, &event) < 0 ||
-        epoll_ctl(t->base.fd, EPOLL_CTL_ADD, t->efd, &event) < 0)
-        return why_set(&t->base.why, SINEW_EIO, "no descriptor to sleep on: %s", strerror(errno));
-    return 0;
-}
-
 static void unmake(struct ucx *t)
 {
-    if (t->base.fd >= 0) close(t->base.fd);
-    if (t->timer >= 0) close(t->timer);
-    t->base.fd = t->timer = -1;
+    sleeper_close(&t->sleeper);
+    t->base.fd = -1;
     if (!t->loaded) return;
     if (t->address) t->api.release_address(t->worker, t->address);
     if (t->worker) t->api.worker_destroy(t->worker);
@@ -112,7 +92,9 @@ static int make(struct ucx *t)
     t->loaded = true;
     status = make_context(t);
     if (status == 0) status = make_worker(t);
-    if (status == 0) status = make_descriptor(t);
+    if (status == 0) status = sleeper_open(&t->sleeper, &t->base.why);
+    if (status == 0) status = sleeper_watch(&t->sleeper, t->efd, &t->base.why);
+    t->base.fd = t->sleeper.fd;
     return status;
 }
 
@@ -127,6 +109,8 @@ static void fill_lists(struct ucx *t)
     list_init(&t->spare_large);
     list_init(&t->spare_works);
     list_init(&t->lost_works);
+    list_init(&t->landings);
+    list_init(&t->busy);
 }
 
 static int ucx_open(struct transport *base)
@@ -135,8 +119,8 @@ static int ucx_open(struct transport *base)
     unsigned major = 0, minor = 0, release = 0;
     struct api_guard guard;
     fill_lists(t);
-    base->fd = t->timer = -1;
-    t->timer_at = INT64_MAX;
+    base->fd = -1;
+    sleeper_init(&t->sleeper);
     int status = api_begin(&guard, base->opt.world, base->opt.log, &base->why);
     if (status < 0) return status;
     status = make(t);
@@ -158,6 +142,7 @@ static int ucx_open(struct transport *base)
         .put_ordered = true,
         .get = true,
         .atomic = true,
+        .expects = true,
         .wired = true,
         .latency_ns = 3000,
         .megabytes_per_s = 5000,
@@ -178,6 +163,8 @@ static void ucx_close(struct transport *base)
     unmake(t);
     if (guarded) api_end(&guard);
     api_log_to(before);
+    endpoints_release(t);
+    landings_release(t);
     frames_release(t);
     works_release(t);
     links_release(t);
@@ -198,17 +185,11 @@ static int ucx_reach(struct transport *base, const void *address, size_t len, st
 
 /* ---- moving data ----------------------------------------------------------------------------- */
 
-static void disarm(struct ucx *t)
-{
-    uint64_t expirations;
-    t->armed = false;
-    if (read(t->timer, &expirations, sizeof(expirations)) > 0) t->timer_at = INT64_MAX;
-}
-
+/* Until something was handed up: whoever waits for it had better look at once. */
 static void poll_ucx(struct ucx *t)
 {
     t->polls++;
-    for (int i = 0; i < UCX_POLLS && t->budget > 3; i++) {
+    for (int i = 0; i < UCX_POLLS && t->budget == TRANSPORT_UPCALLS_MAX; i++) {
         if (t->api.progress(t->worker) > 0) continue;
         t->idle_looks++;
         return;
@@ -221,9 +202,11 @@ static int ucx_progress(struct transport *base, struct link *l)
     (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
+    t->took = NULL;
     t->in_progress = true;
     const struct log *before = api_log_to(base->opt.log);
-    if (t->armed) disarm(t);
+    if (t->armed) sleeper_woke(&t->sleeper);
+    t->armed = false;
     poll_ucx(t);
     links_look_after(t);
     api_log_to(before);
@@ -233,26 +216,13 @@ static int ucx_progress(struct transport *base, struct link *l)
     return upcalls > 0 ? upcalls : t->moved;
 }
 
-static int set_timer(struct ucx *t)
-{
-    int64_t at = links_deadline(t);
-    if (at == INT64_MAX || at >= t->timer_at) return 0;
-    int64_t in = at - ucx_now(t);
-    if (in <= 0) return SINEW_PENDING;
-    struct itimerspec spec = { .it_value = { .tv_sec = in / 1000000000,
-                                             .tv_nsec = in % 1000000000 } };
-    if (timerfd_settime(t->timer, 0, &spec, NULL) < 0) return SINEW_PENDING;
-    t->timer_at = at;
-    return 0;
-}
-
 static int ucx_arm(struct transport *base)
 {
     struct ucx *t = ucx_of(base);
     if (!list_empty(&t->due) || !list_empty(&t->ending)) return SINEW_PENDING;
     t->armed = true;
     if (t->api.arm(t->worker) != UCS_OK) return SINEW_PENDING;
-    return t->timed ? set_timer(t) : 0;
+    return sleeper_until(&t->sleeper, base->opt.world, links_deadline(t));
 }
 
 const struct transport_ops transport_ucx = {

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef TESTS_VERBS_ENDS_H
-#define TESTS_VERBS_ENDS_H
+#ifndef TESTS_SUPPORT_ENDS_H
+#define TESTS_SUPPORT_ENDS_H
 /*
- * ends.h - two ends of RDMA links in one thread, with the control link between them
+ * ends.h - two ends of wired links in one thread, with the control link between them
  *
  * What either tells is handed to the other at the next turn. Every upcall is recorded; messages
  * carry their number.
  */
 #include "base/config.h"
-#include "tests/verbs/fake_verbs.h"
 #include "transport/transport.h"
+
+/* What they are links of; the test program has it. */
+struct ends_of {
+    const struct transport_ops *ops;
+    int *fail_at; /* of what is allocated, and whatever else counts it down, this one fails; 0: none */
+    void (*check)(void); /* nothing is left, nothing was misused */
+};
+extern const struct ends_of ends_of;
 
 enum { END_LINKS = 8, END_TELLS = 32 };
 
@@ -30,13 +37,15 @@ struct end {
     struct {
         int rank;
         size_t len;
-        uint8_t bytes[128];
+        uint8_t bytes[TRANSPORT_TELL_MAX];
     } told[END_TELLS]; /* not yet handed over */
-    int tells, rank;
+    int tells, rank, size; /* of the job */
     bool deaf; /* what is told to it is lost */
 };
 
-/* Fail the Nth allocation too: those of fake_knobs.fail_at, counted together. */
+/* The clock is ahead by that much, and more with each yield. */
+extern int64_t ends_skipped_ns;
+/* It fails the allocation that ends_of.fail_at says. */
 extern const struct world world_failing;
 
 void ends_prepare(struct end e[2]); /* with the default configuration; then end_open() */
