@@ -153,6 +153,11 @@ def aims():
                              lambda c: [against_named(c, "ucx_perftest", 1.15)]),
         "ucx-bandwidth": Aim([Cell("bandwidth", on, 2, MIB) for on in ("ucx/tcp", "ucx/posix")],
                              lambda c: [against_named(c, "ucx_perftest", 1.15)]),
+        "ofi-latency-8": Aim([Cell("latency", on, 2, 8) for on in ("ofi/tcp", "ofi/shm")],
+                             lambda c: [against_named(c, "libfabric", 1.15)]),
+        # fi_pingpong's bandwidth is its latency: one message at a time.
+        "ofi-latency-1M": Aim([Cell("latency", on, 2, MIB) for on in ("ofi/tcp", "ofi/shm")],
+                              lambda c: [against_named(c, "libfabric", 1.15)]),
         "instructions": Aim([], None),
         "crowd": Aim(sleepy, lambda c: [against_peer(c, 1.0)]),
         "start": Aim([Cell("start", None, 8, 0)], lambda c: [under(c, 0.1)]),

@@ -24,7 +24,9 @@ COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "
                "alltoall", "reduce_scatter")
 # Transports that are somebody else's library: how Sinew is told, and both what to carry it on.
 FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
-           "ucx/posix": {"UCX_TLS": "posix,self"}}
+           "ucx/posix": {"UCX_TLS": "posix,self"},
+           "ofi/tcp": {"SINEW_OFI_PROVIDER": "tcp;ofi_rxm", "FI_TCP_IFACE": "lo"},
+           "ofi/shm": {"SINEW_OFI_PROVIDER": "shm"}}
 TESTS = PAIR_TESTS + REWRITTEN_TESTS + COLLECTIVES + ("start", "memory")
 
 
@@ -300,8 +302,10 @@ class Libfabric(ClientServer):
         return first_line(["fi_info", "--version"], r"libfabric: (\S+)")
 
     def ways(self, test, transport, ranks, size):
-        if test != "latency" or ranks != 2 or transport in FABRICS:
+        if test != "latency" or ranks != 2 or transport.startswith("ucx/"):
             return []
+        if transport == "ofi/tcp":
+            return [Way(transport, "-p", "tcp;ofi_rxm", "-e", "rdm", FI_TCP_IFACE="lo")]
         if transport == "tcp":
             return [Way("tcp;ofi_rxm", "-p", "tcp;ofi_rxm", "-e", "rdm"),
                     Way("tcp", "-p", "tcp", "-e", "msg")]

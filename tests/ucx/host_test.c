@@ -1,85 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* host_test.c - what UCX would do to the process it is loaded into, and does not */
-#include <dirent.h>
-#include <dlfcn.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "tests/support/ends.h"
+#include "tests/support/host.h"
 #include "transport/ucx/ucx.h"
 
-enum { CODE = 16, FUNCTIONS = 4, RESTORER = 0x04000000 };
-
-struct host {
-    struct sigaction action[_NSIG];
-    stack_t stack;
-    char **environment;
-    char environment_text[65536];
-    uint8_t code[FUNCTIONS][CODE]; /* the heads of functions that UCX puts hooks in */
-    int descriptors, threads;
-};
-
-static int entries(const char *directory)
+static void nothing_changes(void **state)
 {
-    int n = 0;
-    DIR *d = opendir(directory);
-    while (readdir(d)) n++;
-    closedir(d);
-    return n;
-}
-
-static struct host *host_look(void)
-{
-    static const char *const hooked[FUNCTIONS] = { "mmap", "munmap", "mremap", "brk" };
-    struct host *h = calloc(1, sizeof(*h));
-    for (int i = 1; i < _NSIG; i++) sigaction(i, NULL, &h->action[i]);
-    sigaltstack(NULL, &h->stack);
-    h->environment = environ;
-    size_t at = 0;
-    for (char **e = environ; *e && at < sizeof(h->environment_text); e++)
-        at += (size_t)snprintf(h->environment_text + at, sizeof(h->environment_text) - at, "%s\n", *e);
-    for (int i = 0; i < FUNCTIONS; i++) memcpy(h->code[i], dlsym(RTLD_DEFAULT, hooked[i]), CODE);
-    h->descriptors = entries("/proc/self/fd");
-    h->threads = entries("/proc/self/task");
-    return h;
-}
-
-static void assert_same(const struct host *a, const struct host *b)
-{
-    for (int i = 1; i < _NSIG; i++) {
-        if (a->action[i].sa_handler != b->action[i].sa_handler) fail_msg("signal %d is handled", i);
-        /* sigaction() itself adds this one, which no header names. */
-        assert_int_equal(a->action[i].sa_flags & ~RESTORER, b->action[i].sa_flags & ~RESTORER);
-    }
-    assert_ptr_equal(a->stack.ss_sp, b->stack.ss_sp);
-    assert_ptr_equal(a->environment, b->environment);
-    assert_string_equal(a->environment_text, b->environment_text);
-    assert_memory_equal(a->code, b->code, sizeof(a->code));
-}
-
-static sigjmp_buf after_fault;
-
-static void on_fault(int signal)
-{
-    siglongjmp(after_fault, signal);
-}
-
-static void fault(void)
-{
-    char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int caught = sigsetjmp(after_fault, 1);
-    if (caught == 0) *(volatile char *)page = 1;
-    assert_int_equal(caught, SIGSEGV);
-    munmap(page, 4096);
+    static const struct config config;
+    (void)state;
+    host_is_left_alone(&transport_ucx, &config);
 }
 
 static void nothing_to_check(void)
@@ -92,10 +29,12 @@ const struct ends_of ends_of = { &transport_ucx, &never, nothing_to_check };
 enum { RANK = 1, LONG = 1 << 20 };
 
 /* Messages and a long put, so that whatever UCX makes at first use is made. */
-static void use(struct end e[2])
+static void use(void)
 {
     static uint8_t from[LONG], to[LONG];
+    struct end e[2];
     struct region mine = { .base = to, .len = LONG }, theirs = { .len = LONG };
+    ends_open(e);
     ends_connect(e, RANK);
     for (int i = 0; i < 100; i++) {
         assert_int_equal(end_send(&e[0], RANK, i, (size_t)i * 80), 0);
@@ -111,66 +50,28 @@ static void use(struct end e[2])
     ENDS_UNTIL(e, e[0].link[RANK].dones == 1 && e[1].link[RANK].received == 100);
     assert_memory_equal(from, to, LONG);
     assert_int_equal(transport_ucx.dereg(e[1].t, &mine), 0);
-}
-
-static void open_and_close(void (*meanwhile)(void *arg), void *arg)
-{
-    struct end e[2];
-    ends_open(e);
-    meanwhile(arg);
-    use(e);
-    meanwhile(arg);
     ends_close(e);
 }
 
-static void looks_the_same(void *arg)
-{
-    struct host *now = host_look();
-    assert_same(arg, now);
-    fault();
-    free(now);
-}
-
-static void nothing_changes(void **state)
+static void nothing_is_left_after_use(void **state)
 {
     (void)state;
-    struct sigaction action = { .sa_handler = on_fault };
-    sigaction(SIGSEGV, &action, NULL);
-    struct host *before = host_look();
-    for (int i = 0; i < 3; i++) open_and_close(looks_the_same, before);
-    struct host *after = host_look();
-    assert_same(before, after);
-    assert_int_equal(before->descriptors, after->descriptors);
-    assert_int_equal(before->threads, after->threads);
-    fault();
-    free(before);
-    free(after);
-}
-
-static void nothing(void *arg)
-{
-    (void)arg;
+    host_is_as_before(use);
 }
 
 /* UCX warns of this word, to stdout. */
 static void nothing_is_printed(void **state)
 {
+    static const struct config config;
     (void)state;
-    int kept = dup(STDOUT_FILENO), file = memfd_create("stdout", MFD_CLOEXEC);
-    fflush(stdout);
-    dup2(file, STDOUT_FILENO);
-    open_and_close(nothing, NULL);
-    fflush(stdout);
-    dup2(kept, STDOUT_FILENO);
-    assert_int_equal(lseek(file, 0, SEEK_END), 0);
-    close(kept);
-    close(file);
+    host_hears_nothing(&transport_ucx, &config, false);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_changes),
+        cmocka_unit_test(nothing_is_left_after_use),
         cmocka_unit_test(nothing_is_printed),
     };
     setenv("UCX_NO_SUCH_WORD", "1", 1);

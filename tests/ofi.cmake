@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# libfabric, by providers that every Linux has: sockets on the loopback interface, and shared memory.
+if(NOT TARGET sinew_ofi_objects)
+  return()
+endif()
+include(support/job.cmake)
+
+function(sinew_ofi_program name)
+  add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_ofi_objects>
+    $<TARGET_OBJECTS:sinew_framed>)
+  sinew_flags(test-${name})
+  target_link_libraries(test-${name} PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
+  set_target_properties(test-${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+sinew_ofi_program(ofi-contract ofi/contract.c contract/peer.c contract/control.c contract/links.c
+  contract/sends.c contract/puts.c contract/ends.c)
+sinew_ofi_program(ofi-host ofi/host_test.c support/host.c)
+
+# libfabric is not instrumented: what it keeps until the process ends looks like leaks. So nothing of it is
+# in sanitizer builds. Its sockets stay on the loopback interface.
+function(sinew_ofi_test name provider short)
+  sinew_add_test(NAME ${name}-${short} ${ARGN})
+  if(TEST ${name}-${short})
+    set_property(TEST ${name}-${short} PROPERTY ENVIRONMENT
+      "SINEW_OFI_PROVIDER=${provider}" "TEST_SETTINGS=ofi_provider=${provider}"
+      "FI_TCP_IFACE=lo" "FI_NET_IFACE=lo")
+  endif()
+endfunction()
+foreach(pair "tcp\\\\;ofi_rxm tcp" "shm shm" "net net")
+  string(REGEX MATCH "^(.*) (.*)$" whole "${pair}")
+  set(provider "${CMAKE_MATCH_1}")
+  set(short "${CMAKE_MATCH_2}")
+  if(NOT short STREQUAL net)
+    sinew_ofi_test(ofi-contract "${provider}" ${short} LABELS release-only TIMEOUT 120
+      COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2)
+  endif()
+  sinew_ofi_test(ofi-contract-whole "${provider}" ${short} LABELS release-only long TIMEOUT 300
+    COMMAND test-ofi-contract --kind processes --transport ofi)
+  sinew_ofi_test(ofi-conformance "${provider}" ${short} LABELS release-only long TIMEOUT 300
+    COMMAND test-conformance --kind processes --transport ofi)
+  sinew_ofi_test(ofi-process "${provider}" ${short} LABELS release-only long TIMEOUT 300
+    COMMAND test-process --kind processes --transport ofi)
+endforeach()
+sinew_add_test(NAME ofi-host LABELS release-only COMMAND test-ofi-host)
+
+# In the guest of ci/softroce: over RDMA, by ofi_rxm.
+function(sinew_ofi_softroce name)
+  sinew_add_test(NAME softroce-ofi-${name} ${ARGN})
+  if(TEST softroce-ofi-${name})
+    set_property(TEST softroce-ofi-${name} PROPERTY ENVIRONMENT "TEST_PATIENCE=10"
+      "SINEW_OFI_PROVIDER=verbs\\;ofi_rxm" "TEST_SETTINGS=ofi_provider=verbs\\;ofi_rxm")
+  endif()
+endfunction()
+sinew_ofi_softroce(contract LABELS softroce TIMEOUT 300
+  COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2 --only
+    "a link comes up once|bodies up to|gets of registered|atomics lose|puts land|DRAIN delivers|a killed process")
+sinew_ofi_softroce(contract-whole LABELS softroce-long TIMEOUT 900
+  COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2)
+sinew_ofi_softroce(conformance LABELS softroce-long TIMEOUT 900
+  COMMAND test-conformance --kind processes --transport ofi --ranks 2)

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * arrive.c - frames in: put in order, looked at, handed up
+ *
+ * The fabric calls frame_arrived() from inside look(), with whatever has come from whomever. A
+ * frame whose turn it is, is dealt with there, in the fabric's own memory; any other is copied and
+ * waits (transport/reorder.h).
+ */
+#include <string.h>
+
+#include "base/wire.h"
+#include "transport/framed/framed.h"
+
+/* How long the header is that says it is of this kind. */
+static size_t header_len(uint8_t kind)
+{
+    return kind >= FRAME_PUT ? FRAMED_HEADER_WIDE : FRAMED_HEADER;
+}
+
+static void header_decode(struct header *h, const uint8_t *at)
+{
+    *h = (struct header){
+        .token = wire_get64(at),
+        .link = wire_get32(at + 8),
+        .seq = wire_get32(at + 12),
+        .heard = wire_get32(at + 16),
+        .kind = at[20],
+        .flags = at[21],
+        .hlen = wire_get16(at + 22),
+    };
+}
+
+static void header_decode_wide(struct header *h, const uint8_t *at)
+{
+    h->region = wire_get64(at + 24);
+    h->secret = wire_get64(at + 32);
+    h->offset = wire_get64(at + 40);
+    h->amount = wire_get64(at + 48);
+    h->compare = wire_get64(at + 56);
+    h->work = wire_get64(at + 64);
+}
+
+static int frame_bad(struct framed_link *l, const struct header *h, const char *what)
+{
+    return why_set(&l->base.why, SINEW_EPROTO, "%s: frame %u of kind %u %s", l->name, h->seq,
+                   h->kind, what);
+}
+
+/* ---- one whose turn it is -------------------------------------------------------------------- */
+
+static int message_take(struct framed_link *l, const struct header *h, const uint8_t *data,
+                        size_t len)
+{
+    struct framed *t = framed_under(l);
+    if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > FRAMED_EAGER_MAX)
+        return frame_bad(l, h, "has impossible lengths");
+    t->budget--;
+    if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
+        return frame_bad(l, h, "was refused: its bytes break the protocol");
+    return 0;
+}
+
+/* It ends when that has been confirmed (link_attend). Whoever has said it too waits for his own to
+ * be confirmed: the other will still do that. */
+static int bye_take(struct framed_link *l)
+{
+    l->heard_bye = l->ack_due = true;
+    ack_send(l);
+    link_make_due(l);
+    link_left_after_all(l);
+    return 0;
+}
+
+static int frame_take_kind(struct framed_link *l, const struct header *h, const uint8_t *data,
+                           size_t len)
+{
+    switch ((enum frame_kind)h->kind) {
+    case FRAME_HELLO:
+        l->heard_hello = true;
+        return 0;
+    case FRAME_BYE:
+        return bye_take(l);
+    case FRAME_MESSAGE:
+        return message_take(l, h, data, len);
+    case FRAME_PUT:
+        return serve_put(l, h, data, len);
+    case FRAME_GET:
+    case FRAME_LOOK:
+    case FRAME_ADD:
+    case FRAME_SWAP:
+        return serve_asked(l, h);
+    case FRAME_DATA:
+    case FRAME_DENIED:
+        return work_answered(l, h, data, len);
+    default:
+        return frame_bad(l, h, "is of no known kind");
+    }
+}
+
+static void ack_owe(struct framed_link *l, const struct header *h, size_t len)
+{
+    l->dealt_bytes += len;
+    if (!(h->flags & FRAME_ASKS) && l->dealt - l->told < FRAMED_WINDOW / 4 &&
+        l->dealt_bytes < FRAMED_WINDOW_BYTES / 4)
+        return;
+    l->ack_due = true;
+    link_make_due(l);
+}
+
+static void frame_deal_with(struct framed_link *l, const struct header *h, const uint8_t *data,
+                            size_t len)
+{
+    l->dealt = h->seq;
+    ack_owe(l, h, len);
+    int status = (h->kind == FRAME_HELLO) == l->heard_hello || l->heard_bye
+                     ? frame_bad(l, h, "comes before HELLO, after BYE, or again")
+                     : frame_take_kind(l, h, data, len);
+    if (status < 0) {
+        l->hand_up = false; /* no more of it is believed */
+        link_fall(l, status, GONE_BROKEN, false);
+        return;
+    }
+    if (l->state == FRAMED_PAIRED) link_make_due(l);
+}
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static bool frames_are_wanted(const struct framed_link *l)
+{
+    return l->state < FRAMED_ENDING || (l->state == FRAMED_ENDING && l->hand_up);
+}
+
+/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. */
+static bool frame_may_go_up(const struct framed_link *l)
+{
+    bool early = l->state < FRAMED_PAIRED || (l->state == FRAMED_PAIRED && l->heard_hello);
+    return !early && frames_are_wanted(l) && framed_under(l)->budget > 1;
+}
+
+static int early_keep(struct framed_link *l, const struct header *h, const uint8_t *data,
+                      size_t len)
+{
+    const struct world *w = framed_under(l)->base.opt.world;
+    int status = reorder_keep(&l->early, w, h->seq, h, sizeof(*h), data, len);
+    if (status == SINEW_ENOMEM)
+        return why_set(&l->base.why, status, "%s: no memory for a message", l->name);
+    if (status < 0) return frame_bad(l, h, "came twice, or goes beyond the window");
+    link_mind_gap(l);
+    link_make_due(l);
+    return 0;
+}
+
+void early_take(struct framed_link *l)
+{
+    struct header h;
+    struct kept *k;
+    while (frame_may_go_up(l) && (k = reorder_take(&l->early, l->dealt + 1))) {
+        memcpy(&h, k->bytes, sizeof(h));
+        frame_deal_with(l, &h, k->bytes + sizeof(h), k->len);
+        reorder_release(framed_under(l)->base.opt.world, k);
+    }
+    link_mind_gap(l);
+}
+
+void early_drop(struct framed_link *l)
+{
+    struct kept *k;
+    while ((k = reorder_take_any(&l->early))) reorder_release(framed_under(l)->base.opt.world, k);
+}
+
+/* ---- what every frame says ------------------------------------------------------------------- */
+
+/* Frames come in any order, so an older word is no news. */
+static int frame_hear(struct framed_link *l, const struct header *h)
+{
+    uint32_t news = h->heard - l->acked;
+    if (news == 0 || news >= 1u << 31) return 0;
+    if (news > l->sent - l->acked) return frame_bad(l, h, "confirms what was never sent");
+    frames_confirm(l, h->heard);
+    link_left_after_all(l);
+    if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room || l->state != FRAMED_UP)
+        link_make_due(l);
+    return 0;
+}
+
+static int frame_judge(struct framed_link *l, const struct header *h, const uint8_t *data,
+                       size_t len)
+{
+    uint32_t ahead = h->seq - l->dealt - 1;
+    int status = frame_hear(l, h);
+    if (status < 0) return status;
+    if (h->kind == FRAME_ACK) return h->seq || len ? frame_bad(l, h, "confirms and more") : 0;
+    if (h->kind > FRAME_LAST) return frame_bad(l, h, "is of no known kind");
+    if (ahead >= FRAMED_WINDOW) return frame_bad(l, h, "is outside the window");
+    if (ahead > 0 || !frame_may_go_up(l)) return early_keep(l, h, data, len);
+    frame_deal_with(l, h, data, len);
+    early_take(l);
+    return 0;
+}
+
+void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
+{
+    struct header h;
+    size_t head = len > 20 ? header_len(bytes[20]) : FRAMED_HEADER;
+    t->moved = true;
+    if (len < head) {
+        t->strays++;
+        return;
+    }
+    header_decode(&h, bytes);
+    if (head == FRAMED_HEADER_WIDE) header_decode_wide(&h, bytes);
+    struct framed_link *l = link_by_id(t, h.link, h.token);
+    if (!l || !frames_are_wanted(l)) {
+        t->strays++;
+        return;
+    }
+    int status = frame_judge(l, &h, bytes + head, len - head);
+    if (status == 0) return;
+    l->hand_up = false;
+    link_fall(l, status, GONE_BROKEN, false);
+}

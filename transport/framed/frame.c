@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * frame.c - frames out (framed.h draws them)
+ */
+#include <string.h>
+
+#include "base/copy.h"
+#include "base/wire.h"
+#include "transport/framed/framed.h"
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+struct frame *frame_take(struct framed *t, size_t len)
+{
+    bool small = len <= FRAMED_SMALL;
+    size_t cap = small ? FRAMED_SMALL : FRAMED_LARGE;
+    struct list *spare = list_take(small ? &t->spare_small : &t->spare_large);
+    struct frame *f;
+    if (spare) {
+        --*(small ? &t->spare_small_n : &t->spare_large_n);
+        f = LIST_OWNER(spare, struct frame, entry);
+    } else {
+        f = world_allocate(t->base.opt.world, sizeof(*f) + cap);
+        if (!f) return NULL;
+        f->mark.kind = MARK_FRAME;
+        list_init(&f->entry);
+        f->memory = NULL;
+        f->cap = cap;
+        t->fabric->frame_made(t, f);
+    }
+    f->end = NULL;
+    f->busy = f->confirmed = false;
+    f->hlen = 0;
+    f->len = len;
+    return f;
+}
+
+static void frame_release(struct framed *t, struct frame *f)
+{
+    t->fabric->frame_gone(t, f);
+    world_release(t->base.opt.world, f, sizeof(*f) + f->cap);
+}
+
+void frame_give(struct framed *t, struct frame *f)
+{
+    bool small = f->cap == FRAMED_SMALL;
+    uint32_t *n = small ? &t->spare_small_n : &t->spare_large_n;
+    if (*n >= FRAMED_SPARE) {
+        frame_release(t, f);
+        return;
+    }
+    ++*n;
+    list_append(small ? &t->spare_small : &t->spare_large, &f->entry);
+}
+
+static void release_list(struct framed *t, struct list *list)
+{
+    struct list *e;
+    while ((e = list_take(list))) frame_release(t, LIST_OWNER(e, struct frame, entry));
+}
+
+void frames_release(struct framed *t)
+{
+    release_list(t, &t->flying); /* whoever had them is closed */
+    release_list(t, &t->spare_small);
+    release_list(t, &t->spare_large);
+    t->spare_small_n = t->spare_large_n = 0;
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+static void header_encode(uint8_t *out, const struct header *h, bool wide)
+{
+    wire_put64(out, h->token);
+    wire_put32(out + 8, h->link);
+    wire_put32(out + 12, h->seq);
+    wire_put32(out + 16, h->heard);
+    out[20] = h->kind;
+    out[21] = h->flags;
+    wire_put16(out + 22, h->hlen);
+    if (!wide) return;
+    wire_put64(out + 24, h->region);
+    wire_put64(out + 32, h->secret);
+    wire_put64(out + 40, h->offset);
+    wire_put64(out + 48, h->amount);
+    wire_put64(out + 56, h->compare);
+    wire_put64(out + 64, h->work);
+}
+
+/* What every frame says: to whom, and what has been dealt with here. */
+static void header_fill(const struct framed_link *l, struct header *h)
+{
+    h->token = l->theirs_token;
+    h->link = l->theirs_id;
+    h->heard = l->dealt;
+}
+
+static void header_said(struct framed_link *l, const struct header *h)
+{
+    l->told = h->heard;
+    l->dealt_bytes = 0;
+    l->ack_due = false;
+}
+
+bool frame_may(const struct framed_link *l, size_t len, bool reserved)
+{
+    uint32_t under_way = l->sent - l->acked;
+    uint32_t most = reserved ? FRAMED_WINDOW : FRAMED_WINDOW - FRAMED_RESERVE;
+    return under_way < most && l->end->full_at != framed_under(l)->looks &&
+           (under_way == 0 || l->unconfirmed + len <= FRAMED_WINDOW_BYTES);
+}
+
+void frame_is_free(struct frame *f, const char *why)
+{
+    struct endpoint *end = f->end;
+    struct framed *t = end->t;
+    struct framed_link *l = end->link;
+    t->moved = true;
+    list_remove(&f->entry);
+    f->busy = false;
+    end->busy--;
+    if (f->kind == FRAME_ACK && l) {
+        l->ack_busy = false;
+        if (l->ack_due) link_make_due(l);
+    }
+    if (why && l) link_trouble(l, SINEW_EPEER, why);
+    if (f->confirmed) frame_give(t, f);
+}
+
+static int frame_go(struct framed_link *l, struct frame *f, struct header *h)
+{
+    struct framed *t = framed_under(l);
+    struct endpoint *end = l->end;
+    h->kind = f->kind;
+    h->hlen = f->hlen;
+    header_fill(l, h);
+    header_encode(frame_start(f), h, f->kind >= FRAME_PUT);
+    f->end = end;
+    int status = t->fabric->send(end, f, &l->base.why);
+    if (status == TRANSPORT_AGAIN) {
+        end->full_at = t->full = t->looks;
+        link_make_due(l);
+        return status;
+    }
+    if (status < 0) return link_trouble(l, status, NULL);
+    header_said(l, h);
+    if (status == TRANSPORT_PENDING) {
+        list_append(&t->flying, &f->entry);
+        f->busy = true;
+        end->busy++;
+    }
+    return 0;
+}
+
+int frame_send(struct framed_link *l, struct frame *f, struct header *h)
+{
+    h->seq = l->sent + 1;
+    int status = frame_go(l, f, h);
+    if (status != 0) return status;
+    l->sent++;
+    l->unconfirmed += f->len;
+    l->out[l->sent % FRAMED_WINDOW] = f;
+    return 0;
+}
+
+int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags)
+{
+    struct header h = { .flags = (uint8_t)flags };
+    struct frame *f = frame_may(l, 0, true) ? frame_take(framed_under(l), 0) : NULL;
+    if (!f) return TRANSPORT_AGAIN;
+    f->kind = (uint8_t)kind;
+    int status = frame_send(l, f, &h);
+    if (status != 0) frame_give(framed_under(l), f);
+    return status;
+}
+
+static int no_room(struct framed_link *l)
+{
+    l->wants_room = true;
+    if (list_empty(&l->of_waiting)) list_append(&framed_under(l)->waiting, &l->of_waiting);
+    return TRANSPORT_AGAIN;
+}
+
+int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+                struct region *region, uint64_t cookie)
+{
+    struct framed_link *l = framed_link_of(base);
+    struct framed *t = framed_under(l);
+    struct header h = { 0 };
+    (void)region;
+    (void)cookie;
+    if (__builtin_expect(l->state != FRAMED_UP, 0)) {
+        if (l->state > FRAMED_UP) return l->status < 0 ? l->status : SINEW_EPEER;
+        l->wants_room = true;
+        return TRANSPORT_AGAIN;
+    }
+    if (hlen > TRANSPORT_HEAD_MAX || blen > FRAMED_EAGER_MAX)
+        return why_set(&base->transport->why, SINEW_EINVAL,
+                       "a message of %zu + %zu bytes; at most %d + %d go at once", hlen, blen,
+                       TRANSPORT_HEAD_MAX, FRAMED_EAGER_MAX);
+    struct frame *f = frame_may(l, hlen + blen, false) ? frame_take(t, hlen + blen) : NULL;
+    if (!f) return no_room(l);
+    f->kind = FRAME_MESSAGE;
+    f->hlen = (uint16_t)hlen;
+    if (hlen) copy_line(f->bytes, head, hlen);
+    if (blen) copy_short(f->bytes + hlen, body, blen);
+    int status = frame_send(l, f, &h);
+    if (status == 0) return 0;
+    frame_give(t, f);
+    return status == TRANSPORT_AGAIN ? no_room(l) : status;
+}
+
+/* ---- confirmation ---------------------------------------------------------------------------- */
+
+/* A frame that only confirms: when there is nothing else to say. */
+void ack_send(struct framed_link *l)
+{
+    struct framed *t = framed_under(l);
+    struct header h = { 0 };
+    if (!l->ack_due || l->ack_busy || !l->end || l->end->closed) return;
+    struct frame *f = l->end->full_at == t->looks ? NULL : frame_take(t, 0);
+    if (!f) {
+        link_make_due(l);
+        return;
+    }
+    f->kind = FRAME_ACK;
+    f->confirmed = true; /* by nobody */
+    if (frame_go(l, f, &h) == 0 && f->busy)
+        l->ack_busy = true;
+    else
+        frame_give(t, f);
+}
+
+static void frame_is_confirmed(struct framed_link *l, uint32_t seq)
+{
+    struct frame *f = l->out[seq % FRAMED_WINDOW];
+    l->out[seq % FRAMED_WINDOW] = NULL;
+    l->unconfirmed -= f->len;
+    f->confirmed = true;
+    if (!f->busy) frame_give(framed_under(l), f);
+}
+
+void frames_confirm(struct framed_link *l, uint32_t upto)
+{
+    while (l->acked != upto) frame_is_confirmed(l, ++l->acked);
+}
+
+bool frames_hand_back(struct framed_link *l)
+{
+    struct framed *t = framed_under(l);
+    for (; l->hands_back && l->acked != l->sent; frames_confirm(l, l->acked + 1)) {
+        const struct frame *f = l->out[(l->acked + 1) % FRAMED_WINDOW];
+        if (f->kind != FRAME_MESSAGE) continue;
+        if (t->budget < 2) return false;
+        t->budget--;
+        t->base.up->undone(&l->base, f->bytes, f->hlen, f->bytes + f->hlen, f->len - f->hlen);
+    }
+    return true;
+}
+
+void frames_drop(struct framed_link *l)
+{
+    frames_confirm(l, l->sent);
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TRANSPORT_FRAMED_FRAMED_H
+#define TRANSPORT_FRAMED_FRAMED_H
+/*
+ * framed.h - wired links made of frames, over a fabric that carries messages to whoever is named
+ *
+ *   link.c      the life of a link                offer.c     bytes told to the counterpart
+ *   frame.c     frames out: sequence, window,     arrive.c    frames in: order, what they say,
+ *               confirmation                                  answers
+ *   rma.c       put, get, atomic, flush           region.c    the memory they work on
+ *
+ * What is the fabric's own is in its table, struct fabric: libfabric's is transport/ofi. A fabric
+ * need not keep order, nor know who may talk to whom; it must not lose a message without saying so.
+ *
+ * A frame, little-endian: a header, and data
+ *
+ *    byte  0        8       12      16       20      21      22
+ *          | token  | link  | seq   | heard  | kind  | flags | hlen (2) |
+ *         24        40       48       56        64
+ *          | key    | offset | amount | compare | work |     of what concerns puts, gets, atomics
+ *
+ *    token   the receiver's, random, told over the control link: who does not know it is not heard
+ *    link    the receiver's, likewise
+ *    seq     of this direction, from 1; 0: only `heard` counts
+ *    heard   so many frames of the other direction have been dealt with, in order: it confirms them
+ *    flags   FRAME_ASKS: confirm soon
+ *    hlen    of a message: so many bytes of the data are its head
+ *
+ * At most FRAMED_WINDOW frames and FRAMED_WINDOW_BYTES bytes of a direction are not confirmed. That
+ * is credit, the bound of what a receiver may have to keep for order's sake, and of what is handed
+ * back, in one.
+ *
+ * A link's life:
+ *
+ *    connect() -> OFFERING -> PAIRED -> UP -> DRAINING -> ENDING -> down()
+ *
+ *    OFFERING  told of this end's address; the counterpart's is not known yet
+ *    PAIRED    the endpoint exists and HELLO was sent. UP when HELLO has come and this one's is
+ *              confirmed
+ *    ENDING    what has arrived is handed up, the endpoint closes, what is not confirmed goes back
+ */
+#include "base/config.h"
+#include "base/list.h"
+#include "transport/reorder.h"
+#include "transport/transport.h"
+
+enum {
+    FRAMED_HEADER = 24,
+    FRAMED_HEADER_WIDE = 72,
+    FRAMED_EAGER_MAX = 8192,
+    FRAMED_PIECE =
+        8192, /* of a put or of a get's answer: copied, so that nobody's memory is in use */
+    FRAMED_WINDOW = REORDER_WINDOW,
+    FRAMED_RESERVE = 8, /* of it, for goodbyes and answers                          */
+    FRAMED_WINDOW_BYTES = 1 << 20,
+    FRAMED_SMALL = 256,
+    FRAMED_LARGE = TRANSPORT_HEAD_MAX + FRAMED_EAGER_MAX,
+    FRAMED_SPARE = 1024, /* frames of each size kept for later */
+    FRAMED_ASKED = 16,   /* gets and atomics of one end that are not answered */
+    FRAMED_ADDRESS_MAX = 3 * (TRANSPORT_TELL_MAX - 32),
+    FRAMED_KEY = 32,
+    FRAMED_ROOM = 8, /* words of a mark that are the fabric's */
+};
+
+/* For what has arrived when the link fell: so many looks at the fabric that find nothing. */
+enum { FRAMED_LAST_LOOKS = 3 };
+
+#define FRAMED_CLOSE_NS (2 * INT64_C(1000000000)) /* for what is under way when a link falls */
+#define FRAMED_AGAIN_NS INT64_C(1000000) /* a fabric that takes no more is asked again so soon */
+
+enum frame_kind {
+    FRAME_ACK,
+    FRAME_HELLO,
+    FRAME_BYE,
+    FRAME_MESSAGE,
+    FRAME_PUT,
+    FRAME_GET,
+    FRAME_LOOK, /* is what the fabric moved itself still allowed? Answered as a get of nothing */
+    FRAME_ADD,
+    FRAME_SWAP,
+    FRAME_DATA,   /* of a get: from `offset` of it; of an atomic: 8 bytes, the former value */
+    FRAME_DENIED, /* of a get or a look */
+    FRAME_LAST = FRAME_DENIED,
+};
+enum { FRAME_ASKS = 1 };
+
+/* What a header says. */
+struct header {
+    uint64_t token;
+    uint32_t link, seq, heard;
+    uint8_t kind, flags;
+    uint16_t hlen;
+    uint64_t region, secret; /* the key */
+    uint64_t offset, amount, compare, work;
+};
+
+enum framed_state {
+    FRAMED_NEW,
+    FRAMED_OFFERING,
+    FRAMED_PAIRED,
+    FRAMED_UP,
+    FRAMED_DRAINING,
+    FRAMED_ENDING,
+    FRAMED_DOWN,
+};
+
+struct framed;
+struct framed_link;
+
+/* What the fabric is given with each thing it does, and hands back when it is through with it. */
+enum mark_kind { MARK_FRAME, MARK_PART, MARK_BUFFER };
+struct mark {
+    void *room[FRAMED_ROOM]; /* the fabric's, until then */
+    uint32_t kind;
+};
+
+/* The way to a counterpart's fabric address; it may outlive its link by a moment. */
+struct endpoint {
+    struct list entry; /* t->closing */
+    struct framed *t;
+    struct framed_link *link; /* NULL: it is down */
+    uint64_t to;              /* the fabric's own: the counterpart */
+    uint32_t full_at;         /* t->looks when the fabric took no more; 0: never */
+    uint32_t busy;            /* frames and parts that the fabric still has */
+    int64_t until;            /* that is waited for no longer */
+    bool lingers, closed;     /* until the counterpart has gone, or `until`; with the fabric */
+};
+
+/* Out: until it is confirmed and the fabric has let go of it. Header and bytes lie behind each
+ * other: a narrow header begins FRAMED_HEADER_WIDE - FRAMED_HEADER bytes later. */
+struct frame {
+    struct mark mark;
+    struct list entry; /* t->flying, while it is busy; or a list of spare ones */
+    struct endpoint *end;
+    void *memory; /* the fabric's: its registration */
+    bool busy, confirmed;
+    uint8_t kind;
+    uint16_t hlen;
+    size_t len, cap; /* of data; cap: of bytes[] */
+    uint8_t header[FRAMED_HEADER_WIDE];
+    uint8_t bytes[];
+};
+
+static inline size_t frame_header_len(const struct frame *f)
+{
+    return f->kind >= FRAME_PUT ? FRAMED_HEADER_WIDE : FRAMED_HEADER;
+}
+static inline uint8_t *frame_start(struct frame *f)
+{
+    return f->header + FRAMED_HEADER_WIDE - frame_header_len(f);
+}
+
+/* An rma or flush under way. */
+struct work {
+    struct list entry; /* link->works, until it is done */
+    struct endpoint *end;
+    struct rma *op; /* NULL: a flush */
+    uint64_t cookie, id;
+    size_t sent, got;
+    uint32_t last_seq; /* of its frames */
+    uint32_t busy;     /* its parts that the fabric still has */
+    bool native;       /* moved by the fabric itself, in parts; then LOOK */
+    bool all_sent, asked, answered;
+    int status;
+    void *memory; /* the fabric's: a registration of op->local */
+};
+
+/* What a peer has asked for and is not answered yet. */
+struct serve {
+    struct list entry; /* link->serves */
+    uint64_t work, region, secret, offset, len, at, value;
+    unsigned right;
+    uint8_t kind;
+};
+
+/* Memory of mine that a key names. */
+struct registered {
+    struct region *region; /* NULL: free */
+    uint32_t generation, next_free;
+    unsigned rights;
+    uint64_t secret;
+    void *memory; /* the fabric's registration; NULL: peers reach it by frames alone */
+};
+
+/* A key of a peer's memory. native: of the rights, those for which the fabric itself moves it,
+ * under `secret`, at `address`. */
+struct key {
+    uint64_t region, secret, address, len;
+    unsigned rights, native;
+};
+
+/* The fabric's side. Every one is there. */
+struct fabric {
+    const char *name; /* for people */
+    /* The address is what the counterpart's framed->address is. 0, and end->to is set; or why not.
+     * */
+    int (*open)(struct endpoint *end, const uint8_t *address, size_t len, struct why *why);
+    void (*close)(struct endpoint *end); /* once; what is still under way is dropped */
+    /* It still has memory of a caller's who must have it back: from here on nothing may touch that,
+     * and nothing else need work (framed_break). */
+    void (*give_up)(struct framed *t);
+    /* From frame_start(), header and bytes. 0: copied or gone. PENDING: until frame_is_free().
+     * AGAIN: not taken, ask again after a look. < 0: it is broken, why in why. */
+    int (*send)(struct endpoint *end, struct frame *f, struct why *why);
+    /* Bounded. Whether anything had happened. */
+    bool (*look)(struct framed *t);
+    /* Start what is left of a native work: w->sent, w->busy, until op->len. 0, AGAIN, < 0. */
+    int (*move)(struct work *w, const struct key *key, struct why *why);
+    /* Register what peers may have moved; r->secret may change. 0, or it goes by frames. */
+    int (*expose)(struct framed *t, struct registered *r, unsigned rights, uint64_t *address);
+    void (*hide)(struct framed *t, struct registered *r);
+    void (*frame_made)(struct framed *t, struct frame *f);
+    void (*frame_gone)(struct framed *t, struct frame *f);
+    void (*work_over)(struct framed *t, struct work *w);
+};
+
+struct framed_link {
+    struct link base;
+    uint8_t state;
+    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, hand_up, hands_back,
+        closing;
+    int status;
+    enum gone gone;
+    uint32_t id;
+    uint64_t token;
+    char name[48];
+    int64_t deadline;
+    uint32_t looks, first_look; /* ENDING: idle_looks and looks when it began */
+    struct endpoint *end;
+
+    /* the counterpart: its fabric address, in parts */
+    uint64_t theirs_token;
+    uint32_t theirs_id;
+    uint8_t *address;
+    uint32_t address_len, address_got;
+
+    /* out: frames acked + 1 … sent are not confirmed, at out[seq % FRAMED_WINDOW] */
+    uint32_t sent, acked;
+    size_t unconfirmed;
+    struct frame *out[FRAMED_WINDOW];
+    uint32_t bye; /* its sequence; 0: not sent */
+
+    /* in: 1 … dealt were dealt with */
+    uint32_t dealt, told;
+    size_t dealt_bytes;   /* since told */
+    struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
+
+    struct list works, serves;
+    uint32_t asked, serving;
+    uint64_t work_ids;
+
+    struct list of_links, of_waiting, of_due, of_ending;
+};
+
+/* What a fabric's transport begins with. */
+struct framed {
+    struct transport base;
+    const struct fabric *fabric;
+    const uint8_t *address; /* of this end, in the fabric */
+    size_t address_len;
+    unsigned native; /* enum region_rights that the fabric grants and uses itself */
+    bool moved, in_progress, broken, finishing;
+    int budget;
+    uint32_t idle_looks, looks; /* at the fabric: that found nothing; all */
+    uint64_t strays;
+
+    struct framed_link **links;
+    uint32_t links_cap;
+    struct registered *regions;
+    uint32_t regions_cap, regions_free; /* index + 1 of the first free; 0: none */
+
+    struct list all, due, waiting, ending, closing;
+    uint32_t timed;     /* links with a deadline */
+    uint32_t full;      /* looks, when the fabric last took no more */
+    struct list flying; /* frames that the fabric has */
+    struct list spare_small, spare_large;
+    uint32_t spare_small_n, spare_large_n;
+    struct list spare_works, lost_works; /* lost: the fabric would not let go of their memory */
+};
+
+static inline struct framed *framed_of(struct transport *t)
+{
+    return (struct framed *)(void *)t;
+}
+static inline struct framed_link *framed_link_of(struct link *l)
+{
+    return (struct framed_link *)(void *)l;
+}
+static inline struct framed *framed_under(const struct framed_link *l)
+{
+    return framed_of(l->base.transport);
+}
+static inline int64_t framed_now(const struct framed *t)
+{
+    return world_now(t->base.opt.world);
+}
+
+/* link.c: what a fabric's transport calls, and the operations of its table */
+void framed_init(struct framed *t, const struct fabric *fabric);
+int framed_progress(struct transport *base, struct link *l);
+/* When progress() has to be called at the latest; 0: now; INT64_MAX: never. */
+int64_t framed_deadline(const struct framed *t);
+void framed_finish(
+    struct framed *t); /* every link is down: what still is on its way gets a moment */
+void framed_release(struct framed *t);
+int framed_connect(struct link *base, const void *bytes, size_t len);
+void framed_disconnect(struct link *base, enum disconnect_how how);
+/* The fabric itself does not work any more. */
+void framed_break(struct framed *t, int status, const char *what);
+
+struct framed_link *link_by_id(struct framed *t, uint32_t id, uint64_t token);
+void link_make_due(struct framed_link *l);
+/* Frames wait for one before them, or do not any more: it does not stay away for ever. */
+void link_mind_gap(struct framed_link *l);
+/* It ends. hand_up: what has arrived first. */
+void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up);
+void link_left_after_all(struct framed_link *l);
+/* An answer of the fabric's that is an error; the text is the link's, or `what`. Returns its
+ * status. */
+int link_trouble(struct framed_link *l, int status, const char *what);
+
+/* offer.c */
+enum { OFFER_HEADER = 24 };
+struct offer {
+    uint32_t link, len, at; /* of the whole address; where this part begins */
+    uint64_t token;
+    const uint8_t *part;
+    size_t part_len;
+};
+size_t offer_encode(uint8_t out[TRANSPORT_TELL_MAX], const struct offer *o);
+int offer_decode(const void *bytes, size_t len, struct offer *o, struct why *why);
+
+/* frame.c */
+bool frame_may(const struct framed_link *l, size_t len, bool reserved);
+struct frame *frame_take(struct framed *t, size_t len);
+void frame_give(struct framed *t, struct frame *f);
+/* In f: bytes, len, hlen, kind. 0, or AGAIN or < 0 and f is still the caller's. */
+int frame_send(struct framed_link *l, struct frame *f, struct header *h);
+int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags);
+/* The fabric has let go of it. why NULL: it was sent. */
+void frame_is_free(struct frame *f, const char *why);
+void frames_confirm(struct framed_link *l, uint32_t upto);
+bool frames_hand_back(struct framed_link *l); /* false: later */
+void frames_drop(struct framed_link *l);
+void frames_release(struct framed *t);
+void ack_send(struct framed_link *l);
+int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+                struct region *region, uint64_t cookie);
+
+/* arrive.c */
+/* The fabric calls it, from look(), with what has come from whomever. */
+void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len);
+void early_take(struct framed_link *l); /* what came before its turn, as far as it goes */
+void early_drop(struct framed_link *l);
+
+/* rma.c */
+int framed_rma(struct link *base, struct rma *op);
+int framed_flush(struct link *base, uint64_t cookie);
+void works_advance(struct framed_link *l);
+void works_look(struct framed_link *l);             /* which are done by now */
+bool works_fail(struct framed_link *l, int status); /* false: later */
+void works_release(struct framed *t);
+/* A part of a native work is over. why NULL: it was moved. */
+void work_part_over(struct work *w, const char *why);
+int work_answered(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len);
+int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len);
+int serve_asked(struct framed_link *l, const struct header *h);
+void serves_advance(struct framed_link *l);
+void serves_drop(struct framed_link *l);
+
+/* region.c */
+int framed_reg(struct transport *base, struct link *l, struct region *region);
+int framed_dereg(struct transport *base, struct region *region);
+/* len bytes at offset of a region of mine, if the key allows that; NULL: why not in why. */
+uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned right,
+                       uint64_t offset, uint64_t len, struct why *why);
+bool region_key(const struct region *region, struct key *key);
+void regions_release(struct framed *t);
+
+#endif

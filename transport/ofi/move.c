@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * move.c - one-sided parts by the provider itself, and the memory that is registered for it
+ *
+ * Registration modes are handled, not demanded: memory that only this side uses is registered where
+ * FI_MR_LOCAL says so; keys are ours (random) unless FI_MR_PROV_KEY; addresses count from the
+ * region's start unless FI_MR_VIRT_ADDR.
+ */
+#include "transport/ofi/internal.h"
+
+#include <string.h>
+
+/* ---- registrations --------------------------------------------------------------------------- */
+
+int move_register(struct ofi *t, void *memory, size_t len, uint64_t access, uint64_t key,
+                  struct fid_mr **mr)
+{
+    int status = fi_mr_reg(t->domain, memory, len, access, 0, t->mr_mode & FI_MR_PROV_KEY ? 0 : key,
+                           0, mr, NULL);
+    if (status == 0 && t->mr_mode & FI_MR_ENDPOINT) {
+        status = fi_mr_bind(*mr, &t->ep->fid, 0);
+        if (status == 0) status = fi_mr_enable(*mr);
+        if (status < 0) fi_close(&(*mr)->fid);
+    }
+    if (status < 0) *mr = NULL;
+    return status;
+}
+
+int move_expose(struct framed *base, struct registered *r, unsigned rights, uint64_t *address)
+{
+    struct ofi *t = ofi_of(base);
+    struct fid_mr *mr = NULL;
+    uint64_t access =
+        (rights & REGION_GET ? FI_REMOTE_READ : 0) | (rights & REGION_PUT ? FI_REMOTE_WRITE : 0);
+    if (!t->ep || r->region->len == 0) return SINEW_ENOTSUP;
+    if (move_register(t, r->region->base, r->region->len, access, r->secret, &mr) < 0)
+        return SINEW_ENOTSUP;
+    r->memory = mr;
+    r->secret = fi_mr_key(mr);
+    *address = t->mr_mode & FI_MR_VIRT_ADDR ? (uint64_t)(uintptr_t)r->region->base : 0;
+    return 0;
+}
+
+void move_hide(struct framed *base, struct registered *r)
+{
+    struct fid_mr *mr = r->memory;
+    (void)base;
+    fi_close(&mr->fid);
+}
+
+void move_frame_made(struct framed *base, struct frame *f)
+{
+    struct ofi *t = ofi_of(base);
+    struct fid_mr *mr = NULL;
+    if (!(t->mr_mode & FI_MR_LOCAL)) return;
+    /* Should it fail, so will the send, which says what it lacks. */
+    move_register(t, f->header, sizeof(f->header) + f->cap, FI_SEND, ++t->keys, &mr);
+    f->memory = mr;
+}
+
+void move_frame_gone(struct framed *base, struct frame *f)
+{
+    struct fid_mr *mr = f->memory;
+    (void)base;
+    if (mr) fi_close(&mr->fid);
+    f->memory = NULL;
+}
+
+int move_describe(struct work *w, void **desc)
+{
+    struct ofi *t = ofi_of(w->end->t);
+    struct fid_mr *mr = w->memory;
+    uint64_t access = w->op->kind == RMA_GET ? FI_READ : FI_WRITE;
+    *desc = NULL;
+    if (!(t->mr_mode & FI_MR_LOCAL)) return 0;
+    if (!mr) {
+        int status = move_register(t, w->op->local, w->op->len, access, ++t->keys, &mr);
+        if (status < 0) return status;
+        w->memory = mr;
+    }
+    *desc = fi_mr_desc(mr);
+    return 0;
+}
+
+void move_work_over(struct framed *base, struct work *w)
+{
+    struct fid_mr *mr = w->memory;
+    (void)base;
+    if (mr) fi_close(&mr->fid);
+    w->memory = NULL;
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+static struct part *part_take(struct ofi *t, struct work *w)
+{
+    struct list *spare = list_take(&t->spare_parts);
+    struct part *p = spare ? LIST_OWNER(spare, struct part, entry)
+                           : world_allocate(t->base.base.opt.world, sizeof(*p));
+    if (!p) return NULL;
+    *p = (struct part){ .mark.kind = MARK_PART, .work = w };
+    list_init(&p->entry);
+    return p;
+}
+
+void parts_release(struct ofi *t)
+{
+    struct list *e;
+    list_splice(&t->spare_parts, &t->flying_parts); /* whoever had them is closed */
+    while ((e = list_take(&t->spare_parts)))
+        world_release(t->base.base.opt.world, LIST_OWNER(e, struct part, entry),
+                      sizeof(struct part));
+}
+
+static int64_t part_start(struct ofi *t, struct part *p, const struct key *key, void *desc,
+                          size_t len)
+{
+    const struct work *w = p->work;
+    uint8_t *local = (uint8_t *)w->op->local + w->sent;
+    uint64_t at = key->address + w->op->offset + w->sent;
+    if (w->op->kind == RMA_GET)
+        return fi_read(t->ep, local, len, desc, w->end->to, at, key->secret, &p->mark);
+    return fi_write(t->ep, local, len, desc, w->end->to, at, key->secret, &p->mark);
+}
+
+int move_start(struct work *w, const struct key *key, struct why *why)
+{
+    struct ofi *t = ofi_of(w->end->t);
+    void *desc;
+    int64_t status = t->ep ? move_describe(w, &desc) : -FI_EOPBADSTATE;
+    while (status == 0 && w->sent < w->op->len && w->busy < OFI_PARTS) {
+        size_t left = w->op->len - w->sent, len = left < t->part ? left : t->part;
+        struct part *p = part_take(t, w);
+        if (!p) return TRANSPORT_AGAIN;
+        status = part_start(t, p, key, desc, len);
+        if (status < 0) {
+            list_append(&t->spare_parts, &p->entry);
+            break;
+        }
+        list_append(&t->flying_parts, &p->entry);
+        w->sent += len;
+        w->busy++;
+        w->end->busy++;
+    }
+    if (status == -FI_EAGAIN) return TRANSPORT_AGAIN;
+    if (status < 0)
+        return why_set(why, SINEW_EPEER, "libfabric does not %s: %s (%d)",
+                       w->op->kind == RMA_GET ? "read" : "write", t->api.strerror((int)-status),
+                       (int)status);
+    return 0;
+}
+
+void part_over(struct ofi *t, struct part *p, const char *why)
+{
+    struct work *w = p->work;
+    list_remove(&p->entry);
+    list_append(&t->spare_parts, &p->entry);
+    work_part_over(w, why);
+}
