@@ -124,6 +124,18 @@ void host_is_left_alone(const struct transport_ops *ops, const struct config *co
     free(after);
 }
 
+void host_is_as_before(void (*use)(void))
+{
+    struct host *before = host_look();
+    for (int i = 0; i < 3; i++) use();
+    struct host *after = host_look();
+    assert_same(before, after);
+    assert_int_equal(before->descriptors, after->descriptors);
+    assert_int_equal(before->threads, after->threads);
+    free(before);
+    free(after);
+}
+
 static void nothing(const struct watch *w)
 {
     (void)w;

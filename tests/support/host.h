@@ -13,6 +13,9 @@
  * and threads too; and this process's own SIGSEGV handler is called all the time. */
 void host_is_left_alone(const struct transport_ops *ops, const struct config *config);
 
+/* All of that, descriptors and threads too, before and after: three times. */
+void host_is_as_before(void (*use)(void));
+
 /* Nor does anything go to standard output, nor, with `errors`, to standard error. */
 void host_hears_nothing(const struct transport_ops *ops, const struct config *config, bool errors);
 
