@@ -15,7 +15,7 @@ function(sinew_ofi_program name)
 endfunction()
 sinew_ofi_program(ofi-contract ofi/contract.c contract/peer.c contract/control.c contract/links.c
   contract/sends.c contract/puts.c contract/ends.c)
-sinew_ofi_program(ofi-host ofi/host_test.c support/host.c)
+sinew_ofi_program(ofi-host ofi/host_test.c support/ends.c support/host.c)
 
 # libfabric is not instrumented: what it keeps until the process ends looks like leaks. So nothing of it is
 # in sanitizer builds. Its sockets stay on the loopback interface.

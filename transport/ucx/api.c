@@ -15,7 +15,7 @@
 
 #include "sinew/sinew.h"
 
-enum { SETTINGS = 6, LOG_TEXT = 256 };
+enum { SETTINGS = 8, LOG_TEXT = 256 };
 
 static int users;
 static bool handles_log;
@@ -31,6 +31,8 @@ static const char *const settings[SETTINGS] = {
     "UCX_WARN_UNUSED_ENV_VARS=n",
     "UCX_POSIX_ERROR_HANDLING=y", /* or its shared memory refuses endpoints that tell of */
     "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
+    "UCX_POSIX_FIFO_SIZE=1024", /* all that a peer may send unread has a place there: what UCX keeps */
+    "UCX_SYSV_FIFO_SIZE=1024",  /* for want of one is lost when its process dies                    */
 };
 
 int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,
