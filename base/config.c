@@ -31,6 +31,7 @@ static const char *const choice_words[ROWS][WORDS_MAX] = {
     [ROW_threads] = { "single", "multiple" },
     [ROW_security] = { "none", "authenticate", "encrypt" },
     [ROW_checksum] = { "off", "on" },
+    [ROW_verbs_wireup] = { "tell", "rdma_cm" },
 };
 
 struct entry {

@@ -62,6 +62,8 @@ enum { CONFIG_TEXT_MAX = 128 };
     T(tcp_ports, "", "TCP listens on a port of these: 20000-20100; empty: any that is free")        \
     T(tcp_advertise, "", "address[:port] under which others reach this host, behind NAT")           \
     T(verbs_device, "", "RDMA device, or device:port, as in mlx5_0:1; empty: the best that works") \
+    N(verbs_wireup, CONFIG_CHOICE, 0, 0, 1,                                                        \
+      "tell | rdma_cm: what connects queue pairs, the control link or librdmacm")                  \
     N(verbs_gid_index, CONFIG_NUMBER, -1, -1, 255, "row of the port's GID table; -1: by the route") \
     N(verbs_pkey, CONFIG_NUMBER, -1, -1, 65535, "partition key of RDMA; -1: the port's first")     \
     N(verbs_service_level, CONFIG_NUMBER, 0, 0, 15, "InfiniBand service level, RoCE priority")     \
@@ -72,7 +74,11 @@ enum { CONFIG_TEXT_MAX = 128 };
     N(verbs_credits, CONFIG_NUMBER, 32, 1, 1024, "messages on their way that a peer may be sent")  \
     N(verbs_memory, CONFIG_SIZE, 268435456, 4194304, 1099511627776,                                \
       "most memory registered for messages over RDMA")                                             \
+    N(verbs_kept, CONFIG_SIZE, 1073741824, 0, 1099511627776,                                       \
+      "most memory of sinew_memory_alloc that stays registered over RDMA once used")               \
     T(ofi_provider, "", "libfabric's provider, as in verbs;ofi_rxm; empty: the best that can")     \
+    T(collective_rules, "",                                                                        \
+      "JSON file that says which algorithm a collective uses when; see docs/collectives.md")       \
     T(module_dir, "",                                                                              \
       "the one directory to look in for libsinew-verbs.so and others; empty: beside the library")
 

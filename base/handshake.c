@@ -35,7 +35,6 @@ static const char labels[2][LABEL] = {
 static const char key_label[LABEL] = "sinew tls 1.3 external psk";
 
 struct hello {
-    uint8_t magic[sizeof(magic)];
     uint16_t version_min, version_max;
     uint8_t role, purpose, flags, zero;
     struct handshake_identity identity;
@@ -175,7 +174,6 @@ static struct hello hello_decode(const uint8_t *in)
             .modes = in[14] & FLAG_MODES,
         },
     };
-    memcpy(hello.magic, in, sizeof(magic));
     return hello;
 }
 
@@ -197,13 +195,18 @@ static const char *purpose_name(int purpose)
     }
 }
 
+/* As soon as it can be seen: something else may say a few words and then wait for an answer. */
+static int check_magic(struct handshake *h, const uint8_t *in, size_t len)
+{
+    if (memcmp(in, magic, len < sizeof(magic) ? len : sizeof(magic)) == 0) return 0;
+    return why_set(&h->why, SINEW_EPROTO,
+                   "the peer does not speak Sinew: something else "
+                   "listens or connects at this address");
+}
+
 /* The version first: a later one may give the rest another meaning. */
 static int check_form(struct handshake *h, const struct hello *hello)
 {
-    if (memcmp(hello->magic, magic, sizeof(magic)) != 0)
-        return why_set(&h->why, SINEW_EPROTO,
-                       "the peer does not speak Sinew: something else "
-                       "listens or connects at this address");
     if (hello->version_min > HANDSHAKE_VERSION_MAX || hello->version_max < HANDSHAKE_VERSION_MIN)
         return why_set(
             &h->why, SINEW_EVERSION,
@@ -348,9 +351,7 @@ static int take_hello(struct handshake *h)
 {
     struct hello hello = hello_decode(h->in);
     memcpy(hello_of(h, other(h->role)), h->in, HANDSHAKE_HELLO);
-    if (h->role == HANDSHAKE_SERVER && memcmp(hello.magic, magic, sizeof(magic)) == 0)
-        queue(h, hello_of(h, HANDSHAKE_SERVER), HANDSHAKE_HELLO);
-
+    if (h->role == HANDSHAKE_SERVER) queue(h, hello_of(h, HANDSHAKE_SERVER), HANDSHAKE_HELLO);
     int rc = check_hello(h, &hello);
     if (rc < 0) return refuse(h, rc);
     if (!h->has_secret) return finish(h);
@@ -446,6 +447,8 @@ int handshake_input(struct handshake *h, const void *bytes, size_t len)
     if (h->step == STEP_DONE) return 0;
     if (len > 0) memcpy(h->in + h->in_len, bytes, len);
     h->in_len += len;
+    int rc = h->step == STEP_HELLO ? check_magic(h, h->in, h->in_len) : 0;
+    if (rc < 0) return refuse(h, rc);
     if (handshake_wants(h) > 0) return SINEW_PENDING;
     h->in_len = 0;
     return h->step == STEP_HELLO ? take_hello(h) : take_proof(h);

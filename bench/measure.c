@@ -22,20 +22,20 @@ void work_rewrite(struct work *w, uint8_t *at, size_t len)
 
 static void measure_barrier(const struct work *w)
 {
-    perf_check(w->perf, sinew_barrier(w->perf->world, NULL), "barrier between passes");
+    perf_check(w->perf, sinew_barrier(w->perf->plain, NULL), "barrier between passes");
 }
 
 /* What rank 0 says, everyone does. */
 static uint64_t measure_agree(const struct work *w, uint64_t n)
 {
-    perf_check(w->perf, sinew_bcast(w->perf->world, &n, sizeof(n), 0, NULL), "agree on iterations");
+    perf_check(w->perf, sinew_bcast(w->perf->plain, &n, sizeof(n), 0, NULL), "agree on iterations");
     return n;
 }
 
 static double measure_max(const struct work *w, double *values, size_t n)
 {
     if (!w->load->pair) {
-        int status = sinew_allreduce(w->perf->world, SINEW_IN_PLACE, values, n, SINEW_F64,
+        int status = sinew_allreduce(w->perf->plain, SINEW_IN_PLACE, values, n, SINEW_F64,
                                      SINEW_MAX, NULL);
         perf_check(w->perf, status, "maximum over ranks");
     }

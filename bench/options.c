@@ -59,6 +59,7 @@ static void options_help(void)
     printf("\n\n"
            "options\n"
            "  --transport T    let data travel over T only, or the first of T,T that works\n"
+           "  --algorithm A    of a collective, as \"ring\" or \"bruck:4\"; sinew-plan --algorithms\n"
            "  --bytes LIST     sizes, as 8,1K,1M (powers of 1024), 0 to 1G, up to %d of them;\n"
            "                   otherwise powers of two from 8 to 4M (latency), 4K (rate) or 1M\n"
            "  --iterations N   rounds of the timed loop, 1 to 1000000000; otherwise about 0.1 s\n"
@@ -159,6 +160,8 @@ static void options_default_sizes(struct perf_options *opt)
 static bool options_settle(struct perf_options *opt)
 {
     const struct workload *load = opt->workload;
+    if (opt->algorithm && load->pair)
+        return options_refuse("--algorithm: only for collectives, %s is none", load->name);
     if (load->most == 0) {
         if (opt->sizes > 0)
             return options_refuse("--bytes: %s moves no data, sizes mean nothing", load->name);
@@ -178,6 +181,7 @@ static bool options_settle(struct perf_options *opt)
 
 enum options_code {
     TRANSPORT = 256,
+    ALGORITHM,
     BYTES,
     ITERATIONS,
     WARMUP,
@@ -192,6 +196,7 @@ enum options_code {
 
 static const struct option options_table[] = {
     { "transport", required_argument, NULL, TRANSPORT },
+    { "algorithm", required_argument, NULL, ALGORITHM },
     { "bytes", required_argument, NULL, BYTES },
     { "iterations", required_argument, NULL, ITERATIONS },
     { "warmup", required_argument, NULL, WARMUP },
@@ -211,6 +216,9 @@ static bool options_take(struct perf_options *opt, int which)
     switch (which) {
     case TRANSPORT:
         opt->transport = optarg;
+        return true;
+    case ALGORITHM:
+        opt->algorithm = optarg;
         return true;
     case BYTES:
         return options_sizes(opt, optarg);

@@ -96,6 +96,13 @@ static int perf_run(struct perf *p)
     return PERF_OK;
 }
 
+static void perf_view(struct perf *p)
+{
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    how.algorithm = p->opt.algorithm;
+    perf_check(p, sinew_team_view(p->plain, &how, &p->world), "a view with that algorithm");
+}
+
 int main(int argc, char **argv)
 {
     struct perf p = { 0 };
@@ -109,10 +116,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "sinew-perf: %s\n", sinew_why(NULL));
         return status == SINEW_EINVAL || status == SINEW_ENOTSUP ? PERF_USAGE : PERF_FAILED;
     }
-    p.world = sinew_world(p.s);
+    p.world = p.plain = sinew_world(p.s);
     p.rank = sinew_rank(p.world);
     p.size = sinew_size(p.world);
+    if (p.opt.algorithm) perf_view(&p);
     code = perf_run(&p);
+    if (p.opt.algorithm) perf_check(&p, sinew_team_free(&p.world), "free the view");
     perf_check(&p, sinew_close(p.s), "close");
     return code;
 }

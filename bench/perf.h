@@ -57,6 +57,7 @@ struct workload {
 struct perf_options {
     const struct workload *workload;
     const char *transport; /* asked for; NULL: chosen by the library */
+    const char *algorithm; /* of collectives; NULL: chosen           */
     size_t bytes[PERF_SIZES_MAX];
     int sizes;
     int64_t iterations, warmup; /* -1: by time */
@@ -69,7 +70,8 @@ struct perf_options {
 struct perf {
     struct perf_options opt;
     struct sinew *s;
-    struct sinew_team *world;
+    struct sinew_team *world; /* a view of it, where an algorithm is asked for */
+    struct sinew_team *plain; /* for what goes on between the passes           */
     int rank, size;
 };
 

@@ -80,6 +80,11 @@ void build_fence(struct build *b)
     build_add(b, OP_NOP, OP_FENCE, 0, 0);
 }
 
+void build_counts(struct build *b)
+{
+    build_add(b, OP_NOP, OP_FENCE | OP_COUNTS, 0, 0);
+}
+
 void build_strides(struct build *b, uint32_t a, uint32_t d)
 {
     struct op *loop = &b->op[b->loop - 1];
@@ -180,6 +185,28 @@ static uint32_t overlap_ahead(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny, 
     return apart + t * step < nx ? (uint32_t)t : UINT32_MAX;
 }
 
+/* Whether, in so many repetitions, what moves by one block each time meets what stands still. */
+static bool moving_meets(uint32_t moving, uint32_t n_moving, int move, uint32_t still,
+                         uint32_t n_still, uint32_t blocks, uint32_t repetitions)
+{
+    for (uint32_t i = 0; i < n_moving; i++) { /* each block of it on its way */
+        uint64_t from = ((uint64_t)moving + i) % blocks, k = blocks;
+        uint64_t ahead = (move > 0 ? still + k - from : from + k - (still + n_still - 1)) % k;
+        if (ahead < repetitions || ahead + n_still > k) return true;
+    }
+    return false;
+}
+
+/* Whether two fields, of which one stands still and one moves by single blocks, never meet. */
+static bool fields_part(const struct build *b, const struct op *loop, const struct op *x,
+                        enum op_field fx, const struct op *y, enum op_field fy)
+{
+    if (op_multiplier(y, fy) == 0) return fields_part(b, loop, y, fy, x, fx);
+    if (op_multiplier(x, fx) != 0 || loop->at[fy] != 1) return false;
+    return !moving_meets(y->at[fy], y->n, op_multiplier(y, fy), x->at[fx], x->n,
+                         b->blocks[op_buffer(x, fx)], loop->n);
+}
+
 /* The distance in repetitions at which y first conflicts with x; both are in that loop. */
 static uint32_t loop_conflict(struct build *b, const struct op *loop, const struct op *x,
                               const struct op *y, uint32_t least)
@@ -189,8 +216,10 @@ static uint32_t loop_conflict(struct build *b, const struct op *loop, const stru
         for (int fy = FIELD_A; fy <= FIELD_D; fy++) {
             enum op_field f = (enum op_field)fx, g = (enum op_field)fy;
             if (!fields_meet(x, f, y, g)) continue;
-            if (op_multiplier(x, f) != op_multiplier(y, g))
+            if (op_multiplier(x, f) != op_multiplier(y, g)) {
+                if (fields_part(b, loop, x, f, y, g)) continue;
                 b->failure = "places that move apart in a loop conflict";
+            }
             uint32_t blocks = b->blocks[op_buffer(x, f)], distance;
             int move = op_multiplier(x, f);
             if (loop->at[f] == 1 && loop->at[g] == 1) {

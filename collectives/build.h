@@ -21,6 +21,7 @@ struct place {
 
 struct build {
     uint32_t size, rank, root;
+    uint32_t parameter; /* of the algorithm: enum parameter says what it means */
     bool in_place;                 /* the input of this rank is where its output goes             */
     uint32_t blocks[BUFFER_COUNT]; /* set by the generator, as the next two; see schedule.h */
     enum op_buffer tmp_like;
@@ -52,6 +53,8 @@ void build_copy(struct build *b, struct place a, struct place d, uint32_t n);
 /* Everything before is done before anything after begins: for what only memory knows, as when IN
  * and OUT are the same. */
 void build_fence(struct build *b);
+/* A fence, behind which TMP is as long as CNT says; see schedule.h. */
+void build_counts(struct build *b);
 
 /* What is added until build_loop_end() happens n times, moving by one block; 0 times is allowed. */
 void build_loop(struct build *b, uint32_t n);

@@ -13,10 +13,23 @@ static void cache_destroy(struct team_cache *base)
     if (cache->users == 0) cache_release(cache);
 }
 
+static int cache_told(struct team_cache *base, int from, uint32_t sequence, const void *word,
+                      size_t len, void *answer)
+{
+    return agree_told(&LIST_OWNER(base, struct cache, base)->calls, from, sequence, word, len,
+                      answer);
+}
+
+static int cache_stray(struct team_cache *base, uint32_t sequence, void *word)
+{
+    return agree_stray(&LIST_OWNER(base, struct cache, base)->calls, sequence, word);
+}
+
 void cache_release(struct cache *cache)
 {
     const struct world *world = cache->world;
     struct list *entry;
+    rules_free(world, cache->rules);
     while ((entry = list_take(&cache->operators)))
         world_release(world, LIST_OWNER(entry, struct user_operator, entry),
                       sizeof(struct user_operator));
@@ -36,6 +49,9 @@ struct cache *cache_of(struct sinew_team *team)
     struct cache *cache = world_allocate(world, sizeof(*cache));
     if (!cache) return NULL;
     cache->base.destroy = cache_destroy;
+    cache->base.told = cache_told;
+    cache->base.stray = cache_stray;
+    agree_init(&cache->calls, team);
     cache->world = world;
     list_init(&cache->operators);
     list_init(&cache->schedules);
@@ -44,10 +60,50 @@ struct cache *cache_of(struct sinew_team *team)
     return cache;
 }
 
+static int cache_rules(struct sinew_team *team, const struct rules **rules)
+{
+    struct cache *world = cache_of(sinew_world(team_context(team)));
+    const char *file = team_rules(team);
+    struct why why = { "" };
+    if (!world) return team_refuse(team, SINEW_ENOMEM, "no memory for the cache of collectives");
+    if (!world->rules_read && file[0]) {
+        int status = rules_load(world->world, file, &world->rules, &why);
+        if (status < 0) return team_refuse(team, status, "%s", why.text);
+    }
+    world->rules_read = true;
+    *rules = world->rules;
+    return 0;
+}
+
+int cache_situation(struct sinew_team *team, struct situation *at)
+{
+    at->size = (uint32_t)sinew_size(team);
+    at->crowded = team_is_crowded(team);
+    at->link = team_link(team);
+    at->node = team_node(team);
+    return cache_rules(team, &at->rules);
+}
+
+int cache_choose(struct sinew_team *team, enum collective collective, struct situation *at,
+                 struct choice *choice)
+{
+    struct cache *cache = cache_of(team);
+    if (!cache) return team_refuse(team, SINEW_ENOMEM, "no memory for the cache of collectives");
+    uint64_t hash = (at->bytes + (uint64_t)collective) * UINT64_C(0x9e3779b97f4a7c15);
+    struct chosen *c = &cache->chosen[hash >> 60];
+    if (c->collective != collective || c->bytes != at->bytes || c->need != at->need) {
+        int status = cache_situation(team, at);
+        if (status < 0) return status;
+        *c = (struct chosen){ collective, at->need, at->bytes, algorithm_choose(collective, at) };
+    }
+    *choice = c->choice;
+    return 0;
+}
+
 static bool schedule_fits(const struct cached_schedule *s, const struct call *call)
 {
-    return s->schedule->algorithm == call->algorithm && s->schedule->root == (uint32_t)call->root &&
-           s->in_place == call->in_place && !s->once;
+    return s->schedule->algorithm == call->algorithm && s->parameter == call->parameter &&
+           s->schedule->root == (uint32_t)call->root && s->in_place == call->in_place && !s->once;
 }
 
 /* Frees the least recently used ones that nobody uses, until there are few enough. */
@@ -72,6 +128,7 @@ static struct cached_schedule *schedule_new(struct cache *cache, const struct bu
     if (!s) return NULL;
     list_init(&s->entry);
     s->users = 0;
+    s->parameter = call->parameter;
     s->bytes = bytes;
     s->in_place = call->in_place;
     s->once = call->graph != NULL;
@@ -95,6 +152,7 @@ static int schedule_make(struct cache *cache, struct sinew_team *team, const str
         .size = (uint32_t)sinew_size(team),
         .rank = (uint32_t)sinew_rank(team),
         .root = (uint32_t)call->root,
+        .parameter = call->parameter,
         .in_place = call->in_place,
     };
     struct op op[BUILD_MAX];

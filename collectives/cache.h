@@ -10,10 +10,21 @@
  */
 #include "base/list.h"
 #include "base/world.h"
+#include "collectives/agree.h"
+#include "collectives/choose.h"
 #include "collectives/collective.h"
 #include "messaging/operation.h"
 
 enum { CACHE_SCHEDULES = 16, CACHE_EXECUTIONS = 4, CACHE_SCRATCH = 64 * 1024 };
+
+/* What was chosen lately, to be found again at once. */
+struct chosen {
+    enum collective collective;
+    unsigned need;
+    uint64_t bytes;
+    struct choice choice;
+};
+enum { CACHE_CHOICES = 16 };
 
 struct cache {
     struct team_cache base;
@@ -22,14 +33,18 @@ struct cache {
     struct list schedules; /* most recently used last                       */
     struct list idle;      /* executions, see execute.c                     */
     uint32_t idle_count;
+    struct past_calls calls;
     uint32_t operators_made;
+    struct rules *rules; /* of the setting; in the world's cache only */
+    bool rules_read;
+    struct chosen chosen[CACHE_CHOICES]; /* by collective and bytes */
     uint32_t users; /* executions in use                                    */
     bool orphan;    /* the team is gone                                     */
 };
 
 struct cached_schedule {
     struct list entry;
-    uint32_t users;
+    uint32_t users, parameter;
     bool in_place, once;       /* once: of a graph, for this operation alone */
     size_t bytes;              /* of this allocation */
     struct schedule *schedule; /* behind this, in it */
@@ -37,6 +52,12 @@ struct cached_schedule {
 
 /* The team's cache, made at first use; NULL: no memory. */
 struct cache *cache_of(struct sinew_team *team);
+
+/* What all members know alike, but for the call; 0, or < 0 with text: the rules cannot be read. */
+int cache_situation(struct sinew_team *team, struct situation *at);
+/* The algorithm for bytes, need and arithmetic of `at`; the rest is filled in if it must be. */
+int cache_choose(struct sinew_team *team, enum collective collective, struct situation *at,
+                 struct choice *choice);
 
 /* The schedule for the call on this rank, made if it is not there; cache_put() gives it back. 0,
  * SINEW_ENOMEM, or SINEW_ENOTSUP with text. */

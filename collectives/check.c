@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "collectives/cache.h"
 #include "collectives/execute.h"
 #include "collectives/operators.h"
 #include "collectives/reduce.h"
@@ -128,14 +129,17 @@ static int caller_choose(const struct caller *who, struct call *call)
     char names[ALGORITHM_NAMES_MAX];
     unsigned need = caller_needs(who, call);
     if (!name) {
-        struct situation at = { .size = (uint32_t)who->size,
-                                .bytes = call->bytes,
-                                .crowded = team_is_crowded(who->team),
+        struct situation at = { .bytes = call->bytes,
+                                .has_arithmetic = call->op != 0,
                                 .need = need };
-        call->algorithm = algorithm_choose(call->collective, &at);
+        struct choice choice;
+        int status = cache_choose(who->team, call->collective, &at, &choice);
+        if (status < 0) return status;
+        call->algorithm = choice.algorithm;
+        call->parameter = choice.parameter;
         return 0;
     }
-    int index = algorithm_find(call->collective, name);
+    int index = algorithm_parse(call->collective, name, &call->parameter);
     if (index < 0)
         return team_refuse(who->team, SINEW_EINVAL,
                            "%s: the view's algorithm is '%s', it must be one of: %s", who->name,
@@ -147,6 +151,7 @@ static int caller_choose(const struct caller *who, struct call *call)
                            need & ALIGNED ? "the view's level portable needs"
                                           : "an operator that does not commute needs");
     call->algorithm = (uint32_t)index;
+    if (call->parameter == 0) call->parameter = algorithms[index].initial;
     return 0;
 }
 

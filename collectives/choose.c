@@ -1,88 +1,181 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * choose.c - which algorithm, by size: few rounds for short messages, few bytes for long ones, and
- * few turns where ranks take turns on few cores: a round then costs a turn of every rank
+ * choose.c - which algorithm: the first rule that fits, else what the model says is fastest
  *
- * The answer is a function of what all ranks know alike, so they choose alike. Whether it is
- * crowded changes no bit of a result.
+ * The answer is a function of what all ranks know alike, so they choose alike. What ranks that take
+ * turns on few cores would choose instead is taken only if it brackets alike: how many cores there
+ * are changes no bit of a result.
  */
-#include "collectives/collective.h"
+#include "collectives/choose.h"
+
+#include <math.h>
+#include <stdio.h>
 
 #include "collectives/pattern/flat.h"
 #include "sinew/sinew.h"
 
-enum {
-    KIB = 1024,
-    DIRECT_UP_TO = 4, /* with more the messages of all to all cost more than the turns they save */
-};
+enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 4 * KIB };
 
-/* For short messages where ranks take turns; NULL: nothing of the kind. */
-static const char *choose_crowded(const struct situation *at)
+/* Those whose name says for how many ranks they are. */
+static uint32_t ranks_most(const struct algorithm *a)
 {
-    if (!at->crowded || at->size <= 2 || at->size > FLAT_RANKS || at->bytes > 2 * KIB) return NULL;
-    return at->size <= DIRECT_UP_TO ? "direct" : "flat";
+    if (a->generate == generate_barrier_flat) return FLAT_RANKS;
+    if (a->generate == generate_allreduce_flat) return FLAT_RANKS;
+    if (a->generate == generate_allreduce_direct) return DIRECT_RANKS;
+    if (a->generate == generate_allreduce_allgather) return GATHERED_RANKS;
+    if (a->generate == generate_allreduce_pairwise) return PAIRWISE_RANKS;
+    if (a->generate == generate_reduce_scatter_pairwise) return PAIRWISE_RANKS;
+    return UINT32_MAX;
 }
 
-/* With as many ranks in a ring each one's piece is still worth a message of its own. */
-static uint64_t ring_from(uint64_t size)
+/* Memory between that a call may cost: of what keeps all ranks' vectors. */
+static bool keeps_too_much(const struct algorithm *a, const struct situation *at)
 {
-    return size * 4 * KIB > 32 * KIB ? size * 4 * KIB : 32 * KIB;
+    return a->generate == generate_allreduce_allgather && at->bytes * at->size > 64 * KIB;
 }
 
-static const char *choose_reduction(enum collective collective, const struct situation *at)
+const char *algorithm_objection(const struct algorithm *a, const struct situation *at)
 {
-    const char *crowded = choose_crowded(at);
-    uint64_t from = ring_from(at->size);
-    bool ordered = at->need & KEEPS_ORDER, aligned = at->need & ALIGNED;
-    switch (collective) {
-    case COLLECTIVE_REDUCE:
-        return !ordered && at->size > 3 && at->bytes >= 2 * from ? "ring" : "binomial";
-    case COLLECTIVE_ALLREDUCE:
-        if (aligned) return "tree";
-        if (at->bytes >= from) return ordered ? "rabenseifner" : "ring";
-        return crowded ? crowded : "recursive-doubling";
-    case COLLECTIVE_REDUCE_SCATTER:
-    case COLLECTIVE_REDUCE_SCATTER_BLOCK:
-        return !ordered && at->bytes >= 2 * KIB ? "ring" : "tree";
-    default: /* prefixes */
-        return !aligned && at->size <= 16 && at->bytes >= 256 * KIB ? "chain"
-                                                                    : "recursive-doubling";
+    if (at->need & ALIGNED && !(a->flags & ALIGNED)) return "does not bracket by the aligned tree";
+    if (at->need & KEEPS_ORDER && !(a->flags & KEEPS_ORDER)) return "does not keep the ranks' order";
+    if (at->size > ranks_most(a)) return "is for fewer ranks";
+    if (keeps_too_much(a, at)) return "keeps all ranks' vectors in memory";
+    if (a->parameter == PARAMETER_NODE && at->node == 0) return "is for ranks in order on nodes";
+    return NULL;
+}
+
+double algorithm_time(const struct algorithm *a, uint32_t parameter, const struct situation *at)
+{
+    struct work w = a->work(at->size, (double)at->bytes, parameter);
+    return model_time(rules_link(at->rules, at->link), rules_link(at->rules, "shm"), &w, at->size,
+                      at->crowded);
+}
+
+/* The parameter with which it is fastest. */
+static struct choice algorithm_best(uint32_t index, const struct situation *at)
+{
+    const struct algorithm *a = &algorithms[index];
+    static const uint32_t radices[] = { 2, 4, 8, 0 };
+    static const uint32_t pieces[] = { 1, 2, 4, 8, 16, 32, 64, 0 };
+    uint32_t only[] = { a->parameter == PARAMETER_NODE ? at->node : a->initial, 0 };
+    const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
+                          : a->parameter == PARAMETER_PIECES ? pieces
+                                                             : only;
+    struct choice best = { index, only[0], INFINITY, NULL };
+    for (int i = 0; i == 0 || try[i]; i++) {
+        bool small = try[i] > 1 && a->parameter == PARAMETER_PIECES &&
+                     at->bytes / try[i] < PIECE_LEAST;
+        double ns = small ? INFINITY : algorithm_time(a, try[i], at);
+        if (ns < best.ns) best = (struct choice){ index, try[i], ns, NULL };
     }
+    return best;
 }
 
-static const char *choose_name(enum collective collective, const struct situation *at)
+/* Whether all results have the aligned tree's bits among so many ranks. */
+static bool gives_aligned(const struct algorithm *a, uint32_t size)
 {
-    const char *crowded = choose_crowded(at);
-    bool is_short = at->bytes <= 2 * KIB;
-    switch (collective) {
-    case COLLECTIVE_BARRIER:
-        return crowded ? crowded : "dissemination";
-    case COLLECTIVE_BCAST:
-        return at->size > 3 && at->bytes >= 2 * ring_from(at->size) ? "scatter-ring" : "binomial";
-    case COLLECTIVE_GATHER:
-    case COLLECTIVE_SCATTER:
-        return is_short ? "binomial" : "linear";
-    case COLLECTIVE_ALLGATHER:
-    case COLLECTIVE_ALLGATHERV:
-        return is_short ? "bruck" : "ring";
-    case COLLECTIVE_ALLTOALL: /* few messages, but each block several times */
-        return at->size > 4 && at->bytes <= 64 ? "bruck" : "pairwise";
-    case COLLECTIVE_ALLTOALLV:
-        return "pairwise";
-    case COLLECTIVE_GATHERV:
-    case COLLECTIVE_SCATTERV:
-        return "linear";
-    case COLLECTIVE_NEIGHBOUR_ALLGATHER:
-    case COLLECTIVE_NEIGHBOUR_ALLTOALL:
-    case COLLECTIVE_NEIGHBOUR_ALLTOALLV:
-        return "direct";
-    default:
-        return choose_reduction(collective, at);
+    bool doubles = a->generate == generate_allreduce_doubling ||
+                   a->generate == generate_allreduce_rabenseifner ||
+                   a->generate == generate_allreduce_multiplying;
+    return a->flags & ALIGNED || (doubles && (size & (size - 1)) == 0);
+}
+
+/* The fastest of those that `like` (may be NULL) allows: itself, or what gives the same bits. */
+static struct choice choose_fastest(enum collective collective, const struct situation *at,
+                                    const struct algorithm *like)
+{
+    struct choice best = { 0, 0, INFINITY, "the model" };
+    for (uint32_t i = 0; i < algorithm_count; i++) {
+        const struct algorithm *a = &algorithms[i];
+        if (a->collective != collective || algorithm_objection(a, at)) continue;
+        if (like && a != like && !(gives_aligned(a, at->size) && gives_aligned(like, at->size)))
+            continue;
+        struct choice c = algorithm_best(i, at);
+        if (c.ns < best.ns) best = (struct choice){ i, c.parameter, c.ns, best.by };
     }
+    return best;
 }
 
-uint32_t algorithm_choose(enum collective collective, const struct situation *at)
+/* Short messages where ranks take turns: measured, as the model does not count whose turn it is. */
+static bool choose_crowded(enum collective collective, const struct situation *at,
+                           struct choice *choice)
 {
-    int index = algorithm_find(collective, choose_name(collective, at));
-    return index < 0 ? 0 : (uint32_t)index;
+    const char *name = at->size <= DIRECT_UP_TO ? "direct" : "flat";
+    bool barrier = collective == COLLECTIVE_BARRIER;
+    if (!barrier && collective != COLLECTIVE_ALLREDUCE) return false;
+    if (at->size <= 2 || at->size > FLAT_RANKS || at->bytes > CROWD_BYTES) return false;
+    if (!barrier && !gives_aligned(&algorithms[choice->algorithm], at->size)) return false;
+    choice->algorithm = (uint32_t)algorithm_find(collective, name);
+    choice->parameter = algorithms[choice->algorithm].initial;
+    choice->by = "short messages of ranks that take turns on few cores";
+    choice->ns = algorithm_time(&algorithms[choice->algorithm], choice->parameter, at);
+    return true;
+}
+
+static struct choice choose_by_model(enum collective collective, const struct situation *at)
+{
+    struct situation alone = *at;
+    bool adds = at->has_arithmetic;
+    alone.crowded = false;
+    struct choice best = choose_fastest(collective, &alone, NULL);
+    if (!at->crowded || choose_crowded(collective, at, &best)) return best;
+    struct choice crowded =
+        choose_fastest(collective, at, adds ? &algorithms[best.algorithm] : NULL);
+    if (crowded.algorithm == best.algorithm) crowded.parameter = best.parameter;
+    return crowded;
+}
+
+static bool rule_fits(const struct rule *r, enum collective collective,
+                      const struct situation *at)
+{
+    return r->collective == collective && at->size >= r->ranks[0] && at->size <= r->ranks[1] &&
+           at->bytes >= r->bytes[0] && at->bytes <= r->bytes[1] &&
+           (r->crowded < 0 || r->crowded == at->crowded) &&
+           (!r->link[0] || !strcmp(r->link, at->link)) &&
+           !algorithm_objection(&algorithms[r->algorithm], at);
+}
+
+struct choice algorithm_choose(enum collective collective, const struct situation *at)
+{
+    for (uint32_t i = 0; at->rules && i < at->rules->count; i++) {
+        const struct rule *r = &at->rules->rule[i];
+        if (!rule_fits(r, collective, at)) continue;
+        return (struct choice){ r->algorithm, r->parameter,
+                                algorithm_time(&algorithms[r->algorithm], r->parameter, at),
+                                "a rule of collective_rules" };
+    }
+    return choose_by_model(collective, at);
+}
+
+/* --- told ------------------------------------------------------------------------------------- */
+
+static void name_text(char name[48], uint32_t algorithm, uint32_t parameter)
+{
+    const struct algorithm *a = &algorithms[algorithm];
+    if (a->parameter)
+        snprintf(name, 48, "%s:%u", a->name, parameter);
+    else
+        snprintf(name, 48, "%s", a->name);
+}
+
+void choice_explain(enum collective collective, const struct situation *at,
+                    const struct choice *choice, struct text *text)
+{
+    char name[48];
+    name_text(name, choice->algorithm, choice->parameter);
+    text_add(text, "%s of %llu bytes among %u ranks over %s%s: %s, by %s\n",
+             collective_name(collective), (unsigned long long)at->bytes, at->size, at->link,
+             at->crowded ? " that take turns on few cores" : "", name, choice->by);
+    for (uint32_t i = 0; i < algorithm_count; i++) {
+        const struct algorithm *a = &algorithms[i];
+        if (a->collective != collective) continue;
+        const char *no = algorithm_objection(a, at);
+        struct choice c = algorithm_best(i, at);
+        name_text(name, i, c.parameter);
+        if (no)
+            text_add(text, "  %-24s %s\n", a->name, no);
+        else
+            text_add(text, "  %-24s %.2f us predicted; %s rounds, %s bytes: %s\n", name, c.ns / 1000,
+                     a->rounds, a->bytes, a->when);
+    }
 }

@@ -42,6 +42,27 @@ enum algorithm_flag {
     ALIGNED = 2,
 };
 
+/* What the number behind an algorithm's name means: "bruck:4". */
+enum parameter {
+    PARAMETER_NONE,
+    PARAMETER_RADIX,  /* messages of a round, and one more: 2 or more               */
+    PARAMETER_PIECES, /* that what goes from rank to rank is cut into: 1 or more    */
+    PARAMETER_NODE,   /* ranks on each node, the last one perhaps fewer: 1 or more  */
+};
+enum { RADIX_MAX = 16, PIECES_MAX = 64, NODE_MAX = 64 };
+
+/* What one call costs, as counted: of the rank that is busiest, and in the order of time. Bytes are
+ * those of one rank's input, as sinew-perf has them. See model.h. */
+struct work {
+    double rounds;   /* messages one after the other                                            */
+    double messages; /* sent, and as many received, by the busiest rank                         */
+    double bytes;    /* sent or received by it, whichever is more                               */
+    double added;    /* bytes of arithmetic                                                     */
+    double copied;   /* bytes copied within a rank                                              */
+    double turns;    /* how often all ranks must have run, where they take turns on few cores   */
+    double near_rounds, near_messages, near_bytes; /* further ones, between ranks of one node   */
+};
+
 /* A way to do one collective, for any number of ranks and any root. */
 struct algorithm {
     const char *name;
@@ -50,6 +71,12 @@ struct algorithm {
      * call says it all (neighbours.h). */
     void (*generate)(struct build *b);
     unsigned flags; /* enum algorithm_flag, of those with arithmetic */
+    enum parameter parameter;
+    uint32_t initial; /* the parameter when nothing else is said                                  */
+    struct work (*work)(double ranks, double bytes, double parameter);
+    /* The same in words, and what it is for: docs/collectives.md has them too. p ranks, N bytes of
+     * one rank, l = log2 p rounded up, k the parameter. */
+    const char *rounds, *bytes, *memory, *when;
 };
 
 /* Only ever added to: an index here is part of the digest. */
@@ -57,23 +84,18 @@ extern const struct algorithm algorithms[];
 extern const uint32_t algorithm_count;
 
 const char *collective_name(enum collective collective);
+bool collective_has_root(enum collective collective);
+/* Whether it has an operator. */
+bool collective_adds(enum collective collective);
 
 /* The index of the algorithm of that name for the collective, or SINEW_ENOENT. */
 int algorithm_find(enum collective collective, const char *name);
+/* The same for a name as users write it, "bruck" or "bruck:4": *parameter is what it says, or 0.
+ * SINEW_EINVAL: it has no parameter, or not that one. */
+int algorithm_parse(enum collective collective, const char *text, uint32_t *parameter);
 /* "ring, recursive-doubling": into the caller's buffer, which is returned. */
-enum { ALGORITHM_NAMES_MAX = 160 };
+enum { ALGORITHM_NAMES_MAX = 256 };
 const char *algorithm_names(enum collective collective, char names[ALGORITHM_NAMES_MAX]);
-
-/* What a choice depends on; all ranks know it alike. */
-struct situation {
-    uint32_t size;
-    uint64_t bytes; /* of one rank's input                                                   */
-    bool crowded;   /* all ranks are on one host, and take turns on its cores                */
-    unsigned need;  /* enum algorithm_flag                                                   */
-};
-
-/* The index of the algorithm for it: one that has all that is needed. */
-uint32_t algorithm_choose(enum collective collective, const struct situation *at);
 
 /* A buffer whose blocks are of different lengths. */
 struct parts {
@@ -84,7 +106,7 @@ struct parts {
 /* One call of a collective, its arguments checked. */
 struct call {
     enum collective collective;
-    uint32_t algorithm;
+    uint32_t algorithm, parameter;
     int root;
     int type, op;              /* 0 where there is no arithmetic                                */
     struct user_operator *own; /* op, if it is one of the user's                           */
@@ -107,32 +129,54 @@ uint64_t counts_digest(const size_t *counts, size_t n);
  * mismatch, also where no rank knows all counts. */
 uint32_t message_digest(uint32_t digest, size_t len);
 
-void generate_barrier_dissemination(struct build *b);
-void generate_barrier_direct(struct build *b);
-void generate_barrier_flat(struct build *b);
-void generate_bcast_binomial(struct build *b);
-void generate_bcast_scatter_ring(struct build *b);
-void generate_reduce_binomial(struct build *b);
-void generate_reduce_ring(struct build *b);
+void generate_allgather_bruck(struct build *b);
+void generate_allgather_circulant(struct build *b);
+void generate_allgather_neighbour(struct build *b);
+void generate_allgather_pairwise(struct build *b);
+void generate_allgather_ring(struct build *b);
+void generate_allreduce_allgather(struct build *b);
+void generate_allreduce_circulant(struct build *b);
 void generate_allreduce_direct(struct build *b);
 void generate_allreduce_doubling(struct build *b);
 void generate_allreduce_flat(struct build *b);
-void generate_allreduce_ring(struct build *b);
-void generate_gather_binomial(struct build *b);
-void generate_gather_linear(struct build *b);
-void generate_allgather_bruck(struct build *b);
-void generate_allgather_ring(struct build *b);
+void generate_allreduce_multiplying(struct build *b);
+void generate_allreduce_pairwise(struct build *b);
 void generate_allreduce_rabenseifner(struct build *b);
+void generate_allreduce_ring(struct build *b);
 void generate_allreduce_tree(struct build *b);
-void generate_scatter_binomial(struct build *b);
-void generate_scatter_linear(struct build *b);
+void generate_allreduce_two_level(struct build *b);
 void generate_alltoall_bruck(struct build *b);
 void generate_alltoall_pairwise(struct build *b);
-void generate_reduce_scatter_ring(struct build *b);
-void generate_reduce_scatter_tree(struct build *b);
-void generate_scan_chain(struct build *b);
-void generate_scan_doubling(struct build *b);
+void generate_barrier_direct(struct build *b);
+void generate_barrier_dissemination(struct build *b);
+void generate_barrier_flat(struct build *b);
+void generate_bcast_binomial(struct build *b);
+void generate_bcast_chain(struct build *b);
+void generate_bcast_circulant(struct build *b);
+void generate_bcast_knomial(struct build *b);
+void generate_bcast_scatter_allgather(struct build *b);
+void generate_bcast_scatter_ring(struct build *b);
+void generate_bcast_two_level(struct build *b);
 void generate_exscan_chain(struct build *b);
 void generate_exscan_doubling(struct build *b);
+void generate_gather_binomial(struct build *b);
+void generate_gather_linear(struct build *b);
+void generate_gatherv_binomial(struct build *b);
+void generate_reduce_binomial(struct build *b);
+void generate_reduce_chain(struct build *b);
+void generate_reduce_circulant(struct build *b);
+void generate_reduce_knomial(struct build *b);
+void generate_reduce_ring(struct build *b);
+void generate_reduce_scatter_circulant(struct build *b);
+void generate_reduce_scatter_gather(struct build *b);
+void generate_reduce_scatter_pairwise(struct build *b);
+void generate_reduce_scatter_ring(struct build *b);
+void generate_reduce_scatter_tree(struct build *b);
+void generate_reduce_two_level(struct build *b);
+void generate_scan_chain(struct build *b);
+void generate_scan_doubling(struct build *b);
+void generate_scatter_binomial(struct build *b);
+void generate_scatter_linear(struct build *b);
+void generate_scatterv_binomial(struct build *b);
 
 #endif

@@ -18,7 +18,8 @@ static uint64_t digest_mix(uint64_t h)
 uint32_t call_digest(const struct call *call, int level)
 {
     uint64_t words[] = {
-        (uint64_t)call->collective | (uint64_t)call->algorithm << 8 | (uint64_t)level << 24,
+        (uint64_t)call->collective | (uint64_t)call->algorithm << 8 | (uint64_t)level << 24 |
+            (uint64_t)call->parameter << 32,
         (uint64_t)call->type << 32 | (uint32_t)call->op,
         (uint64_t)call->root,
         call->agreed,

@@ -58,12 +58,15 @@ struct execution {
     struct buffer buffer[BUFFER_COUNT];
     unsigned char *scratch; /* tables, TMP, then the stages */
     size_t scratch_bytes;
+    unsigned char *late; /* TMP, and its table, where lengths come in messages */
+    size_t late_bytes;
     unsigned char *stages;
     size_t stage_bytes;
     uint32_t stage_count;
 
     /* of the round */
     struct sinew_request *request;
+    struct agreement agreement;
     uint32_t sequence, digest;
     int status;
     bool cancelled, exhausted;
@@ -74,6 +77,7 @@ struct execution {
     struct cursor cursor;
     uint64_t base, tail;            /* instances                       */
     uint64_t issued, arrived, done; /* bits, by instance modulo WINDOW */
+    uint64_t asked; /* likewise: its peer was asked, and has not answered */
     struct instance window[WINDOW];
 };
 
@@ -162,7 +166,7 @@ static struct extent *execution_table(struct execution *e, enum op_buffer which,
     for (uint32_t i = 0; i < b->blocks; i++, next += parts->counts[i - 1])
         at[i] = (struct extent){ parts->offsets ? parts->offsets[i] : next, parts->counts[i] };
     at += b->blocks;
-    if (tmp->blocks != b->blocks || which != schedule_tmp_like(s)) return at;
+    if (s->blocks[BUFFER_CNT] || tmp->blocks != b->blocks || which != schedule_tmp_like(s)) return at;
     tmp->table = at;
     next = 0;
     for (uint32_t i = 0; i < tmp->blocks; i++, next += at[i - 1].count)
@@ -184,7 +188,7 @@ static size_t execution_tmp(const struct execution *e)
     enum op_buffer like = schedule_tmp_like(s);
     const struct parts *parts = like == BUFFER_OUT ? &e->call.out_parts : &e->call.in_parts;
     size_t whole = like == BUFFER_OUT ? e->call.out_count : e->call.in_count, sum = 0;
-    if (s->blocks[BUFFER_TMP] == 0) return 0;
+    if (s->blocks[BUFFER_TMP] == 0 || s->blocks[BUFFER_CNT]) return 0;
     if (!parts->counts)
         return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole : whole * s->blocks[BUFFER_TMP];
     for (uint32_t i = 0; i < s->blocks[like]; i++) sum += parts->counts[i];
@@ -213,12 +217,81 @@ static int execution_need(struct execution *e, size_t need)
                        need);
 }
 
+/* -------------------------------------------------------------------------- lengths that come */
+
+static size_t counts_bytes(const struct execution *e)
+{
+    return e->schedule->blocks[BUFFER_CNT] * sizeof(uint64_t);
+}
+
+static uint64_t *counts_of(const struct execution *e)
+{
+    return (uint64_t *)(void *)e->buffer[BUFFER_CNT].base;
+}
+
+/* What is known before any have come: all at the root of a scatter, else one's own. */
+static void counts_begin(struct execution *e, unsigned char *base)
+{
+    const struct schedule *s = e->schedule;
+    const struct call *call = &e->call;
+    uint32_t n = s->blocks[BUFFER_CNT], own = s->rank - s->tmp_shift;
+    buffer_set(&e->buffer[BUFFER_CNT], n ? base : NULL, n * sizeof(uint64_t), n);
+    for (uint32_t i = 0; i < n && call->in_parts.counts; i++)
+        counts_of(e)[i] = call->in_parts.counts[i];
+    if (n && !call->in_parts.counts)
+        counts_of(e)[own] = call->out_parts.counts ? call->out_parts.counts[own] : call->in_count;
+}
+
+/* The team rank whose count is not what is known of it here; -1: none. */
+static int counts_differ(const struct execution *e)
+{
+    const struct schedule *s = e->schedule;
+    const struct extent *known = e->buffer[BUFFER_OUT].table; /* the caller's own may be gone */
+    bool scatters = e->call.collective == COLLECTIVE_SCATTERV;
+    for (uint32_t i = 0; i < s->blocks[BUFFER_CNT] && known; i++)
+        if (counts_of(e)[i] != known[i].count) return (int)(s->tmp_shift + i);
+    if (scatters && s->rank != s->root && counts_of(e)[0] != e->call.out_count)
+        return (int)s->root;
+    return -1;
+}
+
+/* The lengths of TMP's blocks are here, from other processes: its memory. */
+static int counts_bind(struct execution *e)
+{
+    const struct world *world = e->cache->world;
+    uint32_t n = e->schedule->blocks[BUFFER_TMP];
+    size_t tables = scratch_round(n * sizeof(struct extent)), need = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (__builtin_add_overflow(need, counts_of(e)[i], &need) || need > PTRDIFF_MAX - tables)
+            return SINEW_ENOMEM;
+    if (tables + need > e->late_bytes) {
+        world_release(world, e->late, e->late_bytes);
+        e->late = world_allocate_aligned(world, SCRATCH_ALIGN, tables + need);
+        e->late_bytes = e->late ? tables + need : 0;
+    }
+    if (!e->late) return SINEW_ENOMEM;
+    struct extent *table = (struct extent *)(void *)e->late;
+    size_t first = 0;
+    for (uint32_t i = 0; i < n; first += table[i++].count)
+        table[i] = (struct extent){ first, (size_t)counts_of(e)[i] };
+    e->buffer[BUFFER_TMP].table = table;
+    e->buffer[BUFFER_TMP].base = e->late + tables;
+    return 0;
+}
+
+static void counts_release(struct execution *e)
+{
+    world_release(e->cache->world, e->late, e->late_bytes);
+    e->late = NULL;
+    e->late_bytes = 0;
+}
+
 static int execution_bind(struct execution *e)
 {
     const struct schedule *s = e->schedule;
     const struct call *call = &e->call;
     size_t tmp = execution_tmp(e), tables = execution_tables_bytes(e);
-    size_t tmp_bytes = scratch_round(tmp * call->element_bytes);
+    size_t tmp_bytes = scratch_round(tmp * call->element_bytes + counts_bytes(e));
     buffer_set(&e->buffer[BUFFER_NONE], NULL, 0, 0);
     buffer_set(&e->buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
     buffer_set(&e->buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
@@ -234,6 +307,7 @@ static int execution_bind(struct execution *e)
     if (status < 0) return status;
     execution_tables(e); /* they may have moved */
     e->buffer[BUFFER_TMP].base = e->scratch ? e->scratch + tables : NULL;
+    counts_begin(e, e->buffer[BUFFER_TMP].base); /* then TMP is elsewhere */
     e->stages = e->scratch ? e->scratch + tables + tmp_bytes : NULL;
     return 0;
 }
@@ -262,11 +336,31 @@ static void instance_done(struct execution *e, uint64_t i)
     e->again = true;
 }
 
+/* The operation ends when `peer` has said what it called. */
+static void execution_disagree(struct execution *e, int peer, int status, uint64_t bytes)
+{
+    e->status = status;
+    agree_inquire(&e->agreement, peer, status, bytes);
+    operation_conclude(e->request, AGREE_ANSWER_NS);
+}
+
+/* Where its message did not fit, or was refused, the peer says why. */
+static void instance_failed(struct execution *e, uint64_t i, int status)
+{
+    const struct step *step = &e->window[i % WINDOW].step;
+    size_t count;
+    if (e->status < 0) return;
+    e->status = status;
+    if (status != SINEW_EMISMATCH && status != SINEW_ECANCELED) return;
+    execution_place(e, step, op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D, &count);
+    execution_disagree(e, (int)step->at[FIELD_PEER], status, count * e->call.element_bytes);
+}
+
 /* What a finished message means for its instance. */
 static void instance_moved(struct execution *e, uint64_t i, int status)
 {
     if (status < 0) {
-        if (e->status == 0) e->status = status;
+        instance_failed(e, i, status);
     } else if (op_kind(e->window[i % WINDOW].step.op) == OP_RECV_REDUCE) {
         e->arrived |= window_bit(i);
         e->again = true;
@@ -356,6 +450,22 @@ static void instance_copy(const struct execution *e, const struct step *step)
     }
 }
 
+/* All lengths have come. */
+static void instance_counts(struct execution *e)
+{
+    const struct extent *known = e->buffer[BUFFER_OUT].table;
+    int other = counts_differ(e);
+    if (other >= 0)
+        execution_disagree(e, other, SINEW_EMISMATCH,
+                           known ? known[other].count : e->call.out_count);
+    else
+        e->status = counts_bind(e);
+    if (e->status == SINEW_ENOMEM)
+        team_refuse(e->team, e->status, "%s by %s: no memory for the parts of %u ranks",
+                    collective_name(e->call.collective), algorithms[e->call.algorithm].name,
+                    e->schedule->blocks[BUFFER_TMP]);
+}
+
 static void instance_local(struct execution *e, uint64_t i)
 {
     const struct step *step = &e->window[i % WINDOW].step;
@@ -363,6 +473,7 @@ static void instance_local(struct execution *e, uint64_t i)
     unsigned char *d = execution_place(e, step, FIELD_D, &count);
     const unsigned char *a = execution_place(e, step, FIELD_A, &count);
     if (op_kind(step->op) == OP_COPY) instance_copy(e, step);
+    if (op_flags(step->op) & OP_COUNTS) instance_counts(e);
     if (op_kind(step->op) == OP_REDUCE && count) {
         const unsigned char *b = execution_place(e, step, FIELD_B, &count);
         bool left = op_flags(step->op) & OP_A_LEFT;
@@ -403,6 +514,7 @@ static void window_move(struct execution *e)
         e->issued &= ~bit;
         e->arrived &= ~bit;
         e->done &= ~bit;
+        e->asked &= ~bit;
     }
     while (!e->exhausted && !window_full(e)) {
         struct instance *in = &e->window[e->tail % WINDOW];
@@ -438,14 +550,24 @@ static void execution_advance(struct execution *e)
     }
     if (e->status < 0 && !e->cancelled) {
         e->cancelled = true;
-        collective_cancel(e->team, e->sequence);
+        collective_cancel(e->team, e->sequence, e->status);
     }
     e->advancing = false;
 }
 
 static bool execution_over(const struct execution *e)
 {
-    return e->outstanding == 0 && (e->status < 0 || (e->exhausted && e->base == e->tail));
+    if (e->status < 0) return e->outstanding == 0 && !e->agreement.awaits;
+    return e->exhausted && e->base == e->tail && e->outstanding == 0;
+}
+
+/* As far as it goes; the request ends with it. */
+static void execution_go_on(struct execution *e)
+{
+    execution_advance(e);
+    if (!execution_over(e)) return;
+    agree_end(&e->agreement, e->status);
+    operation_end(e->request, e->status);
 }
 
 static void execution_ended(struct completion *c, int status)
@@ -454,9 +576,7 @@ static void execution_ended(struct completion *c, int status)
     struct execution *e = in->execution;
     e->outstanding--;
     instance_moved(e, (uint64_t)(in - e->window), status);
-    if (e->advancing) return;
-    execution_advance(e);
-    if (execution_over(e)) operation_end(e->request, e->status);
+    if (!e->advancing) execution_go_on(e);
 }
 
 /* -------------------------------------------------------------------------------------- the
@@ -467,19 +587,23 @@ static int execution_start(void *state, struct sinew_request *request)
     struct execution *e = state;
     e->request = request;
     e->sequence = team_next_collective(e->team);
-    e->status = 0;
     e->cancelled = e->exhausted = false;
     e->stages_used = e->outstanding = 0;
     e->cursor = (struct cursor){ 0 };
     e->base = e->tail = 0;
-    e->issued = e->arrived = e->done = 0;
+    e->issued = e->arrived = e->done = e->asked = 0;
+    e->status =
+        agree_begin(&e->agreement, &e->cache->calls, e->team, &e->call, e->sequence, e->digest);
     execution_advance(e);
-    return execution_over(e) ? e->status : SINEW_PENDING;
+    if (!execution_over(e)) return SINEW_PENDING;
+    agree_end(&e->agreement, e->status);
+    return e->status;
 }
 
 static void execution_delete(struct cache *cache, struct execution *e)
 {
     world_release(cache->world, e->scratch, e->scratch_bytes);
+    counts_release(e);
     world_release(cache->world, e, sizeof(*e));
 }
 
@@ -494,6 +618,7 @@ static void execution_release(void *state)
     struct cache *cache = e->cache;
     cache_put(cache, e->cached);
     if (e->call.own) e->call.own->users--;
+    if (e->late_bytes > CACHE_SCRATCH) counts_release(e);
     if (e->scratch_bytes > CACHE_SCRATCH) {
         world_release(cache->world, e->scratch, e->scratch_bytes);
         e->scratch = NULL;
@@ -512,8 +637,44 @@ static void execution_cancel(void *state, int status)
 {
     struct execution *e = state;
     if (e->status == 0) e->status = status;
-    execution_advance(e);
-    if (execution_over(e)) operation_end(e->request, e->status);
+    e->agreement.awaits = 0;
+    execution_go_on(e);
+}
+
+void execution_give_up(struct agreement *a, int status)
+{
+    execution_cancel(LIST_OWNER(a, struct execution, agreement), status);
+}
+
+/* A message of instance i is under way. */
+static bool instance_waits(const struct execution *e, uint64_t i)
+{
+    return e->issued & window_bit(i) && !((e->arrived | e->done) & window_bit(i)) &&
+           (op_kind(e->window[i % WINDOW].step.op) == OP_SEND ||
+            op_receives(e->window[i % WINDOW].step.op));
+}
+
+static void execution_stalled(void *state)
+{
+    struct execution *e = state;
+    for (uint64_t i = e->base; i < e->tail && e->status == 0; i++) {
+        if (!instance_waits(e, i) || e->asked & window_bit(i)) continue;
+        e->asked |= window_bit(i);
+        agree_ask(&e->agreement, (int)e->window[i % WINDOW].step.at[FIELD_PEER]);
+    }
+}
+
+bool execution_answered(struct agreement *a, int peer)
+{
+    struct execution *e = LIST_OWNER(a, struct execution, agreement);
+    bool receives = false;
+    for (uint64_t i = e->base; i < e->tail; i++) {
+        const struct step *step = &e->window[i % WINDOW].step;
+        if (!instance_waits(e, i) || step->at[FIELD_PEER] != (uint32_t)peer) continue;
+        e->asked &= ~window_bit(i);
+        receives |= op_receives(step->op);
+    }
+    return receives;
 }
 
 /* "bcast of 64 bytes by binomial, step 2: waits for rank 5 (and for 1 more messages)" */
@@ -535,8 +696,15 @@ static void execution_describe(const void *state, struct text *text)
                  op_receives(step->op) ? "waits for" : "sends to");
         team_describe_rank(e->team, (int)step->at[FIELD_PEER], text);
         if (e->outstanding > 1) text_add(text, " (and for %u more messages)", e->outstanding - 1);
+        agree_describe(&e->agreement, text);
         return;
     }
+}
+
+static void execution_explain(const void *state, struct text *text)
+{
+    const struct execution *e = state;
+    if (e->status < 0) agree_explain(&e->agreement, text);
 }
 
 static const struct operation_ops execution_ops = {
@@ -544,6 +712,8 @@ static const struct operation_ops execution_ops = {
     .cancel = execution_cancel,
     .release = execution_release,
     .describe = execution_describe,
+    .explain = execution_explain,
+    .stalled = execution_stalled,
 };
 
 static struct execution *execution_take(struct cache *cache)
@@ -556,6 +726,7 @@ static struct execution *execution_take(struct cache *cache)
     struct execution *e = world_allocate(cache->world, sizeof(*e));
     if (!e) return NULL;
     list_init(&e->idle);
+    list_init(&e->agreement.entry);
     e->cache = cache;
     for (int i = 0; i < WINDOW; i++) {
         e->window[i].execution = e;

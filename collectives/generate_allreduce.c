@@ -11,38 +11,21 @@
  */
 void generate_allreduce_doubling(struct build *b)
 {
-    struct place current = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0);
-    struct place out = place_at(BUFFER_OUT, 0);
-    bool folded = false;
-    uint32_t other = b->rank;
+    struct group all = { 0, 1, b->rank, b->size };
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
-    doubling_fold(b->rank, b->size, &other, &folded);
-    if (folded) {
-        build_send(b, other, current, 1);
-        build_recv(b, other, out, 1);
-        return;
-    }
-    if (other != b->rank) {
-        build_recv_reduce(b, other, current, out, 1);
-        current = out;
-    }
-    for (uint32_t round = 0; round < doubling_rounds(b->size); round++) {
-        uint32_t partner = doubling_partner(b->rank, round, b->size);
-        build_send(b, partner, current, 1);
-        build_recv_reduce(b, partner, current, out, 1);
-        current = out;
-    }
-    if (current.buffer == BUFFER_IN) build_copy(b, current, out, 1);
-    if (other != b->rank) build_send(b, other, out, 1);
+    group_allreduce(b, &all, place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0),
+                    place_at(BUFFER_OUT, 0));
 }
 
 /* 2 (p - 1) rounds, 2 N (p - 1) / p bytes a rank: for long vectors. Each block is reduced once and
- * copied, so the bits are the same everywhere. */
+ * copied, so the bits are the same everywhere. Blocks go in as many pieces as the parameter says,
+ * so that one is added while the next is on its way. */
 void generate_allreduce_ring(struct build *b)
 {
-    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size;
-    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT, b->rank);
-    ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size));
+    uint32_t pieces = b->parameter;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size * pieces;
+    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT, b->rank, pieces);
+    ring_allgather(b, BUFFER_OUT, ring_right(b->rank, 1, b->size), pieces);
 }
 
 /* The rounds of recursive halving: range [*first, + *n) of OUT becomes the sum over all places,
@@ -104,14 +87,14 @@ void generate_allreduce_tree(struct build *b)
 }
 
 /*
- * What a rank that hears of all has added up so far: sums of 1, 2, 4 … places (see doubling.h),
- * each waiting for the like to its right, as a binary counter's bits. What it received lies in TMP,
- * stacked; its own input, once something right of it is added, in OUT.
+ * What a rank that hears of all has added up so far: sums of 1, 2, 4 … ranks, each waiting for the
+ * like to its right, as a binary counter's bits. What it received lies in TMP, stacked; its own
+ * input, once something right of it is added, in OUT.
  */
 struct counter {
     struct place own;
-    struct place held[32]; /* by the number of places, its logarithm */
-    uint32_t depth;        /* blocks of TMP in use                   */
+    struct place held[32]; /* by the number of ranks, its logarithm */
+    uint32_t depth;        /* blocks of TMP in use                  */
 };
 
 /* left + right: the right one is the newest, and gone afterwards. */
@@ -133,26 +116,23 @@ static struct place counter_take(struct build *b, struct counter *c, uint32_t ra
     return at;
 }
 
-/* The sum of all inputs, bracketed as recursive doubling does, into OUT. */
+/* The sum of all inputs, bracketed by the aligned tree, into OUT. */
 static void counter_run(struct build *b)
 {
     struct counter c = { .own = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0) };
     struct place sum = c.own, out = place_at(BUFFER_OUT, 0);
-    uint32_t places = (uint32_t)1 << doubling_rounds(b->size);
-    for (uint32_t place = 0; place < places; place++) {
-        uint32_t rank = doubling_rank(place, b->size), other, level = 0;
-        bool folded;
+    uint32_t level = 0;
+    for (uint32_t rank = 0; rank < b->size; rank++) {
         sum = counter_take(b, &c, rank);
-        if (doubling_fold(rank, b->size, &other, &folded))
-            sum = counter_sum(b, &c, sum, counter_take(b, &c, other));
-        for (; place >> level & 1; level++) sum = counter_sum(b, &c, c.held[level], sum);
+        for (level = 0; rank >> level & 1; level++) sum = counter_sum(b, &c, c.held[level], sum);
         c.held[level] = sum;
     }
+    for (level++; b->size >> level; level++) /* cut off: those that wait, the least first */
+        if (b->size >> level & 1) sum = counter_sum(b, &c, c.held[level], sum);
     if (sum.buffer != BUFFER_OUT) build_copy(b, sum, out, 1);
 }
 
-/* 2 (p - 1) messages at rank 0, two at each other, and the very bits of recursive doubling: so
- * what is chosen for the sake of speed alone changes no result. */
+/* 2 (p - 1) messages at rank 0, two at each other. */
 void generate_allreduce_flat(struct build *b)
 {
     struct place out = place_at(BUFFER_OUT, 0);
@@ -172,7 +152,7 @@ void generate_allreduce_flat(struct build *b)
     build_loop_end(b);
 }
 
-/* p - 1 messages at each rank, to all others, and again the bits of recursive doubling. No loop:
+/* p - 1 messages at each rank, to all others. No loop:
  * nobody's receives may wait for his sends to be over, or all would wait. Among more ranks than one
  * window holds it is flat. */
 void generate_allreduce_direct(struct build *b)
@@ -185,4 +165,29 @@ void generate_allreduce_direct(struct build *b)
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
     for (uint32_t i = 1; i < b->size; i++) build_send(b, (b->rank + i) % b->size, in, 1);
     counter_run(b);
+}
+
+/*
+ * ceil(log2 p) rounds for any p, after which everyone has all vectors, p of them in memory; each
+ * adds them up by the aligned tree. For short ones among so many that are no power of two.
+ */
+void generate_allreduce_allgather(struct build *b)
+{
+    struct place in = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0), out = place_at(BUFFER_OUT, 0);
+    if (b->size > GATHERED_RANKS) {
+        generate_allreduce_tree(b);
+        return;
+    }
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = 1;
+    b->blocks[BUFFER_TMP] = b->size;
+    b->tmp_like = BUFFER_OUT;
+    build_copy(b, in, place_at(BUFFER_TMP, b->rank), 1);
+    circulant_allgather(b, BUFFER_TMP);
+    for (uint32_t step = 1; step < b->size; step *= 2)
+        for (uint32_t left = 0; left + step < b->size; left += 2 * step) {
+            struct place at = place_at(BUFFER_TMP, left);
+            build_reduce(b, at, place_at(BUFFER_TMP, left + step),
+                         2 * step < b->size ? at : out, 1);
+        }
+    if (b->size == 1 && !b->in_place) build_copy(b, in, out, 1);
 }

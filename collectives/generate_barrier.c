@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "collectives/collective.h"
-#include "collectives/pattern/dissemination.h"
 #include "collectives/pattern/flat.h"
 #include "collectives/pattern/ring.h"
 
 /*
- * ceil(log2 p) rounds. "Who has come, as far as I heard" is a reduction of nothing: one block of no
- * elements, so that the order of the rounds is derived like any other.
+ * ceil(log_k p) rounds of k - 1 messages at once. "Who has come, as far as I heard" is a reduction
+ * of nothing: a block of no elements a round, so that their order is derived like any other.
  */
 void generate_barrier_dissemination(struct build *b)
 {
-    struct place heard = place_at(BUFFER_TMP, 0);
-    b->blocks[BUFFER_IN] = b->blocks[BUFFER_TMP] = 1;
-    for (uint32_t round = 0; round < dissemination_rounds(b->size); round++) {
-        build_send(b, dissemination_to(b->rank, round, b->size), heard, 1);
-        build_recv_reduce(b, dissemination_from(b->rank, round, b->size), heard, heard, 1);
+    struct place heard = place_at(BUFFER_IN, 0);
+    uint32_t rounds = 0;
+    b->blocks[BUFFER_IN] = 1;
+    for (uint64_t step = 1; step < b->size; step *= b->parameter) {
+        uint64_t end = step * b->parameter < b->size ? step * b->parameter : b->size;
+        struct place next = place_at(BUFFER_TMP, rounds++), so_far = heard;
+        for (uint64_t far = step; far < end; far += step) {
+            build_send(b, ring_right(b->rank, (uint32_t)far, b->size), heard, 1);
+            build_recv_reduce(b, ring_left(b->rank, (uint32_t)far, b->size), so_far, next, 1);
+            so_far = next;
+        }
+        heard = next;
     }
+    b->blocks[BUFFER_TMP] = rounds;
 }
 
 /*

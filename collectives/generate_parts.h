@@ -6,13 +6,28 @@
  */
 #include "collectives/build.h"
 
-/* All blocks of `buffer` round the ring, b->size of them; this rank begins with block `own`, the
- * one on the left with own - 1, and so on. */
-void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own);
+/* All blocks of `buffer` round the ring, b->size of them, each in `pieces` that go one after the
+ * other; this rank begins with block `own`, the one on the left with own - 1, and so on. */
+void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own, uint32_t pieces);
 
 /* acc[begin + 1] = all ranks' in[begin + 1]; the rest of acc is written with parts of it. This rank
  * begins with block `begin`, the one on the left with begin - 1, and so on. */
-void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t begin);
+void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t begin,
+                         uint32_t pieces);
+
+/* Block b->rank of acc becomes the sum of all; acc has b->size blocks and other parts of it are
+ * written. Then all blocks of OUT to all, where each rank has its own. */
+void circulant_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc);
+void circulant_allgather(struct build *b, enum op_buffer buffer);
+
+/* Ranks that stand evenly apart, of which b->rank is number `member`. */
+struct group {
+    uint32_t first, stride, member, members;
+};
+/* By recursive doubling one block of all members, here `current`, becomes their sum: it ends in
+ * `out`. */
+void group_allreduce(struct build *b, const struct group *g, struct place current,
+                     struct place out);
 
 /* One subtree of the binomial tree of b->rank: the ranks [first, first + n), led by `child`. */
 struct subtree {

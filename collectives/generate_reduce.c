@@ -20,7 +20,7 @@ void generate_reduce_ring(struct build *b)
 {
     enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[acc] = b->size;
-    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc, b->rank);
+    ring_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc, b->rank, 1);
     if (b->size == 1) return;
     if (b->rank != b->root) {
         build_send(b, b->root, place_at(acc, ring_right(b->rank, 1, b->size)), 1);
@@ -33,4 +33,16 @@ void generate_reduce_ring(struct build *b)
     build_move_peer(b, 1);
     build_loop_end(b);
     build_recv(b, ring_left(b->rank, 1, b->size), place_at(BUFFER_OUT, b->rank), 1);
+}
+
+/* 2 ceil(log2 p) rounds, 2 N bytes: each rank reduces one block, and they go up the tree. */
+void generate_reduce_scatter_gather(struct build *b)
+{
+    struct subtree own = subtree_own(b), t;
+    enum op_buffer acc = b->rank == b->root ? BUFFER_OUT : BUFFER_TMP;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[acc] = b->size;
+    circulant_reduce_scatter(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc);
+    for (uint32_t level = 0; level < subtree_levels(b); level++)
+        if (subtree_below(b, level, &t)) build_recv(b, t.child, place_at(acc, t.first), t.n);
+    if (b->rank != b->root) build_send(b, own.child, place_at(acc, own.first), own.n);
 }

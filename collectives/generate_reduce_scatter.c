@@ -12,7 +12,7 @@ void generate_reduce_scatter_ring(struct build *b)
 {
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_TMP] = b->size;
     b->blocks[BUFFER_OUT] = 1;
-    ring_reduce_scatter(b, BUFFER_IN, BUFFER_TMP, ring_left(b->rank, 1, b->size));
+    ring_reduce_scatter(b, BUFFER_IN, BUFFER_TMP, ring_left(b->rank, 1, b->size), 1);
     if (b->in_place) build_fence(b);
     build_copy(b, place_at(BUFFER_TMP, b->rank), place_at(BUFFER_OUT, 0), 1);
 }

@@ -10,7 +10,7 @@
 #include "collectives/collective.h"
 #include "collectives/pattern/dissemination.h"
 
-enum { TOTAL, ARRIVED, SCAN_BLOCKS, SEGMENTS = 16 };
+enum { TOTAL, ARRIVED, SCAN_BLOCKS };
 
 /* Whether a rank's total is asked for at a level above `level`: by the right, or by a sibling on
  * the left that is asked in turn. */
@@ -91,10 +91,10 @@ void generate_exscan_doubling(struct build *b)
 void generate_scan_chain(struct build *b)
 {
     enum op_buffer in = b->in_place ? BUFFER_OUT : BUFFER_IN;
-    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = SEGMENTS;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->parameter;
     if (b->rank == 0 && !b->in_place)
-        build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, 0), SEGMENTS);
-    build_loop(b, SEGMENTS);
+        build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, 0), b->parameter);
+    build_loop(b, b->parameter);
     if (b->rank > 0)
         build_recv_reduce(b, b->rank - 1, place_moving(in, 0, 1), place_moving(BUFFER_OUT, 0, 1),
                           1);
@@ -106,12 +106,12 @@ void generate_exscan_chain(struct build *b)
 {
     enum op_buffer in = b->in_place ? BUFFER_OUT : BUFFER_IN;
     bool sends = b->rank + 1 < b->size;
-    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[BUFFER_TMP] = SEGMENTS;
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[BUFFER_TMP] = b->parameter;
     if (b->in_place && b->rank > 0 && sends) { /* the prefix will come where the input is */
-        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), SEGMENTS);
+        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), b->parameter);
         in = BUFFER_TMP;
     }
-    build_loop(b, SEGMENTS);
+    build_loop(b, b->parameter);
     if (b->rank > 0) build_recv(b, b->rank - 1, place_moving(BUFFER_OUT, 0, 1), 1);
     if (b->rank > 0 && sends)
         build_reduce(b, place_moving(BUFFER_OUT, 0, 1), place_moving(in, 0, 1),

@@ -44,6 +44,11 @@
  * of blocks is a range of elements, and one schedule serves every count and type. Where ranks have
  * different counts, a table takes the place of the formula; what lies apart there is sent and
  * received one block at a time. Block j of TMP is as long as block j + tmp_shift of tmp_like.
+ *
+ * Lengths that a rank cannot know beforehand come to it: block j of CNT is 8 bytes, how long rank
+ * tmp_shift + j's part is. At the beginning it holds what this rank does know: its own, or at the
+ * root of a scatter all of them. Then block j of TMP is as long as CNT[j] says, from a NOP with
+ * OP_FENCE and OP_COUNTS on.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,9 +66,9 @@ enum op_kind {
     OP_LOOP,
 };
 
-enum op_flag { OP_A_LEFT = 1, OP_FENCE = 2 };
+enum op_flag { OP_A_LEFT = 1, OP_FENCE = 2, OP_COUNTS = 4 };
 
-enum op_buffer { BUFFER_NONE, BUFFER_IN, BUFFER_OUT, BUFFER_TMP, BUFFER_COUNT };
+enum op_buffer { BUFFER_NONE, BUFFER_IN, BUFFER_OUT, BUFFER_TMP, BUFFER_CNT, BUFFER_COUNT };
 
 enum op_field { FIELD_PEER, FIELD_A, FIELD_B, FIELD_D };
 
@@ -112,7 +117,7 @@ static inline bool op_receives(const struct op *op)
 struct schedule {
     uint32_t collective, algorithm; /* collective.h                                               */
     uint32_t size, rank, root;
-    uint32_t blocks[BUFFER_COUNT]; /* of IN, OUT and TMP                                          */
+    uint32_t blocks[BUFFER_COUNT]; /* of IN, OUT, TMP and CNT                                     */
     uint32_t tmp_like, tmp_shift; /* enum op_buffer, BUFFER_NONE is BUFFER_IN; blocks             */
     uint32_t ops;
     struct op op[];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/world.h"
+#include "collectives/cache.h"
 #include "collectives/execute.h"
 #include "messaging/operation.h"
 #include "sinew/sinew.h"
@@ -18,10 +19,12 @@ static int split_run(struct sinew_team *parent, struct call *call)
 {
     uint64_t bytes = (uint64_t)call->in_count * call->element_bytes;
     call->agreed = call->in_count;
-    struct situation at = { .size = (uint32_t)sinew_size(parent),
-                            .bytes = bytes,
-                            .crowded = team_is_crowded(parent) };
-    call->algorithm = algorithm_choose(call->collective, &at);
+    struct situation at = { .bytes = bytes, .has_arithmetic = call->op != 0 };
+    struct choice choice;
+    int status = cache_choose(parent, call->collective, &at, &choice);
+    if (status < 0) return status;
+    call->algorithm = choice.algorithm;
+    call->parameter = choice.parameter;
     return execution_run(parent, call, NULL);
 }
 

@@ -35,6 +35,7 @@ static void guest_refuse(struct guest *g, const char *why)
 {
     struct hub *h = g->hub;
     if (h->refused) h->refused(h->arg, g->from, why);
+    why_set(&h->why, SINEW_ELAUNCH, "%s was refused: %s", g->from, why);
     guest_free(g);
 }
 

@@ -59,7 +59,7 @@ struct hub {
     /* Somebody was turned away: for the owner to say. May be NULL. */
     void (*refused)(void *arg, const char *from, const char *why);
     void *arg;
-    struct why why;
+    struct why why; /* of hub_open(), then of the last who was turned away */
 };
 
 /* Listen at an address; the owner speaks for first to first + count - 1. secret, node outlive the

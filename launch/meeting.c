@@ -157,9 +157,9 @@ static int connect_one(const struct world *world, const struct addrinfo *a, int6
     return -1;
 }
 
-/* fd, or > 0: try again (why has the cause); < 0: hopeless. */
+/* fd, or > 0: try again (why has the cause; *closed: nobody listens); < 0: hopeless. */
 static int connect_any(const struct world *world, const char *address, int64_t until, int *fd,
-                       struct why *why)
+                       bool *closed, struct why *why)
 {
     struct addrinfo *list = NULL;
     int rc = meeting_resolve(address, 0, &list, why);
@@ -170,6 +170,7 @@ static int connect_any(const struct world *world, const char *address, int64_t u
     int reason = errno;
     freeaddrinfo(list);
     if (*fd >= 0) return 0;
+    *closed = reason == ECONNREFUSED;
     why_set(why, 0, "%s: %s", address, strerror(reason));
     return SINEW_PENDING;
 }
@@ -287,14 +288,21 @@ int meeting_join(const struct world *world, const char *address, const uint8_t *
                  struct why *why)
 {
     int64_t backoff = BACKOFF_LEAST_NS;
+    bool met = false, closed;
     int fd, rc = meeting_check(address, why);
     if (rc < 0) return rc;
     for (;;) {
-        rc = connect_any(world, address, until, &fd, why);
+        closed = false;
+        rc = connect_any(world, address, until, &fd, &closed, why);
         if (rc == 0) {
             meeting_tune(fd);
+            met = true;
             rc = join_over(world, fd, secret, join, until, s, welcome, why);
         }
+        if (met && closed) /* one that is not there yet was never met */
+            rc = why_set(why, SINEW_ELAUNCH,
+                         "it has closed: all ranks have come without this one, or the launcher of "
+                         "rank 0 has ended, whose output says more");
         if (rc < 0) return why_wrap(why, rc, "joining the rendezvous at %s", address);
         if (rc == 0) return 0;
         int64_t now = world_now(world);

@@ -31,7 +31,8 @@ void meeting_tune(int fd);
 /* The job secret from a file: 32 to 4096 bytes, for nobody else to read, hashed. */
 int secret_load(const char *file, uint8_t secret[LAUNCH_SECRET_LEN], struct why *why);
 
-/* Connect to the hub, trying again until it is there; prove the secret; join; be welcomed. */
+/* Connect to the hub, trying again until it is there; prove the secret; join; be welcomed. A hub
+ * that was there and has closed will not come back for this job. */
 int meeting_join(const struct world *world, const char *address, const uint8_t *secret,
                  const struct join *join, int64_t until, struct channel *s, struct welcome *welcome,
                  struct why *why);

@@ -97,6 +97,7 @@ struct child {
     bool joined, left, told; /* told: the others know that it died */
     pid_t joined_pid;
     int64_t orphaned_ns; /* when its connection ended without a goodbye; 0: no */
+    int64_t tell_ns;     /* when the others are told of that, if its process has not ended */
     int door;            /* -1: closed */
     struct node_peer peer;
     struct source out, err;
@@ -105,6 +106,8 @@ struct child {
 /* Start one rank. 0, or the exit status of sinewrun after saying why. */
 int child_start(struct run *run, struct child *c);
 void child_knocked(struct run *run, struct child *c);
+/* The process that joined is on its way out, or out; this one's end may follow. */
+bool child_is_ending(const struct child *c);
 /* The process has ended: reap it and say how. */
 void child_reap(struct run *run, struct child *c, struct launch_exit *how);
 void children_signal(struct run *run, int signal);

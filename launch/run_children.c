@@ -302,6 +302,26 @@ void children_signal(struct run *run, int signal)
     }
 }
 
+/* The kernel closes what a process had open before it says that it has ended. /proc/PID/stat has,
+ * behind the name in parentheses, the state, five numbers, and the flags of include/linux/sched.h. */
+bool child_is_ending(const struct child *c)
+{
+    enum { EXITING = 4 };
+    char path[32], text[512];
+    pid_t pid = c->joined_pid > 0 ? c->joined_pid : c->pid;
+    unsigned flags = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (n <= 0) return n < 0 && errno == ESRCH;
+    text[n] = '\0';
+    const char *behind = strrchr(text, ')');
+    if (!behind || sscanf(behind, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1) return false;
+    return flags & EXITING;
+}
+
 void child_reap(struct run *run, struct child *c, struct launch_exit *how)
 {
     int status = 0;

@@ -23,8 +23,11 @@
 #include "base/cores.h"
 #include "launch/run.h"
 
-/* A connection may end a moment before its process does: the process's end tells more. */
+/* A connection ends a moment before its process does: the process's end tells more. A moment; or,
+ * where it is seen to be ending on a machine that has much else to do, as long as others can be kept
+ * waiting. */
 #define ORPHAN_NS 20000000LL
+#define ORPHAN_ENDING_NS 500000000LL
 /* Who has left the job and not ended yet may have something to say. */
 #define LAST_WORDS_NS 200000000LL
 
@@ -134,7 +137,9 @@ static void on_lost(void *arg, struct node_peer *peer)
         return;
     }
     channel_close(&peer->channel);
-    if (!c->left && !c->ended) c->orphaned_ns = world_now(run->world);
+    if (c->left || c->ended) return;
+    c->orphaned_ns = world_now(run->world);
+    c->tell_ns = c->orphaned_ns + ORPHAN_NS;
 }
 
 const struct node_events run_events = {
@@ -146,8 +151,11 @@ static void look_at_orphans(struct run *run, int64_t now)
 {
     for (int i = 0; i < run->options.ranks; i++) {
         struct child *c = &run->children[i];
-        if (c->orphaned_ns == 0 || c->ended || c->told || now - c->orphaned_ns < ORPHAN_NS)
+        if (c->orphaned_ns == 0 || c->ended || c->told || now < c->tell_ns) continue;
+        if (c->tell_ns == c->orphaned_ns + ORPHAN_NS && child_is_ending(c)) {
+            c->tell_ns = c->orphaned_ns + ORPHAN_ENDING_NS;
             continue;
+        }
         struct launch_exit how = { .rank = c->rank,
                                    .flags = LAUNCH_DIED | LAUNCH_FAILED,
                                    .pid = (uint32_t)c->joined_pid };
@@ -365,7 +373,7 @@ static int milliseconds_left(const struct run *run)
     for (int i = 0; i < run->options.ranks; i++) {
         const struct child *c = &run->children[i];
         if (c->orphaned_ns && !c->ended && !c->told)
-            next = earlier(next, c->orphaned_ns + ORPHAN_NS);
+            next = earlier(next, c->tell_ns);
     }
     if (next == INT64_MAX) return -1;
     int64_t left = next - world_now(run->world);

@@ -94,6 +94,20 @@ static const uint8_t *address_of(struct wire_reader addresses, uint8_t id, size_
     return NULL;
 }
 
+bool choose_reaches(struct sinew *s, int world_rank, int transport)
+{
+    uint8_t record[RECORD_MAX];
+    struct wire_reader addresses;
+    struct why why = { "" };
+    uint64_t epoch;
+    uint32_t cores;
+    size_t len = 0;
+    struct transport *t = s->transport[transport];
+    if (fetch_head(s, world_rank, record, &addresses, &epoch, &cores, &why)) return false;
+    const uint8_t *address = address_of(addresses, t->ops->id, &len);
+    return address && t->ops->reach(t, address, len, &why) >= 0;
+}
+
 bool choose_control_carries(const struct sinew *s)
 {
     return !s->control_only;

@@ -10,6 +10,7 @@
  *        ├── requests: a pool with checked numbers                  (request.c)
  *        └── teams and their views                                  (team.c)
  */
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,7 +55,7 @@ struct match {
     struct list unexpected[MATCH_BUCKETS]; /* by arrival                                          */
     struct list arrivals;                  /* every unexpected user message, by arrival           */
     uint64_t posts;                        /* orders the posted lists against each other          */
-    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too               */
+    uint32_t posted_count, kept_count;     /* in all of the above, collectives' too; no windows   */
     uint32_t *open;                        /* their sum, where quick.c looks                      */
 };
 
@@ -91,11 +92,12 @@ struct unexpected {
     struct peer *peer;
     uint64_t length;      /* of the whole message            */
     uint64_t theirs;      /* SYNC, RTS: the sender's request */
+    uint32_t begun;       /* RTS: bytes of the message kept  */
     uint32_t team, tag, step, tile;
     uint32_t digest;
     int32_t next;         /* block                           */
     uint8_t kind;
-    uint8_t body_len;     /* RTS: of what is kept as body    */
+    uint8_t offered;      /* RTS: bytes kept that say where it may be read */
 };
 
 static inline uint32_t blocks_of(size_t len)
@@ -106,6 +108,10 @@ static inline uint32_t blocks_of(size_t len)
 /* ---- requests -------------------------------------------------------------------------------- */
 
 enum request_kind { REQUEST_SEND = 1, REQUEST_RECV, REQUEST_OPERATION };
+
+/* Requests of the short ways, which keep what is the same each time: window.c, held.c. They are
+ * not counted as they come and go, see request_live(). */
+enum request_plain { PLAIN_NOT, PLAIN_RECEIVE, PLAIN_SEND };
 
 enum request_state {
     STATE_FREE,
@@ -124,24 +130,24 @@ enum request_state {
 };
 
 struct sinew_request {
-    struct list entry; /* free list, a peer's queue, or match->posted / wild   */
+    /* Two lines, all that a plain one uses: */
+    alignas(64) struct list entry; /* free list, a peer's queue, or match->posted / wild   */
     struct sinew *context;
     struct sinew_team *team;
     struct peer *peer; /* NULL: any                                              */
     struct sinew_status *status_out;
+    uint64_t order; /* among posted receives, or the sends to a peer */
     uint8_t kind, state, space;
+    uint8_t plain; /* enum request_plain: what stands below `expect` was never used */
     bool sync, jumped, persistent, wild;
-    bool is_plain; /* see window.c: what stands below `order` was never used      */
-    bool in_window;
-    int status;
+    struct expect expect;
+
     uint32_t index, generation;
+    int status;
     uint32_t asked; /* a posted receive: the stuck_round in which others were asked */
-    void *buf;
+    void *buf; /* this and len of a plain receive stand in `expect` */
     size_t len; /* to send; or the room for receiving */
     uint64_t sent; /* how long the sender made it      */
-    struct expect expect;
-    uint64_t order; /* among posted receives, or the sends to a peer */
-
     struct match_key key; /* in a window it stands in `expect` */
     struct list attached; /* peer->attached: in flight with it                   */
     struct list timed;   /* context->timed                                       */
@@ -153,7 +159,9 @@ struct sinew_request {
     bool mine_registered, peers_registered, flushing;
     bool ahead;                /* a send: FIN follows its put before that is done     */
     bool offered;              /* a send: the receiver may have read it               */
+    size_t begun;              /* a send: bytes that went with the announcement       */
     bool cleared_again, again; /* see rendezvous.c, "once more"                        */
+    bool concluding;           /* an operation: see operation_conclude()               */
     uint8_t asked_again;
     struct unexpected *parked; /* a send to oneself: where it waits                      */
     struct control control;
@@ -171,8 +179,7 @@ struct request_pool {
     struct sinew_request *free; /* chained by entry.next; the most recently used first: it is warm */
     struct sinew_request **chunk;
     uint32_t chunks, chunks_cap;
-    uint32_t live;  /* handed out to the user */
-    uint32_t inner; /* of collectives         */
+    uint32_t live; /* but for plain ones: see request_live() */
 };
 
 /* ---- peers ----------------------------------------------------------------------------------- */
@@ -231,6 +238,7 @@ struct peer {
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */
+    uint32_t words;                    /* of them about collectives; see word.c      */
     struct list puts;                  /* requests whose rma was told AGAIN          */
     struct list attached;              /* requests in flight with this peer          */
     uint8_t *blocks;                   /* the pool of unexpected blocks              */
@@ -261,6 +269,8 @@ struct team_core {
     struct team_cache *cache;
     int views;
     uint8_t crowd; /* enum crowd: whether all members take turns on the same cores      */
+    const char *link; /* what lies between all members; NULL: not known yet                */
+    uint32_t node;    /* 1 + ranks on each node; 0: not known yet                           */
     uint8_t *told; /* per member: 1 its death was reported to a wildcard receive or acknowledged */
     int gone;      /* members known to be gone                                      */
 };
@@ -268,10 +278,11 @@ struct team_core {
 struct sinew_team {
     struct team_core *core;
     bool is_view, persistent;
+    bool is_timed; /* its operations have a deadline, the team's or everybody's */
     int level;
     int64_t deadline;
     char algorithm[32];
-    uint32_t live; /* requests */
+    uint32_t live; /* requests, but for plain ones: see request_live() */
     struct list entry; /* context->handles */
 };
 
@@ -311,7 +322,7 @@ struct counters {
 /* What calls are allowed now. In a page of its own that a forked child finds wiped. */
 struct context_state {
     uint8_t is_owned, in_progress, in_callback, unused;
-    uint32_t open;     /* receives posted and messages kept: no short way is allowed either */
+    uint32_t open;     /* receives filed and messages kept: to receive, no short way is allowed either */
     int until_general; /* receives of the short way, before others are seen to */
 };
 
@@ -358,7 +369,6 @@ struct sinew {
     uint32_t turns_alone, turns_shared; /* … so many times in a row: nobody, somebody */
     int64_t spins, yields;
     int quick_polls; /* of the short way before the general one */
-    bool has_deadline; /* the option, for every operation          */
     uint32_t polls;
     uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
@@ -408,14 +418,16 @@ static inline void request_give(struct request_pool *pool, struct sinew_request 
     pool->free = r;
 }
 
-/* One of window.c, done: as request_consume(). */
+/* As request_consume(), of a plain one that is done. */
 static inline void request_free_plain(struct sinew_request *r)
 {
-    r->team->live--;
-    r->context->requests.live--;
     request_give(&r->context->requests, r);
 }
 
+/* A plain one becomes a request like others; source: as in its key. */
+void request_make_whole(struct sinew_request *r, int source);
+/* Requests, messages and memories that live: of this team, or, NULL, all. */
+uint32_t request_live(const struct sinew *s, const struct sinew_team *team);
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
 uint64_t request_number(const struct sinew_request *r);
 void request_end(struct sinew_request *r, int status); /* exactly once */
@@ -513,7 +525,7 @@ int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, 
 /* Give an unexpected message to a receive, which ends or is on its way. */
 void receive_take(struct sinew_request *r, struct unexpected *u);
 /* Nobody will ever ask for it: give its room back and tell a sender that waits. */
-void receive_discard(struct unexpected *u);
+void receive_discard(struct unexpected *u, int status);
 /* p is gone: fail the receives that wait for it, alone or among others. */
 void receive_peer_gone(struct peer *p);
 
@@ -588,6 +600,14 @@ void jump_forget(struct peer *p); /* it is gone: nobody there is stuck */
 int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more);
 int jump_ask(struct sinew *s); /* the number asked now */
 
+/* word.c */
+struct word; /* one that waits for room: its control is first */
+int word_send(struct peer *p, const struct control *c);
+void word_sent(struct peer *p, struct control *c);
+int word_arrive(struct peer *p, const struct envelope *e, const void *body, size_t len);
+/* For a collective that was begun here and is over, or not: then 0. Else it was told. */
+int word_stray(struct peer *p, struct team_core *core, uint32_t sequence);
+
 /* self.c */
 int self_send(struct sinew_request *r, bool blocking); /* 0 done, > 0 waits, < 0 */
 void self_take(struct sinew_request *r, struct unexpected *u);
@@ -660,6 +680,8 @@ bool choose_precedes(const struct sinew *s, int transport);
 int choose_epoch(struct peer *p, uint64_t *epoch, struct why *why);
 /* The name of the cores a rank runs on, as it published; 0: not known. */
 uint32_t choose_cores(struct sinew *s, int world_rank);
+/* Whether that transport can reach a rank of the job, by what it publishes. */
+bool choose_reaches(struct sinew *s, int world_rank, int transport);
 
 /* crowd.c: ranks and the cores they share */
 void crowd_name(struct sinew *s);  /* before the record is published */
@@ -684,6 +706,8 @@ int wait_request(struct sinew_request *r); /* blocking calls: until final, consu
 struct waiting {
     bool (*ready)(struct waiting *w);
     void (*describe)(const struct waiting *w, struct text *text);
+    /* After each second in vain; false: there is nobody to be asked. NULL: likewise. */
+    bool (*stalled)(const struct waiting *w);
     const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);

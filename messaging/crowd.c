@@ -9,6 +9,8 @@
  *
  * Masks that overlap without being the same, and other jobs, are not seen.
  */
+#include <string.h>
+
 #include "base/cores.h"
 #include "messaging/context.h"
 
@@ -43,4 +45,54 @@ bool team_is_crowded(const struct sinew_team *team)
     struct team_core *core = team->core;
     if (core->crowd == CROWD_UNKNOWN) core->crowd = all_here(team) ? CROWD_YES : CROWD_NO;
     return core->crowd == CROWD_YES;
+}
+
+/* ---- what lies between members ----------------------------------------------------------------- */
+
+/* Whether all others can be reached by it. Being on one host is the same for all of them; elsewhere
+ * what all publish decides. */
+static bool all_reach(const struct team_core *core, int transport)
+{
+    struct sinew *s = core->context;
+    for (int i = 0; i < core->size; i++) {
+        int rank = team_world_rank(core, i);
+        if (rank != s->rank && !choose_reaches(s, rank, transport)) return false;
+    }
+    return true;
+}
+
+const char *team_link(const struct sinew_team *team)
+{
+    struct team_core *core = team->core;
+    struct sinew *s = core->context;
+    for (int i = 0; i < s->transports && !core->link; i++) {
+        const struct transport *t = s->transport[i];
+        bool wired = t->caps.wired, named = strstr(s->config.transports, t->ops->name);
+        if (i == s->control && s->control_only) continue;
+        if (wired ? named : all_reach(core, i)) core->link = t->ops->name;
+    }
+    return core->link ? core->link : "tcp";
+}
+
+uint32_t team_node(const struct sinew_team *team)
+{
+    struct team_core *core = team->core;
+    struct sinew *s = core->context;
+    uint32_t each = 0, last = 0;
+    if (core->node) return core->node - 1;
+    for (int i = 0; i < core->size; i++) {
+        int rank = team_world_rank(core, i);
+        uint32_t name = rank == s->rank ? s->cores_name : choose_cores(s, rank);
+        bool same = i > 0 && name == last, begins = each > 0 && (uint32_t)i % each == 0;
+        if (i > 0 && !same && each == 0) each = (uint32_t)i;
+        if (i > 0 && each > 0 && same == begins) each = UINT32_MAX; /* in no order */
+        last = name;
+    }
+    core->node = each > 1 && each < UINT32_MAX ? each + 1 : 1;
+    return core->node - 1;
+}
+
+const char *team_rules(const struct sinew_team *team)
+{
+    return team->core->context->config.collective_rules;
 }

@@ -25,6 +25,7 @@
  *   WANT               u64 receiver's request, u8 any tag
  *   JUMP               u64 sender's request, u64 length, u64 receiver's request
  *   AGAIN              u64 receiver's request, u64 sender's request
+ *   COLL_WHY           tag: the collective's sequence; body: what collectives have to say of it
  *   CREDIT             team: collective blocks, below 2^16, tag: user requests | collective requests << 16
  *
  * A request's number is its index in the low 32 bits and its generation in the high ones; both are checked.
@@ -47,7 +48,7 @@ enum envelope_kind {
     KIND_REVOKE,    /* reserved, as the one below                                 */
     KIND_AM,
     KIND_COLL,      /* the whole message of a collective                          */
-    KIND_COLL_WHY,  /* reserved                                                   */
+    KIND_COLL_WHY,  /* a word about a collective: see collectives/agree.h         */
     KIND_PING,      /* reserved                                                   */
     KIND_COLL_RTS,  /* RTS of a collective                                        */
     KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0) */

@@ -17,18 +17,16 @@ struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size
                                    uint32_t tag)
 {
     struct sinew *s = team->core->context;
-    if (!p->out->transport->caps.holds || team->deadline || s->has_deadline) return NULL;
+    if (!p->out->transport->caps.holds || team->is_timed) return NULL;
     struct sinew_request *r = request_take(&s->requests);
     if (!r) return NULL;
-    if (!r->is_plain) request_clear(r);
-    r->context = s;
+    if (!r->plain) request_clear(r);
     r->team = team;
     r->peer = p;
     r->status_out = NULL;
     r->kind = REQUEST_SEND;
     r->state = STATE_HELD;
-    r->is_plain = true;
-    r->in_window = false;
+    r->plain = PLAIN_SEND;
     r->status = 0;
     r->buf = NULL; /* copied */
     r->len = len;
@@ -44,16 +42,11 @@ void held_join(struct peer *p, struct sinew_request *r)
     else
         p->held = r;
     p->held_last = r;
-    r->team->live++;
-    p->context->requests.live++;
 }
 
 static void held_fail(struct sinew_request *r, int status)
 {
-    list_init(&r->entry);
-    r->key = (struct match_key){ .source = r->context->rank,
-                                 .team = r->team->core->id,
-                                 .tag = (uint32_t)(r->expect.key >> 32) };
+    request_make_whole(r, r->context->rank);
     request_end(r, status);
 }
 

@@ -58,7 +58,7 @@ void match_forget_offers(struct match *m, const struct peer *p)
     for (int i = 0; i < MATCH_BUCKETS; i++)
         for (struct list *l = m->unexpected[i].next; l != &m->unexpected[i]; l = l->next) {
             struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
-            if (u->peer == p) u->body_len = 0;
+            if (u->peer == p) u->offered = 0;
         }
 }
 

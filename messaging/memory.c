@@ -14,6 +14,8 @@ struct sinew_memory {
     struct sinew_team *team;
     struct transport *transport; /* whose memory it is; NULL: of the heap */
     struct region region;
+    struct region lasting[TRANSPORTS_MAX]; /* by transport: it knows that this memory stays */
+    bool is_lasting[TRANSPORTS_MAX];
     size_t size;
     unsigned rights;
 };
@@ -37,6 +39,29 @@ static int memory_take(struct sinew *s, struct sinew_memory *m, size_t page)
     region->base = world_allocate_aligned(s->world, page, region->len);
     if (region->base) s->counters.memory_bytes += region->len;
     return region->base ? 0 : SINEW_ENOMEM;
+}
+
+/* None has to know. */
+static void memory_tell_lasting(struct sinew *s, struct sinew_memory *m)
+{
+    for (int i = 0; i < s->transports; i++) {
+        struct transport *t = s->transport[i];
+        if (!t->caps.keeps) continue;
+        m->lasting[i] = (struct region){ .base = m->region.base, .len = m->region.len,
+                                         .rights = REGION_LASTING };
+        m->is_lasting[i] = t->ops->reg(t, NULL, &m->lasting[i]) == 0;
+    }
+}
+
+/* False: one still moves bytes of it. */
+static bool memory_lasts_no_more(struct sinew *s, struct sinew_memory *m)
+{
+    for (int i = 0; i < s->transports; i++) {
+        if (!m->is_lasting[i]) continue;
+        if (s->transport[i]->ops->dereg(s->transport[i], &m->lasting[i])) return false;
+        m->is_lasting[i] = false;
+    }
+    return true;
 }
 
 int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
@@ -63,6 +88,7 @@ int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
         context_release(s, m, sizeof(*m));
         return team_refuse(team, SINEW_ENOMEM, "sinew_memory_alloc: no memory for %zu bytes", size);
     }
+    memory_tell_lasting(s, m);
     list_init(&m->entry);
     list_append(&s->memories, &m->entry);
     team->live++;
@@ -113,7 +139,8 @@ int sinew_memory_free(struct sinew_memory **memory)
     struct sinew *s = m->team->core->context;
     int rc = context_check(s, true);
     if (rc) return rc;
-    if (memory_in_use(s, m))
+    window_file_all(s); /* then all of them say where their buffers are */
+    if (memory_in_use(s, m) || !memory_lasts_no_more(s, m))
         return context_fail(s, SINEW_EBUSY,
                             "sinew_memory_free: a live request uses this memory; wait "
                             "for it first");
@@ -126,6 +153,9 @@ int sinew_memory_free(struct sinew_memory **memory)
 
 void memory_release_all(struct sinew *s)
 {
-    while (!list_empty(&s->memories))
-        memory_release(s, LIST_OWNER(s->memories.next, struct sinew_memory, entry));
+    while (!list_empty(&s->memories)) {
+        struct sinew_memory *m = LIST_OWNER(s->memories.next, struct sinew_memory, entry);
+        memory_lasts_no_more(s, m); /* all links are down */
+        memory_release(s, m);
+    }
 }

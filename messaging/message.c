@@ -149,7 +149,7 @@ int sinew_cancel(struct sinew_request *req)
         return context_fail(s, SINEW_ENOTSUP, "sinew_cancel: only receives can be cancelled");
     if (req->state != STATE_POSTED)
         return context_fail(s, SINEW_EBUSY, "sinew_cancel: the receive has matched already");
-    if (req->in_window) window_file(req->peer);
+    if (req->plain) window_file(req->peer);
     match_unpost(&s->match, req);
     request_status(req, req->peer ? req->peer->rank : SINEW_ANY_RANK, req->key.tag, 0);
     request_end(req, SINEW_ECANCELED);

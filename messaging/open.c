@@ -80,7 +80,7 @@ static void release_requests(struct sinew *s)
 
 static void context_destroy(struct sinew *s)
 {
-    if (s->requests.live) release_requests(s);
+    release_requests(s);
     wait_close(s);
     team_destroy_all(s);
     for (int rank = 0; s->peer && rank < s->size; rank++)
@@ -202,7 +202,7 @@ static int refuse_close(struct sinew *s)
     return context_fail(s, SINEW_EBUSY,
                         "sinew_close: %u requests, messages or memories are live%s; "
                         "wait for them or free them first",
-                        s->requests.live, text);
+                        request_live(s, NULL), text);
 }
 
 struct waiting_links {
@@ -248,7 +248,7 @@ static void disconnect_all(struct sinew *s, enum disconnect_how how)
 
 static void leave(struct sinew *s)
 {
-    struct waiting_links w = { { links_ready, links_describe, NULL }, s };
+    struct waiting_links w = { { .ready = links_ready, .describe = links_describe }, s };
     int64_t until = world_now(s->world) + s->config.repair_deadline;
     w.base.ready = controls_ready;
     wait_until(s, &w.base, until);
@@ -265,7 +265,7 @@ int sinew_close(struct sinew *s)
     if (!s) return 0;
     int rc = context_check(s, true);
     if (rc) return rc;
-    if (s->requests.live) return refuse_close(s);
+    if (request_live(s, NULL)) return refuse_close(s);
     leave(s);
     context_destroy(s);
     return 0;

@@ -74,7 +74,22 @@ static void collect_asking(struct peer *p, uint32_t team, uint32_t sequence, str
     }
 }
 
-void collective_cancel(struct sinew_team *team, uint32_t sequence)
+/* What came for it and was kept. */
+static void drop_kept(struct match *m, uint32_t team, uint32_t sequence, int status)
+{
+    for (int i = 0; i < MATCH_BUCKETS && m->kept_count; i++) {
+        struct list *next;
+        for (struct list *l = m->unexpected[i].next; l != &m->unexpected[i]; l = next) {
+            struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
+            next = l->next;
+            if (u->team == team && u->tag == sequence &&
+                unexpected_key(u).space == SPACE_COLLECTIVE)
+                receive_discard(u, status);
+        }
+    }
+}
+
+void collective_cancel(struct sinew_team *team, uint32_t sequence, int status)
 {
     struct sinew *s = team->core->context;
     uint32_t id = team->core->id;
@@ -96,6 +111,7 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence)
         else
             request_end(r, SINEW_ECANCELED);
     }
+    drop_kept(&s->match, id, sequence, status == SINEW_ETIMEDOUT ? SINEW_ECANCELED : status);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -124,11 +140,20 @@ void operation_end(struct sinew_request *r, int status)
     }
 }
 
+void operation_conclude(struct sinew_request *r, int64_t patience)
+{
+    struct sinew *s = r->context;
+    r->concluding = true;
+    r->deadline = world_now(s->world) + patience;
+    if (list_empty(&r->timed)) list_append(&s->timed, &r->timed);
+}
+
 /* Begin a round: 0 or < 0 is final, and the request is DONE. */
 static int operation_start(struct sinew_request *r)
 {
     r->state = STATE_RUNNING;
     r->status = 0;
+    r->concluding = false;
     request_set_deadline(r);
     int rc = r->ops->start(r->state_of, r);
     if (rc > 0) return SINEW_PENDING;

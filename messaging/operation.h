@@ -38,9 +38,16 @@ int collective_send(struct sinew_team *team, const void *buf, size_t len, int to
 int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
                     const struct collective_key *key, struct completion *c);
 
-/* Give up what is under way in this collective (after an error): receives and sends end with
- * SINEW_ECANCELED now, but for bodies on their way, which end by themselves. */
-void collective_cancel(struct sinew_team *team, uint32_t sequence);
+/* Give up what is under way in this collective, which ends with `status`: receives and sends end with
+ * SINEW_ECANCELED now, but for bodies on their way, which end by themselves. What had come for it is
+ * dropped, and senders who wait are told the status (SINEW_ECANCELED for a deadline). */
+void collective_cancel(struct sinew_team *team, uint32_t sequence, int status);
+
+/* A word about a collective, from rank to rank, beside its messages and in order with them: never waits,
+ * needs no room at the other end, and may be lost where too many wait for room. Its bytes are the
+ * collectives' own affair; none at all says that no collective was called in that team yet. */
+enum { COLLECTIVE_WORD_MAX = 160 };
+void collective_tell(struct sinew_team *team, int to, uint32_t sequence, const void *word, size_t len);
 
 /* An operation the user waits for. The state is the maker's. */
 struct operation_ops {
@@ -53,6 +60,10 @@ struct operation_ops {
     void (*release)(void *state);
     /* For the stall report and sinew_why(): "allreduce 3 of 8 bytes, step 2 of 4: waits for rank 5". */
     void (*describe)(const void *state, struct text *text);
+    /* Why it failed, if it knows better than sinew_why() did when it ended; else nothing. Or NULL. */
+    void (*explain)(const void *state, struct text *text);
+    /* It has been waited for in vain for a second, and again after each further one. NULL: nothing to do. */
+    void (*stalled)(void *state);
 };
 
 /* Run an operation as sinew.h promises: blocking (req NULL), with a request, or, through a persistent
@@ -60,6 +71,9 @@ struct operation_ops {
 int operation_run(struct sinew_team *team, const struct operation_ops *ops, void *state,
                   struct sinew_request **req);
 void operation_end(struct sinew_request *request, int status);
+/* Its outcome is known and no deadline changes it; but cancel() comes after `patience` nanoseconds if it
+ * has not ended by then. */
+void operation_conclude(struct sinew_request *request, int64_t patience);
 
 /* The context the team belongs to. */
 struct sinew *team_context(const struct sinew_team *team);
@@ -74,9 +88,25 @@ const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL:
 /* All members share the cores of one host with more ranks of the job than cores. All answer alike. */
 bool team_is_crowded(const struct sinew_team *team);
 
-/* One slot for the collectives' own cache of schedules; destroy is called when the team goes. */
+/* What carries data between all members, as far as all can know it alike: "shm", "tcp" … */
+const char *team_link(const struct sinew_team *team);
+/* Members stand on nodes in order, so many on each and on the last one perhaps fewer; 0: they do
+ * not, or on one alone. All answer alike. */
+uint32_t team_node(const struct sinew_team *team);
+/* The file of the setting collective_rules; "": none. */
+const char *team_rules(const struct sinew_team *team);
+
+/* One slot for the collectives' own cache of schedules; destroy is called when the team goes. The others
+ * are called from inside progress, about what team rank `from` has sent. */
 struct team_cache {
     void (*destroy)(struct team_cache *cache);
+    /* A word, from outside: len <= COLLECTIVE_WORD_MAX. The length of what is put into `answer`, 0 for
+     * none, or SINEW_EPROTO. */
+    int (*told)(struct team_cache *cache, int from, uint32_t sequence, const void *word, size_t len,
+                void *answer);
+    /* A message of a collective that was begun here, and that no receive waits for. 0: keep it. Else it
+     * is dropped, > 0 is the length of the word for its sender. */
+    int (*stray)(struct team_cache *cache, uint32_t sequence, void *word);
 };
 struct team_cache **team_cache(struct sinew_team *team);
 

@@ -96,6 +96,10 @@ static void control_sent(struct peer *p, struct control *c)
     uint8_t kind = c->kind;
     c->kind = 0;
     p->context->counters.controls_sent++;
+    if (kind == KIND_COLL_WHY) {
+        word_sent(p, c);
+        return;
+    }
     if (c->orphan) {
         context_release(p->context, c, sizeof(*c));
         return;
@@ -109,7 +113,8 @@ static int send_controls(struct peer *p)
     while (!list_empty(&p->controls)) {
         struct control *c = LIST_OWNER(p->controls.next, struct control, entry);
         int rc = c->kind == KIND_CTS ? send_cts(p, LIST_OWNER(c, struct sinew_request, control))
-                                     : send_numbered(p, c);
+                 : c->kind == KIND_COLL_WHY ? word_send(p, c)
+                                            : send_numbered(p, c);
         if (rc) return rc;
         list_remove(&c->entry);
         control_sent(p, c);

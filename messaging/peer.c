@@ -78,7 +78,10 @@ void peer_destroy(struct peer *p)
     list_remove(&p->deferral);
     while (!list_empty(&p->controls)) {
         struct control *c = LIST_OWNER(list_take(&p->controls), struct control, entry);
-        if (c->orphan) context_release(s, c, sizeof(*c));
+        if (c->kind == KIND_COLL_WHY)
+            word_sent(p, c);
+        else if (c->orphan)
+            context_release(s, c, sizeof(*c));
     }
     wired_release(p);
     s->peer[p->rank] = NULL;
@@ -104,8 +107,12 @@ static void drop_controls(struct peer *p)
     struct list *entry;
     while ((entry = list_take(&p->controls))) {
         struct control *c = LIST_OWNER(entry, struct control, entry);
+        uint8_t kind = c->kind;
         c->kind = 0;
-        if (c->orphan) context_release(p->context, c, sizeof(*c));
+        if (kind == KIND_COLL_WHY)
+            word_sent(p, c);
+        else if (c->orphan)
+            context_release(p->context, c, sizeof(*c));
     }
 }
 

@@ -154,9 +154,10 @@ struct wanted {
 };
 
 /* Something turned up that the general way has to see to. */
-static inline bool must_turn_back(const struct sinew *s)
+static inline bool must_turn_back(const struct peer *p)
 {
-    return s->match.kept_count || s->match.posted_count || !list_empty(&s->deferrals) ||
+    const struct sinew *s = p->context;
+    return s->match.kept_count || s->match.posted_count || p->window || !list_empty(&s->deferrals) ||
            !list_empty(&s->dead_links) || !list_empty(&s->revoking);
 }
 
@@ -211,6 +212,15 @@ static bool wanted_poll(struct wanted *w, int *events)
     return true;
 }
 
+/* A long message may come: a receive that is posted gets it straight, one that only looks does not. */
+static int receive_posted(const struct wanted *w)
+{
+    struct sinew_request *r = NULL;
+    int rc = window_receive(w->team, w->e.buf, w->e.cap, w->from, (int64_t)(w->e.key >> 32),
+                            w->status, &r);
+    return rc > 0 ? wait_request(r) : rc;
+}
+
 /* It was not there at the first look. By value: so the caller needs no register for it. */
 static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
 {
@@ -218,10 +228,11 @@ static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
     struct peer *p = w->p;
     struct sinew *s = p->context;
     int events = 1;
+    if (w->e.cap > ENVELOPE_BODY_MAX) return receive_posted(w);
     w->e.next = NULL;
     w->e.done = w->e.is_short = false;
     for (int polls = 1; polls < s->quick_polls && !w->e.done; polls++) {
-        if (events && (!p->quick_in || must_turn_back(s))) break;
+        if (events && (!p->quick_in || must_turn_back(p))) break;
         cpu_relax();
         /* A look that finds nothing takes the line from its writer: one each time, not two. */
         int64_t len = polls % LOOK_ABOUT ? p->quick_in->ops->take_short(p->quick_in, &w->e)
@@ -252,7 +263,7 @@ static inline struct peer *quick_from(const struct sinew_team *team, const void 
         (core->state->until_general -= 1) < 0)
         return NULL;
     struct peer *p = core->peer[from];
-    return p && p->quick_in ? p : NULL;
+    return p && p->quick_in && !p->window ? p : NULL;
 }
 
 int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,

@@ -44,6 +44,9 @@ static void receive_announced(struct sinew_request *r, struct peer *p, uint64_t 
     }
 }
 
+/* What came with an announcement: the message's first bytes, or where to read it. */
+static size_t announced_bytes(size_t body_len) { return body_len > OFFER_MAX ? body_len : 0; }
+
 void receive_take(struct sinew_request *r, struct unexpected *u)
 {
     struct peer *p = u->peer;
@@ -58,9 +61,11 @@ void receive_take(struct sinew_request *r, struct unexpected *u)
     r->peer = p;
     r->key.tag = tag;
     if (kind == KIND_RTS || kind == KIND_COLL_RTS) {
-        struct offer offer = { .len = u->body_len };
-        unexpected_copy(p, u, offer.bytes, offer.len);
-        unexpected_free(p, u);
+        struct offer offer = { .len = u->offered };
+        uint32_t begun = u->begun;
+        unexpected_copy(p, u, begun ? r->buf : offer.bytes, begun ? fitting(r, begun) : offer.len);
+        uint32_t blocks = unexpected_free(p, u);
+        if (begun) outgoing_owe(p, space, blocks, 0);
         receive_announced(r, p, theirs, digest, length, &offer);
         return;
     }
@@ -70,19 +75,20 @@ void receive_take(struct sinew_request *r, struct unexpected *u)
     receive_finish(r, p->rank, tag, digest, length);
 }
 
-void receive_discard(struct unexpected *u)
+void receive_discard(struct unexpected *u, int status)
 {
     struct peer *p = u->peer;
     struct match_key key = unexpected_key(u);
     bool announced = u->kind == KIND_RTS || u->kind == KIND_COLL_RTS, sync = u->kind == KIND_SYNC;
+    bool has_bytes = !announced || u->begun;
     uint64_t theirs = u->theirs;
     p->context->counters.messages_dropped++;
     uint32_t blocks = unexpected_free(p, u);
     if (p->rank == p->context->rank || p->state == PEER_GONE) return;
-    if (!announced) outgoing_owe(p, key.space, blocks, 0);
+    if (has_bytes) outgoing_owe(p, key.space, blocks, 0);
     if (announced || sync)
-        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC,
-                        SINEW_ESTATE, key.space);
+        outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC, status,
+                        key.space);
 }
 
 /* A receive that was tried: 0 and gone, or the caller's. */
@@ -323,7 +329,10 @@ static int keep(const struct arrival *a)
     u->digest = a->e->digest;
     u->length = a->length;
     u->theirs = a->theirs;
-    u->body_len = a->announced ? (uint8_t)a->body_len : 0;
+    if (a->announced) {
+        u->begun = (uint32_t)announced_bytes(a->body_len);
+        u->offered = u->begun ? 0 : (uint8_t)a->body_len;
+    }
     match_keep(&s->match, u);
     /* It may be what is waited for; what comes behind it must not overtake. */
     if (a->peer->quick_in) a->peer->quick_in->expect = NULL;
@@ -331,37 +340,59 @@ static int keep(const struct arrival *a)
     return 0;
 }
 
-/* For a team that was freed here: nobody will ever ask for it. */
-static int drop(const struct arrival *a)
+/* For a team that was freed here, or a collective that is over: nobody will ever ask for it. */
+static int drop(const struct arrival *a, int status)
 {
     struct sinew *s = a->peer->context;
     s->counters.messages_dropped++;
-    if (!a->announced) outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
+    if (!a->announced || announced_bytes(a->body_len))
+        outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
     if (!a->announced && a->e->kind != KIND_SYNC) return 0;
     return outgoing_answer(a->peer, KIND_NACK, a->theirs,
-                           a->announced ? NACK_ANNOUNCEMENT : NACK_SYNC, SINEW_ESTATE,
-                           a->key.space);
+                           a->announced ? NACK_ANNOUNCEMENT : NACK_SYNC, status, a->key.space);
+}
+
+/* Nobody waits for it: yet, or ever. */
+static int arrive_unexpected(const struct arrival *a, struct team_core *core)
+{
+    bool collective = a->key.space == SPACE_COLLECTIVE;
+    int status = collective && core ? word_stray(a->peer, core, a->key.tag) : 0;
+    return status < 0 ? drop(a, status) : keep(a);
+}
+
+/* The answer goes first: while it is on its way, and the sender writes on, what has come is copied. */
+static void arrive_announced(const struct arrival *a, struct sinew_request *r)
+{
+    struct peer *p = a->peer;
+    size_t begun = announced_bytes(a->body_len);
+    struct offer offer = { .len = begun ? 0 : a->body_len };
+    uint64_t number = request_number(r);
+    if (offer.len) memcpy(offer.bytes, a->body, offer.len);
+    if (begun) p->owed.blocks[a->key.space] += blocks_of(begun); /* it may tell that too */
+    receive_announced(r, p, a->theirs, a->e->digest, a->length, &offer);
+    if (!begun) return;
+    if (request_find(p->context, number) == r && r->state == STATE_FILLING)
+        memcpy(r->buf, a->body, begun < r->mine.len ? begun : r->mine.len);
+    outgoing_owe(p, a->key.space, 0, 0);
 }
 
 static int arrive(const struct arrival *a)
 {
     struct sinew *s = a->peer->context;
-    const struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
-    if (!core && a->key.team < s->next_team) return drop(a);
+    struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
+    if (!core && a->key.team < s->next_team) return drop(a, SINEW_ESTATE);
     if (core && team_rank_of(core, a->peer->rank) < 0)
         return why_set(&a->peer->why, SINEW_EPROTO,
                        "rank %d sent to team %u, which it is no member of", a->peer->rank,
                        a->key.team);
     if (a->peer->window) window_file(a->peer);
     struct sinew_request *r = match_posted(&s->match, &a->key);
-    if (!r) return keep(a);
+    if (!r) return arrive_unexpected(a, core);
     match_unpost(&s->match, r);
     r->peer = a->peer;
     r->key.tag = a->key.tag;
     if (a->announced) {
-        struct offer offer = { .len = a->body_len };
-        if (offer.len) memcpy(offer.bytes, a->body, offer.len);
-        receive_announced(r, a->peer, a->theirs, a->e->digest, a->length, &offer);
+        arrive_announced(a, r);
         return 0;
     }
     outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
@@ -396,7 +427,8 @@ static int take_message(struct peer *p, struct transport *by, const struct envel
     if (a.announced) {
         p->in = by;
         a.length = wire_take64(more);
-        bool odd = blen > OFFER_MAX || (blen && (blen < 2 || ((const uint8_t *)body)[1] != blen - 2));
+        bool is_offer = blen && !announced_bytes(blen);
+        bool odd = is_offer ? blen < 2 || ((const uint8_t *)body)[1] != blen - 2 : blen > a.length;
         if (odd || a.length > PTRDIFF_MAX)
             return why_set(&p->why, SINEW_EPROTO,
                            "rank %d announced a message of %llu bytes, in %zu", p->rank,
@@ -477,6 +509,8 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
         return shift_take(p, by, e);
     case KIND_AGAIN:
         return rendezvous_again(p, more);
+    case KIND_COLL_WHY:
+        return word_arrive(p, e, body, blen);
     default:
         return why_set(&p->why, SINEW_EPROTO,
                        "rank %d sent a message of kind %u, which is not built", p->rank, e->kind);

@@ -9,6 +9,8 @@
  *    FIN {its request}      -->  revokes the region: done
  *
  * FIN is sent when the put is done; or at once, where what is sent is seen after it anyhow (rma.ahead).
+ * RTS may bring the message's first bytes (send.c): they cost credit as those of any message, and the put
+ * goes on behind them.
  *
  *    RTS {…, where it is}   -->  matched: reads it there
  *                           <--  GOT {request}
@@ -77,7 +79,8 @@ static bool rendezvous_may_read(struct sinew_request *r, const struct offer *off
     struct transport *t = r->transport;
     struct link *l = t && offer->len ? wireup_link_by(r->peer, t) : NULL;
     if (!l || r->mine.len == 0 || offer->bytes[0] != t->ops->id) return false;
-    r->peers = (struct region){ .len = (size_t)r->sent, .key_len = offer->bytes[1] };
+    /* By what was taken: the bytes may have changed since they were checked, where they came from. */
+    r->peers = (struct region){ .len = (size_t)r->sent, .key_len = (uint32_t)offer->len - 2 };
     memcpy(r->peers.key, offer->bytes + 2, r->peers.key_len);
     r->peers_registered = t->ops->reg(t, l, &r->peers) == 0;
     return r->peers_registered;
@@ -305,7 +308,7 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
         r->len = (size_t)c.accepted;
         p->context->counters.bytes_sent += r->len;
     }
-    if (r->len == 0) {
+    if (r->len <= r->begun) { /* it has all there is room for */
         r->state = STATE_ENDING;
         outgoing_control(p, &r->control, KIND_FIN, c.theirs);
         return 0;
@@ -337,9 +340,10 @@ void rendezvous_put(struct sinew_request *r)
         return;
     }
     r->rma = (struct rma){ .kind = RMA_PUT,
-                           .local = r->buf,
-                           .len = r->len,
+                           .local = (uint8_t *)r->buf + r->begun,
+                           .len = r->len - r->begun,
                            .peers = &r->peers,
+                           .offset = r->begun,
                            .cookie = request_number(r) };
     list_init(&r->rma.entry);
     int rc = p->out ? p->out->ops->rma(p->out, &r->rma) : SINEW_EPEER;

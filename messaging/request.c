@@ -24,11 +24,14 @@ static int pool_grow(struct sinew *s)
         pool->chunk = chunk;
         pool->chunks_cap = cap;
     }
-    struct sinew_request *fresh = context_allocate(s, REQUEST_CHUNK * sizeof(*fresh));
+    size_t bytes = REQUEST_CHUNK * sizeof(struct sinew_request);
+    struct sinew_request *fresh = world_allocate_aligned(s->world, alignof(struct sinew_request), bytes);
     if (!fresh) return SINEW_ENOMEM;
+    s->counters.memory_bytes += bytes;
     for (uint32_t i = 0; i < REQUEST_CHUNK; i++) {
         fresh[i].index = pool->chunks * REQUEST_CHUNK + i;
         fresh[i].generation = 1;
+        fresh[i].context = s;
         request_give(pool, &fresh[i]);
     }
     pool->chunk[pool->chunks++] = fresh;
@@ -37,8 +40,10 @@ static int pool_grow(struct sinew *s)
 
 void request_clear(struct sinew_request *r)
 {
+    struct sinew *s = r->context;
     uint32_t index = r->index, generation = r->generation;
     memset(r, 0, offsetof(struct sinew_request, theirs));
+    r->context = s;
     r->index = index;
     r->generation = generation;
     list_init(&r->entry);
@@ -54,13 +59,12 @@ struct sinew_request *request_new(struct sinew_team *team, enum request_kind kin
     if (!r) {
         if (pool_grow(s)) {
             context_fail(s, SINEW_ENOMEM, "no memory for another request (%u are live)",
-                         s->requests.live);
+                         request_live(s, NULL));
             return NULL;
         }
         r = request_take(&s->requests);
     }
     request_clear(r);
-    r->context = s;
     r->team = team;
     r->kind = (uint8_t)kind;
     team->live++;
@@ -80,6 +84,35 @@ void request_free(struct sinew_request *r)
     s->requests.live--;
     if (++r->generation == 0) r->generation = 1;
     request_give(&s->requests, r);
+}
+
+void request_make_whole(struct sinew_request *r, int source)
+{
+    uint64_t key = r->expect.key;
+    r->key = (struct match_key){ .source = source,
+                                 .team = (uint32_t)key,
+                                 .tag = (uint32_t)(key >> 32) };
+    if (r->plain == PLAIN_RECEIVE) {
+        r->buf = r->expect.buf;
+        r->len = r->expect.cap;
+        r->expect.done = r->expect.is_short = false;
+    }
+    r->plain = PLAIN_NOT;
+    r->asked = 0;
+    list_init(&r->entry);
+    r->team->live++;
+    r->context->requests.live++;
+}
+
+uint32_t request_live(const struct sinew *s, const struct sinew_team *team)
+{
+    uint32_t live = team ? team->live : s->requests.live;
+    for (uint32_t i = 0; i < s->requests.chunks; i++)
+        for (int j = 0; j < REQUEST_CHUNK; j++) {
+            const struct sinew_request *r = &s->requests.chunk[i][j];
+            if (r->state != STATE_FREE && r->plain && (!team || r->team == team)) live++;
+        }
+    return live;
 }
 
 struct sinew_request *request_find(struct sinew *s, uint64_t number)
@@ -109,7 +142,6 @@ void request_status(struct sinew_request *r, int source_world, uint32_t tag, uin
 void request_end(struct sinew_request *r, int status)
 {
     struct completion *c = r->completion;
-    r->is_plain = false;
     list_remove(&r->entry);
     list_remove(&r->attached);
     list_remove(&r->timed);
@@ -131,7 +163,12 @@ void request_explain(struct sinew_request *r)
     struct text t = text_into(what, sizeof(what));
     request_describe(r, &t);
     struct sinew *s = r->context;
-    if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
+    char cause[WHY_MAX] = "";
+    struct text c = text_into(cause, sizeof(cause));
+    if (r->kind == REQUEST_OPERATION && r->ops->explain) r->ops->explain(r->state_of, &c);
+    if (c.need)
+        context_fail(s, r->status, "%.200s: %.300s", what, cause);
+    else if (r->kind == REQUEST_OPERATION && s->cause_of == request_number(r))
         context_fail(s, r->status, "%.200s: %.300s", what, s->cause.text);
     else if (r->status == SINEW_EPEER && r->peer)
         context_fail(s, r->status, "%s: %s", what, peer_gone_text(r->peer));
@@ -156,7 +193,7 @@ int request_consume(struct sinew_request **req)
 {
     struct sinew_request *r = *req;
     int status = r->status;
-    if (r->is_plain) {
+    if (r->plain) {
         *req = NULL;
         request_free_plain(r);
         return 0;
@@ -215,7 +252,12 @@ static void describe_peer(const struct sinew_request *r, struct text *t)
 
 static uint32_t request_tag(const struct sinew_request *r)
 {
-    return r->is_plain ? (uint32_t)(r->expect.key >> 32) : r->key.tag;
+    return r->plain ? (uint32_t)(r->expect.key >> 32) : r->key.tag;
+}
+
+static size_t request_length(const struct sinew_request *r)
+{
+    return r->plain == PLAIN_RECEIVE ? r->expect.cap : r->len;
 }
 
 void request_describe(const struct sinew_request *r, struct text *t)
@@ -224,7 +266,8 @@ void request_describe(const struct sinew_request *r, struct text *t)
         r->ops->describe(r->state_of, t);
         return;
     }
-    text_add(t, "%s of %zu bytes %s ", r->kind == REQUEST_SEND ? "send" : "receive", r->len,
+    text_add(t, "%s of %zu bytes %s ", r->kind == REQUEST_SEND ? "send" : "receive",
+             request_length(r),
              r->kind == REQUEST_SEND ? "to" : "from");
     describe_peer(r, t);
     if (r->space == SPACE_COLLECTIVE)
@@ -270,7 +313,7 @@ void request_expire(struct sinew_request *r)
         rendezvous_abandon(r, SINEW_ETIMEDOUT, true);
         break;
     case STATE_RUNNING:
-        r->status = SINEW_ETIMEDOUT;
+        if (!r->concluding) r->status = SINEW_ETIMEDOUT;
         r->ops->cancel(r->state_of, SINEW_ETIMEDOUT);
         break;
     default:

@@ -56,6 +56,16 @@ static int send_eager(struct peer *p, const struct match_key *key, uint32_t dige
     return 0;
 }
 
+/* How much of it goes along: the receiver copies that while its answer is on the way. Nothing without the
+ * credit. */
+static size_t send_beginning(const struct sinew_request *r)
+{
+    const struct peer *p = r->peer;
+    size_t most = p->out->transport->caps.begin_max, limit = send_eager_limit(p, r->space);
+    if (most > limit) most = limit;
+    return most > OFFER_MAX && blocks_of(most) <= p->mine.blocks[r->space] ? most : 0;
+}
+
 static int send_announce(struct sinew_request *r)
 {
     struct peer *p = r->peer;
@@ -66,6 +76,7 @@ static int send_announce(struct sinew_request *r)
     }
     wire_put64(more, request_number(r));
     wire_put64(more + 8, r->len);
+    size_t offered = rendezvous_offer(r, offer), begun = offered ? 0 : send_beginning(r);
     int rc = outgoing_send(
         p, &(struct outgoing){ .kind = r->space == SPACE_COLLECTIVE ? KIND_COLL_RTS : KIND_RTS,
                                .team = r->key.team,
@@ -75,9 +86,11 @@ static int send_announce(struct sinew_request *r)
                                .digest = r->digest,
                                .more = more,
                                .more_len = sizeof(more),
-                               .body = offer,
-                               .body_len = rendezvous_offer(r, offer) });
+                               .body = begun ? r->buf : offer,
+                               .body_len = begun ? begun : offered });
     if (rc) return rc;
+    r->begun = begun;
+    if (begun) p->mine.blocks[r->space] -= blocks_of(begun);
     p->mine.requests[r->space]--;
     p->context->counters.messages_sent++;
     p->context->counters.rendezvous_sent++;

@@ -69,6 +69,7 @@ static struct sinew_team *handle_new(struct team_core *core)
     if (!team) return NULL;
     team->core = core;
     team->level = SINEW_LEVEL_IDENTICAL;
+    team->is_timed = s->config.deadline != INT64_MAX;
     list_init(&team->entry);
     list_append(&s->handles, &team->entry);
     return team;
@@ -105,7 +106,7 @@ static void drop_unexpected(struct sinew *s, uint32_t id, const struct team_core
             struct unexpected *u = LIST_OWNER(l, struct unexpected, bucket);
             next = l->next;
             if (u->team != id || (members && team_rank_of(members, u->peer->rank) >= 0)) continue;
-            receive_discard(u);
+            receive_discard(u, SINEW_ESTATE);
         }
     }
 }
@@ -314,6 +315,7 @@ int sinew_team_view(struct sinew_team *team, const struct sinew_view_options *ho
     v->persistent = o.persistent || team->persistent;
     v->level = o.level ? o.level : team->level;
     v->deadline = o.deadline ? o.deadline : team->deadline;
+    v->is_timed = v->deadline || team->is_timed;
     snprintf(v->algorithm, sizeof(v->algorithm), "%s", o.algorithm ? o.algorithm : team->algorithm);
     team->core->views++;
     *view = v;
@@ -329,11 +331,12 @@ int sinew_team_free(struct sinew_team **team)
     if (rc) return rc;
     if (t == core->context->world_team)
         return team_refuse(t, SINEW_EINVAL, "sinew_team_free: the world lives until sinew_close()");
-    if (t->live)
+    uint32_t live = request_live(core->context, t);
+    if (live)
         return team_refuse(t, SINEW_EBUSY,
                            "sinew_team_free: %u requests of this team are live; wait "
                            "for them first",
-                           t->live);
+                           live);
     if (!t->is_view && core->views)
         return team_refuse(t, SINEW_EBUSY,
                            "sinew_team_free: %d views of this team live; free them "

@@ -29,6 +29,7 @@ enum {
     YIELDS = 20,
     LAUNCHER_POLL_MS = 100, /* how often a provider without a descriptor is asked */
     STALL_FACTOR = 10,
+    ASK_MS = 1000, /* in vain, before those one waits for are asked, and between */
 };
 
 bool wait_crowded(const struct sinew *s)
@@ -52,7 +53,6 @@ int wait_open(struct sinew *s)
 {
     bool told = s->config.poll_spins >= 0;
     set_spins(s, told ? s->config.poll_spins : wait_crowded(s) ? 0 : SPINS);
-    s->has_deadline = s->config.deadline != INT64_MAX;
     s->yields = s->config.poll_yields >= 0 ? s->config.poll_yields : YIELDS;
     s->takes_turns = !told && s->ranks_here > s->cores;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -131,12 +131,18 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
 struct stall {
     int64_t began; /* when the clock was first looked at     */
     int64_t after; /* how long a wait is reported next       */
+    int64_t ask;   /* … or before others are asked           */
 };
 
 static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, int64_t now)
 {
-    if (stall->after == INT64_MAX || now - stall->began < stall->after) return;
-    report(s, w, now - stall->began);
+    int64_t waited = now - stall->began;
+    if (waited >= stall->ask) {
+        const int64_t each = (int64_t)ASK_MS * 1000000;
+        stall->ask = w->stalled && w->stalled(w) ? waited + each : INT64_MAX;
+    }
+    if (stall->after == INT64_MAX || waited < stall->after) return;
+    report(s, w, waited);
     stall->after =
         stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
 }
@@ -158,7 +164,8 @@ static void doze(struct sinew *s, int64_t until, const struct stall *stall)
     context_tell_credit(s);
     if (arm_all(s)) return;
     until = sooner(until, wait_next_deadline(s));
-    if (stall->after < INT64_MAX - stall->began) until = sooner(until, stall->began + stall->after);
+    int64_t next = sooner(stall->after, stall->ask);
+    if (next < INT64_MAX - stall->began) until = sooner(until, stall->began + next);
     s->counters.sleeps++;
     s->world->sleep(s->world->arg, s->epoll_fd, until);
     s->polls = s->idle_steps = 0; /* whoever woke us is heard in the next round */
@@ -224,7 +231,8 @@ static bool should_move(struct sinew *s)
 
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
-    struct stall stall = { 0, s->config.stall_report };
+    struct stall stall = { 0, s->config.stall_report,
+                           w->stalled ? (int64_t)ASK_MS * 1000000 : INT64_MAX };
     struct patience idle = { 0, 0, 0 };
     uint64_t yields = s->counters.yields;
     unsigned busy = 0;
@@ -292,8 +300,10 @@ struct waiting_requests {
     struct waiting base;
     struct sinew_request **reqs;
     int n;
-    bool all;   /* wait for all of them, else for one */
-    int passed; /* all: the first ones that are known to be final */
+    /* For all of them: */
+    int passed; /* the first ones, final and consumed */
+    int failed; /* the first failure of these          */
+    int *results;
 };
 
 static bool is_final(const struct sinew_request *r)
@@ -301,17 +311,37 @@ static bool is_final(const struct sinew_request *r)
     return !r || r->state == STATE_DONE || r->state == STATE_IDLE;
 }
 
-static bool requests_ready(struct waiting *w)
+static bool one_ready(struct waiting *w)
 {
     struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
-    if (q->all) {
-        while (q->passed < q->n && is_final(q->reqs[q->passed])) q->passed++;
-        w->from = q->passed < q->n ? q->reqs[q->passed]->peer : NULL;
-        return q->passed == q->n;
-    }
     for (int i = 0; i < q->n; i++)
         if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) return true;
     return false;
+}
+
+/* Consumes each, in their order, as soon as it is final. */
+static bool all_ready(struct waiting *w)
+{
+    struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
+    struct sinew_request **reqs = q->reqs;
+    int i = q->passed, n = q->n, *results = q->results;
+    for (; i < n; i++) {
+        struct sinew_request *r = reqs[i];
+        int status = 0;
+        if (r && r->state == STATE_DONE && r->plain) {
+            request_free_plain(r);
+            reqs[i] = NULL;
+        } else if (!is_final(r)) {
+            break;
+        } else if (r && r->state == STATE_DONE) {
+            status = request_consume(&reqs[i]);
+            if (status < 0 && q->failed == 0) q->failed = status;
+        }
+        if (results) results[i] = status;
+    }
+    q->passed = i;
+    w->from = i < n ? reqs[i]->peer : NULL;
+    return i == n;
 }
 
 static void requests_describe(const struct waiting *w, struct text *t)
@@ -327,14 +357,27 @@ static void requests_describe(const struct waiting *w, struct text *t)
     if (open > shown) text_add(t, " and %d more", open - shown);
 }
 
-static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool all,
-                     int64_t patience)
+static bool requests_stalled(const struct waiting *w)
+{
+    const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
+    bool any = false;
+    for (int i = 0; i < q->n; i++) {
+        struct sinew_request *r = q->reqs[i];
+        if (is_final(r) || r->kind != REQUEST_OPERATION || !r->ops->stalled) continue;
+        r->ops->stalled(r->state_of);
+        any = true;
+    }
+    return any;
+}
+
+static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64_t patience)
 {
     struct waiting_requests q = {
-        .base = { .ready = requests_ready, .describe = requests_describe },
+        .base = { .ready = one_ready,
+                  .describe = requests_describe,
+                  .stalled = requests_stalled },
         .reqs = reqs,
         .n = n,
-        .all = all,
     };
     if (n == 1 && reqs[0]) q.base.from = reqs[0]->peer;
     return wait_patiently(s, &q.base, patience);
@@ -343,7 +386,7 @@ static int wait_many(struct sinew *s, struct sinew_request **reqs, int n, bool a
 int wait_request(struct sinew_request *r)
 {
     struct sinew_request *one = r;
-    if (!is_final(r)) wait_many(r->context, &one, 1, true, SINEW_FOREVER);
+    if (!is_final(r)) wait_first(r->context, &one, 1, SINEW_FOREVER);
     return request_consume(&one);
 }
 
@@ -355,7 +398,7 @@ static int wait_one(struct sinew_request **req, int64_t patience)
     int rc = context_check(r->context, true);
     if (rc) return rc;
     if (r->state == STATE_IDLE) return 0;
-    rc = r->state == STATE_DONE ? 0 : wait_many(r->context, req, 1, true, patience);
+    rc = r->state == STATE_DONE ? 0 : wait_first(r->context, req, 1, patience);
     return rc ? rc : request_consume(req);
 }
 
@@ -374,11 +417,12 @@ int sinew_wait_for(struct sinew_request **req, int64_t patience)
     return wait_one(req, patience);
 }
 
+/* NULL: no request is there. */
 static struct sinew *context_of(struct sinew_request *reqs[], int n)
 {
-    for (int i = 0; i < n; i++)
-        if (reqs[i]) return reqs[i]->context;
-    return NULL;
+    int i = 0;
+    while (i < n && !reqs[i]) i++;
+    return i < n ? reqs[i]->context : NULL;
 }
 
 int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t patience)
@@ -392,7 +436,7 @@ int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t pati
     bool active = false;
     for (int i = 0; i < n; i++) active |= reqs[i] && reqs[i]->state != STATE_IDLE;
     if (!active) return 0;
-    rc = wait_many(s, reqs, n, false, patience);
+    rc = wait_first(s, reqs, n, patience);
     if (rc) return rc;
     for (int i = 0; i < n; i++) {
         if (!reqs[i] || reqs[i]->state != STATE_DONE) continue;
@@ -402,28 +446,38 @@ int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t pati
     return SINEW_PENDING;
 }
 
+/* Patience is over: those behind one that is not final may be. */
+static void consume_rest(struct waiting_requests *q)
+{
+    for (int i = q->passed; i < q->n; i++) {
+        int status = is_final(q->reqs[i]) ? 0 : SINEW_PENDING;
+        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) status = request_consume(&q->reqs[i]);
+        if (q->results) q->results[i] = status;
+        if (status < 0 && q->failed == 0) q->failed = status;
+    }
+}
+
 int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t patience)
 {
     if (n < 0 || (!reqs && n > 0)) return SINEW_EINVAL;
+    struct waiting_requests q = {
+        .base = { .ready = all_ready,
+                  .describe = requests_describe,
+                  .stalled = requests_stalled },
+        .reqs = reqs,
+        .n = n,
+        .results = results,
+    };
     struct sinew *s = context_of(reqs, n);
     int rc = s ? context_check(s, true) : 0;
     if (rc) return rc;
-    int late = s ? wait_many(s, reqs, n, true, patience) : 0;
-    int first = 0;
-    for (int i = 0; i < n; i++) {
-        struct sinew_request *r = reqs[i];
-        int status = !r || r->state == STATE_IDLE ? 0 : SINEW_PENDING;
-        if (r && r->state == STATE_DONE && r->is_plain) {
-            request_free_plain(r);
-            reqs[i] = NULL;
-            status = 0;
-        } else if (r && r->state == STATE_DONE) {
-            status = request_consume(&reqs[i]);
-        }
-        if (results) results[i] = status;
-        if (status < 0 && first == 0) first = status;
+    if (!s) { /* sends that were done at once, mostly */
+        if (results && n > 0) memset(results, 0, (size_t)n * sizeof(*results));
+        return 0;
     }
-    return late > 0 ? late : first;
+    int late = wait_patiently(s, &q.base, patience);
+    if (late > 0) consume_rest(&q);
+    return late > 0 ? late : q.failed;
 }
 
 /* ---- the caller's own loop ------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  *                   oldest                newest      transport looks for them
  *
  * A plain receive is nonblocking, from one rank, with one tag, no deadline, and uses only the first
- * half of its request (is_plain). It joins the window of its peer when nothing that came could be
+ * half of its request, much of which stays as it was the last time. It joins the window of its peer when nothing that came could be
  * its message and no receive from that peer is filed under its key (match.c): so all of a window
  * are older than those filed since. The first message that is not for the oldest is looked up after
  * the window was filed too, among them by age. Windows met in order, as most are, are never filed.
@@ -17,76 +17,81 @@
 
 static inline bool may_post(const struct sinew_team *team, const struct peer *p)
 {
-    const struct sinew *s = team->core->context;
-    return p->out && !team->persistent && !team->deadline && !s->has_deadline &&
-           !s->match.kept_count && !p->filed;
+    return p->out && !team->persistent && !team->is_timed && !team->core->context->match.kept_count &&
+           !p->filed;
 }
 
-static inline bool window_post(struct sinew_team *team, void *buf, size_t cap, struct peer *p,
-                               uint32_t tag, struct sinew_status *status,
-                               struct sinew_request **req)
+/* What stays the same from one plain receive to the next. */
+static void window_prepare(struct sinew_request *r)
 {
-    struct sinew *s = team->core->context;
-    if (s->state->until_general > 0) s->state->until_general--;
-    struct sinew_request *r = may_post(team, p) ? request_take(&s->requests) : NULL;
-    if (!r) return false;
-    if (!r->is_plain) request_clear(r);
-    r->context = s;
-    r->team = team;
-    r->peer = p;
-    r->status_out = status;
+    if (!r->plain) request_clear(r);
     r->kind = REQUEST_RECV;
-    r->state = STATE_POSTED;
-    r->is_plain = r->in_window = true;
-    r->asked = 0;
-    r->len = cap;
-    r->buf = buf;
-    /* One by one: cleared as a whole it would be by `rep stos`, which costs more than all of this. */
-    r->expect.next = NULL;
-    r->expect.key = envelope_key(team->core->id, tag);
+    r->plain = PLAIN_RECEIVE;
     r->expect.word = (uint64_t)KIND_EAGER << 16;
     r->expect.mask = ENVELOPE_KIND;
-    r->expect.buf = buf;
-    r->expect.cap = cap;
     r->expect.done = r->expect.is_short = false;
-    r->order = s->match.posts++;
+}
+
+/* The next request was something else before. Same arguments: so the short way ends in a jump. */
+static __attribute__((noinline)) int window_receive_afresh(struct sinew_team *team, void *buf,
+                                                           size_t cap, int from, int64_t tag,
+                                                           struct sinew_status *status,
+                                                           struct sinew_request **req)
+{
+    struct request_pool *pool = &team->core->context->requests;
+    struct sinew_request *r = request_take(pool);
+    window_prepare(r);
+    request_give(pool, r);
+    return window_receive(team, buf, cap, from, tag, status, req);
+}
+
+static inline void window_append(struct peer *p, struct sinew_request *r)
+{
+    r->expect.next = NULL;
     if (p->window)
         p->window_last->expect.next = &r->expect;
     else
         p->window = r;
     p->window_last = r;
-    s->match.posted_count++;
-    s->state->open++;
-    team->live++;
-    s->requests.live++;
-    *req = r;
-    return true;
+}
+
+/* The peer, if this receive may join its window. */
+static inline struct peer *window_of(const struct sinew_team *team, const void *buf, size_t cap,
+                                     int from, int64_t tag)
+{
+    if (!team || !quick_receive_in_order(team->core, buf, cap, from, tag) ||
+        !quick_allowed(team->core))
+        return NULL;
+    struct peer *p = team->core->peer[from];
+    return p && may_post(team, p) ? p : NULL;
 }
 
 int window_receive(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                    struct sinew_status *status, struct sinew_request **req)
 {
-    bool is_in_order = team && quick_receive_in_order(team->core, buf, cap, from, tag) &&
-                       quick_allowed(team->core);
-    struct peer *p = is_in_order ? team->core->peer[from] : NULL;
-    if (p && window_post(team, buf, cap, p, (uint32_t)tag, status, req)) return SINEW_PENDING;
-    return receive_generally(team, buf, cap, from, tag, status, req);
+    struct peer *p = window_of(team, buf, cap, from, tag);
+    if (!p || !team->core->context->requests.free)
+        return receive_generally(team, buf, cap, from, tag, status, req);
+    struct sinew *s = team->core->context;
+    if (s->requests.free->plain != PLAIN_RECEIVE)
+        return window_receive_afresh(team, buf, cap, from, tag, status, req);
+    struct sinew_request *r = request_take(&s->requests);
+    r->team = team;
+    r->peer = p;
+    r->status_out = status;
+    r->state = STATE_POSTED;
+    r->order = s->match.posts++;
+    r->expect.key = envelope_key(team->core->id, (uint32_t)tag);
+    r->expect.buf = buf;
+    r->expect.cap = cap;
+    window_append(p, r);
+    *req = r;
+    return SINEW_PENDING;
 }
 
 static inline struct sinew_request *window_next(const struct sinew_request *r)
 {
     return r->expect.next ? LIST_OWNER(r->expect.next, struct sinew_request, expect) : NULL;
-}
-
-/* From here on it is a request like others. */
-static void window_leave(struct sinew_request *r)
-{
-    uint64_t key = r->expect.key;
-    r->key = (struct match_key){ .source = r->peer->rank,
-                                 .team = (uint32_t)key,
-                                 .tag = (uint32_t)(key >> 32) };
-    r->in_window = r->is_plain = false;
-    list_init(&r->entry);
 }
 
 void window_file(struct peer *p)
@@ -96,7 +101,9 @@ void window_file(struct peer *p)
     if (p->quick_in) p->quick_in->expect = NULL;
     for (struct sinew_request *r = p->window; r; r = next) {
         next = window_next(r);
-        window_leave(r);
+        request_make_whole(r, p->rank);
+        m->posted_count++;
+        ++*m->open;
         match_file(m, r);
     }
     p->window = NULL;
@@ -108,25 +115,28 @@ void window_file_all(struct sinew *s)
         if (s->peer[rank] && s->peer[rank]->window) window_file(s->peer[rank]);
 }
 
+/* Somebody wants to know more than that it is done; or more came than there was room for. */
+static __attribute__((noinline)) void window_report(struct sinew_request *r, uint64_t len)
+{
+    size_t cap = r->expect.cap;
+    if (r->status_out)
+        *r->status_out = (struct sinew_status){ .rank = team_rank_of(r->team->core, r->peer->rank),
+                                                .tag = (int64_t)(r->expect.key >> 32),
+                                                .bytes = len < cap ? len : cap,
+                                                .sent = len };
+    if (len <= cap) return;
+    r->peer->general_in.bytes += len - cap; /* were not received */
+    r->sent = len;
+    request_make_whole(r, r->peer->rank);
+    request_end(r, SINEW_ETRUNCATED);
+}
+
 /* The oldest has its message, of `len` bytes: in its buffer, as far as it fits. */
 static inline void window_finish(struct peer *p, struct sinew_request *r, uint64_t len)
 {
     p->window = window_next(r);
-    p->context->match.posted_count--;
-    p->context->state->open--;
-    r->in_window = false;
     r->state = STATE_DONE;
-    r->status = 0;
-    if (r->status_out)
-        *r->status_out = (struct sinew_status){ .rank = team_rank_of(r->team->core, p->rank),
-                                                .tag = (int64_t)(r->expect.key >> 32),
-                                                .bytes = len < r->len ? len : r->len,
-                                                .sent = len };
-    if (len <= r->len) return;
-    p->general_in.bytes += len - r->len; /* were not received */
-    r->sent = len;
-    window_leave(r);
-    request_end(r, SINEW_ETRUNCATED);
+    if (r->status_out || len > r->expect.cap) window_report(r, len);
 }
 
 bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t blen)
@@ -136,7 +146,7 @@ bool window_arrive(struct peer *p, const uint8_t *head, const void *body, size_t
     bool is_plain = !((word ^ (uint64_t)KIND_EAGER << 16) & ENVELOPE_KIND);
     if (!r || !is_plain || wire_get64(head + 8) != r->expect.key) return false;
     if (!list_empty(&p->context->match.wild) || quick_account(p, word, blen) < 0) return false;
-    copy_short(r->buf, body, blen < r->len ? blen : r->len);
+    copy_short(r->expect.buf, body, blen < r->expect.cap ? blen : r->expect.cap);
     window_finish(p, r, blen);
     return true;
 }
@@ -147,7 +157,7 @@ bool window_arrive_short(struct peer *p, uint64_t key, const void *body, size_t 
     if (!r || key != r->expect.key || !list_empty(&p->context->match.wild)) return false;
     quick_count_in(p, blen);
     outgoing_owe_quick(p, SPACE_USER, blocks_of(blen)); /* not taken straight: no unit */
-    copy_short(r->buf, body, blen < r->len ? blen : r->len);
+    copy_short(r->expect.buf, body, blen < r->expect.cap ? blen : r->expect.cap);
     window_finish(p, r, blen);
     return true;
 }
@@ -157,16 +167,28 @@ void window_expect(struct peer *p, struct link *l)
     if (p->quick_in == l && list_empty(&p->context->match.wild)) l->expect = &p->window->expect;
 }
 
+/* Its head says more than that it is there. */
+static __attribute__((noinline)) bool window_collect_longer(struct peer *p, struct expect *e)
+{
+    uint64_t word = e->word;
+    e->word = (uint64_t)KIND_EAGER << 16;
+    return quick_account(p, word, e->len) == 0;
+}
+
 void window_collect(struct peer *p)
 {
-    while (p->window && p->window->expect.done) {
-        struct sinew_request *r = p->window;
-        if (r->expect.is_short) {
+    struct sinew_request *r;
+    int n = 0, *until_general = &p->context->state->until_general;
+    for (; (r = p->window) && r->expect.done; n++) {
+        bool is_short = r->expect.is_short;
+        r->expect.done = r->expect.is_short = false;
+        if (is_short) {
             quick_count_in(p, r->expect.len);
-        } else if (quick_account(p, r->expect.word, r->expect.len) < 0) {
+        } else if (!window_collect_longer(p, &r->expect)) {
             window_file(p); /* they end with the peer */
-            return;
+            break;
         }
         window_finish(p, r, r->expect.len);
     }
+    *until_general = *until_general > n ? *until_general - n : 0;
 }

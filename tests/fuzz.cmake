@@ -4,7 +4,7 @@
 add_custom_target(fuzz-all)
 set(fuzz_options -rss_limit_mb=1024 -timeout=10 -max_len=2048 -print_final_stats=1)
 
-foreach(name handshake session stream hello envelope launch config)
+foreach(name handshake session stream hello envelope message launch hub meeting config)
   sinew_program(fuzz-${name} fuzz/${name}_fuzz.c)
   target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(fuzz-${name} PROPERTIES
@@ -18,3 +18,6 @@ foreach(name handshake session stream hello envelope launch config)
   sinew_add_test(NAME fuzz-${name}-long LABELS long TIMEOUT 180
     COMMAND fuzz-${name} ${fuzz_options} -max_total_time=60 ${found} ${corpus})
 endforeach()
+
+target_sources(fuzz-message PRIVATE unit/messaging_fake.c)
+target_link_libraries(fuzz-message PRIVATE ${CMOCKA_LIBRARY})

@@ -10,6 +10,8 @@ sinew_public_program(cut-rank hosts/cut_rank.c)
 set_target_properties(cut-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 sinew_add_test(NAME hosts-cut TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/cut
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:cut-rank>)
+sinew_add_test(NAME hosts-cut-v6-long LABELS long TIMEOUT 120 COMMAND
+  ${CMAKE_CURRENT_SOURCE_DIR}/hosts/cut $<TARGET_FILE:sinewrun> $<TARGET_FILE:cut-rank> v6)
 
 # Two ranks of one host in namespaces of their own.
 sinew_public_program(path-rank hosts/path_rank.c)

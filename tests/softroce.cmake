@@ -48,6 +48,10 @@ sinew_softroce_lesser(shared-receives "verbs_srq=1")
 sinew_softroce_lesser(inline-0 "verbs_inline=0")
 sinew_softroce_lesser(mtu-1024 "verbs_mtu=1024")
 sinew_softroce_lesser(one-credit "verbs_credits=1")
+sinew_softroce_lesser(rdma-cm "verbs_wireup=rdma_cm")
+
+# Every collective by every algorithm, some cases each; all of them are played elsewhere.
+sinew_softroce_job(collective-cases collective-cases "" --cases 60 --most 3)
 
 # The transport by itself; and what it leaves in the kernel.
 if(TARGET sinew_module_verbs)

@@ -27,9 +27,10 @@ sinew_add_test(NAME tools-plan-large COMMAND test-tools-plan large LABELS tools 
 sinew_tools_test(rdma 60)
 sinew_tools_test(examples 400)
 
-# What they are now; the aim is 200. Only downward. Counted in code as gcc 12 makes it.
+# What they are now, blocking and in a window; the aim is 200 for the former. Only downward. Counted in code as
+# gcc 12 makes it.
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
-  sinew_add_test(NAME instructions COMMAND instructions 200 LABELS tools release-only TIMEOUT 60)
+  sinew_add_test(NAME instructions COMMAND instructions 200 290 LABELS tools release-only TIMEOUT 60)
 endif()
 
 # Memory decides; the time is told, for a busy machine may take any.

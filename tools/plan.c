@@ -7,32 +7,25 @@
 #include <string.h>
 #include <time.h>
 
-#include "collectives/plan/plan.h"
-#include "collectives/plan/simulate.h"
+#include "plan.h"
 #include "sinew/sinew.h"
 
 enum { EXIT_WRONG = 1, EXIT_USAGE = 2, RANKS_MAX = 1 << 20, COLUMNS = 16 };
 
-struct plan_options {
-    enum collective collective;
-    const char *algorithm, *svg, *goal;
-    uint32_t ranks, root, rank;
-    bool has_rank, in_place, verify, simulate, compare;
-    uint64_t bytes;
-    struct loggops model;
-};
-
 static const char *const usage =
     "usage: sinew-plan COLLECTIVE --ranks N --bytes B [--algorithm A] [--root R] [--in-place]\n"
     "                  [--verify] [--simulate] [--svg FILE] [--goal FILE] [--compare] [--rank R]\n"
-    "                  [--loggp L,o,g,G[,O,calc]]\n"
+    "                  [--loggp L,o,g,G[,O,calc]] [--link L]\n"
+    "       sinew-plan --algorithms\n"
     "\n"
     "  Prints the schedule of one rank (--rank, else 0) that its ranks would execute; or:\n"
     "  --verify    proves that it does what it is for, however its messages are timed\n"
     "  --simulate  when it ends, in the LogGP model, and the path that took so long\n"
     "  --svg FILE  draws that, and what waits for what\n"
     "  --goal FILE writes it for LogGOPSim\n"
-    "  --compare   simulates every algorithm there is for it\n"
+    "  --compare   simulates every algorithm there is for it; without --bytes, over sizes, and\n"
+    "              --svg draws that\n"
+    "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
     "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0\n"
     "  --bytes     as sinew-perf counts them: of one rank, K and M allowed\n";
 
@@ -67,6 +60,22 @@ static bool parse_model(const char *text, struct loggops *m)
     return true;
 }
 
+/* The simulator's parameters from a model of a link: ns into ps. */
+static bool parse_link(struct plan_options *o, const char *name)
+{
+    const struct link_model *m = link_model_find(name);
+    if (strcmp(m->name, name) != 0) return false;
+    o->link = m->name;
+    o->model = (struct loggops){ (int64_t)(m->latency_ns * 1000),
+                                 (int64_t)(m->overhead_ns * 1000),
+                                 (int64_t)(m->overhead_ns * 1000),
+                                 (int64_t)(m->byte_ns * 1000),
+                                 0,
+                                 (int64_t)(m->add_ns * 1000),
+                                 UINT64_MAX };
+    return true;
+}
+
 static bool parse_flag(struct plan_options *o, const char *name)
 {
     bool *flag = !strcmp(name, "--verify")     ? &o->verify
@@ -90,12 +99,14 @@ static bool parse_value(struct plan_options *o, const char *name, const char *va
         o->svg = value;
     else if (!strcmp(name, "--goal"))
         o->goal = value;
+    else if (!strcmp(name, "--link"))
+        known = parse_link(o, value);
     else if (!strcmp(name, "--loggp"))
         known = parse_model(value, &o->model);
     else if (!number)
         known = false;
     else if (!strcmp(name, "--bytes"))
-        o->bytes = v;
+        o->bytes = v, o->has_bytes = true;
     else if (v > RANKS_MAX)
         known = false;
     else if (!strcmp(name, "--ranks"))
@@ -111,7 +122,7 @@ static bool parse_value(struct plan_options *o, const char *name, const char *va
 
 static int options_parse(struct plan_options *o, int argc, char **argv)
 {
-    *o = (struct plan_options){ .bytes = 8, .model = loggops_default };
+    *o = (struct plan_options){ .bytes = 8, .model = loggops_default, .link = "tcp" };
     if (argc < 2) return plan_refuse("no collective", NULL);
     for (int c = 1; c < COLLECTIVE_END; c++)
         if (!strcmp(argv[1], collective_name((enum collective)c)))
@@ -132,13 +143,26 @@ static int options_parse(struct plan_options *o, int argc, char **argv)
 }
 
 /* What the library would choose, or the one asked for. */
-static const struct algorithm *plan_algorithm(const struct plan_options *o)
+static const struct algorithm *plan_algorithm(const struct plan_options *o,
+                                              struct algorithm *chosen)
 {
     char names[ALGORITHM_NAMES_MAX];
-    struct situation at = { .size = o->ranks, .bytes = o->bytes };
-    if (!o->algorithm) return &algorithms[algorithm_choose(o->collective, &at)];
-    int i = algorithm_find(o->collective, o->algorithm);
-    if (i >= 0) return &algorithms[i];
+    struct situation at = { .size = o->ranks,
+                            .bytes = o->bytes,
+                            .link = o->link,
+                            .has_arithmetic = collective_adds(o->collective) };
+    uint32_t parameter = 0;
+    int i = o->algorithm ? algorithm_parse(o->collective, o->algorithm, &parameter) : 0;
+    if (!o->algorithm) {
+        struct choice choice = algorithm_choose(o->collective, &at);
+        i = (int)choice.algorithm;
+        parameter = choice.parameter;
+    }
+    if (i >= 0) {
+        *chosen = algorithms[i];
+        if (parameter) chosen->initial = parameter;
+        return chosen;
+    }
     fprintf(stderr, "sinew-plan: %s has no algorithm '%s'; there are %s\n",
             collective_name(o->collective), o->algorithm, algorithm_names(o->collective, names));
     return NULL;
@@ -252,39 +276,23 @@ static int run_goal(const struct plan_options *o, const struct plan *p)
     return fclose(f) == 0 ? 0 : EXIT_WRONG;
 }
 
-/* Instances that a ring or so would have are not worth a simulation's memory. */
-static bool compare_is_long(const struct algorithm *a, uint32_t ranks)
+/* The table that docs/collectives.md has. */
+static int print_algorithms(void)
 {
-    static const char *const names[] = { "ring", "linear", "pairwise", "scatter-ring", "chain" };
-    for (size_t i = 0; ranks > 4096 && i < sizeof(names) / sizeof(names[0]); i++)
-        if (!strcmp(a->name, names[i])) return true;
-    return !strcmp(a->name, "bruck") && ranks > 4096;
-}
-
-static int run_compare(const struct plan_options *o)
-{
-    printf("%-20s %12s %14s %12s\n", collective_name(o->collective), "us", "bytes sent", "TMP");
-    for (uint32_t i = 0; i < algorithm_count; i++) {
-        const struct algorithm *a = &algorithms[i];
-        struct plan p;
-        struct simulation s;
-        char why[WHY_MAX];
-        if (a->collective != o->collective) continue;
-        if (compare_is_long(a, o->ranks)) {
-            printf("%-20s too many operations to simulate\n", a->name);
-            continue;
+    printf("| collective | algorithm | rounds | bytes | memory | chosen for |\n|---|---|---|---|---|---|\n");
+    for (uint32_t c = 1; c < COLLECTIVE_END; c++)
+        for (uint32_t i = 0; i < algorithm_count; i++) {
+            const struct algorithm *a = &algorithms[i];
+            char parameter[16] = "";
+            if (a->collective != c) continue;
+            if (a->parameter) snprintf(parameter, sizeof(parameter), ":%u", a->initial);
+            printf("| %s | %s%s%s | %s | %s | %s | %s |\n", collective_name(a->collective),
+                   a->name, parameter,
+                   a->flags & ALIGNED       ? " (portable)"
+                   : a->flags & KEEPS_ORDER ? " (ordered)"
+                                            : "",
+                   a->rounds, a->bytes, a->memory, a->when);
         }
-        if (plan_make(&p, a, o->ranks, o->root, o->in_place, why) < 0) {
-            printf("%-20s %s\n", a->name, why);
-            continue;
-        }
-        if (simulate(&p, &o->model, o->bytes, &s, why) == 0) {
-            printf("%-20s %12.3f %14llu %12u\n", a->name, (double)s.finish[s.last_rank] / 1e6,
-                   (unsigned long long)s.bytes, p.lane[s.last_rank].blocks[BUFFER_TMP]);
-            simulation_free(&s, p.size);
-        }
-        plan_free(&p);
-    }
     return 0;
 }
 
@@ -297,18 +305,22 @@ int main(int argc, char **argv)
         printf("%s", usage);
         return 0;
     }
+    if (argc == 2 && !strcmp(argv[1], "--algorithms")) return print_algorithms();
     int code = options_parse(&o, argc, argv);
     if (code) return code;
     if (o.compare) return run_compare(&o);
-    const struct algorithm *a = plan_algorithm(&o);
+    struct algorithm chosen;
+    const struct algorithm *a = plan_algorithm(&o, &chosen);
     if (!a) return EXIT_USAGE;
     double began = seconds();
     if (plan_make(&p, a, o.ranks, o.root, o.in_place, why) < 0) {
         fprintf(stderr, "sinew-plan: %s by %s: %s\n", collective_name(o.collective), a->name, why);
         return EXIT_WRONG;
     }
-    printf("%s by %s, %u ranks, %llu bytes; generated in %.2f s\n", collective_name(o.collective),
-           a->name, o.ranks, (unsigned long long)o.bytes, seconds() - began);
+    char parameter[16] = "";
+    if (a->parameter) snprintf(parameter, sizeof(parameter), ":%u", a->initial);
+    printf("%s by %s%s, %u ranks, %llu bytes; generated in %.2f s\n",
+           collective_name(o.collective), a->name, parameter, o.ranks, (unsigned long long)o.bytes, seconds() - began);
     bool print = !o.verify && !o.simulate && !o.svg && !o.goal;
     if (print || o.has_rank) print_schedule(&o, &p);
     if (o.verify) code = run_verify(&p);

@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "base/timer.h"
 #include "base/world.h"
 
 struct sleeper {
-    int fd, timer; /* -1: none */
-    int64_t timer_at;
+    int fd; /* -1: none */
+    struct timer timer;
 };
 
 /* Before sleeper_open() may fail: closing is allowed from here on. */

@@ -92,9 +92,11 @@ enum disconnect_how {
 struct transport_caps {
     uint32_t eager_max;  /* longest body one send() takes                                        */
     uint32_t copy_max;   /* longer bodies are lent until done, and need a registered region      */
+    uint32_t begin_max;  /* of a long message's bytes that had better go with its announcement   */
     bool put_ordered;    /* see Order                                                            */
     bool get, atomic;    /* beyond PUT, which every transport has                                */
     bool memory;         /* reg() gives memory that peers reach best, see there                  */
+    bool keeps;          /* takes REGION_LASTING                                                 */
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
     bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
@@ -199,7 +201,10 @@ enum { TRANSPORT_SHORT = 48, TRANSPORT_SHORT_HEAD = 8 };
 /* What peers may do with a region. Atomic operations on one have one agent, fixed when it is
  * registered: with REGION_ATOMIC it is the transport's (a NIC's are not atomic beside a CPU's), and
  * everybody, its owner too, updates it by RMA_ATOMIC of that transport alone. */
-enum region_rights { REGION_PUT = 1, REGION_GET = 2, REGION_ATOMIC = 4 };
+enum region_rights { REGION_PUT = 1, REGION_GET = 2, REGION_ATOMIC = 4,
+                     /* Alone, with caps.keeps: peers get nothing, but the memory stays what it is until
+                      * dereg, so what it costs rma to reach it here may be paid once. */
+                     REGION_LASTING = 8 };
 
 /* Memory that rma works on. Whoever registers keeps the structure until dereg has returned 0. */
 struct region {

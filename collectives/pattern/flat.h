@@ -9,6 +9,9 @@
 enum {
     FLAT_ROOT = 0,
     DIRECT_RANKS = 20, /* of all to all: three operations for each, in one window (execute.c) */
+    PAIRWISE_RANKS = 32, /* of all to all: two operations for each, in one window                */
+    PAIRWISE_MESSAGES = 96, /* of a rank to all others together: so many pieces                  */
+    GATHERED_RANKS = 64, /* whose vectors each rank keeps and adds up                         */
     FLAT_RANKS = 64, /* most that a reduction is for: rank 0 has an operation for each */
 };
 

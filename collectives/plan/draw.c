@@ -4,8 +4,8 @@
  *
  * Up to 64 ranks each have a line; a bar is a processor at work (send, receive, arithmetic), a thin
  * line a message from its sender to its receiver, and red what the last rank to finish had to wait
- * for, all the way back. More ranks are bands: between which times the n-th operation of most ranks
- * ends. Below are the dependencies of the rank that finishes last. No script, no font of our own;
+ * for, all the way back. More ranks are bands: a row is the n-th operation, and the bar says between
+ * which times the ranks end it, those with equally many operations in a colour of their own. Below are the dependencies of the rank that finishes last. No script, no font of our own;
  * titles tell more where the pointer rests. The same plan gives the same bytes.
  */
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #include "collectives/plan/simulate.h"
 
-enum { WIDTH = 1100, LEFT = 70, RIGHT = 30, TOP = 84, LANES_MAX = 64, GRAPH_MAX = 120 };
+enum { WIDTH = 1100, LEFT = 84, RIGHT = 30, TOP = 84, LANES_MAX = 64, GRAPH_MAX = 120, KINDS_MAX = 3 };
 
 struct drawing {
     FILE *out;
@@ -21,6 +21,7 @@ struct drawing {
     const struct simulation *s;
     int64_t end;
     int lane, height; /* of a rank's line; of all of the diagram */
+    uint32_t rows;    /* of bands */
 };
 
 static const char *const style =
@@ -29,7 +30,9 @@ static const char *const style =
     ".send{fill:#3b78b5}.recv{fill:#57a773}.calc{fill:#d9a13b}"
     ".msg{stroke:#8aa;stroke-width:1;opacity:.7}.crit{stroke:#c8102e;stroke-width:2.2;fill:none}"
     ".node{fill:#fff;stroke:#555}.dep{stroke:#777;fill:none;marker-end:url(#a)}"
-    ".band{fill:#3b78b5;opacity:.25}.mid{stroke:#3b78b5;stroke-width:2;fill:none}";
+    ".g{paint-order:stroke;stroke:#fff;stroke-width:3px}"
+    ".k0{fill:#3b78b5;stroke:#3b78b5}.k1{fill:#57a773;stroke:#57a773}.k2{fill:#d9a13b;stroke:#d9a13b}"
+    ".band{stroke:none;opacity:.35}.mid{stroke-width:2}";
 
 static double draw_x(const struct drawing *d, int64_t ps)
 {
@@ -95,6 +98,11 @@ static void draw_messages(const struct drawing *d, uint32_t **mate)
         }
 }
 
+static double draw_row(const struct drawing *d, uint32_t i)
+{
+    return TOP + 12 + (double)(d->height - 24) * i / (d->rows ? d->rows : 1);
+}
+
 /* From the end of the last rank back to the beginning. */
 static void draw_critical(const struct drawing *d, bool by_rank)
 {
@@ -104,8 +112,7 @@ static void draw_critical(const struct drawing *d, bool by_rank)
     fprintf(d->out, "<path class='crit' d='");
     for (char command = 'M'; d->p->lane[rank].n; command = 'L') {
         const struct happening *h = &d->s->at[rank][i];
-        double y =
-            by_rank ? draw_y(d, rank) : TOP + 12 + (double)(d->height - 24) * rank / d->p->size;
+        double y = by_rank ? draw_y(d, rank) : (draw_row(d, i) + draw_row(d, i + 1)) / 2;
         fprintf(d->out, "%c%.1f %.1fL%.1f %.1f", command, draw_x(d, h->end), y, draw_x(d, h->begin),
                 y);
         if (h->cause_rank == UINT32_MAX) break;
@@ -128,32 +135,87 @@ static int64_t draw_cut(const int64_t *sorted, uint32_t n, unsigned percent)
     return sorted[(uint64_t)(n - 1) * percent / 100];
 }
 
-/* For the n-th operation: when 0, 25, 50, 75 and 100 percent of the ranks have ended it. */
+/* Ranks with equally many operations. */
+struct alike {
+    uint32_t n, ranks;
+};
+
+/* The KINDS_MAX most frequent, the most frequent first; their number. n has room for all ranks. */
+static int draw_kinds(const struct plan *p, struct alike kind[KINDS_MAX], int64_t *n)
+{
+    int kinds = 0;
+    for (uint32_t r = 0; r < p->size; r++) n[r] = p->lane[r].n;
+    qsort(n, p->size, sizeof(*n), time_compare);
+    for (uint32_t r = 0, next; r < p->size; r = next) {
+        for (next = r; next < p->size && n[next] == n[r];) next++;
+        struct alike k = { (uint32_t)n[r], next - r };
+        for (int i = 0; i < KINDS_MAX && k.ranks; i++) { /* the more frequent go before */
+            if (i == kinds) kind[kinds++] = (struct alike){ 0, 0 };
+            if (kind[i].ranks >= k.ranks) continue;
+            struct alike less = kind[i];
+            kind[i] = k;
+            k = less;
+        }
+    }
+    return kinds;
+}
+
+static const char *draw_verb(enum op_kind kind)
+{
+    static const char *const verbs[] = { "nop", "send", "recv", "reduce", "reduce", "copy" };
+    return kind < sizeof(verbs) / sizeof(verbs[0]) ? verbs[kind] : "";
+}
+
+/* One kind's bar in row i: from 0 to 100 percent of its ranks, darker from 25 to 75. */
+static void draw_band(const struct drawing *d, const struct alike *kind, int which, double y,
+                      double tall, uint32_t i, int64_t *end)
+{
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < d->p->size; r++)
+        if (d->p->lane[r].n == kind->n && i < kind->n && d->s->at[r][i].end)
+            end[n++] = d->s->at[r][i].end;
+    if (n == 0) return;
+    qsort(end, n, sizeof(*end), time_compare);
+    for (unsigned low = 0; low <= 25; low += 25)
+        fprintf(d->out,
+                "<rect class='band k%d' x='%.1f' y='%.1f' width='%.1f' height='%.1f'>"
+                "<title>operation %u of %u ranks: %.3f to %.3f us</title></rect>\n",
+                which, draw_x(d, draw_cut(end, n, low)), y,
+                draw_x(d, draw_cut(end, n, 100 - low)) - draw_x(d, draw_cut(end, n, low)) + 1, tall,
+                i, n, (double)end[0] / 1e6, (double)end[n - 1] / 1e6);
+    double mid = draw_x(d, draw_cut(end, n, 50));
+    fprintf(d->out, "<line class='mid k%d' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>\n", which, mid,
+            y, mid, y + tall);
+}
+
+static void draw_legend(const struct drawing *d, const struct alike *kind, int kinds)
+{
+    int x = 20;
+    for (int k = 0; k < kinds; k++, x += 220)
+        fprintf(d->out,
+                "<rect class='k%d' x='%d' y='%d' width='10' height='10'/>"
+                "<text class='d' x='%d' y='%d'>%u ranks with %u operations</text>\n",
+                k, x, TOP + d->height + 8, x + 16, TOP + d->height + 17, kind[k].ranks, kind[k].n);
+}
+
 static void draw_bands(const struct drawing *d)
 {
-    uint32_t most = 0, size = d->p->size;
-    int64_t *end = malloc(size * sizeof(*end));
-    for (uint32_t r = 0; r < size; r++)
-        if (d->p->lane[r].n > most) most = d->p->lane[r].n;
-    double tall = (double)(d->height - 24) / (most ? most : 1);
-    for (uint32_t i = 0; end && i < most; i++) {
-        uint32_t n = 0;
-        for (uint32_t r = 0; r < size; r++)
-            if (i < d->p->lane[r].n && d->s->at[r][i].end) end[n++] = d->s->at[r][i].end;
-        if (n == 0) continue;
-        qsort(end, n, sizeof(*end), time_compare);
-        double y = TOP + 12 + tall * i, bar = tall > 4 ? tall - 2 : tall;
-        for (unsigned low = 0; low <= 25; low += 25)
-            fprintf(d->out,
-                    "<rect class='band' x='%.1f' y='%.1f' width='%.1f' height='%.1f'>"
-                    "<title>operation %u of %u ranks: %.3f to %.3f us</title></rect>\n",
-                    draw_x(d, draw_cut(end, n, low)), y,
-                    draw_x(d, draw_cut(end, n, 100 - low)) - draw_x(d, draw_cut(end, n, low)) + 1,
-                    bar, i, n, (double)end[0] / 1e6, (double)end[n - 1] / 1e6);
-        double mid = draw_x(d, draw_cut(end, n, 50));
-        fprintf(d->out, "<line class='mid' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>\n", mid, y,
-                mid, y + bar);
+    struct alike kind[KINDS_MAX];
+    int64_t *end = malloc(d->p->size * sizeof(*end));
+    if (!end) return;
+    int kinds = draw_kinds(d->p, kind, end);
+    const struct lane *longest = &d->p->lane[0];
+    for (uint32_t r = 0; r < d->p->size; r++)
+        if (d->p->lane[r].n > longest->n) longest = &d->p->lane[r];
+    for (uint32_t i = 0; i < d->rows; i++) {
+        double y = draw_row(d, i), tall = (draw_row(d, i + 1) - y) * 0.85 / kinds;
+        if (d->rows <= 40)
+            fprintf(d->out, "<text class='d' x='%d' y='%.1f' text-anchor='end'>%s %u</text>\n",
+                    LEFT - 8, (y + draw_row(d, i + 1)) / 2 + 3, draw_verb(op_kind(&longest->op[i])),
+                    i);
+        for (int k = 0; k < kinds; k++) draw_band(d, &kind[k], k, y + k * tall, tall, i, end);
     }
+    draw_legend(d, kind, kinds);
     free(end);
 }
 
@@ -186,7 +248,7 @@ static void draw_graph(const struct drawing *d, int top)
         const char *what = strstr(text, ": ");
         fprintf(d->out,
                 "<rect class='%s' x='%d' y='%d' width='12' height='12' rx='2'/>"
-                "<text x='%d' y='%d'>%u %s</text>\n",
+                "<text class='g' x='%d' y='%d'>%u %s</text>\n",
                 draw_class(op), x, y - 6, x + 18, y + 4, i, what ? what + 2 : text);
     }
 }
@@ -199,6 +261,8 @@ void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint6
     char why[WHY_MAX];
     uint32_t **mate = NULL;
     d.lane = p->size <= 16 ? 30 : 14;
+    for (uint32_t r = 0; r < p->size; r++)
+        if (p->lane[r].n > d.rows) d.rows = p->lane[r].n;
     d.height = lanes ? d.lane * (int)p->size + 12 : 480;
     int graph = TOP + d.height + 60, height = graph + 20 * (int)shown + 30;
     fprintf(out,
@@ -214,8 +278,8 @@ void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint6
             collective_name(p->algorithm->collective), p->algorithm->name, p->size,
             (unsigned long long)bytes, (double)d.end / 1e6,
             lanes ? "a line is a rank; blue sends, green receives, yellow computes"
-                  : "a row is an operation: when a quarter, half, three quarters of the ranks "
-                    "have ended it, rank 0 of the red path on top");
+                  : "a row is an operation; its bar: when ranks end it, darker between a quarter "
+                    "and three quarters of them, the line: half");
     draw_axis(&d);
     if (lanes && plan_mates(p, &mate, why) == 0) draw_messages(&d, mate);
     plan_mates_free(p, mate);

@@ -7,12 +7,6 @@
 
 #include "sinew/sinew.h"
 
-bool collective_has_root(enum collective c)
-{
-    return c == COLLECTIVE_BCAST || c == COLLECTIVE_REDUCE || c == COLLECTIVE_GATHER ||
-           c == COLLECTIVE_GATHERV || c == COLLECTIVE_SCATTER || c == COLLECTIVE_SCATTERV;
-}
-
 bool collective_reduces(enum collective c)
 {
     return c == COLLECTIVE_REDUCE || c == COLLECTIVE_ALLREDUCE || c == COLLECTIVE_SCAN ||
@@ -37,7 +31,9 @@ bool plan_has_out(enum collective c, uint32_t rank, uint32_t root, bool in_place
 struct schedule *plan_schedule(const struct algorithm *algorithm, uint32_t size, uint32_t rank,
                                uint32_t root, bool in_place, char why[WHY_MAX])
 {
-    struct build b = { .size = size, .rank = rank, .root = root };
+    struct build b = {
+        .size = size, .rank = rank, .root = root, .parameter = algorithm->initial
+    };
     struct op op[BUILD_MAX];
     b.in_place = plan_placed(algorithm->collective, rank, root, in_place);
     algorithm->generate(&b);
@@ -100,6 +96,7 @@ int lane_unroll(struct lane *lane, const struct schedule *s, char why[WHY_MAX])
     lane->op = ops;
     lane->schedule_ops = s->ops;
     lane->tmp_like = schedule_tmp_like(s);
+    lane->first = s->tmp_shift;
     memcpy(lane->blocks, s->blocks, sizeof(lane->blocks));
     return 0;
 }
@@ -133,10 +130,10 @@ void plan_free(struct plan *p)
 
 static size_t place_text(const struct op *op, enum op_field f, char *text, size_t cap)
 {
-    static const char *const names[] = { "-", "IN", "OUT", "TMP" };
+    static const char *const names[] = { "-", "IN", "OUT", "TMP", "CNT", "?", "?", "?" };
     enum op_buffer buffer = op_buffer(op, f);
-    int n = op->n == 1 ? snprintf(text, cap, "%s[%u]", names[buffer & 3], op->at[f])
-                       : snprintf(text, cap, "%s[%u..%llu)", names[buffer & 3], op->at[f],
+    int n = op->n == 1 ? snprintf(text, cap, "%s[%u]", names[buffer & 7], op->at[f])
+                       : snprintf(text, cap, "%s[%u..%llu)", names[buffer & 7], op->at[f],
                                   (unsigned long long)op->at[f] + op->n);
     return (size_t)n < cap ? (size_t)n : cap - 1;
 }
@@ -173,7 +170,9 @@ void instance_text(const struct plan *p, uint32_t rank, uint32_t i, char *text, 
         snprintf(text, cap, "COPY %s = %s", d, a);
         break;
     case OP_NOP:
-        snprintf(text, cap, op_flags(op) & OP_FENCE ? "FENCE" : "NOP");
+        snprintf(text, cap, op_flags(op) & OP_COUNTS  ? "COUNTS"
+                            : op_flags(op) & OP_FENCE ? "FENCE"
+                                                      : "NOP");
         break;
     default:
         snprintf(text, cap, "kind %d", (int)op_kind(op));

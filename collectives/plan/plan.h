@@ -7,9 +7,8 @@
  * The schedules are those that ranks would execute, unrolled: an instance is an operation without
  * multipliers. For tests and sinew-plan; not part of the shipped libraries.
  */
+#include "base/text.h"
 #include "collectives/collective.h"
-
-enum { WHY_MAX = 256 };
 
 /* What one rank does. */
 struct lane {
@@ -17,6 +16,7 @@ struct lane {
     uint32_t n;
     uint32_t blocks[BUFFER_COUNT];
     enum op_buffer tmp_like;
+    uint32_t first; /* with CNT: whose length is its block 0 */
     uint32_t schedule_ops; /* before unrolling */
     bool in_place, has_out;
 };
@@ -27,13 +27,12 @@ struct plan {
     struct lane *lane; /* of each rank */
 };
 
-/* 0, or < 0 with why; plan_free() is due after 0. in_place as the collective has it (at the root,
+/* 0, or < 0 with why; plan_free() is due after 0. The parameter is algorithm->initial. in_place as the collective has it (at the root,
  * or everywhere). */
 int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, uint32_t root,
               bool in_place, char why[WHY_MAX]);
 void plan_free(struct plan *p);
 
-bool collective_has_root(enum collective collective);
 bool collective_reduces(enum collective collective);
 
 /* The schedule of one rank, as it would be executed; free() is due. NULL with why. */
@@ -73,7 +72,8 @@ struct verified {
  * Whether the plan does what its collective is for, however its messages are timed:
  *   bounds    blocks, peers and dependencies exist; IN is never written; what is read was written
  *   matching  each message has one sender and one receiver, of as many blocks
- *   progress  it ends with every send waiting for its receive, in the executor's window, one stage
+ *   progress  it ends with every send waiting for its receive, with one credit a pair, and with any
+ *             number; in the executor's window, with one stage
  *   races     accesses of one block, one of which writes, are ordered by dependencies
  *   dataflow  each output is what it must be: nothing missing or twice, in order and bracketing
  *             where the algorithm promises it, the same bracketing on all ranks

@@ -122,6 +122,7 @@ uint64_t plan_bytes(const struct plan *p, uint32_t rank, const struct op *op, ui
     enum op_field f = op_kind(op) == OP_SEND ? FIELD_A : FIELD_D;
     enum op_buffer buffer = op_buffer(op, f), like = lane->tmp_like;
     if (buffer == BUFFER_NONE || op->n == 0) return 0;
+    if (buffer == BUFFER_CNT) return 8 * (uint64_t)op->n;
     uint32_t blocks = lane->blocks[buffer];
     if (buffer == BUFFER_TMP && lane->blocks[like] != blocks) /* each as long as all of it */
         return buffer_bytes(p, like, bytes) / (lane->blocks[like] ? lane->blocks[like] : 1) * op->n;

@@ -33,6 +33,11 @@ struct value value_token(uint32_t rank, uint32_t block)
     return (struct value){ weight % PRIME, mix(weight) % PRIME, mix(~weight), 1 };
 }
 
+struct value value_length(uint32_t rank)
+{
+    return value_token(rank, UINT32_MAX);
+}
+
 /* Of a letter for each place from the right: what stands left moves by as many as stand right. */
 static uint64_t power(uint32_t n)
 {

@@ -18,6 +18,8 @@ struct value {
 };
 
 struct value value_token(uint32_t rank, uint32_t block);
+/* How long a rank's part is: never the same as a part. */
+struct value value_length(uint32_t rank);
 struct value value_reduce(struct value left, struct value right);
 bool value_same(struct value a, struct value b);
 

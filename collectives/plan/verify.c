@@ -69,6 +69,14 @@ static int columns_choose(struct columns *c, uint32_t blocks, const struct verif
 
 /* --------------------------------------------------------------------------------------- bounds */
 
+/* The instance from which on TMP has its lengths; none: behind all. */
+static uint32_t check_counted(const struct lane *lane)
+{
+    uint32_t i = 0;
+    while (i < lane->n && !(op_flags(&lane->op[i]) & OP_COUNTS)) i++;
+    return i;
+}
+
 static int check_place(const struct check *c, uint32_t rank, uint32_t i, enum op_field f)
 {
     const struct lane *lane = &c->plan->lane[rank];
@@ -86,6 +94,10 @@ static int check_place(const struct check *c, uint32_t rank, uint32_t i, enum op
     if (buffer == BUFFER_IN && f == FIELD_D) return check_fail(c, rank, i, "IN is written");
     if (buffer == BUFFER_IN && lane->in_place && !shared && !kept)
         return check_fail(c, rank, i, "in place there is no IN");
+    if (buffer == BUFFER_TMP && lane->blocks[BUFFER_CNT] && i < check_counted(lane))
+        return check_fail(c, rank, i, "TMP before its lengths are known");
+    if (buffer == BUFFER_CNT && f == FIELD_D && i > check_counted(lane))
+        return check_fail(c, rank, i, "a length that comes too late");
     if (buffer == BUFFER_OUT && !lane->has_out) return check_fail(c, rank, i, "here is no OUT");
     if (c->columns.n && op_kind(op) != OP_SEND && op_kind(op) != OP_RECV && f != FIELD_D &&
         op->at[f] != op->at[FIELD_D])
@@ -112,6 +124,9 @@ static int check_operation(const struct check *c, uint32_t rank, uint32_t i)
         if (op->at[FIELD_PEER] >= c->plan->size) return check_fail(c, rank, i, "no such rank");
         if (op->at[FIELD_PEER] == rank) return check_fail(c, rank, i, "a message to itself");
     }
+    if (op_flags(op) & OP_COUNTS &&
+        (kind != OP_NOP || !(op_flags(op) & OP_FENCE) || !c->plan->lane[rank].blocks[BUFFER_CNT]))
+        return check_fail(c, rank, i, "lengths are known at a fence, where there are some");
     if (reduces && !collective_reduces(c->plan->algorithm->collective) &&
         c->plan->algorithm->collective != COLLECTIVE_BARRIER)
         return check_fail(c, rank, i, "arithmetic where there is none");
@@ -268,8 +283,8 @@ int plan_verify(const struct plan *p, const struct verify_options *options, stru
     if (status == 0) status = check_bounds(&c);
     if (status == 0) status = check_matching(&c);
     if (status == 0) status = check_races(&c);
-    if (status == 0) status = check_run(&c, false);
-    if (status == 0) status = check_run(&c, true);
+    static const uint32_t credits[] = { 0, 1, UINT32_MAX };
+    for (int k = 0; k < 3 && status == 0; k++) status = check_run(&c, credits[k]);
     plan_mates_free(p, c.mate);
     free(c.columns.block);
     free(c.whole);

@@ -35,8 +35,8 @@ uint32_t columns_count(const struct columns *c, uint32_t blocks);
 int check_bounds(const struct check *c);
 int check_matching(struct check *c);
 int check_races(const struct check *c);
-/* Progress and dataflow; eager: no send waits for its receive. */
-int check_run(const struct check *c, bool eager);
+/* Progress and dataflow, when so many messages of a pair may be sent before they are received. */
+int check_run(const struct check *c, uint32_t credits);
 
 /* What the block is at the beginning, and must be at the end; count 0: nothing, and whatever. */
 struct value spec_begin(const struct plan *p, uint32_t rank, enum op_buffer buffer, uint32_t block);

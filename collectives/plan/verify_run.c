@@ -3,10 +3,10 @@
  * verify_run.c - the plan in the executor's hands at its strictest, with fingerprints for data
  *
  * Each rank has the executor's window, and one stage, so that a RECV_REDUCE is posted when all
- * before it are reduced. A send is done when its receive is posted and has it (rendezvous); or at
- * once, and what waits for its receive is counted (eager). Whatever ends at this ends with any
- * number of credits, windows being equal: a send that is done earlier holds up nothing. What races
- * exclude does not depend on the order of events, so one order is enough.
+ * before it are reduced. A send is done when its receive is posted and has it (no credit at all:
+ * rendezvous); or at once as long as fewer than `credits` messages of this pair wait for their
+ * receives, which are counted, and else as soon as there is credit again. What races exclude does not
+ * depend on the order of events, so one order is enough.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,7 @@ struct runner {
     uint64_t fenced;   /* what the last fence had heard                                  */
     uint32_t base;     /* the first that is not done                                    */
     uint32_t buffered; /* messages that wait for their receive                          */
+    uint32_t *early, earlies, room; /* sends that are done and not received             */
     struct value *block[BUFFER_COUNT];
     struct value *stage;
     bool queued;
@@ -30,7 +31,8 @@ struct runner {
 
 struct run {
     const struct check *c;
-    bool eager, barrier;
+    bool barrier;
+    uint32_t credits; /* messages of a pair that may wait for their receives */
     struct runner *rank;
     uint32_t *queue; /* ranks that may go on: a ring of as many as there are */
     uint32_t head, length;
@@ -70,10 +72,21 @@ static int run_send_reads(const struct run *x, uint32_t rank, uint32_t i, const 
     return run_written(x, rank, i, *v, *n);
 }
 
+/* Every length is the right rank's. */
+static int run_counts(struct run *x, uint32_t rank, uint32_t i)
+{
+    const struct lane *lane = &x->c->plan->lane[rank];
+    for (uint32_t k = 0; k < lane->blocks[BUFFER_CNT]; k++)
+        if (!value_same(x->rank[rank].block[BUFFER_CNT][k], value_length(lane->first + k)))
+            return check_fail(x->c, rank, i, "CNT[%u] is not rank %u's", k, lane->first + k);
+    return 0;
+}
+
 static int run_local(struct run *x, uint32_t rank, uint32_t i)
 {
     const struct op *op = &x->c->plan->lane[rank].op[i];
     uint32_t n, nb;
+    if (op_flags(op) & OP_COUNTS) return run_counts(x, rank, i);
     if (op_kind(op) == OP_NOP) return 0;
     struct value *a = run_values(x, rank, op, FIELD_A, &n);
     struct value *d = run_values(x, rank, op, FIELD_D, &nb);
@@ -165,26 +178,73 @@ static int run_arrive(struct run *x, uint32_t rank, uint32_t i, const struct val
     return 0;
 }
 
+static uint32_t run_peer(const struct run *x, uint32_t rank, uint32_t i)
+{
+    return x->c->plan->lane[rank].op[i].at[FIELD_PEER];
+}
+
+static bool run_has_credit(const struct run *x, uint32_t rank, uint32_t peer)
+{
+    const struct runner *r = &x->rank[rank];
+    uint32_t used = 0;
+    if (x->credits == UINT32_MAX) return true;
+    for (uint32_t k = 0; k < r->earlies; k++) used += run_peer(x, rank, r->early[k]) == peer;
+    return used < x->credits;
+}
+
+/* A send that does not wait: what it carries is kept. */
+static int run_send_early(struct run *x, uint32_t rank, uint32_t i)
+{
+    struct runner *r = &x->rank[rank], *to = &x->rank[run_peer(x, rank, i)];
+    const struct value *v;
+    uint32_t n;
+    int status = run_send_reads(x, rank, i, &v, &n);
+    if (status < 0) return status;
+    if (r->earlies == r->room) {
+        r->room = 2 * r->room + 8;
+        uint32_t *more = realloc(r->early, r->room * sizeof(*more));
+        if (!more) return SINEW_ENOMEM;
+        r->early = more;
+    }
+    struct value *copy = malloc((n + 1) * sizeof(*copy));
+    if (!copy) return SINEW_ENOMEM;
+    memcpy(copy, v, n * sizeof(*v));
+    x->sent[rank][i] = copy;
+    r->early[r->earlies++] = i;
+    if (++to->buffered > x->c->found->most_buffered) x->c->found->most_buffered = to->buffered;
+    run_done(x, rank, i);
+    return 0;
+}
+
 static int run_send(struct run *x, uint32_t rank, uint32_t i)
 {
-    uint32_t peer = x->c->plan->lane[rank].op[i].at[FIELD_PEER], mate = x->c->mate[rank][i], n;
+    uint32_t peer = run_peer(x, rank, i), mate = x->c->mate[rank][i], n;
     const struct value *v;
-    bool posted = x->rank[peer].state[mate] == POSTED;
     x->rank[rank].state[i] = POSTED;
     run_hear(x, rank, i, 0);
-    if (!posted && !x->eager) return 0;
+    if (x->rank[peer].state[mate] != POSTED)
+        return run_has_credit(x, rank, peer) ? run_send_early(x, rank, i) : 0;
     int status = run_send_reads(x, rank, i, &v, &n);
-    if (status == 0 && posted) status = run_arrive(x, peer, mate, v, n);
-    if (status < 0) return status;
-    if (!posted) {
-        struct value *copy = malloc((n + 1) * sizeof(*copy));
-        if (!copy) return SINEW_ENOMEM;
-        memcpy(copy, v, n * sizeof(*v));
-        x->sent[rank][i] = copy;
-        if (++x->rank[peer].buffered > x->c->found->most_buffered)
-            x->c->found->most_buffered = x->rank[peer].buffered;
-    }
-    run_done(x, rank, i);
+    if (status == 0) status = run_arrive(x, peer, mate, v, n);
+    if (status == 0) run_done(x, rank, i);
+    return status;
+}
+
+/* One of peer's messages was received that did not wait: the first that waits for credit goes. */
+static int run_credit_back(struct run *x, uint32_t rank, uint32_t peer, uint32_t mate)
+{
+    struct runner *from = &x->rank[peer];
+    const struct lane *lane = &x->c->plan->lane[peer];
+    uint32_t k = 0;
+    while (from->early[k] != mate) k++;
+    from->early[k] = from->early[--from->earlies];
+    x->rank[rank].buffered--;
+    free(x->sent[peer][mate]);
+    x->sent[peer][mate] = NULL;
+    for (uint32_t i = from->base; i < lane->n && i - from->base < WINDOW; i++)
+        if (op_kind(&lane->op[i]) == OP_SEND && lane->op[i].at[FIELD_PEER] == rank &&
+            from->state[i] == POSTED)
+            return run_send_early(x, peer, i);
     return 0;
 }
 
@@ -194,16 +254,13 @@ static int run_post(struct run *x, uint32_t rank, uint32_t i)
     uint32_t peer = op->at[FIELD_PEER], mate = x->c->mate[rank][i], n;
     const struct value *v;
     x->rank[rank].state[i] = POSTED;
-    if (x->eager && x->sent[peer][mate]) {
+    if (x->credits && x->sent[peer][mate]) {
         columns_in(&x->c->columns, op->at[FIELD_D], op->n, &n);
         n = columns_in(&x->c->columns, x->c->plan->lane[peer].op[mate].at[FIELD_A], op->n, &n);
         int status = run_arrive(x, rank, i, x->sent[peer][mate], n);
-        free(x->sent[peer][mate]);
-        x->sent[peer][mate] = NULL;
-        x->rank[rank].buffered--;
-        return status;
+        return status < 0 ? status : run_credit_back(x, rank, peer, mate);
     }
-    if (x->eager || x->rank[peer].state[mate] != POSTED) return 0;
+    if (x->rank[peer].state[mate] != POSTED) return 0;
     int status = run_send_reads(x, peer, mate, &v, &n);
     if (status == 0) status = run_arrive(x, rank, i, v, n);
     if (status == 0) run_done(x, peer, mate);
@@ -256,14 +313,14 @@ static int run_make(struct run *x)
     const struct plan *p = x->c->plan;
     x->rank = calloc(p->size, sizeof(*x->rank));
     x->queue = calloc(p->size, sizeof(*x->queue));
-    x->sent = x->eager ? calloc(p->size, sizeof(*x->sent)) : NULL;
-    if (!x->rank || !x->queue || (x->eager && !x->sent)) return SINEW_ENOMEM;
+    x->sent = x->credits ? calloc(p->size, sizeof(*x->sent)) : NULL;
+    if (!x->rank || !x->queue || (x->credits && !x->sent)) return SINEW_ENOMEM;
     for (uint32_t k = 0; k < p->size; k++) {
         struct runner *r = &x->rank[k];
         r->state = calloc(p->lane[k].n + 1, 1);
         if (x->barrier) r->heard = calloc(p->lane[k].n + 1, sizeof(*r->heard));
-        if (x->eager) x->sent[k] = calloc(p->lane[k].n + 1, sizeof(**x->sent));
-        if (!r->state || (x->barrier && !r->heard) || (x->eager && !x->sent[k]))
+        if (x->credits) x->sent[k] = calloc(p->lane[k].n + 1, sizeof(**x->sent));
+        if (!r->state || (x->barrier && !r->heard) || (x->credits && !x->sent[k]))
             return SINEW_ENOMEM;
         for (int b = BUFFER_IN; b < BUFFER_COUNT; b++) {
             uint32_t n = columns_count(&x->c->columns, p->lane[k].blocks[b]);
@@ -287,6 +344,7 @@ static void run_free(struct run *x)
         if (x->sent) free(x->sent[k]);
         free(x->rank[k].state);
         free(x->rank[k].heard);
+        free(x->rank[k].early);
         free(x->rank[k].stage);
     }
     free(x->rank);
@@ -330,10 +388,10 @@ static int run_end(const struct run *x)
     return status;
 }
 
-int check_run(const struct check *c, bool eager)
+int check_run(const struct check *c, uint32_t credits)
 {
     struct run x = { .c = c,
-                     .eager = eager,
+                     .credits = credits,
                      .barrier = c->plan->algorithm->collective == COLLECTIVE_BARRIER };
     int status = run_make(&x);
     if (status < 0) check_fail(c, 0, UINT32_MAX, "no memory to verify with");

@@ -31,6 +31,13 @@ static struct value placed(const struct plan *p, uint32_t rank, uint32_t block)
 struct value spec_begin(const struct plan *p, uint32_t rank, enum op_buffer buffer, uint32_t block)
 {
     if (buffer == BUFFER_TMP) return nothing;
+    if (buffer == BUFFER_CNT) { /* its own, and at the root of a scatter all */
+        bool knows = p->algorithm->collective == COLLECTIVE_SCATTERV && rank == p->root;
+        uint32_t of = p->lane[rank].first + block;
+        return knows || (p->algorithm->collective == COLLECTIVE_GATHERV && of == rank)
+                   ? value_length(of)
+                   : nothing;
+    }
     if (p->algorithm->collective == COLLECTIVE_BCAST)
         return buffer == BUFFER_OUT && rank == p->root ? value_token(rank, block) : nothing;
     if (buffer == BUFFER_IN) return value_token(rank, block);
@@ -44,7 +51,7 @@ static void combined(const struct plan *p, uint32_t rank, uint32_t *block, uint3
     switch (p->algorithm->collective) {
     case COLLECTIVE_REDUCE_SCATTER:
     case COLLECTIVE_REDUCE_SCATTER_BLOCK:
-        *block = rank;
+        *block += rank * p->lane[rank].blocks[BUFFER_OUT];
         break;
     case COLLECTIVE_SCAN:
         *ranks = rank + 1;

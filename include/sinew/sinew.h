@@ -408,11 +408,14 @@ SINEW_API int sinew_memory_free(struct sinew_memory **memory);
  * Collectives
  *
  * Every rank of the team calls the same collectives in the same order with arguments that fit; a
- * difference in operation, count, type, operator or root is answered SINEW_EMISMATCH. They match in
+ * difference in operation, count, type, operator or root is answered SINEW_EMISMATCH, and
+ * sinew_why() has both ranks' arguments; at once where a message tells, else when a rank has waited
+ * for a second. A rank whose part was over is told by its next collective on that team. They match in
  * a space of their own that receives never see. in == SINEW_IN_PLACE where allowed: the input is
  * already where the output goes; other overlaps are SINEW_EINVAL. Outcomes as sinew_send() and
  * sinew_recv(). After a failed collective the team is in doubt: other ranks may have completed
- * it, or wait for ranks that gave up (a deadline, through a view, ends that). No collective, and so no
+ * it; those that wait for a rank that gave up hear of it within a second or two, and give up, too. With
+ * as many calls made by all it can be used again. No collective, and so no
  * split or subset, succeeds in a team with a dead member; teams made before without it go on.
  */
 #define SINEW_IN_PLACE ((void *)-1)
@@ -601,6 +604,12 @@ SINEW_API const char *sinew_why(struct sinew *s);
  * the whole text needs with its terminator. 0, also when cut; SINEW_EINVAL for a rank out of range. */
 SINEW_API int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, size_t cap,
                             size_t *need);
+
+/* By which algorithm a collective ("allreduce", "reduce_scatter_block" …) of `bytes` would be done on
+ * this team or view, why, and what is predicted of the others; text, cap and need as above. bytes are
+ * one rank's. 0; SINEW_EINVAL for an unknown name. */
+SINEW_API int sinew_explain_collective(struct sinew_team *team, const char *name, size_t bytes,
+                                       char *text, size_t cap, size_t *need);
 
 /* A counter of the context by name; SINEW_ENOENT for an unknown one. sinew_counter_name(i) gives
  * the names from i = 0 until NULL. Counters never go back. */

@@ -167,6 +167,49 @@ static void send_after_put_is_seen_after_it(struct job_rank *me)
     side_close(&side);
 }
 
+static const size_t ahead_len[] = { 1, 4097, 65536, 262144, 262145, 1 << 20, REGION_MAX };
+
+static void heard_ahead(struct peer *from)
+{
+    uint64_t n = from->received - 1;
+    CHECK_CONTENT(from->side->me, heard_target->memory, ahead_len[n], 0, 1, n);
+}
+
+/* rma() may say that nobody has to wait for a put before what comes behind it is sent. */
+static void behind_a_put_that_is_ahead(struct job_rank *me)
+{
+    struct side side;
+    struct target target;
+    enum { ROUNDS = sizeof(ahead_len) / sizeof(ahead_len[0]) };
+    side_open(&side, me);
+    side_connect_all(&side);
+    target_open(&side, &target, REGION_MAX);
+    heard_target = &target;
+    if (me->rank == 1) side.peer[0].heard = heard_ahead;
+    struct region mine = { .base = malloc(REGION_MAX), .len = REGION_MAX };
+    CHECK_OK(me, side.ops->reg(side.t, NULL, &mine));
+    side_barrier(&side);
+    for (int n = 0; n < ROUNDS && me->rank == 0; n++) {
+        job_fill(mine.base, ahead_len[n], 0, 1, (uint64_t)n);
+        struct rma op = { .kind = RMA_PUT, .local = mine.base, .len = ahead_len[n], .mine = &mine,
+                          .peers = &target.region, .cookie = side_cookie(&side) };
+        int status = side.ops->rma(side.peer[1].link, &op);
+        bool ahead = status == TRANSPORT_PENDING && op.ahead;
+        if (ahead) peer_send(&side.peer[1]);
+        if (status == TRANSPORT_PENDING) CHECK_OK(me, side_cookie_wait(&side, op.cookie));
+        if (!ahead) notify(&side);
+        SIDE_UNTIL(&side, atomic_load(&me->words[0]) == n + 1);
+    }
+    for (int n = 0; n < ROUNDS && me->rank == 1; n++) {
+        SIDE_UNTIL(&side, side.peer[0].received == (uint64_t)n + 1);
+        atomic_store(&me->words[0], n + 1);
+    }
+    SIDE_UNTIL(&side, side.ops->dereg(side.t, &mine) == 0);
+    free(mine.base);
+    target_close(&side, &target);
+    side_close(&side);
+}
+
 static void many_puts_under_way_end_once_each(struct job_rank *me)
 {
     struct side side;
@@ -550,6 +593,7 @@ static void atomics_lose_nothing(struct job_rank *me)
 const struct suite_case contract_puts[] = {
     { "puts land whole and nowhere else", puts_land_whole_and_nowhere_else, 2, 2, 0, 0, 0, 0 },
     { "a send after a put is seen after it", send_after_put_is_seen_after_it, 2, 2, 0, 0, 0, 0 },
+    { "what is sent behind a put that is ahead", behind_a_put_that_is_ahead, 2, 2, 0, 0, 0, 0 },
     { "many puts under way end once each", many_puts_under_way_end_once_each, 2, 2, 0, 0, 0, 0 },
     { "put past the end", put_past_the_end, 2, 2, 0, 0, 0, 0 },
     { "put far away", put_far_away, 2, 2, 0, 0, 0, 0 },

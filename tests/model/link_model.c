@@ -26,22 +26,25 @@ struct link_case {
     bool membarrier;
     bool drains[2]; /* says goodbye after its last message */
     int chances;    /* times an end may wake by chance */
+    uint32_t slots; /* 0: two */
 };
+
+enum { EXPECTS = 2 };
 
 struct link_end {
     struct shm_transport t;
     struct shm_link l;
-    struct expect expect;
-    uint8_t expected[256];
+    struct expect expect[EXPECTS];
+    uint8_t expected[EXPECTS][256];
     int me, sent, got;
     bool is_refused, is_draining, is_down;
 };
 
 enum { WAKE_FD = 1000 }; /* + the end it wakes */
 
-static const struct ring_shape shape = { 2, 256, 128 };
+static struct ring_shape shape = { 2, 256, 128 };
 static const struct link_case *current;
-static alignas(128) uint8_t block[1280]; /* both rings */
+static alignas(128) uint8_t block[1536]; /* both rings */
 static struct link_end ends[2];
 
 /* --- what the transport asks for -------------------------------------------------------------- */
@@ -89,7 +92,7 @@ static uint8_t content(int from, int n, size_t i)
     return (uint8_t)(from * 101 + n * 37 + (int)i * 3 + 1);
 }
 
-static size_t body_len(int n) { return n % 2 ? 8 : 100; }
+static size_t body_len(int n) { return n % 3 ? 8 : 100; }
 
 static int end_recv(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
                     struct lease *lease)
@@ -154,6 +157,7 @@ static void link_reset(const struct scenario *s)
     static const char *const names[2][3] = { { "0: returned", "0: sleeping of 1", "0: word" },
                                              { "1: returned", "1: sleeping of 0", "1: word" } };
     current = s->arg;
+    shape.slots = current->slots ? current->slots : 2;
     memory_reset(2, block, sizeof(block));
     for (int from = 0; from < 2; from++) {
         struct ring *ring = (struct ring *)(block + (size_t)from * ring_bytes(&shape));
@@ -211,25 +215,28 @@ static bool end_is_done(const struct link_end *e)
     return e->sent == current->messages[me] && e->got == current->messages[!me];
 }
 
-/* As a waiter does it, who expects one message in two. */
+/* As a waiter does it, who expects two messages in three, and two at a time. */
 static int end_progress(struct link_end *e)
 {
     struct link *l = &e->l.base;
     if (e->is_down) return transport_shm.progress(&e->t.base, NULL);
-    e->expect = (struct expect){ .key = (uint64_t)e->got,
-                                 .word = (uint64_t)e->got,
-                                 .mask = UINT64_MAX,
-                                 .buf = e->expected,
-                                 .cap = sizeof(e->expected) };
-    l->expect = e->got % 2 ? &e->expect : NULL;
+    for (int i = 0; i < EXPECTS; i++)
+        e->expect[i] = (struct expect){ .next = i + 1 < EXPECTS ? &e->expect[i + 1] : NULL,
+                                        .key = (uint64_t)(e->got + i),
+                                        .word = (uint64_t)(e->got + i),
+                                        .mask = UINT64_MAX,
+                                        .buf = e->expected[i],
+                                        .cap = sizeof(e->expected[i]) };
+    l->expect = e->got % 3 ? e->expect : NULL;
     int status = transport_shm.progress(&e->t.base, l);
     l->expect = NULL;
-    if (!e->expect.done) return status;
-    if (e->expect.len != body_len(e->got)) explore_fail("content: %zu expected", e->expect.len);
-    for (size_t i = 0; i < e->expect.len; i++)
-        if (e->expected[i] != content(!e->me, e->got, i)) explore_fail("content: of %d", e->got);
-    e->got++;
-    explore_say("has message %d, as expected", e->got);
+    for (int i = 0; i < EXPECTS && e->expect[i].done; i++) {
+        if (e->expect[i].len != body_len(e->got)) explore_fail("content: %zu expected", e->expect[i].len);
+        for (size_t k = 0; k < e->expect[i].len; k++)
+            if (e->expected[i][k] != content(!e->me, e->got, k)) explore_fail("content: of %d", e->got);
+        e->got++;
+        explore_say("has message %d, as expected", e->got);
+    }
     return status;
 }
 
@@ -271,18 +278,19 @@ static void link_end_check(const struct scenario *s)
 
 /* --- the cases -------------------------------------------------------------------------------- */
 
-static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1 };
-static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1 };
-static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1 };
-static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1 };
-static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1 };
-static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1 };
-static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1 };
-static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1 };
-static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1 };
-static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1 };
-static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1 };
-static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1 };
+static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1, 0 };
+static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1, 0 };
+static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1, 0 };
+static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1, 0 };
+static const struct link_case two_at_a_time = { 65534, { 3, 0 }, true, { 0, 0 }, 0, 4 };
+static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1, 0 };
+static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1, 0 };
+static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1, 0 };
+static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1, 0 };
+static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1, 0 };
+static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1, 0 };
+static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1, 0 };
+static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1, 0 };
 
 const struct scenario link_scenarios[] = {
     { "sleep by exchange, one way", 2, link_reset, link_run, link_end_check, &modify_one_way,
@@ -291,6 +299,8 @@ const struct scenario link_scenarios[] = {
       false },
     { "sleep by exchange, both ways", 2, link_reset, link_run, link_end_check, &modify, false },
     { "sleep by membarrier, both ways", 2, link_reset, link_run, link_end_check, &barrier, false },
+    { "two expected at a time, 4 slots", 2, link_reset, link_run, link_end_check, &two_at_a_time,
+      false },
     { "goodbye, exchange", 2, link_reset, link_run, link_end_check, &bye_modify, false },
     { "goodbye, membarrier", 2, link_reset, link_run, link_end_check, &bye_barrier, false },
     { "goodbyes that cross", 2, link_reset, link_run, link_end_check, &byes_cross, false },

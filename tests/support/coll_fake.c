@@ -29,6 +29,15 @@ struct event {
     struct end *send, *receive; /* or NULL */
     struct completion *c;
     int rank, status;
+    struct word *word; /* or NULL */
+};
+
+/* A word from rank `from` to the event's rank; free() is due. */
+struct word {
+    int from;
+    uint32_t sequence;
+    size_t len;
+    unsigned char bytes[COLLECTIVE_WORD_MAX];
 };
 
 struct sinew {
@@ -297,8 +306,34 @@ int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
                   .receives = true, .peer = from, .key = *key, .buffer = buf, .len = cap, .c = c });
 }
 
-void collective_cancel(struct sinew_team *team, uint32_t sequence)
+void collective_tell(struct sinew_team *team, int to, uint32_t sequence, const void *word,
+                     size_t len)
 {
+    struct word *w = calloc(1, sizeof(*w));
+    assert_in_range(to, 0, team->size - 1);
+    assert_in_range(len, 0, COLLECTIVE_WORD_MAX);
+    *w = (struct word){ .from = team->rank, .sequence = sequence, .len = len };
+    if (len) memcpy(w->bytes, word, len);
+    event_add(team->fake, (struct event){ .rank = to, .word = w });
+}
+
+static void word_hear(struct fake *f, struct event e)
+{
+    struct sinew_team *team = &f->team[e.rank];
+    struct word *w = e.word;
+    unsigned char answer[COLLECTIVE_WORD_MAX];
+    int n = 0;
+    if (team->cache)
+        n = team->cache->told(team->cache, w->from, w->sequence, w->bytes, w->len, answer);
+    assert_true(n >= 0);
+    if (n > 0 || (!team->cache && w->len))
+        collective_tell(team, w->from, w->sequence, answer, (size_t)n);
+    free(w);
+}
+
+void collective_cancel(struct sinew_team *team, uint32_t sequence, int status)
+{
+    (void)status;
     struct fake *f = team->fake;
     f->dead[team->rank] = true;
     f->dead_sequence[team->rank] = sequence;
@@ -341,7 +376,9 @@ bool fake_progress(struct fake *f)
     if (f->event_count == 0 && !fail_orphans(f)) return false;
     if (f->event_count == 0) return true;
     struct event e = event_take(f);
-    if (e.send) {
+    if (e.word) {
+        word_hear(f, e);
+    } else if (e.send) {
         int status = end_meet(e.send, e.receive);
         completion_add(f, e.send->rank, e.send->c, status);
         completion_add(f, e.receive->rank, e.receive->c, status);
@@ -461,6 +498,17 @@ int sinew_request_free(struct sinew_request **req)
     return 0;
 }
 
+/* No time passes here, and every word is answered. */
+void operation_conclude(struct sinew_request *request, int64_t patience)
+{
+    assert_true(request != NULL && patience > 0);
+}
+
+void fake_stalled(struct sinew_request *request)
+{
+    if (fake_is_active(request)) request->ops->stalled(request->state);
+}
+
 void fake_deadline(struct sinew_request *request)
 {
     request->ops->cancel(request->state, SINEW_ETIMEDOUT);
@@ -514,6 +562,21 @@ void fake_level(struct fake *f, int rank, int level)
 bool team_is_crowded(const struct sinew_team *team)
 {
     return team->fake->options.crowded;
+}
+
+const char *team_link(const struct sinew_team *team)
+{
+    return team->fake->options.link ? team->fake->options.link : "shm";
+}
+
+uint32_t team_node(const struct sinew_team *team)
+{
+    return team->fake->options.node;
+}
+
+const char *team_rules(const struct sinew_team *team)
+{
+    return team->fake->options.rules ? team->fake->options.rules : "";
 }
 
 const char *team_algorithm(const struct sinew_team *team)

@@ -28,6 +28,8 @@ struct fake_options {
     uint64_t fail_after; /* the message call of this number fails; 0: none    */
     bool fail_later;     /* ... in its completion, not in the call            */
     int fail_allocation; /* the allocation of this number fails; 0: none      */
+    const char *link, *rules; /* NULL: shm, none                                          */
+    uint32_t node;
     bool one_at_a_time;  /* an operation that ends must leave nothing behind  */
 };
 
@@ -63,6 +65,8 @@ size_t fake_allocated(const struct fake *f); /* bytes held now, by all ranks */
 uint64_t fake_messages(const struct fake *f);
 /* The operation's deadline has passed. */
 void fake_deadline(struct sinew_request *request);
+/* It has been waited for in vain for a second. */
+void fake_stalled(struct sinew_request *request);
 /* Under way; NULL is not. */
 bool fake_is_active(const struct sinew_request *request);
 /* What the operation says of itself. */

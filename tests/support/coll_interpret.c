@@ -35,6 +35,12 @@ static int input(uint32_t rank, uint32_t block)
     return expression(-1 - (int)rank, -1 - (int)block);
 }
 
+/* How long a rank's part is. */
+static int length(uint32_t rank)
+{
+    return expression(-1 - (int)rank, -1000);
+}
+
 struct message {
     uint32_t from, to, ordinal, n;
     int value[BLOCKS];
@@ -161,6 +167,9 @@ static void local(struct machine *m, uint32_t rank, uint32_t i)
     } else if (op_kind(op) == OP_REDUCE) {
         compute(m, rank, i, place(m, rank, op, FIELD_A));
     } else if (op_kind(op) == OP_NOP) {
+        const struct lane *lane = &m->p->lane[rank];
+        for (uint32_t k = 0; op_flags(op) & OP_COUNTS && k < lane->blocks[BUFFER_CNT]; k++)
+            if (m->block[rank][BUFFER_CNT][k] != length(lane->first + k)) m->o->broken = true;
         done(m, rank, i);
     } else {
         m->o->broken = true;
@@ -221,6 +230,10 @@ static void begin(struct machine *m)
             bool placed = m->p->lane[r].in_place && (!gathers || i == r);
             if (c == COLLECTIVE_BCAST) placed = r == m->p->root;
             m->block[r][BUFFER_IN][i] = c == COLLECTIVE_BCAST ? 0 : input(r, i);
+            uint32_t of = m->p->lane[r].first + i;
+            bool known = c == COLLECTIVE_GATHERV ? of == r
+                                                 : c == COLLECTIVE_SCATTERV && r == m->p->root;
+            m->block[r][BUFFER_CNT][i] = known ? length(of) : 0;
             m->block[r][BUFFER_OUT][i] = placed ? input(r, gathers ? 0 : i) : 0;
         }
 }

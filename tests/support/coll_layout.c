@@ -2,6 +2,7 @@
 #include "tests/support/coll_layout.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 uint64_t case_random(uint64_t *state)
@@ -64,6 +65,31 @@ bool case_placed(const struct kase *k, int rank)
     if (!k->in_place || k->collective == COLLECTIVE_BCAST || has_neighbours(k)) return false;
     if (k->collective == COLLECTIVE_BARRIER || (scan && rank % 3 == 2)) return false;
     return !case_has_root(k) || rank == k->root;
+}
+
+/* ------------------------------------------------------------------------------------- parameters */
+
+enum { VARIANTS = 4 };
+
+uint32_t case_parameter(const struct algorithm *a, uint64_t turn)
+{
+    static const uint32_t others[][VARIANTS] = {
+        [PARAMETER_RADIX] = { 0, 3, 8, 5 },
+        [PARAMETER_PIECES] = { 0, 1, 3, 5 },
+        [PARAMETER_NODE] = { 0, 1, 3, 8 },
+    };
+    if (a->parameter == PARAMETER_NONE || turn % VARIANTS == 0) return a->initial;
+    return others[a->parameter][turn % VARIANTS];
+}
+
+const char *case_variant(uint32_t algorithm, uint64_t turn)
+{
+    static char names[128][VARIANTS][40];
+    const struct algorithm *a = &algorithms[algorithm];
+    char *name = names[algorithm][turn % VARIANTS];
+    if (a->parameter == PARAMETER_NONE || turn % VARIANTS == 0) return a->name;
+    snprintf(name, sizeof(names[0][0]), "%s:%u", a->name, case_parameter(a, turn));
+    return name;
 }
 
 /* -------------------------------------------------------------------------------------- lengths */
@@ -258,7 +284,8 @@ void case_pick(struct kase *k, uint64_t *random)
     k->type = k->op = 0;
     if (k->collective == COLLECTIVE_BARRIER) k->count = 0;
     if (!case_has_arithmetic(k)) return;
-    int algorithm = k->algorithm ? algorithm_find(k->collective, k->algorithm) : 0;
+    uint32_t parameter;
+    int algorithm = k->algorithm ? algorithm_parse(k->collective, k->algorithm, &parameter) : 0;
     bool ordered = !k->algorithm || algorithms[algorithm].flags & KEEPS_ORDER;
     if (ordered && case_random(random) % 8 == 0) {
         k->type = OWN_TYPE;

@@ -25,7 +25,7 @@ static void expect_words(const char *words)
 static void a_schedule_is_printed(void **state)
 {
     (void)state;
-    run_line(&r, "sinew-plan reduce --ranks 4 --bytes 64 --root 1 --rank 1");
+    run_line(&r, "sinew-plan reduce --ranks 4 --bytes 64 --root 1 --rank 1 --algorithm binomial");
     run_expect(&r, 0);
     expect_words("reduce by binomial, 4 ranks, 64 bytes");
     expect_words("rank 1, operation 0: RECV_REDUCE OUT[0] = from 0, message 0 (+) IN[0]");

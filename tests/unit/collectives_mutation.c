@@ -166,8 +166,11 @@ static void mutants_are_rejected(void **state)
     uint64_t seed = seed_from_environment("collectives-mutation").state, random = seed;
     struct score score = { 0 };
     for (uint32_t i = 0; i < algorithm_count; i++)
-        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]) && algorithms[i].generate; k++)
-            mutants_of(&algorithms[i], sizes[k], k % 2, &score, &random);
+        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]) && algorithms[i].generate; k++) {
+            struct algorithm a = algorithms[i];
+            a.initial = case_parameter(&a, k + i);
+            mutants_of(&a, sizes[k], k % 2, &score, &random);
+        }
     print_message("%u mutants", score.made);
     for (int how = 0; how < MUTATIONS; how++)
         print_message("%s %u %s", how ? "," : ":", score.of[how], mutation_names[how]);

@@ -17,6 +17,7 @@
 #include "collectives/pattern/binomial.h"
 #include "collectives/pattern/dissemination.h"
 #include "collectives/pattern/doubling.h"
+#include "collectives/choose.h"
 #include "collectives/pattern/ring.h"
 
 enum { RANKS = 64 };
@@ -123,7 +124,11 @@ static void ring_sides_are_inverse(void **state)
 static struct schedule *schedule_for(const struct algorithm *a, uint32_t size, uint32_t rank,
                                      uint32_t root, bool in_place)
 {
-    struct build b = { .size = size, .rank = rank, .root = root, .in_place = in_place };
+    struct build b = { .size = size,
+                       .rank = rank,
+                       .root = root,
+                       .parameter = a->initial,
+                       .in_place = in_place };
     struct op op[BUILD_MAX];
     a->generate(&b);
     uint32_t n = build_finish(&b, op);
@@ -310,11 +315,16 @@ static void reductions_keep_rank_order(void **state)
         &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling")];
     const struct algorithm *flat = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "flat")];
     const struct algorithm *direct = &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "direct")];
+    const struct algorithm *multiplying =
+        &algorithms[algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-multiplying")];
+    const struct algorithm *knomial = &algorithms[algorithm_find(COLLECTIVE_REDUCE, "k-nomial")];
     for (uint32_t size = 1; size <= RANKS; size++) {
         order_run(allreduce, size, 0);
         order_run(flat, size, 0);
         order_run(direct, size, 0);
+        order_run(multiplying, size, 0);
         for (uint32_t root = 0; root < size; root++) order_run(reduce, size, root);
+        for (uint32_t root = 0; root < size; root++) order_run(knomial, size, root);
     }
 }
 
@@ -333,7 +343,11 @@ static void schedules_are_small(void **state)
             for (size_t r = 0; r < sizeof(ranks) / sizeof(ranks[0]); r++) {
                 struct schedule *s = schedule_for(&algorithms[i], p, ranks[r], p / 5, false);
                 bool packs = algorithms[i].generate == generate_alltoall_bruck;
-                assert_in_range(s->ops, 1, (packs ? 15 : 5) * binomial_levels(p) + 8);
+                uint32_t pieces =
+                    algorithms[i].parameter == PARAMETER_PIECES ? algorithms[i].initial : 0;
+                assert_in_range(s->ops, 1,
+                                (packs ? 15 : 8) * binomial_levels(p) + 8 + 2 * pieces);
+                if (p <= 131072 && !packs) assert_in_range(schedule_bytes(s->ops), 1, 4096);
                 if (p == 131072 && algorithms[i].generate == generate_allreduce_doubling)
                     assert_in_range(schedule_bytes(s->ops), 1, 2048);
                 free(s);
@@ -354,6 +368,11 @@ static void a_flat_reduction_has_a_limit(void **state)
     }
 }
 
+static bool chosen(enum collective collective, const struct situation *at, const char *name)
+{
+    return (int)algorithm_choose(collective, at).algorithm == algorithm_find(collective, name);
+}
+
 /* Direct is chosen for up to 4, else flat, where ranks take turns, for short messages and few
  * ranks, and nowhere else. */
 static void a_crowd_goes_flat(void **state)
@@ -361,23 +380,44 @@ static void a_crowd_goes_flat(void **state)
     (void)state;
     static const enum collective both[] = { COLLECTIVE_BARRIER, COLLECTIVE_ALLREDUCE };
     for (size_t i = 0; i < 2; i++) {
-        uint32_t flat = (uint32_t)algorithm_find(both[i], "flat");
-        struct situation at = { .size = 16, .crowded = true };
-        assert_int_equal(algorithm_choose(both[i], &at), flat);
+        struct situation at = { .size = 16, .crowded = true, .link = "shm", .has_arithmetic = i };
+        assert_true(chosen(both[i], &at, "flat"));
         at.size = 5;
-        assert_int_equal(algorithm_choose(both[i], &at), flat);
-        for (at.size = 3; at.size <= 4; at.size++)
-            assert_int_equal(algorithm_choose(both[i], &at),
-                             (uint32_t)algorithm_find(both[i], "direct"));
+        assert_true(chosen(both[i], &at, "flat"));
+        for (at.size = 3; at.size <= 4; at.size++) assert_true(chosen(both[i], &at, "direct"));
         at.size = 2;
-        assert_int_not_equal(algorithm_choose(both[i], &at), flat);
+        assert_false(chosen(both[i], &at, "flat"));
         at.size = 65;
-        assert_int_not_equal(algorithm_choose(both[i], &at), flat);
-        at = (struct situation){ .size = 16, .crowded = false };
-        assert_int_not_equal(algorithm_choose(both[i], &at), flat);
-        at = (struct situation){ .size = 16, .bytes = 1 << 20, .crowded = true };
-        assert_int_not_equal(algorithm_choose(COLLECTIVE_ALLREDUCE, &at), flat);
+        assert_false(chosen(both[i], &at, "flat"));
+        at.size = 16;
+        at.bytes = 1 << 20;
+        assert_false(chosen(COLLECTIVE_ALLREDUCE, &at, "flat"));
     }
+}
+
+/* What is chosen can be done: it has what is needed, and is for so many ranks; and the number of
+ * cores changes no bracket of it. */
+static void choices_are_allowed(void **state)
+{
+    (void)state;
+    static const char *const links[] = { "shm", "tcp", "verbs", "sim", "of no such name" };
+    for (int c = 1; c < COLLECTIVE_END; c++)
+        for (uint32_t size = 1; size <= 200; size += size < 20 ? 1 : 37)
+            for (uint64_t bytes = 0; bytes <= 1 << 24; bytes = bytes ? bytes * 8 : 8)
+                for (int way = 0; way < 30; way++) {
+                    enum collective collective = (enum collective)c;
+                    struct situation at = { .size = size,
+                                            .bytes = bytes,
+                                            .crowded = way % 2,
+                                            .link = links[way / 2 % 5],
+                                            .has_arithmetic = collective_adds(collective) };
+                    if (at.has_arithmetic && way >= 10) at.need = KEEPS_ORDER;
+                    if (at.has_arithmetic && way >= 20) at.need |= ALIGNED;
+                    struct choice choice = algorithm_choose(collective, &at);
+                    const struct algorithm *a = &algorithms[choice.algorithm];
+                    assert_int_equal(a->collective, collective);
+                    assert_null(algorithm_objection(a, &at));
+                }
 }
 
 /* The builder's word on a program whose dependencies are known: a chain, a join, a fence, a loop.
@@ -426,6 +466,7 @@ int main(void)
         cmocka_unit_test(schedules_are_small),
         cmocka_unit_test(a_flat_reduction_has_a_limit),
         cmocka_unit_test(a_crowd_goes_flat),
+        cmocka_unit_test(choices_are_allowed),
         cmocka_unit_test(dependencies_are_derived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

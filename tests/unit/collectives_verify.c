@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "collectives/plan/plan.h"
+#include "tests/support/coll_layout.h"
 
 static bool is_long;
 
@@ -32,24 +33,33 @@ static void verify(const struct algorithm *a, uint32_t size, uint32_t root, bool
         plan_free(&plan);
     }
     if (status < 0)
-        fail_msg("%s by %s, %u ranks, root %u, in place %d: %s", collective_name(a->collective),
-                 a->name, size, root, in_place, why);
+        fail_msg("%s by %s:%u, %u ranks, root %u, in place %d: %s", collective_name(a->collective),
+                 a->name, a->initial, size, root, in_place, why);
 }
 
-/* Every size up to 64, every root in the long tier, else some of each. */
+static unsigned small_team(uint32_t algorithm, uint32_t size, unsigned turn)
+{
+    struct algorithm a = algorithms[algorithm];
+    a.initial = case_parameter(&a, turn);
+    uint32_t roots = collective_has_root(a.collective) ? size : 1;
+    uint32_t stride = !is_long && size > 9 ? size / 4 + 1 : !is_long && turn && size > 5 ? 3 : 1;
+    unsigned plans = 0;
+    for (uint32_t root = 0; root < roots; root += stride)
+        for (int in_place = 0; in_place < 2; in_place++, plans++)
+            verify(&a, size, root, in_place, 0);
+    return plans;
+}
+
+/* Every size up to 64, every root in the long tier, else some of each; with some parameters. */
 static void small_teams_exhaustively(void **state)
 {
     (void)state;
     unsigned plans = 0;
     for (uint32_t i = 0; i < algorithm_count; i++)
         for (uint32_t size = 1; size <= 64 && algorithms[i].generate; size++) {
-            const struct algorithm *a = &algorithms[i];
             if (!is_long && size > 20 && size % 9 != i % 9 && size != 64) continue;
-            uint32_t roots = collective_has_root(a->collective) ? size : 1;
-            uint32_t stride = !is_long && size > 9 ? size / 4 + 1 : 1;
-            for (uint32_t root = 0; root < roots; root += stride)
-                for (int in_place = 0; in_place < 2; in_place++, plans++)
-                    verify(a, size, root, in_place, 0);
+            unsigned variants = algorithms[i].parameter == PARAMETER_NONE ? 1 : 4;
+            for (unsigned turn = 0; turn < variants; turn++) plans += small_team(i, size, turn);
         }
     print_message("%u plans\n", plans);
 }
@@ -58,7 +68,8 @@ static void small_teams_exhaustively(void **state)
 static bool is_short(const struct algorithm *a)
 {
     static const char *const names[] = { "dissemination", "binomial", "recursive-doubling",
-                                         "rabenseifner", "tree" };
+                                         "rabenseifner", "tree", "circulant",
+                                         "k-nomial", "recursive-multiplying" };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcmp(a->name, names[i])) return true;
     return a->collective == COLLECTIVE_ALLGATHER && !strcmp(a->name, "bruck");
@@ -69,8 +80,15 @@ static bool keeps_columns(const struct algorithm *a)
 {
     return a->collective != COLLECTIVE_ALLGATHER && a->collective != COLLECTIVE_ALLGATHERV &&
            a->collective != COLLECTIVE_GATHER && a->collective != COLLECTIVE_SCATTER &&
+           a->collective != COLLECTIVE_GATHERV && a->collective != COLLECTIVE_SCATTERV &&
            a->collective != COLLECTIVE_REDUCE_SCATTER &&
            a->collective != COLLECTIVE_REDUCE_SCATTER_BLOCK;
+}
+
+/* A barrier has a block a round, all of them few. */
+static uint32_t columns_of(const struct algorithm *a, uint32_t columns)
+{
+    return keeps_columns(a) && a->collective != COLLECTIVE_BARRIER ? columns : 0;
 }
 
 static void log_steps_up_to_1024(void **state)
@@ -82,7 +100,7 @@ static void log_steps_up_to_1024(void **state)
             if (!is_short(a) || (!keeps_columns(a) && (is_long ? size % 101 : size > 400)))
                 continue;
             verify(a, size, size / 3 * collective_has_root(a->collective), size % 2,
-                   keeps_columns(a) ? 16 : 0);
+                   columns_of(a, 16));
         }
 }
 
@@ -94,7 +112,7 @@ static void a_hundred_thousand_ranks(void **state)
         const struct algorithm *a = &algorithms[i];
         bool prefix = a->collective == COLLECTIVE_SCAN || a->collective == COLLECTIVE_EXSCAN;
         if (!is_short(a) || !keeps_columns(a) || prefix) continue;
-        verify(a, size, size / 3 * collective_has_root(a->collective), false, 4);
+        verify(a, size, size / 3 * collective_has_root(a->collective), false, columns_of(a, 4));
     }
 }
 

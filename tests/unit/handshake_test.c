@@ -408,6 +408,17 @@ static void strangers_are_told_nothing(void **state)
     assert_int_equal(handshake_output(&server, &bytes), 0);
 }
 
+/* Who speaks first and then waits is not waited for. */
+static void a_few_strange_words_are_enough(void **state)
+{
+    struct handshake client;
+    (void)state;
+    begin(&client, HANDSHAKE_CLIENT, secret);
+    assert_int_equal(handshake_input(&client, "S", 1), SINEW_PENDING);
+    assert_int_equal(handshake_input(&client, "SH-2.0-x\r\n", 10), SINEW_EPROTO);
+    assert_refused(&client, SINEW_EPROTO, "does not speak Sinew");
+}
+
 static void more_than_wanted_is_refused(void **state)
 {
     struct pair p;
@@ -546,6 +557,7 @@ int main(void)
         cmocka_unit_test(another_size_is_refused),
         cmocka_unit_test(impossible_ranks_are_refused),
         cmocka_unit_test(strangers_are_told_nothing),
+        cmocka_unit_test(a_few_strange_words_are_enough),
         cmocka_unit_test(more_than_wanted_is_refused),
         cmocka_unit_test(hmac_is_the_standard_one),
         cmocka_unit_test(hkdf_is_the_standard_one),

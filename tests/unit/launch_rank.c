@@ -17,16 +17,22 @@
  *   forked           a forked child closes its copy, which must not be noticed
  *   exit STATUS      at once, without leaving
  *   signal NUMBER    to itself
+ *   held NUMBER      likewise, but it takes a while to end; exits with 77 where that cannot be arranged
  *   sleep            until a signal
  *   ready FIFO       a line into the pipe: a test may go on
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,9 +145,48 @@ static int do_ready(const char *fifo)
     return fd < 0 || write(fd, "ready\n", 6) != 6 || close(fd) < 0;
 }
 
+/* A thread that has none of its process's descriptors. */
+static void *live_on(void *arg)
+{
+    _Atomic pid_t *tid = arg;
+    if (unshare(CLONE_FILES) == 0) close_range(STDERR_FILENO + 1, ~0U, 0);
+    atomic_store(tid, gettid());
+    while (pause()) continue;
+    return NULL;
+}
+
+/* Stops the thread on its way out for a tenth of a second: everything its process had open is closed
+ * then, and the process has not ended. */
+static void hold(pid_t process, pid_t thread, int number)
+{
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+    if (ptrace(PTRACE_SEIZE, thread, 0, PTRACE_O_TRACEEXIT) < 0) _exit(77);
+    kill(process, number);
+    waitpid(thread, NULL, __WALL);
+    poll(NULL, 0, 100);
+    ptrace(PTRACE_DETACH, thread, 0, 0);
+    _exit(0);
+}
+
+static void do_held(int number)
+{
+    static _Atomic pid_t thread;
+    pthread_t other;
+    int status = 0;
+    pid_t me = getpid();
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+    if (pthread_create(&other, NULL, live_on, &thread)) _exit(77);
+    while (!atomic_load(&thread)) sched_yield();
+    pid_t holder = fork();
+    if (holder == 0) hold(me, atomic_load(&thread), number);
+    waitpid(holder, &status, 0);
+    _exit(77);
+}
+
 static int words_of(const char *verb)
 {
-    static const char *const ones[] = { "say", "only", "abort", "exit", "signal", "ready" };
+    static const char *const ones[] = { "say", "only", "abort", "exit", "signal", "held",
+                                      "ready" };
     if (strcmp(verb, "lines") == 0) return 2;
     for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++)
         if (strcmp(verb, ones[i]) == 0) return 1;
@@ -163,6 +208,7 @@ static int do_verb(struct launch **l, int64_t until, char **argv)
     if (strcmp(verb, "cat") == 0) do_cat();
     if (strcmp(verb, "exit") == 0) _exit(atoi(argv[1]));
     if (strcmp(verb, "signal") == 0) raise(atoi(argv[1]));
+    if (strcmp(verb, "held") == 0) do_held(atoi(argv[1]));
     if (strcmp(verb, "abort") == 0 && (*l)->ops->abort(*l, atoi(argv[1]), "enough") < 0)
         return fail("abort", &(*l)->why);
     if (strcmp(verb, "abandon") == 0) (*l)->ops->abandon(*l);

@@ -178,7 +178,32 @@ static void other_secrets_are_refused(void **state)
     assert_non_null(strstr(ranks[2].why.text, "secret"));
     assert_int_equal(ranks[0].status, SINEW_ETIMEDOUT);
     assert_non_null(strstr(ranks[0].why.text, "missing: 2"));
+    assert_non_null(strstr(ranks[0].why.text, "was refused: ")); /* and who may have been meant */
     close(port);
+}
+
+/* One that is not there yet is waited for; one that was met and is gone is not. */
+static void a_hub_that_has_closed_is_not_waited_for(void **state)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(in);
+    struct rank r = { 0 };
+    char at[64];
+    (void)state;
+    int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(door, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(listen(door, 1), 0);
+    assert_int_equal(getsockname(door, (struct sockaddr *)&in, &len), 0);
+    snprintf(at, sizeof(at), "127.0.0.1:%d", ntohs(in.sin_port));
+    r = (struct rank){ .how = { at, secrets[0], 1, 2 }, .seconds = 1000 };
+    pthread_create(&r.thread, NULL, rank_run, &r);
+    int fd = accept(door, NULL, NULL);
+    assert_true(fd >= 0);
+    close(door);
+    close(fd);
+    pthread_join(r.thread, NULL);
+    assert_int_equal(r.status, SINEW_ELAUNCH);
+    assert_non_null(strstr(r.why.text, "has closed"));
 }
 
 static void bad_addresses_are_named(void **state)
@@ -405,6 +430,7 @@ int main(void)
         cmocka_unit_test(missing_ranks_are_named),
         cmocka_unit_test(nobody_there_is_a_timeout),
         cmocka_unit_test(other_secrets_are_refused),
+        cmocka_unit_test(a_hub_that_has_closed_is_not_waited_for),
         cmocka_unit_test(bad_addresses_are_named),
         cmocka_unit_test(secret_files_are_looked_at),
         cmocka_unit_test(strangers_do_not_stop_the_job),

@@ -93,6 +93,20 @@ static void first_failure_decides(void **state)
     assert_runs("-n 2 RANK fence leave only 1 exit 4", 4, "", "rank 1 (pid ");
 }
 
+/* Its connections are closed a good while before it has ended, as on a machine with much else to do. */
+static void a_slow_end_keeps_its_reason(void **state)
+{
+    struct job j;
+    (void)state;
+    job_start(&j, "-n 2 RANK fence only 1 held 9 sleep");
+    job_finish(&j);
+    bool cannot = j.status == 77;
+    if (!cannot) assert_status(&j, 137);
+    if (!cannot) assert_says(&j, "died of signal 9 (Killed)");
+    job_drop(&j);
+    if (cannot) skip(); /* no ptrace here */
+}
+
 static void leaving_without_goodbye_is_a_failure(void **state)
 {
     (void)state;
@@ -443,6 +457,24 @@ static void terminate_ends_the_ranks(void **state)
     job_drop(&j);
 }
 
+/* Two jobs of one user at a time: one dies, of which the other hears nothing, and each meets its own ranks. */
+static void jobs_side_by_side_do_not_meet(void **state)
+{
+    struct job a, b;
+    (void)state;
+    job_start(&a, "-n 3 RANK fence say met await");
+    job_start(&b, "-n 4 RANK fence say met only 2 signal 9 sleep");
+    job_finish(&b);
+    assert_status(&b, 128 + SIGKILL);
+    job_drop(&b);
+    while (!a.out.text || count(a.out.text, "met\n") < 3) job_take(&a.out);
+    kill(a.pid, SIGTERM);
+    job_finish(&a);
+    assert_status(&a, 128 + SIGTERM);
+    assert_int_equal(count(a.out.text, "\n"), 3);
+    job_drop(&a);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +484,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bind_gives_each_rank_one_core),
         cmocka_unit_test(ranks_meet),
         cmocka_unit_test(first_failure_decides),
+        cmocka_unit_test(a_slow_end_keeps_its_reason),
         cmocka_unit_test(leaving_without_goodbye_is_a_failure),
         cmocka_unit_test(never_joining_is_none),
         cmocka_unit_test(never_joining_ends_the_fence),
@@ -478,6 +511,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ignored_signals_stay_ignored),
         cmocka_unit_test(ends_are_seen_although_the_parent_ignored_such),
         cmocka_unit_test(terminate_ends_the_ranks),
+        cmocka_unit_test(jobs_side_by_side_do_not_meet),
     };
     if (argc < 3) return 2;
     job_programs(argv[1], argv[2]);

@@ -99,9 +99,46 @@ static void short_over_a_link_without(struct fake *f)
     p->hlen = TRANSPORT_SHORT_HEAD;
     wire_put64(p->head, envelope_key(0, 1));
 }
+static void announce(struct fake *f, uint32_t tag, uint64_t length, size_t begun, uint8_t fill)
+{
+    uint8_t more[16];
+    wire_put64(more, 3);
+    wire_put64(more + 8, length);
+    say(f, &(struct words){ .rank = 1, .kind = KIND_RTS, .tag = tag, .more = more, .more_len = 16,
+                            .blen = begun, .fill = fill });
+}
+static void a_beginning_beyond_its_end(struct fake *f)
+{
+    announce(f, 1, 63, 64, 1);
+}
+static void beginnings_beyond_their_credit(struct fake *f)
+{
+    for (int i = 0; i < 64; i++) announce(f, 1, 100000, 4096, 1);
+}
 static void more_than_its_credit(struct fake *f)
 {
     for (int i = 0; i < 64; i++) say_eager(f, 1, 1, 4096, 1);
+}
+static void say_word(struct fake *f, uint32_t team, uint32_t sequence, size_t len, uint8_t fill)
+{
+    say(f, &(struct words){ .rank = 1,
+                            .kind = KIND_COLL_WHY,
+                            .team = team,
+                            .tag = sequence,
+                            .blen = len,
+                            .fill = fill });
+}
+static void a_word_too_long(struct fake *f)
+{
+    say_word(f, 0, 1, COLLECTIVE_WORD_MAX + 1, 0);
+}
+static void a_word_of_nonsense(struct fake *f)
+{
+    struct sinew_request *req; /* the collectives listen from the first one on */
+    assert_true(sinew_barrier(sinew_world(f->s), &req) > 0);
+    say_word(f, 0, 1, 144, 0xff);
+    move(f);
+    assert_int_equal(sinew_wait(&req), SINEW_EPEER);
 }
 
 static void bad_bytes_cost_their_own_link(void **state)
@@ -129,7 +166,11 @@ static void bad_bytes_cost_their_own_link(void **state)
         too_much_credit,
         a_grant_that_wraps,
         short_over_a_link_without,
+        a_beginning_beyond_its_end,
+        beginnings_beyond_their_credit,
         more_than_its_credit,
+        a_word_too_long,
+        a_word_of_nonsense,
     };
     close_fake(state); /* each has a context of its own */
     for (size_t i = 0; i < sizeof(spoilers) / sizeof(spoilers[0]); i++) {
@@ -420,6 +461,80 @@ static void the_end_of_a_put_is_not_that_of_the_next(void **state)
     assert_int_equal(second_step.ended, 1);
 }
 
+/* The first bytes come with the announcement: asked for or not, and more of them than there is room for; the
+ * message is there with FIN, and the credit that they cost goes back. */
+static void a_message_that_has_begun(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    move(f);
+    for (int i = 0; i < 4; i++) {
+        bool is_late = i % 2, is_cut = i / 2;
+        size_t cap = is_cut ? 100 : 1000;
+        struct sinew_status status;
+        struct sinew_request *req;
+        uint32_t free = f->s->peer[1]->blocks_free;
+        memset(lent, 7, sizeof(lent));
+        if (!is_late) assert_int_equal(sinew_recv(team, lent, cap, 1, 5, &status, &req), SINEW_PENDING);
+        int before = f->sents;
+        announce(f, 5, 1000, 640, (uint8_t)(20 + i));
+        move(f);
+        if (is_late) assert_int_equal(sinew_recv(team, lent, cap, 1, 5, &status, &req), SINEW_PENDING);
+        assert_int_equal(f->s->peer[1]->blocks_free, free);
+        const struct packet *cts = told(f, 1, KIND_CTS);
+        assert_ptr_equal(cts, &f->sent[f->sents - 1]);
+        assert_int_equal(wire_get64(cts->body + 16), cap);
+        uint32_t credit = f->s->peer[1]->owed.blocks[SPACE_USER];
+        for (int k = before; k < f->sents; k++) credit += wire_get16(f->sent[k].head + 3);
+        assert_int_equal(credit, blocks_of(640));
+        f->s->peer[1]->owed.blocks[SPACE_USER] = 0;
+        for (size_t k = 0; k < 640; k++) assert_int_equal(lent[k], k < cap ? 20 + i : 7);
+        assert_int_equal(lent[640], 7);
+        assert_int_equal(sinew_test(&req), SINEW_PENDING);
+        say_numbers(f, 1, KIND_FIN, 0, 1, wire_get64(cts->body + 8), 0, 0);
+        assert_int_equal(sinew_wait(&req), is_cut ? SINEW_ETRUNCATED : 0);
+        assert_int_equal(status.bytes, cap);
+        assert_int_equal(status.sent, 1000);
+    }
+}
+
+/* As the sender: it goes on behind what has gone, and not at all where that was all there is room for. */
+static void a_message_that_we_have_begun(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    f->s->transport[0]->caps.begin_max = 4096;
+    for (size_t i = 0; i < sizeof(lent); i++) lent[i] = (char)(i * 7 + i / 256);
+    for (int i = 0; i < 3; i++) {
+        uint64_t number, accepted = i == 0 ? sizeof(lent) : i == 1 ? 4096 : 0;
+        uint32_t had = f->s->peer[2]->mine.blocks[SPACE_USER];
+        struct sinew_request *req = ask_rank_2(f, &number);
+        const struct packet *rts = told(f, 2, KIND_RTS);
+        assert_int_equal(rts->blen, 4096);
+        assert_memory_equal(rts->body, lent, 4096);
+        assert_int_equal(had - f->s->peer[2]->mine.blocks[SPACE_USER], blocks_of(4096));
+        f->rma = NULL;
+        say_cts(f, 2, 0, number, accepted, 1);
+        move(f);
+        assert_true((f->rma != NULL) == (i == 0));
+        if (f->rma) {
+            assert_ptr_equal(f->rma->local, lent + 4096);
+            assert_int_equal(f->rma->len, sizeof(lent) - 4096);
+            assert_int_equal(f->rma->offset, 4096);
+        }
+        assert_non_null(told(f, 2, KIND_FIN));
+        assert_int_equal(sinew_wait(&req), 0);
+    }
+    /* Without the credit for it, the announcement goes alone. */
+    uint64_t number;
+    f->s->peer[2]->mine.blocks[SPACE_USER] = blocks_of(4096) - 1;
+    struct sinew_request *req = ask_rank_2(f, &number);
+    assert_int_equal(told(f, 2, KIND_RTS)->blen, 0);
+    say_cts(f, 2, 0, number, sizeof(lent), 1);
+    assert_int_equal(sinew_wait(&req), 0);
+}
+
 static void let_go(struct fake *f)
 {
     if (f->now > 1000000) f->dereg_again = false;
@@ -525,7 +640,7 @@ static void say_without_end(struct fake *f)
     say_eager(f, 2, 3, 0, 0);
     struct unexpected *u =
         match_unexpected(&f->s->match, &(struct match_key){ .source = 2, .tag = 3 });
-    if (u) receive_discard(u);
+    if (u) receive_discard(u, SINEW_ESTATE);
     for (int i = 0; i < f->sents; i++) free(f->sent[i].body);
     f->sents = 0;
     if (f->now > 1000000000) fail_msg("patience of a millisecond was not looked at in a second");
@@ -545,6 +660,28 @@ static void patience_among_the_busy(void **state)
     f->in_progress = NULL;
     assert_int_equal(sinew_cancel(req), 0);
     assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
+}
+
+/* Who asks and asks, and takes no answer, costs some of them and no more. */
+static void words_without_end(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    f->full = true;
+    uint64_t least = 0;
+    for (int i = 0; i < 4 * COMING_MAX; i++) {
+        say_word(f, i % 2 ? 0 : 77, (uint32_t)i, 144, 1);
+        move(f);
+        f->comings = 0;
+        if (i == 200) least = f->s->counters.memory_bytes;
+    }
+    assert_true(linked(f, 1));
+    assert_in_range(f->s->peer[1]->words, 1, 64);
+    assert_int_equal(f->s->counters.memory_bytes, least);
+    rank_2_is_well(f);
+    f->full = false;
+    move(f);
 }
 
 /* ---- stuck queues ------------------------------------------------------------------------------
@@ -708,7 +845,10 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(words_without_end),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
+        CASE(a_message_that_has_begun),
+        CASE(a_message_that_we_have_begun),
         CASE(short_messages_meet_a_window),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
         CASE(all_is_asked_before_a_sleep),

@@ -239,7 +239,7 @@ void ends_join(struct end *a, struct end *b)
     ENDS_UNTIL(a->view[b->rank].ups > ups && b->view[a->rank].ups > 0, a, b);
 }
 
-int end_send(struct end *from, int to, size_t blen)
+static int send_one(struct end *from, int to, size_t blen, uint64_t cookie)
 {
     static uint8_t body[TCP_EAGER_MAX];
     struct view *v = &from->view[to];
@@ -247,10 +247,20 @@ int end_send(struct end *from, int to, size_t blen)
     wire_put64(head, v->sent);
     wire_put32(head + 8, (uint32_t)blen);
     fill(body, blen, content_key(from->rank, to, v->sent));
-    int rc = transport_tcp.send(&v->link->base, head, sizeof(head), body, blen, NULL, 0);
+    int rc = transport_tcp.send(&v->link->base, head, sizeof(head), body, blen, NULL, cookie);
     memset(body, 0xee, blen); /* it was copied */
-    if (rc == 0) v->sent++;
+    if (rc == 0 || rc == TRANSPORT_HELD) v->sent++;
     return rc;
+}
+
+int end_send(struct end *from, int to, size_t blen)
+{
+    return send_one(from, to, blen, 0);
+}
+
+int end_hold(struct end *from, int to, size_t blen, uint64_t cookie)
+{
+    return send_one(from, to, blen, cookie);
 }
 
 struct put *put_new(struct end *a, struct end *b, int to, size_t len)

@@ -82,6 +82,7 @@ bool raw_is_closed(int fd);
 
 /* The next message to rank, of blen bytes: what send() said. */
 int end_send(struct end *from, int to, size_t blen);
+int end_hold(struct end *from, int to, size_t blen, uint64_t cookie); /* may be held back */
 
 void fill(uint8_t *to, size_t len, uint64_t key);
 bool filled(const uint8_t *at, size_t len, uint64_t key);

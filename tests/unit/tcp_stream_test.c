@@ -5,7 +5,9 @@
  */
 #include "tests/unit/tcp_end.h"
 
+#include <linux/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { PUT_MAX = 8 * 1024 * 1024 };
 
@@ -48,6 +50,37 @@ static void every_size_arrives(void **state)
     assert_int_equal(transport_tcp.send(l, "", 0, a, TCP_EAGER_MAX + 1, NULL, 0), SINEW_EINVAL);
 }
 
+static unsigned segments_sent(const struct tcp_link *l)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+    assert_int_equal(getsockopt(l->source.fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+    return info.tcpi_data_segs_out;
+}
+
+/* What is held back goes by one call, and what came is taken by one; and the socket delays nothing. */
+static void many_small_messages_are_one_segment(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct tcp_link *l = a->view[1].link;
+    enum { RUN = 60 };
+    int nodelay = 0;
+    socklen_t len = sizeof(nodelay);
+    (void)state;
+    for (int i = 0; i < 20; i++) end_progress(i % 2 ? a : b, NULL); /* all acknowledged */
+    unsigned before = segments_sent(l);
+    for (int i = 0; i < RUN; i++) assert_int_equal(end_hold(a, 1, 8, 1), TRANSPORT_HELD);
+    assert_int_equal(segments_sent(l), before);
+    end_progress(a, &l->base);
+    if (!l->tls) assert_int_equal(segments_sent(l), before + 1);
+    assert_int_equal(a->done[1], 1); /* the last one's, for all */
+    end_progress(b, &b->view[0].link->base);
+    if (!l->tls) assert_int_equal(b->view[0].received, RUN);
+    ENDS_UNTIL(b->view[0].received == RUN, a, b);
+    assert_int_equal(getsockopt(l->source.fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+    assert_true(nodelay);
+}
+
 /* Nobody reads: at some time nothing more is taken; when it is read, `room` comes and all arrives.
  * */
 static void a_full_link_says_so_and_tells_when_it_is_not(void **state)
@@ -71,7 +104,7 @@ static void a_full_link_says_so_and_tells_when_it_is_not(void **state)
 static void puts_of_every_size_land(void **state)
 {
     static const size_t sizes[] = { 0,      1,      15,     4096,    65535,
-                                    262143, 262144, 262145, 1000000, PUT_MAX };
+                                    262143, 262144, 262145, 1000000, 1048576, 1048577, PUT_MAX };
     struct end *a = ends[0], *b = ends[1];
     (void)state;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -134,6 +167,24 @@ static void messages_pass_between_fragments(void **state)
     assert_true(filled(back->target, PUT_MAX, 2));
     put_free(there, a, b);
     put_free(back, b, a);
+}
+
+/* Who is in the middle of sending a body can wait to hear that the one before has come. */
+static void in_the_middle_of_a_body_nothing_is_acknowledged(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *first = put_new(a, b, 1, 5000), *second = put_new(a, b, 1, PUT_MAX);
+    struct tcp_link *l = b->view[0].link;
+    uint64_t before = l->session.received;
+    (void)state;
+    put_start(first, a, 1, 0, 5000, 1);
+    put_start(second, a, 1, 0, PUT_MAX, 2);
+    ENDS_UNTIL(l->session.received > before, a, b);
+    assert_true(l->stream.land_left > 0);
+    assert_true(session_owes_ack(&l->session));
+    ENDS_UNTIL(a->done[1] && a->done[2], a, b);
+    put_free(first, a, b);
+    put_free(second, a, b);
 }
 
 static void a_flush_means_it_has_landed(void **state)
@@ -365,10 +416,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LINKED(every_size_arrives),
+        LINKED(many_small_messages_are_one_segment),
         LINKED(a_full_link_says_so_and_tells_when_it_is_not),
         LINKED(puts_of_every_size_land),
         LINKED(a_part_lands_at_its_offset),
         LINKED(messages_pass_between_fragments),
+        LINKED(in_the_middle_of_a_body_nothing_is_acknowledged),
         LINKED(a_flush_means_it_has_landed),
         LINKED(more_flushes_than_places_are_told_to_wait),
         LINKED(a_key_never_granted_costs_the_link_only),

@@ -93,6 +93,14 @@ extern struct fake fake;
 __attribute__((format(printf, 1, 2))) void fake_misuse(const char *format, ...);
 void fake_event_locked(struct fake_context *c, const struct ibv_async_event *event);
 
+bool fake_fails(void); /* one of the calls that may be told to; the lock is held */
+/* An object, and the lock is held; or NULL, and it is not. */
+void *fake_make(size_t size);
+int fake_destroyed(void *object); /* and the lock is given back */
+
+/* fake_cm.c */
+int fake_cm_load(struct cm_api *api, struct why *why);
+
 /* fake_wire.c, under the lock */
 void receives_make(struct fake_receives *receives, uint32_t cap);
 int send_post(struct fake_qp *qp, const struct ibv_send_wr *wr); /* 0 or errno */

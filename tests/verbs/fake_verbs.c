@@ -72,7 +72,7 @@ void fake_reset(void)
 }
 
 /* One of the calls that may be told to fail. The lock is held. */
-static bool fails(void)
+bool fake_fails(void)
 {
     fake.stats.calls++;
     if (fake_knobs.fail_at == 0 || --fake_knobs.fail_at > 0) return false;
@@ -81,10 +81,10 @@ static bool fails(void)
 }
 
 /* An object, or NULL with the lock given back. Else the lock is held until made(). */
-static void *make(size_t size)
+void *fake_make(size_t size)
 {
     pthread_mutex_lock(&fake.lock);
-    void *object = fails() ? NULL : calloc(1, size);
+    void *object = fake_fails() ? NULL : calloc(1, size);
     if (!object) {
         pthread_mutex_unlock(&fake.lock);
         errno = ENOMEM;
@@ -94,7 +94,7 @@ static void *make(size_t size)
     return object;
 }
 
-static int destroyed(void *object)
+int fake_destroyed(void *object)
 {
     free(object);
     fake.stats.objects--;
@@ -138,7 +138,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
         errno = fake_knobs.open_error;
         return NULL;
     }
-    struct fake_context *c = make(sizeof(*c));
+    struct fake_context *c = fake_make(sizeof(*c));
     if (!c) return NULL;
     c->base.device = device;
     c->base.async_fd = eventfd(0, EFD_SEMAPHORE);
@@ -156,7 +156,7 @@ static int close_device(struct ibv_context *context)
     while (*at != c) at = &(*at)->next;
     *at = c->next;
     close(c->base.async_fd);
-    return destroyed(c);
+    return fake_destroyed(c);
 }
 
 static int query_device(struct ibv_context *context, struct ibv_device_attr *attr)
@@ -214,7 +214,7 @@ static int query_pkey(struct ibv_context *context, uint8_t port, int index, __be
 
 static struct ibv_pd *alloc_pd(struct ibv_context *context)
 {
-    struct fake_pd *pd = make(sizeof(*pd));
+    struct fake_pd *pd = fake_make(sizeof(*pd));
     if (!pd) return NULL;
     pd->base.context = context;
     ((struct fake_context *)context)->users++;
@@ -228,16 +228,16 @@ static int dealloc_pd(struct ibv_pd *base)
     pthread_mutex_lock(&fake.lock);
     if (pd->users) return busy("a protection domain");
     ((struct fake_context *)base->context)->users--;
-    return destroyed(pd);
+    return fake_destroyed(pd);
 }
 
 static struct ibv_mr *reg_mr(struct ibv_pd *pd, void *addr, size_t len, int access)
 {
-    struct fake_mr *mr = make(sizeof(*mr));
+    struct fake_mr *mr = fake_make(sizeof(*mr));
     if (!mr) return NULL;
     bool too_much = fake_knobs.memlock && fake.pinned + len > fake_knobs.memlock;
     if (too_much || fake.mrs == FAKE_MRS) {
-        destroyed(mr);
+        fake_destroyed(mr);
         errno = ENOMEM;
         return NULL;
     }
@@ -262,14 +262,14 @@ static int dereg_mr(struct ibv_mr *base)
     fake.mrs--;
     fake.pinned -= base->length;
     ((struct fake_pd *)base->pd)->users--;
-    return destroyed(mr);
+    return fake_destroyed(mr);
 }
 
 /* ---- completion queues ----------------------------------------------------------------------- */
 
 static struct ibv_comp_channel *create_comp_channel(struct ibv_context *context)
 {
-    struct fake_channel *channel = make(sizeof(*channel));
+    struct fake_channel *channel = fake_make(sizeof(*channel));
     if (!channel) return NULL;
     channel->base.context = context;
     channel->base.fd = eventfd(0, EFD_SEMAPHORE);
@@ -282,7 +282,7 @@ static int destroy_comp_channel(struct ibv_comp_channel *base)
     pthread_mutex_lock(&fake.lock);
     if (base->refcnt) return busy("a completion channel");
     close(base->fd);
-    return destroyed(base);
+    return fake_destroyed(base);
 }
 
 static struct ibv_cq *create_cq(struct ibv_context *context, int cqe, void *arg,
@@ -293,7 +293,7 @@ static struct ibv_cq *create_cq(struct ibv_context *context, int cqe, void *arg,
         errno = EINVAL;
         return NULL;
     }
-    struct fake_cq *cq = make(sizeof(*cq));
+    struct fake_cq *cq = fake_make(sizeof(*cq));
     if (!cq) return NULL;
     cq->base = (struct ibv_cq){ .context = context, .channel = channel, .cq_context = arg,
                                 .cqe = cqe };
@@ -311,7 +311,7 @@ static int destroy_cq(struct ibv_cq *base)
     if (cq->events != cq->acked) fake_misuse("%u events were not acknowledged", cq->events - cq->acked);
     base->channel->refcnt--;
     free(cq->wc);
-    return destroyed(cq);
+    return fake_destroyed(cq);
 }
 
 static int poll_cq(struct ibv_cq *base, int n, struct ibv_wc *wc)
@@ -366,7 +366,7 @@ static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *a
         errno = EOPNOTSUPP;
         return NULL;
     }
-    struct fake_srq *srq = make(sizeof(*srq));
+    struct fake_srq *srq = fake_make(sizeof(*srq));
     if (!srq) return NULL;
     srq->base.context = pd->context;
     srq->base.pd = pd;
@@ -383,7 +383,7 @@ static int destroy_srq(struct ibv_srq *base)
     if (srq->users) return busy("a shared receive queue");
     ((struct fake_pd *)base->pd)->users--;
     free(srq->receives.wr);
-    return destroyed(srq);
+    return fake_destroyed(srq);
 }
 
 static bool pair_is_granted(const struct ibv_qp_init_attr *attr)
@@ -400,7 +400,7 @@ static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr
         errno = EINVAL;
         return NULL;
     }
-    struct fake_qp *qp = make(sizeof(*qp));
+    struct fake_qp *qp = fake_make(sizeof(*qp));
     if (!qp) return NULL;
     uint32_t i = 0;
     while (i < FAKE_QPS && fake.qp[i]) i++;
@@ -434,7 +434,7 @@ static int destroy_qp(struct ibv_qp *base)
     if (base->srq) ((struct fake_srq *)base->srq)->users--;
     free(qp->sends);
     free(qp->receives.wr);
-    return destroyed(qp);
+    return fake_destroyed(qp);
 }
 
 /* What each step needs, as the manual of ibv_modify_qp has it for reliable connections. */
@@ -469,7 +469,7 @@ static int modify_qp(struct ibv_qp *base, struct ibv_qp_attr *attr, int mask)
     pthread_mutex_lock(&fake.lock);
     if (attr->qp_state == IBV_QPS_ERR) {
         pair_fail(qp);
-    } else if (fails()) {
+    } else if (fake_fails()) {
         error = ENOMEM;
     } else if (!step_is_right(qp, attr, mask)) {
         fake_misuse("ibv_modify_qp from %d to %d with mask 0x%x", base->state, attr->qp_state, mask);
@@ -505,24 +505,31 @@ static int post_send(struct ibv_qp *base, struct ibv_send_wr *wr, struct ibv_sen
 static int post_receive(struct fake_receives *receives, const struct ibv_recv_wr *wr)
 {
     pthread_mutex_lock(&fake.lock);
-    int error = fails() || receives->to - receives->from == receives->cap ? ENOMEM : 0;
-    if (wr->num_sge != 1 || wr->next) fake_misuse("a receive of %d parts", wr->num_sge);
+    int error = fake_fails() || receives->to - receives->from == receives->cap ? ENOMEM : 0;
+    if (wr->num_sge != 1) fake_misuse("a receive of %d parts", wr->num_sge);
     if (error == 0) receives->wr[receives->to++ % receives->cap] = (struct fake_receive){
         wr->wr_id, *wr->sg_list };
     pthread_mutex_unlock(&fake.lock);
     return error;
 }
 
+static int post_receives(struct fake_receives *receives, struct ibv_recv_wr *wr,
+                         struct ibv_recv_wr **bad)
+{
+    int error = 0;
+    for (; wr && error == 0; wr = error ? wr : wr->next) error = post_receive(receives, wr);
+    if (error) *bad = wr;
+    return error;
+}
+
 static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-    *bad = wr;
-    return post_receive(&((struct fake_qp *)qp)->receives, wr);
+    return post_receives(&((struct fake_qp *)qp)->receives, wr, bad);
 }
 
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-    *bad = wr;
-    return post_receive(&((struct fake_srq *)srq)->receives, wr);
+    return post_receives(&((struct fake_srq *)srq)->receives, wr, bad);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -615,6 +622,7 @@ const struct verbs_api *verbs_library(void)
         .is_fork_initialized = is_fork_initialized,
         .route_source = route_source,
         .memlock_limit = memlock_limit,
+        .load_cm = fake_cm_load,
     };
     return &table;
 }

@@ -12,6 +12,7 @@
  * completion queue, a receive that finds no buffer) is counted, see fake_stats.
  */
 #include "transport/verbs/api.h"
+#include "transport/verbs/cm.h"
 
 enum { FAKE_DEVICES = 4, FAKE_GIDS = 8 };
 
@@ -57,6 +58,11 @@ struct fake_knobs {
     enum ibv_wc_status receive_status;
     int post_error; /* every post_send returns it; 0: none */
     bool poll_fails; /* every poll_cq                       */
+
+    /* Of librdmacm, see fake_cm.c. */
+    bool cm_absent;
+    int cm_breaks; /* 1 + the event that the next failure takes the place of: */
+    enum rdma_cm_event_type cm_instead;
 };
 
 struct fake_stats {

@@ -152,15 +152,17 @@ static void encryption_is_not_loosened(void **state)
 /* ---- the Nth call fails ---------------------------------------------------------------------- */
 
 /* All of a small life; false: open, connect or a message failed, as it may. */
-static bool live(struct end e[2])
+static bool live(struct end e[2], int wireup)
 {
     bool good = true;
     int sent = 0;
     ends_prepare(e);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        e[i].config.verbs_wireup = wireup;
         if (end_open(&e[i], NULL) < 0) e[i].t = NULL;
+    }
     good = e[0].t && e[1].t && end_connect(&e[0], 0) == 0 && end_connect(&e[1], 0) == 0;
-    for (int i = 0; good && i < 60; i++) {
+    for (int i = 0; good && i < (wireup ? 600 : 60) && sent < 40; i++) {
         ends_turn(e);
         if (e[0].link[0].ups && e[0].link[0].link && sent < 40)
             sent += end_send(&e[0], 0, sent, 100) == 0;
@@ -173,21 +175,123 @@ static bool live(struct end e[2])
     return good;
 }
 
-static void nth_call_fails(void **state)
+static void nth_call_fails_by(int wireup)
 {
     struct end e[2];
     int n = 1, failures = 0;
-    (void)state;
     for (;; n++) {
         fake_reset();
         fake_knobs.fail_at = n;
-        bool good = live(e);
+        bool good = live(e, wireup);
         assert_int_equal(fake_stats().objects, 0);
         assert_int_equal(fake_stats().misuses, 0);
         if (fake_knobs.fail_at > 0) break; /* fewer calls than that */
         failures += !good;
     }
     assert_true(n > 100 && failures > 50);
+}
+
+static void nth_call_fails(void **state)
+{
+    (void)state;
+    nth_call_fails_by(0);
+}
+
+static void nth_call_fails_by_rdma_cm(void **state)
+{
+    (void)state;
+    nth_call_fails_by(1);
+}
+
+/* ---- connecting by librdmacm ----------------------------------------------------------------- */
+
+static void open_by_cm(struct end e[2], bool both)
+{
+    ends_prepare(e);
+    e[0].config.verbs_wireup = 1;
+    e[1].config.verbs_wireup = both;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+}
+
+static void rdma_cm_connects_pairs(void **state)
+{
+    struct end e[2];
+    (void)state;
+    open_by_cm(e, true);
+    for (int round = 0; round < 5; round++) {
+        for (int r = 0; r < END_LINKS; r++) ends_connect(e, r);
+        for (int i = 0; i < 40; i++)
+            while (end_send(&e[round % 2], 3, i, 500) == TRANSPORT_AGAIN) ends_turn(e);
+        ENDS_UNTIL(e, e[1 - round % 2].link[3].received == 40);
+        for (int r = 0; r < END_LINKS; r++)
+            transport_verbs.disconnect(e[r % 2].link[r].link,
+                                       r % 3 ? DISCONNECT_DRAIN : DISCONNECT_NOW);
+        ends_settle(e);
+        for (int r = 0; r < END_LINKS; r++)
+            for (int i = 0; i < 2; i++)
+                if (e[i].link[r].link)
+                    transport_verbs.disconnect(e[i].link[r].link, DISCONNECT_BROKEN);
+        ends_settle(e);
+    }
+    ends_close(e);
+}
+
+static void rdma_cm_that_fails_is_named(void **state)
+{
+    static const struct {
+        enum rdma_cm_event_type at, instead;
+        const char *words;
+    } breaks[] = {
+        { RDMA_CM_EVENT_ADDR_RESOLVED, RDMA_CM_EVENT_ADDR_ERROR, "no route" },
+        { RDMA_CM_EVENT_ROUTE_RESOLVED, RDMA_CM_EVENT_ROUTE_ERROR, "no path" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_CONNECT_ERROR, "connecting failed" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_UNREACHABLE, "does not answer" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_REJECTED, "refused" },
+        { RDMA_CM_EVENT_CONNECT_RESPONSE, RDMA_CM_EVENT_DISCONNECTED, "hung up" },
+        { RDMA_CM_EVENT_ROUTE_RESOLVED, RDMA_CM_EVENT_DEVICE_REMOVAL, "removed" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+        struct end e[2];
+        fake_reset();
+        open_by_cm(e, true);
+        fake_knobs.cm_breaks = 1 + (int)breaks[i].at;
+        fake_knobs.cm_instead = breaks[i].instead;
+        assert_int_equal(end_connect(&e[0], 2) | end_connect(&e[1], 2), 0);
+        ENDS_UNTIL(e, e[0].link[2].downs || e[1].link[2].downs);
+        const struct end_link *l = e[0].link[2].downs ? &e[0].link[2] : &e[1].link[2];
+        assert_int_equal(l->gone, GONE_BROKEN);
+        contains(l->why, breaks[i].words);
+        contains(l->why, "rank 2 on fake0 port 1");
+        ends_close(e);
+    }
+}
+
+static void rdma_cm_is_wanted_by_both_or_neither(void **state)
+{
+    struct end e[2];
+    (void)state;
+    open_by_cm(e, false);
+    assert_int_equal(end_connect(&e[0], 2) | end_connect(&e[1], 2), 0);
+    ENDS_UNTIL(e, e[0].link[2].downs && e[1].link[2].downs);
+    contains(e[0].link[2].why, "rdma_cm here and tell there");
+    contains(e[1].link[2].why, "tell here and rdma_cm there");
+    ends_close(e);
+}
+
+static void rdma_cm_is_absent(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_prepare(e);
+    e[0].config.verbs_wireup = 1;
+    fake_knobs.cm_absent = true;
+    refused(e, SINEW_ENOTSUP, "librdmacm");
+    fake_knobs.cm_absent = false;
+    fake_knobs.device[0].gid[1].type = IBV_GID_TYPE_ROCE_V1;
+    fake_knobs.device[0].gids = 2;
+    fake_knobs.device[0].gid[0].type = IBV_GID_TYPE_ROCE_V1;
+    refused(e, SINEW_ENOTSUP, "no IP address");
 }
 
 /* ---- a link that is up ----------------------------------------------------------------------- */
@@ -507,6 +611,50 @@ static void memory_for_messages_is_bounded(void **state)
     ends_close(e);
 }
 
+/* "…, 910 KiB in all" */
+static int noted(const struct end *e, int rank)
+{
+    const char *at = strstr(e->link[rank].link->note, " KiB in all");
+    assert_non_null(at);
+    while (at[-1] >= '0' && at[-1] <= '9') at--;
+    return atoi(at);
+}
+
+/* Who is sent a stream gives more credit, and has more registered for it; who answers each message has not;
+ * nobody has more than verbs_credits ask for, and the link's note says what it is. */
+static void a_window_grows_with_a_stream(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        fake_reset();
+        ends_prepare(e);
+        e[0].config.verbs_srq = e[1].config.verbs_srq = shared;
+        e[0].config.verbs_credits = e[1].config.verbs_credits = 200;
+        e[0].size = e[1].size = 20;
+        assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        ends_connect(e, 0);
+        ends_connect(e, 1);
+        int before = noted(&e[1], 0);
+        for (int i = 0; i < 300; i++) { /* to and fro */
+            assert_int_equal(end_send(&e[0], 1, i, 10), 0);
+            ENDS_UNTIL(e, e[1].link[1].received == i + 1);
+            assert_int_equal(end_send(&e[1], 1, i, 10), 0);
+            ENDS_UNTIL(e, e[0].link[1].received == i + 1);
+        }
+        for (int i = 0; i < 5000; i++) ends_turn(e);
+        assert_int_equal(noted(&e[1], 0), before);
+        for (int i = 0; i < 2000; i++)
+            while (end_send(&e[0], 0, i, 100) == TRANSPORT_AGAIN) ends_turn(e);
+        ENDS_UNTIL(e, e[1].link[0].received == 2000);
+        for (int i = 0; i < 5000; i++) ends_turn(e);
+        int more = noted(&e[1], 0) - before;
+        assert_in_range(more, (200 - 64) * 8320 / 1024, (200 + 64) * 8320 / 1024);
+        assert_int_equal(fake_stats().not_ready, 0);
+        ends_close(e);
+    }
+}
+
 /* ---- what there is, is used ------------------------------------------------------------------ */
 
 static void carries_messages(struct end e[2])
@@ -620,6 +768,25 @@ static void ports_that_work_come_first(void **state)
     ends_close(e);
 }
 
+static void a_route_by_another_port_is_said(void **state)
+{
+    struct end e[2];
+    struct why why;
+    (void)state;
+    fake_knobs.devices = 2;
+    fake_knobs.device[1] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[1].gid[1].gid.raw[14] = 9;
+    fake_knobs.routed = true;
+    fake_knobs.source = fake_knobs.device[1].gid[1].gid;
+    ends_open(e);
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) < 0);
+    contains(why.text, "leaves by fake1 port 1, and fake0 port 1 is in use");
+    fake_knobs.source = fake_knobs.device[0].gid[1].gid;
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) > 0);
+    ends_close(e);
+}
+
 /* 1 MiB in parts of 256 KiB: four at once, by one doorbell of progress. */
 static void progress_rings_once_for_many(void **state)
 {
@@ -694,6 +861,140 @@ static void what_one_may_read_is_not_held_by_another(void **state)
     ends_close(e);
 }
 
+/* ---- what is kept registered ----------------------------------------------------------------- */
+
+enum { LONG_ONE = 64 * 1024 };
+
+static void get_into(struct end e[2], const struct region *theirs, uint8_t *to)
+{
+    struct rma op = { .kind = RMA_GET, .local = to, .len = LONG_ONE, .peers = theirs };
+    int dones = e[0].link[0].dones;
+    assert_int_equal(transport_verbs.rma(e[0].link[0].link, &op), TRANSPORT_PENDING);
+    ENDS_UNTIL(e, e[0].link[0].dones == dones + 1);
+    assert_int_equal(e[0].link[0].done_status, 0);
+}
+
+static void memory_that_lasts_is_registered_once(void **state)
+{
+    static uint8_t from[LONG_ONE], plain[LONG_ONE], lasting[3][2 * LONG_ONE];
+    struct end e[2];
+    (void)state;
+    ends_prepare(e);
+    e[0].config.verbs_kept = sizeof(lasting[0]) * 2;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    ends_connect(e, 0);
+    struct region mine = { .base = from, .len = sizeof(from), .rights = REGION_GET }, theirs;
+    assert_int_equal(transport_verbs.reg(e[1].t, NULL, &mine), 0);
+    theirs = (struct region){ .len = mine.len, .key_len = mine.key_len };
+    memcpy(theirs.key, mine.key, mine.key_len);
+    assert_int_equal(transport_verbs.reg(e[0].t, e[0].link[0].link, &theirs), 0);
+    struct region kept[3];
+    for (int i = 0; i < 3; i++) {
+        kept[i] = (struct region){ .base = lasting[i], .len = sizeof(lasting[i]),
+                                   .rights = REGION_LASTING };
+        assert_int_equal(transport_verbs.reg(e[0].t, NULL, &kept[i]), 0);
+    }
+    int objects = fake_stats().objects, calls = fake_stats().calls;
+    get_into(e, &theirs, plain);
+    assert_int_equal(fake_stats().objects, objects); /* for itself alone */
+    get_into(e, &theirs, lasting[0]);
+    assert_int_equal(fake_stats().objects, objects + 1);
+    calls = fake_stats().calls;
+    for (int i = 0; i < 5; i++) get_into(e, &theirs, lasting[0] + (i % 2 ? LONG_ONE : 0));
+    assert_int_equal(fake_stats().calls, calls);
+    get_into(e, &theirs, lasting[1]);
+    get_into(e, &theirs, lasting[0]);
+    get_into(e, &theirs, lasting[2]); /* no room for three: that of 1 goes */
+    assert_int_equal(fake_stats().objects, objects + 2);
+    calls = fake_stats().calls;
+    get_into(e, &theirs, lasting[0]);
+    assert_int_equal(fake_stats().calls, calls);
+    get_into(e, &theirs, lasting[1]); /* again */
+    assert_int_equal(fake_stats().calls, calls + 1);
+    for (int i = 0; i < 3; i++) assert_int_equal(transport_verbs.dereg(e[0].t, &kept[i]), 0);
+    assert_int_equal(fake_stats().objects, objects);
+    assert_int_equal(transport_verbs.dereg(e[0].t, &theirs), 0);
+    assert_int_equal(transport_verbs.dereg(e[1].t, &mine), 0);
+    ends_close(e);
+}
+
+/* ---- what messaging waits for ----------------------------------------------------------------- */
+
+static void send_number(struct end *e, uint64_t word, uint64_t key, uint8_t body)
+{
+    uint64_t head[2] = { word, key }; /* as on the wire, on this machine */
+    assert_int_equal(transport_verbs.send(e->link[0].link, head, sizeof(head), &body, 1, NULL, 0), 0);
+}
+
+/* Three are expected, four come, then one of another kind: the three are taken with no upcall, the others
+ * wait for the next progress and come by recv. */
+static void what_is_expected_is_taken_with_no_upcall(void **state)
+{
+    struct end e[2];
+    uint8_t got[3] = { 0 };
+    struct expect x[3];
+    (void)state;
+    fake_knobs.prompt = true;
+    ends_open(e);
+    ends_connect(e, 0);
+    struct link *l = e[1].link[0].link;
+    for (int i = 0; i < 3; i++)
+        x[i] = (struct expect){ .next = i < 2 ? &x[i + 1] : NULL, .key = 7, .word = 0x10000,
+                                .mask = 0xff0000, .buf = &got[i], .cap = 1 };
+    for (int i = 0; i < 3; i++) send_number(&e[0], 0x10000 | (uint64_t)i, 7, (uint8_t)(5 + i));
+    int number = 0;
+    assert_int_equal(end_send(&e[0], 0, number, 1), 0);
+    l->expect = &x[0];
+    assert_int_equal(transport_verbs.progress(e[1].t, l), 1);
+    assert_null(l->expect);
+    for (int i = 0; i < 3; i++) {
+        assert_true(x[i].done && x[i].len == 1 && x[i].word == (0x10000 | (uint64_t)i));
+        assert_int_equal(got[i], 5 + i);
+    }
+    assert_int_equal(e[1].link[0].received, 0);
+    ENDS_UNTIL(e, e[1].link[0].received == 1);
+    ends_close(e);
+}
+
+/* Nobody but who expects receives, for long: credits go back all the same. */
+static void credits_flow_while_messages_are_expected(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        fake_reset();
+        fake_knobs.prompt = true;
+        ends_prepare(e);
+        e[0].config.verbs_credits = e[1].config.verbs_credits = shared ? 32 : 2;
+        e[0].config.verbs_srq = e[1].config.verbs_srq = shared;
+        assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        ends_connect(e, 0);
+        struct link *l = e[1].link[0].link;
+        for (int i = 0; i < 500; i++) {
+            uint64_t head[2] = { 0x10000, 7 };
+            uint8_t body = (uint8_t)i, got = 0;
+            struct expect x = { .key = 7, .word = 0x10000, .mask = 0xff0000, .buf = &got,
+                                .cap = 1 };
+            int turns = 0;
+            while (transport_verbs.send(e[0].link[0].link, head, sizeof(head), &body, 1, NULL, 0) !=
+                   0) {
+                assert_true(turns++ < 100);
+                end_turn(&e[0]);
+                transport_verbs.progress(e[1].t, l); /* it waits */
+            }
+            while (!x.done) {
+                assert_true(turns++ < 100);
+                l->expect = &x;
+                transport_verbs.progress(e[1].t, l);
+                l->expect = NULL;
+            }
+            assert_int_equal(got, body);
+        }
+        assert_int_equal(fake_stats().not_ready, 0);
+        ends_close(e);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -709,6 +1010,11 @@ int main(void)
         TEST(fork_is_made_safe_or_refused),
         TEST(encryption_is_not_loosened),
         TEST(nth_call_fails),
+        TEST(nth_call_fails_by_rdma_cm),
+        TEST(rdma_cm_connects_pairs),
+        TEST(rdma_cm_that_fails_is_named),
+        TEST(rdma_cm_is_wanted_by_both_or_neither),
+        TEST(rdma_cm_is_absent),
         TEST(every_completion_status),
         TEST(a_receive_fails),
         TEST(a_post_is_refused),
@@ -722,13 +1028,18 @@ int main(void)
         TEST(many_pairs_leak_nothing),
         TEST(sends_of_users_go_at_once),
         TEST(memory_for_messages_is_bounded),
+        TEST(a_window_grows_with_a_stream),
         TEST(poor_devices_are_enough),
         TEST(one_credit_is_enough),
         TEST(addresses_are_ranked_and_follow_the_route),
         TEST(ports_that_work_come_first),
+        TEST(a_route_by_another_port_is_said),
         TEST(progress_rings_once_for_many),
         TEST(a_queue_that_cannot_be_read_ends_its_links),
         TEST(what_one_may_read_is_not_held_by_another),
+        TEST(memory_that_lasts_is_registered_once),
+        TEST(what_is_expected_is_taken_with_no_upcall),
+        TEST(credits_flow_while_messages_are_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@
 #include "base/world.h"
 
 enum { HELLO_LEN = 80, HELLO_SIGNED = 64, HELLO_PROOF = HELLO_LEN - HELLO_SIGNED };
-enum { HELLO_VERSION = 4, HELLO_DESCRIPTORS = 3 };
+enum { HELLO_VERSION = 5, HELLO_DESCRIPTORS = 3 };
 
 enum hello_kind { HELLO_HELLO = 1, HELLO_ACCEPT = 2, HELLO_REFUSE = 3 };
 

@@ -215,8 +215,7 @@ int shm_send_short(struct link *base, const void *body, size_t blen, uint64_t ke
     return 0;
 }
 
-/* The slow half of shm_take_short(). */
-static __attribute__((noinline)) int64_t link_taken(struct shm_link *l, uint64_t credit, int64_t len)
+__attribute__((noinline)) int64_t link_taken(struct shm_link *l, uint64_t credit, int64_t len)
 {
     if (ring_returned(&l->tx, (uint32_t)credit) < 0)
         link_break(l, "it gave back slots that it never had");
@@ -225,7 +224,7 @@ static __attribute__((noinline)) int64_t link_taken(struct shm_link *l, uint64_t
     return len;
 }
 
-static __attribute__((noinline)) int64_t link_not_taken(const struct shm_link *l, int64_t turn)
+__attribute__((noinline)) int64_t link_not_taken(const struct shm_link *l, int64_t turn)
 {
     return (uint32_t)~turn == ring_due(l->rx.next, 0, 0) ? TRANSPORT_NOT_THIS : TRANSPORT_NOTHING;
 }

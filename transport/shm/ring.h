@@ -412,26 +412,37 @@ static inline bool ring_take_expected(struct ring_consumer *c, struct ring_expec
     return true;
 }
 
-/* Take the next message if it is a short one with this key and fits buf: its length; *credit is
- * what it gives back. < 0: nothing happened, and it is ~ the turn that was seen. `due`: as ring_due_as(), or RING_NEVER_DUE. */
-static inline int64_t ring_take_short(struct ring_consumer *c, uint32_t due, uint64_t key, void *buf,
+/* Is what lies in the slot a short message, `due`, with this key and of at most `cap` bytes? Its length; or < 0:
+ * ~ the turn that was seen. */
+static inline int64_t ring_look_short(const struct ring_slot *slot, uint32_t due, uint64_t key,
                                       size_t cap, uint64_t *credit)
 {
-    uint32_t next = c->next;
-    const struct ring_slot *slot = &c->slots[next & c->slot_mask];
     /* Acquire, partner ring_put_short(), as in ring_take(). */
     uint64_t word = shared_load_acquire64(&slot->word);
-    if ((uint32_t)word != ((next & RING_TURNS) | due)) return ~(int64_t)(uint16_t)word;
+    if ((uint32_t)word != due) return ~(int64_t)(uint16_t)word;
     uint8_t head[RING_SHORT_HEAD];
     shared_read_line(head, slot->data, sizeof(head));
     size_t len = (uint16_t)(word >> 32);
     if (wire_get64(head) != key || len > RING_SHORT) return ~(int64_t)(uint16_t)word;
     if (len > cap) return ~(int64_t)(uint16_t)word;
+    *credit = word >> 48;
+    return (int64_t)len;
+}
+
+/* Take the next message if it is a short one with this key and fits buf: its length; *credit is
+ * what it gives back. < 0: nothing happened, and it is ~ the turn that was seen. `due`: as
+ * ring_due_as(), or RING_NEVER_DUE. */
+static inline int64_t ring_take_short(struct ring_consumer *c, uint32_t due, uint64_t key, void *buf,
+                                      size_t cap, uint64_t *credit)
+{
+    uint32_t next = c->next;
+    const struct ring_slot *slot = &c->slots[next & c->slot_mask];
+    int64_t len = ring_look_short(slot, (next & RING_TURNS) | due, key, cap, credit);
+    if (len < 0) return len;
     c->untold.credit += RING_SLOT + RING_UNIT;
     c->next = next + 1;
-    *credit = word >> 48;
-    shared_read_line(buf, slot->data + RING_SHORT_HEAD, len);
-    return (int64_t)len;
+    shared_read_line(buf, slot->data + RING_SHORT_HEAD, (size_t)len);
+    return len;
 }
 
 /* Done with the message taken: its room may be given back. */

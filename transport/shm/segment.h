@@ -24,6 +24,7 @@ enum {
     SEGMENT_BODY_BYTES = 57344, /* at least twice eager: that always fits an empty ring */
     SEGMENT_EAGER_MAX = 16384,
     SEGMENT_FRAGMENT = 14336, /* three in flight: what bulk may hold */
+    SEGMENT_BEGIN = SEGMENT_EAGER_MAX, /* of a longer message, with its announcement */
     SEGMENT_PLEDGES = 64,
     SEGMENT_LIMIT = 128 * 1024, /* per connected peer, both directions */
 };

@@ -53,6 +53,7 @@ static int shm_open_transport(struct transport *base)
     base->caps = (struct transport_caps){
         .eager_max = SEGMENT_EAGER_MAX,
         .copy_max = SEGMENT_EAGER_MAX,
+        .begin_max = SEGMENT_BEGIN,
         .put_ordered = true,
         .get = true,
         .memory = true,
@@ -136,20 +137,52 @@ static bool shm_take_longer(struct shm_link *l, struct expect *e)
     return true;
 }
 
+/* The short ones, one after the other, until room is to be told or has come back. Returns how many; what is next:
+ * 0 or more, TRANSPORT_NOTHING, TRANSPORT_NOT_THIS. */
+static inline int shm_take_shorts(struct shm_link *l, int64_t *what_is_next)
+{
+    struct ring_consumer *c = &l->rx;
+    struct expect *e = l->base.expect;
+    const struct ring_slot *slots = c->slots, *slot;
+    uint32_t next = c->next, last = next + RING_TELL_SLOTS - (uint8_t)c->untold.credit;
+    uint32_t mask = c->slot_mask, due = l->short_due;
+    uint64_t credit = 0;
+    int64_t len;
+    do {
+        slot = &slots[next & mask];
+        /* Not written yet: nothing is fetched, for the line is here as it was a lap ago. */
+        __builtin_prefetch(&slots[(next + RING_TELL_SLOTS) & mask]);
+        len = ring_look_short(slot, (next & RING_TURNS) | due, e->key, e->cap, &credit);
+        if (len < 0) break;
+        e->len = (size_t)len;
+        e->done = e->is_short = true;
+        shared_read_line(e->buf, slot->data + RING_SHORT_HEAD, (size_t)len);
+        next++;
+        e = e->next;
+        if (credit) break;
+    } while (e && next != last);
+    uint32_t taken = next - c->next;
+    c->next = next;
+    c->untold.credit += taken * (RING_SLOT + RING_UNIT);
+    l->base.expect = e;
+    *what_is_next = len < 0 ? link_not_taken(l, len) : len;
+    if (credit || ring_tell_slots(c)) link_taken(l, credit, 0);
+    return (int)taken;
+}
+
 /* All that are expected and there. Returns how many. */
 static int shm_take_expected(struct shm_link *l)
 {
     int taken = 0;
-    for (; taken < TRANSPORT_UPCALLS_MAX && shm_expects(l); taken++) {
+    int64_t next = 0;
+    while (taken <= TRANSPORT_UPCALLS_MAX - RING_TELL_SLOTS && next != TRANSPORT_NOTHING && shm_expects(l)) {
+        taken += shm_take_shorts(l, &next);
+        if (next != TRANSPORT_NOT_THIS) continue;
         struct expect *e = l->base.expect;
-        int64_t len = shm_take_short(&l->base, e);
-        if (len == TRANSPORT_NOTHING || (len < 0 && !shm_take_longer(l, e))) break;
-        if (len >= 0) {
-            e->is_short = true;
-            e->len = (size_t)len;
-        }
+        if (!shm_expects(l) || !shm_take_longer(l, e)) break;
         e->done = true;
         l->base.expect = e->next;
+        taken++;
     }
     return taken;
 }

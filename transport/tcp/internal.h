@@ -12,8 +12,10 @@
  *   tls.c      TLS 1.3 on a socket, by OpenSSL
  *   pending.c  strangers: accepted connections until they have proven who they are
  *   link.c     the life of a link: setup, up, drain, down
- *   line.c     its connections, one at a time: attempts, crossing, loss, silence
- *   stream.c   bytes on a line that is open: frames, puts
+ *   line.c     its connections, one at a time: open, lost, taken from the peer
+ *   attempt.c  connections that this end begins, to one address of the peer after the other
+ *   silence.c  whether the peer's kernel is still there
+ *   stream_out.c, stream_in.c  bytes on a line that is open: frames, puts
  *   session.c  numbers on frames, and what may have to be sent again; no I/O
  *   repair.c   when to try again or to give up, and whose attempt stands; no I/O
  *   region.c   memory that peers may put into
@@ -46,6 +48,7 @@
 #include "base/frame.h"
 #include "base/handshake.h"
 #include "base/place.h"
+#include "base/timer.h"
 #include "transport/tcp/region.h"
 #include "transport/tcp/repair.h"
 #include "transport/tcp/session.h"
@@ -57,7 +60,8 @@ enum {
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
-    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between */
+    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between, and it may go again whole … */
+    TCP_FRAGMENT_MAX = 1024 * 1024,  /* … where that is unlikely and the kernel does all the work */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
@@ -138,7 +142,8 @@ struct complaints {
 
 struct tcp {
     struct transport base;
-    struct source listener, timer;
+    struct source listener, alarm;
+    struct timer timer; /* of alarm */
     struct list links;    /* all, by `entry` */
     struct list ready;    /* links with work that no event announces, by `ready` */
     struct list timed;    /* links with a deadline, by `timed` */
@@ -152,7 +157,6 @@ struct tcp {
     bool pending_waits;     /* one is authenticated, to be taken up by the next progress */
     int64_t listen_again;   /* 0: listening; else paused until then */
     int64_t due;            /* no deadline is earlier; INT64_MAX: none */
-    int64_t timer_at;       /* what the timer is set to */
     int64_t look_at;        /* when to look at those; 0: nobody has looked yet */
     struct tcp_link *awaited; /* somebody waits for this link, or has since the last look */
     bool awaited_again;
@@ -277,6 +281,7 @@ struct pending {
 
 static inline struct tcp *tcp_of(struct transport *t) { return (struct tcp *)t; }
 static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_link *)l; }
+static inline struct tcp *tcp_under(const struct tcp_link *l) { return tcp_of(l->base.transport); }
 
 /* tcp.c */
 int tcp_watch(struct tcp *t, struct source *source, uint32_t events); /* 0 or -errno */
@@ -353,29 +358,46 @@ void link_bye_came(struct tcp_link *l);
 void link_watch(struct tcp_link *l);
 
 /* line.c */
-void line_attempt(struct tcp_link *l);
 void line_close(struct tcp_link *l); /* the connection or attempt; the session stays */
+void line_shake_release(struct tcp_link *l);
 void line_work(struct tcp_link *l);  /* in every state but OPEN */
 void line_deadline(struct tcp_link *l);
 void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *bytes);
 int line_failed(struct tcp_link *l, int error, const char *doing); /* returns < 0 */
-/* What answers there is not the peer, or what it says was damaged. */
-void line_refused(struct tcp_link *l, int status, const struct why *reason);
+/* Silent since `since`; the reason is in l->base.why. What has arrived is handed up first. */
+void line_lost(struct tcp_link *l, int64_t since);
 /* What came is not what was sent: it comes again over another line, until that is hopeless. */
 void line_damaged(struct tcp_link *l, const char *what);
 void line_closed_by_peer(struct tcp_link *l);
-void line_mark(struct tcp_link *l); /* silence would matter from now on */
-void line_look_all(struct tcp *t, int64_t now);
 /* An authenticated connection of a rank has come: 0: fd, and s->tls, are the link's; else the
  * greeting to send. */
 int line_adopt(struct tcp *t, int fd, struct shake *s, const struct join *join);
 
-/* stream.c */
+/* attempt.c */
+void line_attempt(struct tcp_link *l);
+void line_event_connecting(struct tcp_link *l);
+void line_shake(struct tcp_link *l);
+int line_say(struct tcp_link *l, enum frame_kind kind);
+/* What answers there is not the peer, or what it says was damaged. */
+void line_refused(struct tcp_link *l, int status, const struct why *reason);
+void line_turn_failed(struct tcp_link *l, int status, bool hopeful, const char *brief,
+                      const struct why *why);
+void line_retry(struct tcp_link *l, const struct why *reason);
+void line_give_up(struct tcp_link *l); /* a deadline has passed: the reason is in l->base.why */
+
+/* silence.c */
+bool line_signs(const struct tcp_link *l, struct silence_signs *signs);
+void line_mark(struct tcp_link *l); /* silence would matter from now on */
+void line_look_all(struct tcp *t, int64_t now);
+
+/* stream_in.c */
 int stream_begin(struct tcp_link *l);
 void stream_release(struct tcp_link *l);
 void stream_restart(struct tcp_link *l); /* what had come in part is forgotten */
 enum received { RECEIVED_ALL, RECEIVED_MORE, RECEIVED_END };
 enum received stream_receive(struct tcp_link *l);
+
+/* stream_out.c */
 void stream_write(struct tcp_link *l, size_t burst);
 void stream_push(struct tcp_link *l); /* what was appended goes */
 bool stream_is_empty(const struct tcp_link *l);

@@ -12,11 +12,6 @@
 #include "base/config.h"
 #include "transport/tcp/internal.h"
 
-static struct tcp *tcp_under(const struct tcp_link *l)
-{
-    return tcp_of(l->base.transport);
-}
-
 void link_make_ready(struct tcp_link *l)
 {
     if (list_empty(&l->ready)) list_append(&tcp_under(l)->ready, &l->ready);

@@ -279,9 +279,7 @@ void session_received(struct session *s, const struct frame *frame)
     size_t len = session_header(s) + (size_t)frame->length;
     bool lent = frame->kind == FRAME_PUT && len > SESSION_ACK_LENT;
     s->untold_bytes += lent ? SESSION_ACK_LENT : len;
-    if (frame->flags & FRAME_URGENT || s->received - s->told >= SESSION_ACK_FRAMES ||
-        s->untold_bytes >= SESSION_ACK_BYTES)
-        s->awaited = s->received;
+    if (frame->flags & FRAME_URGENT || session_ack_is_due(s)) s->awaited = s->received;
 }
 
 /* --- over a new connection -------------------------------------------------------------------- */

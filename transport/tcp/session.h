@@ -119,8 +119,13 @@ int session_check(struct session *s, const struct frame *frame, struct why *why)
 /* The frame that session_check() let pass is whole. */
 void session_received(struct session *s, const struct frame *frame);
 
-/* Whether an ACK frame should be sent if nothing else is. */
+/* Whether an ACK frame should be sent if nothing else is … */
 static inline bool session_owes_ack(const struct session *s) { return s->awaited > s->told; }
+/* … and now, or the peer's window may become too small for it. */
+static inline bool session_ack_is_due(const struct session *s)
+{
+    return s->received - s->told >= SESSION_ACK_FRAMES || s->untold_bytes >= SESSION_ACK_BYTES;
+}
 
 /* --- over a new connection */
 

@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -65,7 +64,7 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* The second line: lines that matter to somebody are looked at (line.c); any other whose peer's kernel is
+/* The second line: lines that matter to somebody are looked at (silence.c); any other whose peer's kernel is
  * silent ends within half the repair deadline, so that it can be repaired. A kernel answers for a process
  * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. Linux 6.15
  * asks again every second when told so; others ever later, so that a host that dies while its
@@ -213,13 +212,10 @@ static int events_open(struct tcp *t)
     t->base.fd = epoll_create1(EPOLL_CLOEXEC);
     if (t->base.fd < 0)
         return report_errno(&t->base.why, tcp_status(errno), errno, "no epoll descriptor");
-    t->timer = (struct source){
-        .kind = SOURCE_TIMER,
-        .fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
-    };
-    if (t->timer.fd < 0)
-        return report_errno(&t->base.why, tcp_status(errno), errno, "no timer descriptor");
-    int rc = tcp_watch(t, &t->timer, EPOLLIN);
+    int rc = timer_open(&t->timer);
+    if (rc < 0) return report_errno(&t->base.why, tcp_status(-rc), -rc, "no timer descriptor");
+    t->alarm = (struct source){ .kind = SOURCE_TIMER, .fd = t->timer.fd };
+    rc = tcp_watch(t, &t->alarm, EPOLLIN);
     if (rc == 0) rc = tcp_watch(t, &t->listener, EPOLLIN);
     if (rc < 0)
         return report_errno(&t->base.why, tcp_status(-rc), -rc, "epoll refuses a descriptor");
@@ -233,7 +229,7 @@ static void tcp_close(struct transport *base)
     region_table_release(&t->regions, base->opt.world);
     tls_unload(&t->tls, base->opt.world);
     tcp_unwatch(t, &t->listener);
-    tcp_unwatch(t, &t->timer);
+    timer_close(&t->timer);
     if (base->fd >= 0) close(base->fd);
     base->fd = -1;
 }
@@ -241,8 +237,9 @@ static void tcp_close(struct transport *base)
 static int tcp_open(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
-    base->fd = t->listener.fd = t->timer.fd = -1;
-    t->due = t->timer_at = INT64_MAX;
+    base->fd = t->listener.fd = -1;
+    t->timer = (struct timer)TIMER_NONE;
+    t->due = INT64_MAX;
     list_init(&t->links);
     list_init(&t->ready);
     list_init(&t->timed);
@@ -293,14 +290,11 @@ static int tcp_dereg(struct transport *base, struct region *region)
 
 static void tcp_dispatch(struct tcp *t, struct source *source)
 {
-    uint64_t expirations;
     switch (source->kind) {
     case SOURCE_LISTENER: pending_accept(t); break;
     case SOURCE_PENDING: pending_event(t, (struct pending *)source); break;
     case SOURCE_LINK: link_work(LIST_OWNER(source, struct tcp_link, source)); break;
-    case SOURCE_TIMER:
-        if (read(source->fd, &expirations, sizeof(expirations)) > 0) t->timer_at = INT64_MAX;
-        break;
+    case SOURCE_TIMER: timer_clear(&t->timer); break;
     }
 }
 
@@ -400,15 +394,7 @@ static int tcp_arm(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
     if (!list_empty(&t->ready) || !list_empty(&t->dirty) || t->pending_waits) return 1;
-    int64_t at = tcp_wakes_at(t);
-    if (at == INT64_MAX || at >= t->timer_at) return 0;
-    int64_t in = at - tcp_now(t);
-    if (in <= 0) return 1;
-    struct itimerspec spec = { 0 };
-    spec.it_value = (struct timespec){ .tv_sec = in / 1000000000, .tv_nsec = in % 1000000000 };
-    if (timerfd_settime(t->timer.fd, 0, &spec, NULL) < 0) return 1;
-    t->timer_at = at;
-    return 0;
+    return timer_set(&t->timer, tcp_wakes_at(t), tcp_now(t));
 }
 
 const struct transport_ops transport_tcp = {

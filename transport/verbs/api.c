@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "transport/verbs/cm.h"
+
 static struct ibv_device **get_device_list(int *n) { return ibv_get_device_list(n); }
 
 static int query_port(struct ibv_context *context, uint8_t port, struct ibv_port_attr *attr)
@@ -124,6 +126,7 @@ const struct verbs_api *verbs_library(void)
         .is_fork_initialized = ibv_is_fork_initialized,
         .route_source = route_source,
         .memlock_limit = memlock_limit,
+        .load_cm = cm_load,
     };
     return &library;
 }

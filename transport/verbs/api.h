@@ -11,6 +11,9 @@
 #include <infiniband/verbs.h>
 #include <stdbool.h>
 
+struct cm_api;
+struct why;
+
 struct verbs_api {
     struct ibv_device **(*get_device_list)(int *n);
     void (*free_device_list)(struct ibv_device **list);
@@ -56,6 +59,8 @@ struct verbs_api {
      * true if it knows. No packet is sent. */
     bool (*route_source)(const union ibv_gid *peer, union ibv_gid *source);
     uint64_t (*memlock_limit)(void); /* bytes; UINT64_MAX: none */
+
+    int (*load_cm)(struct cm_api *cm, struct why *why); /* librdmacm, see cm.h */
 };
 
 /* The library's own. */

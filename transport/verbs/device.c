@@ -10,12 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "transport/verbs/internal.h"
 
-enum { CQ_MOST = 65536, SRQ_RANKS = 16, DEPTH_LEAST = 16, SCRATCH = 64, SRQ_MOST = 32768 };
+enum { CQ_MOST = 65536, DEPTH_LEAST = 16, SCRATCH = 64, SRQ_MOST = 32768 };
 
 static int refused(struct verbs *t, const char *what, int error)
 {
@@ -120,7 +119,7 @@ static int make_shared(struct verbs *t)
 {
     int64_t wanted = t->base.opt.config->verbs_srq;
     struct ibv_srq_init_attr attr = { .attr = { .max_wr = SRQ_MOST, .max_sge = 1 } };
-    if (wanted == 0 || (wanted < 0 && t->base.opt.size <= SRQ_RANKS)) return 0;
+    if (wanted == 0 || (wanted < 0 && t->base.opt.size <= VERBS_FEW)) return 0;
     if (attr.attr.max_wr > t->cq_size / 2) attr.attr.max_wr = t->cq_size / 2;
     if (t->attr.max_srq > 0) {
         if (attr.attr.max_wr > (uint32_t)t->attr.max_srq_wr)
@@ -215,10 +214,11 @@ static int make_descriptor(struct verbs *t)
 {
     t->base.fd = epoll_create1(EPOLL_CLOEXEC);
     if (t->base.fd < 0) return refused(t, "epoll_create1", errno);
-    t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (t->timer < 0) return refused(t, "timerfd_create", errno);
-    int status = watch(t, t->timer);
+    int error = timer_open(&t->timer);
+    if (error < 0) return refused(t, "timerfd_create", -error);
+    int status = watch(t, t->timer.fd);
     if (status == 0) status = watch(t, t->channel->fd);
+    if (status == 0 && t->cm.channel) status = watch(t, t->cm.channel->fd);
     return status < 0 ? status : watch(t, t->context->async_fd);
 }
 
@@ -233,6 +233,7 @@ int device_open(struct verbs *t)
     if (status == 0) status = make_shared(t);
     if (status == 0) status = probe_pair(t);
     if (status == 0) status = make_memory(t);
+    if (status == 0) status = cm_open(t);
     if (status == 0) status = make_descriptor(t);
     if (status < 0) device_close(t);
     return status;
@@ -241,6 +242,7 @@ int device_open(struct verbs *t)
 void device_close(struct verbs *t)
 {
     const struct world *w = t->base.opt.world;
+    cm_close(t);
     if (t->srq) t->api->destroy_srq(t->srq);
     if (t->scratch) register_release(t, t->scratch);
     world_release(w, t->scratch_memory, SCRATCH);
@@ -251,7 +253,7 @@ void device_close(struct verbs *t)
     if (t->channel) t->api->destroy_comp_channel(t->channel);
     if (t->pd) t->api->dealloc_pd(t->pd);
     if (t->context) t->api->close_device(t->context);
-    if (t->timer >= 0) close(t->timer);
+    timer_close(&t->timer);
     if (t->base.fd >= 0) close(t->base.fd);
     t->srq = NULL;
     t->scratch = NULL;
@@ -260,5 +262,5 @@ void device_close(struct verbs *t)
     t->channel = NULL;
     t->pd = NULL;
     t->context = NULL;
-    t->timer = t->base.fd = -1;
+    t->base.fd = -1;
 }

@@ -223,6 +223,27 @@ int devices_list(const struct verbs_api *api, const struct config *config,
     return 0;
 }
 
+static bool is_same_port(const struct candidate *a, const struct candidate *b)
+{
+    return a->port == b->port && strcmp(a->device, b->device) == 0;
+}
+
+const struct candidate *devices_elsewhere(const struct verbs_api *api, const struct candidates *all,
+                                          const struct candidate *chosen,
+                                          const union ibv_gid *peer)
+{
+    union ibv_gid source;
+    const struct candidate *other = NULL;
+    if (chosen->layer != IBV_LINK_LAYER_ETHERNET || !api->route_source(peer, &source)) return NULL;
+    for (int i = 0; i < all->n; i++) {
+        const struct candidate *c = &all->of[i];
+        if (c->score < 0 || memcmp(&c->gid, &source, sizeof(source)) != 0) continue;
+        if (is_same_port(c, chosen)) return NULL;
+        if (!other) other = c;
+    }
+    return other;
+}
+
 void devices_route(const struct verbs_api *api, const struct candidates *all,
                    const struct candidate *chosen, const union ibv_gid *peer, int *gid_index,
                    union ibv_gid *gid)
@@ -233,8 +254,7 @@ void devices_route(const struct verbs_api *api, const struct candidates *all,
     if (chosen->layer != IBV_LINK_LAYER_ETHERNET || !api->route_source(peer, &source)) return;
     for (int i = 0; i < all->n; i++) {
         const struct candidate *c = &all->of[i];
-        bool here = c->port == chosen->port && strcmp(c->device, chosen->device) == 0;
-        if (!here || c->score < 0 || c->gid_type != chosen->gid_type ||
+        if (!is_same_port(c, chosen) || c->score < 0 || c->gid_type != chosen->gid_type ||
             memcmp(&c->gid, &source, sizeof(source)) != 0)
             continue;
         *gid_index = c->gid_index;

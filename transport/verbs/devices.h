@@ -44,6 +44,11 @@ void devices_route(const struct verbs_api *api, const struct candidates *all,
                    const struct candidate *chosen, const union ibv_gid *peer, int *gid_index,
                    union ibv_gid *gid);
 
+/* Another port that can be used, from which the system would send to `peer`; NULL: none, or it is this one. */
+const struct candidate *devices_elsewhere(const struct verbs_api *api, const struct candidates *all,
+                                          const struct candidate *chosen,
+                                          const union ibv_gid *peer);
+
 /* "mlx5_0:1 GID 3 ::ffff:10.0.0.1" */
 enum { DEVICES_TEXT = 160 };
 const char *devices_text(const struct candidate *c, char out[DEVICES_TEXT]);

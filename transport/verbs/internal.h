@@ -13,12 +13,14 @@
  *   message.c  messages and credits, both ways   slots.c    registered memory for them
  *   rma.c      put, get, atomic, flush           register.c the memory they work on
  *   wait.c     completions, sleeping             trouble.c  what the device reports, in words
+ *   cm.c       connecting by librdmacm           cm_library.c  which is opened only then
  *
  * A link's life:
  *
  *    connect() -> OFFERING -> PAIRED -> UP -> DRAINING -> ENDING -> down()
  *
- *    OFFERING  a queue pair exists, the counterpart is told of it, its own is not known yet
+ *    OFFERING  a queue pair exists, the counterpart is told of it, its own is not known yet (or is
+ *              being connected by librdmacm, cm.c)
  *    PAIRED    both are known and this one can send; READY was told, the other's READY has not come
  *    ENDING    what has arrived is handed up, what is under way fails, the queue pair goes
  *
@@ -38,6 +40,10 @@
  *              which the receiver keeps slots beyond the credit, and one for BYE
  *    kind      MESSAGE, CREDIT (only the header), BYE (likewise; nothing follows)
  *
+ * In a job of many ranks the window is small at first, and doubles whenever half of it was used with no message in the other
+ * direction that could have told of new credit: a stream, that is. It does not shrink: what was told
+ * cannot be taken back.
+ *
  * So a receive is always posted before what goes into it is sent, and a receiver-not-ready answer
  * never happens between two that are right; should it, seven retries end the link.
  *
@@ -46,7 +52,9 @@
  */
 #include "base/config.h"
 #include "base/list.h"
+#include "base/timer.h"
 #include "transport/transport.h"
+#include "transport/verbs/cm.h"
 #include "transport/verbs/devices.h"
 #include "transport/verbs/offer.h"
 #include "transport/verbs/slots.h"
@@ -62,6 +70,9 @@ enum {
     VERBS_QUEUE = 128, /* most work requests on a send queue; a power of two */
     VERBS_SIGNAL = 16, /* one completion for so many */
     VERBS_CHAIN = 16,  /* one doorbell for so many */
+    VERBS_AGAIN = 8,   /* receives that are posted again together */
+    VERBS_FEW = 16,   /* ranks; more than that … */
+    VERBS_WINDOW = 8, /* … and a link begins with so many credits */
     VERBS_CONTROLS = 2,
     VERBS_RESERVE = VERBS_CONTROLS + 1, /* receives beyond the credit; and sends */
     VERBS_BATCH = 32,                   /* completions looked at together */
@@ -73,6 +84,7 @@ enum {
     VERBS_INLINE = 220,
     VERBS_CQ_LEAST = 512,
     VERBS_LOOK_EVERY = 4096, /* polls between looks at the device's events */
+    VERBS_CM_EVERY = 64,     /* and at those of librdmacm, while links are connected by it */
     VERBS_TIMEOUT = 14,      /* 4.096 us * 2^14: 67 ms */
     VERBS_RETRY = 7,
     VERBS_RNR_RETRY = 6, /* 7 would be for ever */
@@ -81,6 +93,8 @@ enum {
 
 #define VERBS_PARK_NS (200 * INT64_C(1000000))
 #define VERBS_PARK_LEAST_NS (2 * INT64_C(1000000)) /* before the transport closes */
+
+enum verbs_wireup { VERBS_WIRED_BY_TELLS, VERBS_WIRED_BY_CM };
 
 enum verbs_kind { VERBS_MESSAGE = 1, VERBS_CREDIT = 2, VERBS_BYE = 3 };
 
@@ -102,6 +116,7 @@ struct registration {
     size_t len;
     unsigned users; /* operations under way that read or write it here */
     bool owned;     /* by a region; else by one operation              */
+    bool lasting;   /* registered (mr) when first used, and again after it had to make room for others */
     bool writable;
     bool offered; /* to one peer, to read: its owner takes it back at once, so no other may lean on it */
 };
@@ -160,8 +175,11 @@ struct verbs_link {
     int64_t deadline;      /* of set-up or draining; INT64_MAX: none */
     uint32_t emptied;      /* ENDING: verbs->emptied when it began */
     char name[48];         /* "rank 3 on rxe0 port 1" */
+    char note[256];        /* base.note: way and memory */
 
     struct ibv_qp *qp;
+    struct rdma_cm_id *cm_id; /* NULL: none */
+    bool wiring;              /* counted in verbs->cm.wiring */
     uint32_t psn;
     int gid_index;
     union ibv_gid gid;
@@ -169,7 +187,7 @@ struct verbs_link {
     /* messages out */
     uint32_t sequence, sent, allowed, controls_sent, controls_heard;
     /* messages in: `returned`: slots posted again, so that limit = returned + window */
-    uint32_t heard, received, returned, told, window, controls_received;
+    uint32_t heard, received, returned, told, window, window_most, controls_received;
     uint32_t posted; /* receives on its own queue, or its share of the shared one */
 
     /* the send queue: numbers of work requests, and what they were */
@@ -191,6 +209,15 @@ struct parked {
     uint32_t requests, slots, slot[VERBS_QUEUE]; /* of its send queue; top bit: small */
 };
 
+/* Connecting by librdmacm. */
+struct cm {
+    struct cm_api api;
+    struct rdma_event_channel *channel; /* NULL: queue pairs are connected by what is told */
+    struct rdma_cm_id *listener;
+    uint16_t port;
+    unsigned wiring; /* links that are being connected */
+};
+
 struct verbs {
     struct transport base;
     const struct verbs_api *api; /* set before open, or the library's */
@@ -202,8 +229,8 @@ struct verbs {
     struct ibv_comp_channel *channel;
     struct ibv_cq *cq;
     struct ibv_srq *srq; /* NULL: every link has receives of its own */
-    int timer;
-    int64_t timer_at; /* what it is set to */
+    struct timer timer;
+    struct cm cm;
     struct ibv_device_attr attr;
     uint16_t pkey_index, lid;
     uint8_t mtu, layer; /* mtu: enum ibv_mtu */
@@ -216,7 +243,9 @@ struct verbs {
     struct registration *scratch; /* 64 bytes: peers read 8 of them to flush; own flushes land in the others */
     uint8_t *scratch_memory;
     struct list registrations;
-    uint64_t registered_bytes; /* beside the slots' */
+    uint64_t registered_bytes; /* beside the slots'; of these lasting: */
+    uint64_t kept_bytes;
+    uint64_t noted_bytes; /* what the links' notes say that is registered in all */
     struct list spare_works;
 
     uint32_t cq_size, cq_taken; /* completions that may come: of receives and sends */
@@ -236,7 +265,8 @@ struct verbs {
     uint32_t emptied; /* times the completion queue was found empty */
     bool in_progress, armed, moved;
     int budget_left;
-    unsigned polls;
+    unsigned polls, takes_left;
+    struct verbs_link *took; /* this progress gave a message of its to who expects it: no upcalls for it */
     uint64_t duplicates, strays;
 
     /* work requests of one link that wait for the end of progress, for one doorbell */
@@ -244,6 +274,12 @@ struct verbs {
     unsigned chain_n;
     struct ibv_send_wr chain[VERBS_CHAIN];
     struct ibv_sge chain_sge[VERBS_CHAIN];
+
+    /* receives of one link that were read, to be posted again */
+    struct verbs_link *again_link;
+    unsigned again_n, again_credited;
+    struct ibv_recv_wr again[VERBS_AGAIN];
+    struct ibv_sge again_sge[VERBS_AGAIN];
 };
 
 static inline struct verbs *verbs_of(struct transport *t) { return (struct verbs *)t; }
@@ -267,9 +303,19 @@ void pair_destroy(struct verbs_link *l); /* and its receives; queue_release() is
 void pair_park(struct verbs_link *l);
 void pairs_unpark(struct verbs *t, bool all);
 
+/* cm.c */
+int cm_open(struct verbs *t); /* 0, also when it is not wanted */
+void cm_close(struct verbs *t);
+int cm_begin(struct verbs_link *l); /* its offer has come */
+void cm_release(struct verbs_link *l);
+void cm_events(struct verbs *t);
+/* What librdmacm knows for the step to attr->qp_state; no IBV_QP_STATE in mask: it takes that step itself. */
+int cm_path(struct verbs_link *l, struct ibv_qp_attr *attr, int *mask);
+
 /* link.c */
 int verbs_connect(struct link *base, const void *bytes, size_t len);
 void verbs_disconnect(struct link *base, enum disconnect_how how);
+void link_is_paired(struct verbs_link *l);
 void link_is_up(struct verbs_link *l);
 /* No more from this link; the first reason stands, l->base.why says it already. */
 void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up);
@@ -281,6 +327,7 @@ void link_table_remove(struct verbs_link *l);
 void link_set_deadline(struct verbs_link *l, int64_t at);
 void link_make_due(struct verbs_link *l); /* looked after by the next progress */
 void links_look_after(struct verbs *t);   /* tell, drain, end */
+void links_note(struct verbs *t); /* what is registered may be more or less by now */
 int64_t links_deadline(const struct verbs *t); /* the earliest; INT64_MAX: none */
 struct verbs_link *link_by_id(struct verbs *t, uint32_t id);
 struct verbs_link *link_by_qp(struct verbs *t, uint32_t qp_num);
@@ -313,8 +360,9 @@ int verbs_send(struct link *base, const void *head, size_t hlen, const void *bod
 bool message_room(struct verbs_link *l); /* another MESSAGE can be taken */
 void message_credit(struct verbs_link *l); /* tell it by itself if that is due */
 int message_bye(struct verbs_link *l); /* 0: it is on its way; > 0: not yet */
-void message_came(struct verbs *t, const struct ibv_wc *wc);
-int receives_post(struct verbs_link *l); /* those of a new link */
+bool message_came(struct verbs *t, const struct ibv_wc *wc); /* false: not in this progress */
+void receives_return(struct verbs *t); /* those that were read */
+int receives_post(struct verbs_link *l); /* as many as its window needs */
 void receives_release(struct verbs *t, uint32_t id, uint32_t posted);
 
 /* rma.c */
@@ -330,7 +378,7 @@ int verbs_dereg(struct transport *base, struct region *region);
 int register_memory(struct verbs *t, void *base, size_t len, int access,
                     struct registration **made, struct why *why);
 void register_release(struct verbs *t, struct registration *r);
-/* One that covers it: the owner keeps it alive. */
+/* One that covers it: the owner keeps it alive, and a user keeps it registered. */
 struct registration *register_find(struct verbs *t, const void *base, size_t len, bool writable);
 struct remote { uint64_t address, len; uint32_t rkey; unsigned rights; };
 bool register_remote(const struct region *region, struct remote *remote);

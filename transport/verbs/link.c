@@ -140,6 +140,7 @@ static void link_release(struct verbs_link *l)
     struct verbs *t = verbs_under(l);
     queue_forget(t, l);
     pair_destroy(l);
+    cm_release(l);
     queue_release(l);
     link_set_deadline(l, INT64_MAX);
     list_remove(&l->of_links);
@@ -170,7 +171,9 @@ static void link_begin(struct verbs_link *l)
     list_init(&l->works);
     list_append(&t->all, &l->of_links);
     l->deadline = INT64_MAX;
-    l->window = (uint32_t)t->base.opt.config->verbs_credits;
+    l->window_most = (uint32_t)t->base.opt.config->verbs_credits;
+    bool few = t->base.opt.size <= VERBS_FEW || l->window_most < VERBS_WINDOW;
+    l->window = few ? l->window_most : VERBS_WINDOW;
     l->told = l->window;
     snprintf(l->name, sizeof(l->name), "rank %d on %.20s port %u", l->base.rank,
              t->chosen.device, t->chosen.port);
@@ -209,20 +212,29 @@ static int link_start(struct verbs_link *l, const void *address, size_t len)
     return 0;
 }
 
+void link_is_paired(struct verbs_link *l)
+{
+    l->state = VERBS_PAIRED;
+    l->ready_due = true;
+    link_make_due(l);
+}
+
 static int link_heard_offer(struct verbs_link *l, const struct offer *o)
 {
     struct verbs *t = verbs_under(l);
     if (o->answers && o->answers != l->attempt) return 0; /* to a link that is gone */
-    if (l->state != VERBS_OFFERING)
+    if (l->state != VERBS_OFFERING || l->theirs.attempt)
         return why_set(&l->base.why, SINEW_EPROTO, "%s: its counterpart offered twice", l->name);
     l->theirs = *o;
     l->allowed = o->window;
-    int status = pair_connect(l);
-    if (status < 0) return status;
-    l->state = VERBS_PAIRED;
-    l->ready_due = true;
     link_set_deadline(l, verbs_now(t) + t->base.opt.config->setup_deadline);
-    return 0;
+    if (t->cm.channel) return cm_begin(l);
+    if (o->port)
+        return why_set(&l->base.why, SINEW_EUNREACHABLE,
+                       "%s: verbs_wireup is tell here and rdma_cm there", l->name);
+    int status = pair_connect(l);
+    if (status == 0) link_is_paired(l);
+    return status;
 }
 
 static int link_heard(struct verbs_link *l, const void *bytes, size_t len)
@@ -260,7 +272,8 @@ static void tell(struct verbs_link *l, enum offer_kind kind)
                                          .psn = l->psn,
                                          .window = l->window,
                                          .rkey = t->scratch->mr->rkey,
-                                         .gid = l->gid,
+                                         .gid = t->cm.channel ? t->chosen.gid : l->gid,
+                                         .port = t->cm.port,
                                          .lid = t->lid,
                                          .mtu = t->mtu,
                                          .layer = t->layer,
@@ -271,9 +284,33 @@ static void tell(struct verbs_link *l, enum offer_kind kind)
     t->base.up->tell(&l->base, bytes, len);
 }
 
+static void link_note(struct verbs_link *l)
+{
+    const struct verbs *t = verbs_under(l);
+    uint64_t all = t->budget.registered + t->registered_bytes;
+    snprintf(l->note, sizeof(l->note),
+             "%.63s port %u GID %d; registered with it: %u KiB for what comes from this rank%s, %llu "
+             "KiB in all", t->chosen.device, t->chosen.port, l->gid_index,
+             (l->window + VERBS_RESERVE) * VERBS_SLOT / 1024, t->srq ? " (shared)" : "",
+             (unsigned long long)(all / 1024));
+    l->base.note = l->note;
+}
+
+void links_note(struct verbs *t)
+{
+    uint64_t all = t->budget.registered + t->registered_bytes;
+    if (all == t->noted_bytes) return;
+    t->noted_bytes = all;
+    for (struct list *e = t->all.next; e != &t->all; e = e->next) {
+        struct verbs_link *l = LIST_OWNER(e, struct verbs_link, of_links);
+        if (l->base.note) link_note(l);
+    }
+}
+
 void link_is_up(struct verbs_link *l)
 {
     struct verbs *t = verbs_under(l);
+    link_note(l);
     l->state = VERBS_UP;
     link_set_deadline(l, INT64_MAX);
     t->budget_left--;
@@ -293,6 +330,7 @@ void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up)
     l->status = status;
     l->gone = gone;
     l->emptied = t->emptied;
+    if (t->again_link == l) receives_return(t);
     queue_forget(t, l);
     if (gone != GONE_LEFT) pair_revoke(l);
     link_set_deadline(l, INT64_MAX);
@@ -452,7 +490,7 @@ static void look_after_waiting(struct verbs *t)
     while ((e = list_take(&todo))) {
         struct verbs_link *l = LIST_OWNER(e, struct verbs_link, of_waiting);
         if (l->state != VERBS_UP) continue;
-        if (t->budget_left < 2 || !message_room(l)) {
+        if (t->budget_left < 2 || l == t->took || !message_room(l)) {
             list_append(&t->waiting, &l->of_waiting);
             continue;
         }
@@ -469,7 +507,7 @@ static void look_after_ending(struct verbs *t)
     list_splice(&todo, &t->ending);
     while ((e = list_take(&todo))) {
         struct verbs_link *l = LIST_OWNER(e, struct verbs_link, of_ending);
-        if (!link_finish(l)) list_append(&t->ending, &l->of_ending);
+        if (l == t->took || !link_finish(l)) list_append(&t->ending, &l->of_ending);
     }
 }
 

@@ -9,7 +9,7 @@
 #include "base/wire.h"
 #include "transport/verbs/internal.h"
 
-enum { LIMIT_AHEAD_MAX = 65536 + 1024 };
+enum { LIMIT_AHEAD_MAX = 65536 + 1024, EXPECT_HEAD = 16 /* see struct expect */ };
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
@@ -103,11 +103,36 @@ int verbs_send(struct link *base, const void *head, size_t hlen, const void *bod
     return status;
 }
 
+/* What a link of each rank that has none yet will need stays free. */
+static bool window_may_grow(const struct verbs_link *l, uint32_t more)
+{
+    const struct verbs *t = verbs_under(l);
+    uint32_t size = (uint32_t)t->base.opt.size;
+    uint64_t others = size > t->links_count ? size - t->links_count : 0;
+    uint64_t receives = more + others * (VERBS_WINDOW + VERBS_RESERVE); /* it is not one of a few */
+    uint64_t bytes = t->budget.registered + receives * VERBS_SLOT;
+    uint64_t shared = t->srq ? t->shared_promised + receives : 0;
+    return t->cq_taken + receives + others * VERBS_RESERVE <= t->cq_size &&
+           bytes <= t->budget.limit && shared <= t->shared_most;
+}
+
+static void window_grow(struct verbs_link *l)
+{
+    uint32_t more = l->window_most - l->window;
+    if (more > l->window) more = l->window;
+    if (more == 0 || !window_may_grow(l, more)) return;
+    l->window += more;
+    if (receives_post(l) == 0) return;
+    l->window = l->window_most = l->posted - VERBS_RESERVE; /* it is as large as can be */
+    l->base.why.text[0] = '\0';
+}
+
 void message_credit(struct verbs_link *l)
 {
     uint32_t owed = l->returned + l->window - l->told;
     if (owed == 0 || owed < l->window / 2 || l->state < VERBS_UP || l->state > VERBS_DRAINING)
         return;
+    window_grow(l);
     if (l->bye_posted || l->controls_sent - l->controls_heard >= VERBS_CONTROLS) return;
     if (queue_room(l) == 0) return;
     if (message_post(l, VERBS_CREDIT, NULL, 0, NULL, 0) == 0) l->controls_sent++;
@@ -124,20 +149,26 @@ int message_bye(struct verbs_link *l)
 /* ---- receives -------------------------------------------------------------------------------- */
 
 /* wr_id of a receive: | 1 bit: 0 | generation 16, from bit 32 | slot 32 | */
-static int receive_post(struct verbs *t, struct verbs_link *l, uint32_t index)
+static void receive_fill(struct verbs *t, const struct verbs_link *l, uint32_t index,
+                         struct ibv_recv_wr *wr, struct ibv_sge *sge)
 {
     struct slot *slot = &t->receives.slots[index];
-    struct ibv_sge sge = { (uintptr_t)slot->at, VERBS_SLOT, slot->lkey };
-    struct ibv_recv_wr wr = { .sg_list = &sge, .num_sge = 1 }, *bad;
     slot->generation++;
     slot->posted = true;
     slot->owner = t->srq ? 0 : l->id;
-    wr.wr_id = (uint64_t)slot->generation << 32 | index;
-    int error = t->srq ? t->api->post_srq_recv(t->srq, &wr, &bad)
-                       : t->api->post_recv(l->qp, &wr, &bad);
-    if (error == 0) return 0;
-    slot->posted = false;
-    if (t->srq) slot->owner = 0;
+    *sge = (struct ibv_sge){ (uintptr_t)slot->at, VERBS_SLOT, slot->lkey };
+    *wr = (struct ibv_recv_wr){ .wr_id = (uint64_t)slot->generation << 32 | index,
+                                .sg_list = sge,
+                                .num_sge = 1 };
+}
+
+/* A list of them; those from the first that was refused on are not posted. */
+static int receive_post(struct verbs *t, struct verbs_link *l, struct ibv_recv_wr *wr)
+{
+    struct ibv_recv_wr *bad = wr;
+    int error = t->srq ? t->api->post_srq_recv(t->srq, wr, &bad)
+                       : t->api->post_recv(l->qp, wr, &bad);
+    for (; error && bad; bad = bad->next) t->receives.slots[(uint32_t)bad->wr_id].posted = false;
     return error < 0 ? -error : error;
 }
 
@@ -169,9 +200,13 @@ int receives_post(struct verbs_link *l)
             if (status < 0) return why_wrap(&l->base.why, status, "%s", l->name);
         }
         uint32_t index = pool_take(&t->receives);
+        struct ibv_recv_wr wr;
+        struct ibv_sge sge;
+        receive_fill(t, l, index, &wr, &sge);
         int error = t->srq && t->shared_posted == t->shared_most ? ENOMEM
-                                                                 : receive_post(t, l, index);
+                                                                 : receive_post(t, l, &wr);
         if (error) {
+            t->receives.slots[index].posted = false;
             t->receives.slots[index].owner = 0;
             pool_give(&t->receives, index);
             return receives_refused(l, error);
@@ -202,6 +237,58 @@ void receives_release(struct verbs *t, uint32_t id, uint32_t posted)
         pool_give(&t->receives, i);
         posted--;
     }
+}
+
+/*
+ * A slot that was read goes back to the device with others of its link, when nothing else is there to do:
+ * not between a message and the answer to it.
+ */
+void receives_return(struct verbs *t)
+{
+    struct verbs_link *l = t->again_link;
+    unsigned n = t->again_n, credited = t->again_credited;
+    if (n == 0) return;
+    t->again_n = t->again_credited = 0;
+    t->again_link = NULL;
+    if (!t->srq && l->state == VERBS_ENDING) return; /* with the queue pair */
+    int error = receive_post(t, l, t->again);
+    if (error) {
+        receives_refused(l, error);
+        link_fall(l, SINEW_EIO, GONE_BROKEN, true);
+        return;
+    }
+    l->returned += credited;
+    if (l->returned + l->window - l->told >= l->window / 2) link_make_due(l);
+}
+
+/* So few that the peer is never without credit for it. */
+static unsigned again_most(const struct verbs_link *l)
+{
+    return l->window < 4 ? 1 : l->window / 4 < VERBS_AGAIN ? l->window / 4 : VERBS_AGAIN;
+}
+
+/* The slot is free again, and, if credited, is what the peer's credit stands for. */
+static void receive_again(struct verbs *t, struct verbs_link *l, uint32_t index, bool credited)
+{
+    if (!t->srq && l->state == VERBS_ENDING) return;
+    if (t->again_n > 0 && t->again_link != l) receives_return(t);
+    unsigned i = t->again_n++;
+    receive_fill(t, l, index, &t->again[i], &t->again_sge[i]);
+    if (i > 0) t->again[i - 1].next = &t->again[i];
+    t->again_link = l;
+    t->again_credited += credited;
+    if (t->again_n >= again_most(l)) receives_return(t);
+    if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
+}
+
+/* Of a shared queue, and no link's any more. */
+static void receive_give_back(struct verbs *t, uint32_t index)
+{
+    struct ibv_recv_wr wr;
+    struct ibv_sge sge;
+    if (!t->srq) return; /* it goes with its queue pair */
+    receive_fill(t, NULL, index, &wr, &sge);
+    receive_post(t, NULL, &wr);
 }
 
 /* ---- in -------------------------------------------------------------------------------------- */
@@ -243,7 +330,35 @@ static int message_hear(struct verbs_link *l, const struct incoming *m)
     return 0;
 }
 
-static int message_take(struct verbs_link *l, const struct incoming *m)
+/* What messaging waits for, if m is that, and may be taken with no upcall. */
+static struct expect *message_expected(const struct verbs_link *l, const struct incoming *m)
+{
+    const struct verbs *t = verbs_under(l);
+    struct expect *e = l->base.expect;
+    bool next = m->sequence == l->heard + 1 && m->attempt == (uint32_t)l->attempt;
+    if (!e || t->budget_left < TRANSPORT_UPCALLS_MAX || t->takes_left == 0) return NULL;
+    if (l->state != VERBS_UP || !next || m->kind != VERBS_MESSAGE || m->hlen != EXPECT_HEAD ||
+        m->len < EXPECT_HEAD)
+        return NULL;
+    uint64_t word = wire_get64(m->rest);
+    return !((word ^ e->word) & e->mask) && wire_get64(m->rest + 8) == e->key ? e : NULL;
+}
+
+static void message_give(struct verbs_link *l, const struct incoming *m, struct expect *e)
+{
+    struct verbs *t = verbs_under(l);
+    e->len = m->len - EXPECT_HEAD;
+    e->word = wire_get64(m->rest);
+    e->is_short = false;
+    e->done = true;
+    copy_short(e->buf, m->rest + EXPECT_HEAD, e->len < e->cap ? e->len : e->cap);
+    l->base.expect = e->next;
+    t->took = l;
+    t->takes_left--;
+}
+
+/* e: where it is expected, or NULL */
+static int message_take(struct verbs_link *l, const struct incoming *m, struct expect *e)
 {
     struct verbs *t = verbs_under(l);
     switch (m->kind) {
@@ -252,7 +367,12 @@ static int message_take(struct verbs_link *l, const struct incoming *m)
             return message_bad(l, "has an impossible head");
         if (l->received == l->told) return message_bad(l, "came without credit");
         l->received++;
+        if (e) {
+            message_give(l, m, e);
+            return 0;
+        }
         t->budget_left--;
+        l->base.expect = NULL; /* by now it may expect another */
         if (t->base.up->recv(&l->base, m->rest, m->hlen, m->rest + m->hlen, m->len - m->hlen,
                              NULL) < 0)
             return message_bad(l, "was refused: its bytes break the protocol");
@@ -275,7 +395,7 @@ static bool message_is_wanted(struct verbs_link *l)
 }
 
 /* True: it is new, and its slot stands for credit. */
-static bool message_judge(struct verbs_link *l, const struct incoming *m)
+static bool message_judge(struct verbs_link *l, const struct incoming *m, struct expect *e)
 {
     struct verbs *t = verbs_under(l);
     int status = 0;
@@ -292,27 +412,11 @@ static bool message_judge(struct verbs_link *l, const struct incoming *m)
     l->heard = m->sequence;
     if (status == 0 && l->state == VERBS_PAIRED) link_is_up(l);
     if (status == 0) status = message_hear(l, m);
-    if (status == 0) status = message_take(l, m);
+    if (status == 0) status = message_take(l, m, e);
     if (status == 0) return m->kind == VERBS_MESSAGE;
     l->hand_up = false; /* no more of it is believed */
     link_fall(l, status, GONE_BROKEN, false);
     return false;
-}
-
-/* The slot is free again, and is what the peer's credit stands for. */
-static void receive_again(struct verbs *t, struct verbs_link *l, uint32_t index, bool credited)
-{
-    if (!t->srq && (!l || l->state == VERBS_ENDING)) return; /* with the queue pair */
-    int error = receive_post(t, l, index);
-    if (error && l) {
-        receives_refused(l, error);
-        link_fall(l, SINEW_EIO, GONE_BROKEN, true);
-    }
-    if (error || !l) return;
-    if (credited) l->returned++;
-    uint32_t owed = l->returned + l->window - l->told;
-    if (owed >= l->window / 2) link_make_due(l);
-    if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
 }
 
 static void receive_failed(struct verbs *t, struct verbs_link *l, const struct ibv_wc *wc,
@@ -323,30 +427,43 @@ static void receive_failed(struct verbs *t, struct verbs_link *l, const struct i
         int status = trouble_completion(l, wc);
         link_fall(l, status, GONE_BROKEN, true);
     }
-    if (t->srq) receive_again(t, NULL, index, false);
+    receive_give_back(t, index);
 }
 
-void message_came(struct verbs *t, const struct ibv_wc *wc)
+/* A message that messaging takes by no upcall, behind one that it has taken so. */
+static bool message_must_wait(const struct verbs_link *l, const struct incoming *m)
+{
+    return verbs_under(l)->took == l && m->kind == VERBS_MESSAGE &&
+           m->sequence - l->heard - 1 < 1u << 31;
+}
+
+bool message_came(struct verbs *t, const struct ibv_wc *wc)
 {
     uint32_t index = (uint32_t)wc->wr_id;
     struct slot *slot = index < pool_count(&t->receives) ? &t->receives.slots[index] : NULL;
     if (!slot || !slot->posted || slot->generation != (uint16_t)(wc->wr_id >> 32)) {
         t->strays++;
-        return;
+        return true;
     }
     struct verbs_link *l = link_by_qp(t, wc->qp_num);
     struct incoming m;
     bool credited = false;
     if (wc->status != IBV_WC_SUCCESS) {
         receive_failed(t, l, wc, index);
-        return;
+        return true;
     }
-    slot->posted = false;
     if (l && wc->byte_len >= VERBS_HEADER && wc->byte_len <= VERBS_SLOT) {
         incoming_read(&m, slot->at, wc->byte_len);
-        credited = message_judge(l, &m);
+        struct expect *e = message_expected(l, &m);
+        if (!e && message_must_wait(l, &m)) return false;
+        credited = message_judge(l, &m, e);
     } else if (l) {
         link_fall(l, message_bad(l, "is too short"), GONE_BROKEN, false);
     }
-    receive_again(t, l, index, credited);
+    slot->posted = false;
+    if (l)
+        receive_again(t, l, index, credited);
+    else
+        receive_give_back(t, index);
+    return true;
 }

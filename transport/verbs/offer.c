@@ -24,6 +24,7 @@ size_t offer_encode(uint8_t out[OFFER_LEN], const struct offer *o)
     out[50] = o->mtu;
     out[51] = o->layer;
     out[52] = o->reads;
+    wire_put16(out + 54, o->port);
     wire_put32(out + 56, o->window);
     wire_put32(out + 60, o->rkey);
     wire_put64(out + 64, o->flush);
@@ -39,6 +40,7 @@ static int offer_decode_rest(const uint8_t *in, struct offer *o, struct why *why
     o->mtu = in[50];
     o->layer = in[51];
     o->reads = in[52];
+    o->port = wire_get16(in + 54);
     o->window = wire_get32(in + 56);
     o->rkey = wire_get32(in + 60);
     o->flush = wire_get64(in + 64);

@@ -11,12 +11,14 @@
  *               | version| kind | 0      | 0   | 0           | attempt | answers |
  *  and of an OFFER, from byte
  *               24    28    32    48    50    51      52       53   54      56       60     64
- *               | qpn | psn | gid | lid | mtu | layer | reads  | 0  | 0     | window | rkey | flush |
+ *               | qpn | psn | gid | lid | mtu | layer | reads  | 0  | port  | window | rkey | flush |
  *
  *  `attempt` names this end's link, drawn at random; `answers` is the other's, 0 when none was heard
  *  of yet. READY counts only for the two that it names. `reads`: how many reads this end answers
  *  at once. `window`: messages it may be sent at first. `rkey` and `flush`: 8 bytes of its memory
- *  that anybody may read, to learn that what was put before is there.
+ *  that anybody may read, to learn that what was put before is there. `port`, if not 0: librdmacm
+ *  listens there, at the address `gid`, and is to connect the queue pairs (cm.c); both ends say so, or
+ *  neither.
  */
 #include "base/text.h"
 #include "transport/verbs/api.h"
@@ -30,7 +32,7 @@ struct offer {
     uint64_t attempt, answers;
     uint32_t qpn, psn, window, rkey;
     union ibv_gid gid;
-    uint16_t lid;
+    uint16_t lid, port;
     uint8_t mtu, layer, reads;
     uint64_t flush;
 };

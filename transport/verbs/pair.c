@@ -52,7 +52,7 @@ int pair_make(struct verbs_link *l)
         .srq = t->srq,
         .qp_type = IBV_QPT_RC,
         .cap = { .max_send_wr = t->depth,
-                 .max_recv_wr = t->srq ? 0 : l->window + VERBS_RESERVE,
+                 .max_recv_wr = t->srq ? 0 : l->window_most + VERBS_RESERVE,
                  .max_send_sge = 1,
                  .max_recv_sge = t->srq ? 0 : 1,
                  .max_inline_data = t->inline_asked },
@@ -69,6 +69,26 @@ int pair_make(struct verbs_link *l)
     link_table_add(l);
     int status = to_init(l);
     return status < 0 ? status : receives_post(l);
+}
+
+/* As librdmacm knows the way, but with our own patience, and reads as both ends take. */
+static int step_by_cm(struct verbs_link *l, enum ibv_qp_state state)
+{
+    struct verbs *t = verbs_under(l);
+    struct ibv_qp_attr attr = { .qp_state = state };
+    int mask = 0;
+    int status = cm_path(l, &attr, &mask);
+    if (status < 0 || !(mask & IBV_QP_STATE)) return status;
+    enum ibv_mtu mtu = (enum ibv_mtu)(l->theirs.mtu < t->mtu ? l->theirs.mtu : t->mtu);
+    if (attr.path_mtu > mtu) attr.path_mtu = mtu;
+    attr.max_dest_rd_atomic = (uint8_t)t->reads_taken;
+    attr.max_rd_atomic = (uint8_t)l->reads_most;
+    attr.min_rnr_timer = VERBS_RNR_TIMER;
+    attr.timeout = VERBS_TIMEOUT;
+    attr.retry_cnt = VERBS_RETRY;
+    attr.rnr_retry = VERBS_RNR_RETRY;
+    return modify(l, &attr, mask, state == IBV_QPS_RTR ? "ibv_modify_qp to RTR, by librdmacm"
+                                                       : "ibv_modify_qp to RTS, by librdmacm");
 }
 
 static int to_receive(struct verbs_link *l)
@@ -106,9 +126,7 @@ static int to_receive(struct verbs_link *l)
 
 static int to_send(struct verbs_link *l)
 {
-    struct verbs *t = verbs_under(l);
     char what[128];
-    l->reads_most = l->theirs.reads < t->reads_max ? l->theirs.reads : t->reads_max;
     struct ibv_qp_attr attr = {
         .qp_state = IBV_QPS_RTS,
         .timeout = VERBS_TIMEOUT,
@@ -132,8 +150,10 @@ int pair_connect(struct verbs_link *l)
     if (l->theirs.layer != t->layer)
         return why_set(&l->base.why, SINEW_EUNREACHABLE,
                        "%s: one end is InfiniBand, the other Ethernet", l->name);
-    int status = to_receive(l);
-    return status < 0 ? status : to_send(l);
+    l->reads_most = l->theirs.reads < t->reads_max ? l->theirs.reads : t->reads_max;
+    int status = l->cm_id ? step_by_cm(l, IBV_QPS_RTR) : to_receive(l);
+    if (status < 0) return status;
+    return l->cm_id ? step_by_cm(l, IBV_QPS_RTS) : to_send(l);
 }
 
 void pair_revoke(struct verbs_link *l)

@@ -39,8 +39,8 @@ static void queue_fill(struct verbs_link *l, const struct request *r, struct ibv
 {
     const struct verbs *t = verbs_under(l);
     bool sends = r->opcode == IBV_WR_SEND || r->opcode == IBV_WR_RDMA_WRITE;
-    *sge = r->sge;
-    memset(wr, 0, sizeof(*wr));
+    *sge = r->sge; /* all fields that differ; the others are zero for ever */
+    wr->next = NULL;
     wr->wr_id = UINT64_C(1) << 63 | (uint64_t)l->id << 32 | l->head;
     wr->sg_list = sge;
     wr->num_sge = 1;

@@ -10,6 +10,11 @@
  * reg to dereg; an operation on memory that lies in a live region of ours uses that (not one offered to
  * a reader, which is taken back without asking who else uses it); on other memory it registers for
  * itself alone, or, when short, is copied through slots.
+ *
+ * The cache: memory that is said to last (of sinew_memory_alloc) is registered whole when an operation first
+ * uses it, for this side alone, and stays so until it is freed, or is the least recently used when all
+ * that is kept would be more than verbs_kept. What a peer may reach is registered for it alone all the same:
+ * that right has to end with the operation.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -44,12 +49,56 @@ int register_memory(struct verbs *t, void *base, size_t len, int access,
     return 0;
 }
 
+static void lasting_drop(struct verbs *t, struct registration *r)
+{
+    if (r->mr) {
+        t->api->dereg_mr(r->mr);
+        t->kept_bytes -= r->len;
+        t->registered_bytes -= r->len;
+    }
+    r->mr = NULL;
+}
+
 void register_release(struct verbs *t, struct registration *r)
 {
-    if (r->mr) t->api->dereg_mr(r->mr);
-    t->registered_bytes -= r->len;
+    if (r->lasting) {
+        lasting_drop(t, r);
+    } else {
+        if (r->mr) t->api->dereg_mr(r->mr);
+        t->registered_bytes -= r->len;
+    }
     list_remove(&r->entry);
     world_release(t->base.opt.world, r, sizeof(*r));
+}
+
+/* Room for so much more that is kept: the least recently used goes first. */
+static bool lasting_room(struct verbs *t, size_t len)
+{
+    uint64_t most = (uint64_t)t->base.opt.config->verbs_kept;
+    struct list *next;
+    if (len > most) return false;
+    for (struct list *e = t->registrations.next; e != &t->registrations; e = next) {
+        struct registration *r = LIST_OWNER(e, struct registration, entry);
+        next = e->next;
+        if (t->kept_bytes + len <= most) break;
+        if (r->lasting && r->users == 0) lasting_drop(t, r);
+    }
+    return t->kept_bytes + len <= most;
+}
+
+/* Registered by now, or it cannot be. */
+static bool lasting_use(struct verbs *t, struct registration *r)
+{
+    if (!r->mr && lasting_room(t, r->len)) {
+        r->mr = t->api->reg_mr(t->pd, r->base, r->len, IBV_ACCESS_LOCAL_WRITE);
+        if (r->mr) {
+            t->kept_bytes += r->len;
+            t->registered_bytes += r->len;
+        }
+    }
+    list_remove(&r->entry);
+    list_append(&t->registrations, &r->entry);
+    return r->mr;
 }
 
 struct registration *register_find(struct verbs *t, const void *base, size_t len, bool writable)
@@ -58,15 +107,28 @@ struct registration *register_find(struct verbs *t, const void *base, size_t len
     for (struct list *e = t->registrations.prev; e != &t->registrations; e = e->prev) {
         struct registration *r = LIST_OWNER(e, struct registration, entry);
         uintptr_t from = (uintptr_t)r->base;
-        if (r->owned && !r->offered && r->mr && (r->writable || !writable) && at >= from &&
-            len <= r->len && at - from <= r->len - len)
-            return r;
+        bool usable = r->owned && !r->offered && (r->mr || r->lasting) && (r->writable || !writable);
+        if (usable && at >= from && len <= r->len && at - from <= r->len - len)
+            return !r->lasting || lasting_use(t, r) ? r : NULL;
     }
     return NULL;
 }
 
+static int reg_lasting(struct verbs *t, struct region *region)
+{
+    struct registration *r = world_allocate(t->base.opt.world, sizeof(*r));
+    if (!r) return why_set(&t->base.why, SINEW_ENOMEM, "no memory for a registration");
+    *r = (struct registration){ .base = region->base, .len = region->len, .owned = true,
+                                .lasting = true, .writable = true };
+    list_init(&r->entry);
+    list_append(&t->registrations, &r->entry);
+    region->private = r;
+    return 0;
+}
+
 static int reg_mine(struct verbs *t, struct region *region)
 {
+    if (region->rights == REGION_LASTING) return reg_lasting(t, region);
     unsigned rights = region->rights ? region->rights : region->reader ? REGION_GET : REGION_PUT;
     struct why *why = &t->base.why;
     int access = rights == REGION_GET ? 0 : IBV_ACCESS_LOCAL_WRITE;

@@ -31,8 +31,8 @@ static int verbs_open(struct transport *base)
     list_init(&t->ending);
     list_init(&t->registrations);
     list_init(&t->spare_works);
-    base->fd = t->timer = -1;
-    t->timer_at = INT64_MAX;
+    base->fd = -1;
+    t->timer = (struct timer)TIMER_NONE;
     if (!t->api) t->api = verbs_library();
     if (base->opt.config->security == SINEW_SECURITY_ENCRYPT)
         return why_set(&base->why, SINEW_ENOTSUP,
@@ -51,6 +51,8 @@ static int verbs_open(struct transport *base)
         .get = true,
         .atomic = t->attr.atomic_cap != IBV_ATOMIC_NONE,
         .wired = true,
+        .expects = true,
+        .keeps = true,
         .latency_ns = 2000,
         .megabytes_per_s = 10000,
     };
@@ -111,6 +113,11 @@ static int verbs_reach(struct transport *base, const void *address, size_t len, 
         return why_set(why, SINEW_EUNREACHABLE, "the peer's RoCE address is IPv%d, the one of %s "
                        "IPv%d: choose verbs_gid_index", gid_is_ipv4(&gid) ? 4 : 6,
                        t->chosen.device, gid_is_ipv4(&t->chosen.gid) ? 4 : 6);
+    const struct candidate *other = devices_elsewhere(t->api, &t->candidates, &t->chosen, &gid);
+    if (other)
+        return why_set(why, SINEW_EUNREACHABLE, "the route to it leaves by %s port %u, and %s port %u "
+                       "is in use here: choose verbs_device", other->device, other->port,
+                       t->chosen.device, t->chosen.port);
     bool near = memcmp(gid.raw, t->chosen.gid.raw, 8) == 0; /* an InfiniBand subnet, or IPv4 */
     return near ? 60 : 50;
 }

@@ -6,24 +6,20 @@
  * of the completion channel, the device's events and a timer for deadlines. Sleeping: ask for an
  * event, then look once more; what that finds is kept for the next progress.
  */
-#include <errno.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
-
 #include "transport/verbs/internal.h"
 
-static void one(struct verbs *t, const struct ibv_wc *wc)
+/* False: not in this progress, for it may take an upcall that is not allowed. */
+static bool one(struct verbs *t, const struct ibv_wc *wc)
 {
     t->moved = true;
-    if (!(wc->wr_id >> 63)) {
-        message_came(t, wc);
-        return;
-    }
+    if (!(wc->wr_id >> 63)) return message_came(t, wc);
     struct verbs_link *l = link_by_id(t, (uint32_t)(wc->wr_id >> 32) & 0x7fffffff);
+    if (l && l == t->took && !list_empty(&l->works)) return false;
     if (l)
         queue_confirmed(l, wc);
     else
         t->strays++;
+    return true;
 }
 
 /* The next completions into the batch; whether there are any. */
@@ -39,21 +35,46 @@ static bool fetch(struct verbs *t)
 }
 
 /* One completion makes at most three upcalls: up, recv or done, and room. */
+static bool batch_empty(struct verbs *t)
+{
+    while (t->budget_left > 3 && t->batch_at < t->batch_n) {
+        if (!one(t, &t->batch[t->batch_at])) return false;
+        t->batch_at++;
+    }
+    return t->batch_at == t->batch_n;
+}
+
+/* Behind a batch that was not full there was nothing more. */
 static void completions(struct verbs *t)
 {
-    while (t->budget_left > 3 && fetch(t))
-        while (t->budget_left > 3 && t->batch_at < t->batch_n) one(t, &t->batch[t->batch_at++]);
+    do {
+        if (!fetch(t)) {
+            receives_return(t);
+            return;
+        }
+    } while (batch_empty(t) && t->batch_n == VERBS_BATCH);
 }
 
 static void disarm(struct verbs *t)
 {
-    uint64_t expirations;
     struct ibv_cq *cq;
     void *arg;
     t->armed = false;
     while (t->api->get_cq_event(t->channel, &cq, &arg) == 0) t->api->ack_cq_events(cq, 1);
-    if (read(t->timer, &expirations, sizeof(expirations)) > 0) t->timer_at = INT64_MAX;
+    timer_clear(&t->timer);
     trouble_events(t);
+    links_note(t);
+    if (t->cm.channel) cm_events(t);
+}
+
+/* What nothing announces to who only polls. */
+static void look_elsewhere(struct verbs *t)
+{
+    if (t->polls % VERBS_LOOK_EVERY == 0) {
+        trouble_events(t);
+        links_note(t);
+    }
+    if (t->cm.wiring && t->polls % VERBS_CM_EVERY == 0) cm_events(t);
 }
 
 int verbs_progress(struct transport *base, struct link *l)
@@ -61,10 +82,12 @@ int verbs_progress(struct transport *base, struct link *l)
     struct verbs *t = verbs_of(base);
     (void)l;
     t->budget_left = TRANSPORT_UPCALLS_MAX;
+    t->takes_left = TRANSPORT_UPCALLS_MAX;
+    t->took = NULL;
     t->moved = false;
     t->in_progress = true;
     if (t->armed) disarm(t);
-    if (++t->polls % VERBS_LOOK_EVERY == 0) trouble_events(t);
+    if (++t->polls % VERBS_CM_EVERY == 0) look_elsewhere(t);
     completions(t);
     if (t->timed || t->parks || !list_empty(&t->due) || !list_empty(&t->waiting) ||
         !list_empty(&t->ending))
@@ -75,19 +98,6 @@ int verbs_progress(struct transport *base, struct link *l)
     return upcalls > 0 ? upcalls : t->moved;
 }
 
-static int set_timer(struct verbs *t)
-{
-    int64_t at = links_deadline(t);
-    if (at == INT64_MAX || at >= t->timer_at) return 0;
-    int64_t in = at - verbs_now(t);
-    if (in <= 0) return SINEW_PENDING;
-    struct itimerspec spec = { .it_value = { .tv_sec = in / 1000000000,
-                                             .tv_nsec = in % 1000000000 } };
-    if (timerfd_settime(t->timer, 0, &spec, NULL) < 0) return SINEW_PENDING;
-    t->timer_at = at;
-    return 0;
-}
-
 int verbs_arm(struct transport *base)
 {
     struct verbs *t = verbs_of(base);
@@ -95,5 +105,5 @@ int verbs_arm(struct transport *base)
         return SINEW_PENDING;
     t->armed = true;
     if (t->api->req_notify_cq(t->cq, 0) != 0 || fetch(t)) return SINEW_PENDING;
-    return t->timed || t->parks ? set_timer(t) : 0;
+    return t->timed || t->parks ? timer_set(&t->timer, links_deadline(t), verbs_now(t)) : 0;
 }

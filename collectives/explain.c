@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * explain.c - sinew_explain_collective
+ */
+#include "collectives/cache.h"
+#include "collectives/check.h"
+
+static int explain_named(struct sinew_team *team, enum collective collective, const char *name,
+                         const struct situation *at, struct choice *choice)
+{
+    int index = algorithm_parse(collective, name, &choice->parameter);
+    if (index < 0)
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_explain_collective: %s has no algorithm '%s', which the view names",
+                           collective_name(collective), name);
+    choice->algorithm = (uint32_t)index;
+    if (!choice->parameter) choice->parameter = algorithms[index].initial;
+    choice->by = "the view";
+    choice->ns = algorithm_time(&algorithms[index], choice->parameter, at);
+    return 0;
+}
+
+int sinew_explain_collective(struct sinew_team *team, const char *name, size_t bytes, char *text,
+                             size_t cap, size_t *need)
+{
+    enum collective collective = 0;
+    struct choice choice;
+    if (!team) return SINEW_EINVAL;
+    int status = team_enter(team, 0);
+    if (status < 0) return status;
+    for (int c = 1; name && c < COLLECTIVE_END; c++)
+        if (!strcmp(name, collective_name((enum collective)c))) collective = (enum collective)c;
+    if (!collective || (!text && cap > 0))
+        return team_refuse(team, SINEW_EINVAL,
+                           "sinew_explain_collective: name is %s, it must be one as \"allreduce\"; "
+                           "text may be NULL only with cap 0",
+                           name ? name : "NULL");
+    struct situation at = { .bytes = bytes, .has_arithmetic = collective_adds(collective) };
+    if (at.has_arithmetic && team_level(team) == SINEW_LEVEL_PORTABLE)
+        at.need = KEEPS_ORDER | ALIGNED;
+    status = cache_situation(team, &at);
+    if (status < 0) return status;
+    const char *named = team_algorithm(team);
+    if (!named)
+        choice = algorithm_choose(collective, &at);
+    else
+        status = explain_named(team, collective, named, &at, &choice);
+    if (status < 0) return status;
+    struct text t = text_into(text, cap);
+    choice_explain(collective, &at, &choice, &t);
+    if (need) *need = t.need + 1;
+    return 0;
+}

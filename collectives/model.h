@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COLLECTIVES_MODEL_H
+#define COLLECTIVES_MODEL_H
+/*
+ * model.h - what a collective takes over a kind of link: LogGP, of work that was counted
+ *
+ *   rounds x L + messages x 2 o + bytes x G  + added and copied bytes, each at its price
+ *   + rounds x R, where messages are so long that they are announced first
+ *   + turns x what a turn takes, where ranks take turns on few cores
+ *
+ * It is for telling algorithms apart, not for forecasts: who shares a cache or a wire is not in it.
+ * `sinew-perf calibrate` measures a model; a rule file (rules.h) brings it along.
+ */
+#include "collectives/collective.h"
+
+enum { LINK_NAME_MAX = 16 };
+
+struct link_model {
+    char name[LINK_NAME_MAX];
+    double latency_ns, overhead_ns, byte_ns; /* L, o, G                            */
+    double long_bytes, long_ns;              /* from this length on a round costs R more */
+    double add_ns, copy_ns;                  /* a byte                             */
+    double turn_ns;                          /* for each rank                      */
+};
+
+/* The built-in one of that name, or tcp's. */
+const struct link_model *link_model_find(const char *name);
+/* They, from i = 0 until NULL. */
+const struct link_model *link_model_at(uint32_t i);
+
+/* ns; `near` is the link on the node, for what is counted as such. */
+double model_time(const struct link_model *m, const struct link_model *near, const struct work *w,
+                  uint32_t ranks, bool crowded);
+
+#endif

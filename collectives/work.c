@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * work.c - rounds, messages, bytes, additions and copies of each algorithm, as its generator has
+ * them; tests compare them with what the schedules do
+ *
+ * A turn is one round of all ranks over the cores they share: each round of messages needs one, but
+ * what all send to all at once needs one in all.
+ */
+#include "collectives/work.h"
+
+/* The least r with k^r >= p. */
+static double rounds_of(double p, double k)
+{
+    double r = 0, reach = 1;
+    while (reach < p) {
+        reach *= k;
+        r++;
+    }
+    return r;
+}
+
+/* The greatest power of two up to p, as its logarithm, and 2 more rounds if p is none. */
+static double floor_rounds(double p, double *extra)
+{
+    double r = rounds_of(p, 2), whole = 1;
+    for (double i = 0; i < r; i++) whole *= 2;
+    *extra = whole > p ? 2 : 0;
+    return whole > p ? r - 1 : r;
+}
+
+static struct work work_of(double rounds, double messages, double bytes, double added,
+                           double copied, double turns)
+{
+    return (struct work){ .rounds = rounds,
+                          .messages = messages,
+                          .bytes = bytes,
+                          .added = added,
+                          .copied = copied,
+                          .turns = turns };
+}
+
+/* So many rounds of one message each, of `bytes` in all. */
+static struct work rounds_work(double rounds, double bytes)
+{
+    return (struct work){ .rounds = rounds, .messages = rounds, .bytes = bytes, .turns = rounds };
+}
+
+/* The part of a vector that is other ranks'. */
+static double others(double p, double n)
+{
+    return n * (p - 1) / p;
+}
+
+struct work work_barrier_dissemination(double p, double n, double k)
+{
+    (void)n;
+    double r = rounds_of(p, k);
+    return (struct work){ .rounds = r, .messages = r * (k - 1), .turns = r };
+}
+
+struct work work_barrier_flat(double p, double n, double k)
+{
+    (void)n, (void)k;
+    return (struct work){ .rounds = 2, .messages = p - 1, .turns = 1 };
+}
+
+struct work work_barrier_direct(double p, double n, double k)
+{
+    (void)n, (void)k;
+    return (struct work){ .rounds = 1, .messages = p - 1, .turns = 1 - 1 / p };
+}
+
+/* -------------------------------------------------------------------------------- bcast, reduce */
+
+struct work work_bcast_tree(double p, double n, double k)
+{
+    double r = rounds_of(p, k > 2 ? k : 2), each = k > 2 ? k - 1 : 1;
+    return (struct work){ .rounds = r, .messages = r * each, .bytes = r * each * n, .turns = r };
+}
+
+struct work work_bcast_scatter_ring(double p, double n, double k)
+{
+    (void)k;
+    return rounds_work(rounds_of(p, 2) + p - 1, 2 * others(p, n));
+}
+
+/* Of a range of blocks that goes round the end there are two messages. */
+struct work work_bcast_scatter_allgather(double p, double n, double k)
+{
+    (void)k;
+    struct work w = rounds_work(2 * rounds_of(p, 2), 2 * others(p, n));
+    w.messages = 3 * rounds_of(p, 2);
+    return w;
+}
+
+struct work work_bcast_chain(double p, double n, double k)
+{
+    double steps = p - 2 + k;
+    return work_of(p - 1, steps, n * steps / k, 0, 0, p - 1);
+}
+
+struct work work_bcast_circulant(double p, double n, double k)
+{
+    double steps = k - 1 + rounds_of(p, 2);
+    return rounds_work(steps, n * steps / k);
+}
+
+struct work work_bcast_two_level(double p, double n, double k)
+{
+    double nodes = p > k ? p / k : 1, here = p < k ? p : k, r = rounds_of(nodes, 2);
+    struct work w = rounds_work(r, n * r);
+    w.turns = r + 1;
+    w.near_rounds = here > 1;
+    w.near_messages = here - 1;
+    w.near_bytes = n * (here - 1);
+    return w;
+}
+
+/* Whatever arrives is added. */
+static struct work with_added(struct work w, double added)
+{
+    w.added = added;
+    return w;
+}
+
+struct work work_reduce_tree(double p, double n, double k)
+{
+    struct work w = work_bcast_tree(p, n, k);
+    return with_added(w, w.bytes);
+}
+
+struct work work_reduce_ring(double p, double n, double k)
+{
+    (void)k;
+    struct work w = rounds_work(p, 2 * others(p, n));
+    w.messages = 2 * (p - 1);
+    return with_added(w, others(p, n));
+}
+
+struct work work_reduce_scatter_gather(double p, double n, double k)
+{
+    return with_added(work_bcast_scatter_allgather(p, n, k), others(p, n));
+}
+
+struct work work_reduce_chain(double p, double n, double k)
+{
+    struct work w = work_bcast_chain(p, n, k);
+    return with_added(w, w.bytes);
+}
+
+struct work work_reduce_circulant(double p, double n, double k)
+{
+    struct work w = work_bcast_circulant(p, n, k);
+    return with_added(w, w.bytes);
+}
+
+struct work work_reduce_two_level(double p, double n, double k)
+{
+    struct work w = work_bcast_two_level(p, n, k);
+    return with_added(w, w.bytes + w.near_bytes);
+}
+
+/* ------------------------------------------------------------------------------------ allreduce */
+
+struct work work_allreduce_doubling(double p, double n, double k)
+{
+    (void)k;
+    double extra, r = floor_rounds(p, &extra);
+    return with_added(rounds_work(r + extra, n * (r + extra)), n * (r + extra / 2));
+}
+
+struct work work_allreduce_multiplying(double p, double n, double k)
+{
+    double r = rounds_of(p, k), messages = r * (k - 1);
+    struct work w = { .rounds = r, .messages = messages, .bytes = n * messages, .turns = r };
+    return with_added(w, n * messages);
+}
+
+/* Pieces of one block overlap: what is added is hidden behind what is on its way. */
+struct work work_allreduce_ring(double p, double n, double k)
+{
+    struct work w = rounds_work(2 * (p - 1), 2 * others(p, n));
+    w.messages *= k;
+    return with_added(w, others(p, n) / k);
+}
+
+struct work work_allreduce_flat(double p, double n, double k)
+{
+    (void)k;
+    return work_of(2, p - 1, n * (p - 1), n * (p - 1), 0, 1);
+}
+
+struct work work_allreduce_direct(double p, double n, double k)
+{
+    (void)k;
+    return work_of(1, p - 1, n * (p - 1), n * (p - 1), 0, 1 - 1 / p);
+}
+
+struct work work_allreduce_rabenseifner(double p, double n, double k)
+{
+    (void)k;
+    double extra, r = floor_rounds(p, &extra), q = p;
+    if (extra > 0)
+        for (q = 1; q * 2 <= p;) q *= 2;
+    return with_added(rounds_work(2 * r + extra, 2 * others(q, n) + n * extra),
+                      others(q, n) + n * extra / 2);
+}
+
+struct work work_allreduce_circulant(double p, double n, double k)
+{
+    return with_added(work_bcast_scatter_allgather(p, n, k), others(p, n));
+}
+
+struct work work_allreduce_pairwise(double p, double n, double k)
+{
+    double m = 2 * (p - 1) * k;
+    return work_of(2, m, 2 * others(p, n), others(p, n) / k, 0, 2);
+}
+
+struct work work_allreduce_allgather(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return work_of(r, 2 * r, n * (p - 1), n * (p - 1), n, r);
+}
+
+struct work work_allreduce_tree(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return with_added(rounds_work(2 * r, 2 * r * n), r * n);
+}
+
+struct work work_allreduce_two_level(double p, double n, double k)
+{
+    double nodes = p > k ? p / k : 1, here = p < k ? p : k, extra, r = floor_rounds(nodes, &extra);
+    double part = n / here;
+    struct work w = rounds_work(r + extra, part * (r + extra));
+    w.turns += 2;
+    w.near_rounds = 2;
+    w.near_messages = 2 * (here - 1);
+    w.near_bytes = part * 2 * (here - 1);
+    return with_added(w, part * (r + extra / 2 + here - 1));
+}
+
+/* --------------------------------------------------------------------------------- blocks of all */
+
+struct work work_gather_tree(double p, double n, double k)
+{
+    (void)k;
+    struct work w = rounds_work(rounds_of(p, 2), n * (p - 1));
+    w.copied = n;
+    return w;
+}
+
+struct work work_gather_linear(double p, double n, double k)
+{
+    (void)k;
+    return work_of(1, p - 1, n * (p - 1), 0, n, 1);
+}
+
+struct work work_allgather_bruck(double p, double n, double k)
+{
+    double r = rounds_of(p, k);
+    return work_of(r, r * (k - 1), n * (p - 1), 0, n * (p + 1), r);
+}
+
+struct work work_allgather_ring(double p, double n, double k)
+{
+    (void)k;
+    struct work w = rounds_work(p - 1, n * (p - 1));
+    w.copied = n;
+    return w;
+}
+
+struct work work_allgather_circulant(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return work_of(r, 2 * r, n * (p - 1), 0, n, r);
+}
+
+struct work work_allgather_neighbour(double p, double n, double k)
+{
+    (void)k;
+    struct work w = rounds_work((uint64_t)p % 2 > 0 ? p - 1 : p / 2, n * (p - 1));
+    w.copied = n;
+    return w;
+}
+
+struct work work_allgather_pairwise(double p, double n, double k)
+{
+    return work_gather_linear(p, n, k);
+}
+
+/* In each round a digit's share of the blocks goes on. */
+struct work work_alltoall_bruck(double p, double n, double k)
+{
+    double r = rounds_of(p, k), bytes = r * n * p * (k - 1) / k;
+    return work_of(r * (k - 1), r * (k - 1), bytes, 0, 2 * bytes + 2 * n * p, r * (k - 1));
+}
+
+struct work work_alltoall_pairwise(double p, double n, double k)
+{
+    return work_gather_linear(p, n, k);
+}
+
+struct work work_reduce_scatter_ring(double p, double n, double k)
+{
+    (void)k;
+    struct work w = rounds_work(p - 1, others(p, n));
+    w.copied = 2 * n / p;
+    return with_added(w, others(p, n));
+}
+
+struct work work_reduce_scatter_tree(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return with_added(rounds_work(2 * r, n * r + others(p, n)), n * r);
+}
+
+struct work work_reduce_scatter_circulant(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return work_of(r, 2 * r, others(p, n), others(p, n), n / p, r);
+}
+
+struct work work_reduce_scatter_pairwise(double p, double n, double k)
+{
+    return work_of(1, (p - 1) * k, others(p, n), others(p, n) / k, 0, 1);
+}
+
+struct work work_scan_doubling(double p, double n, double k)
+{
+    (void)k;
+    double r = rounds_of(p, 2);
+    return with_added(rounds_work(r, n * r), 2 * n * r);
+}
+
+struct work work_scan_chain(double p, double n, double k)
+{
+    return with_added(work_bcast_chain(p, n, k), n * (p - 2 + k) / k);
+}
+
+struct work work_neighbours(double p, double n, double k)
+{
+    (void)p, (void)k;
+    return work_of(1, 1, n, 0, 0, 1);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One rank calls a collective otherwise than the others: another count, type, operator, root, level,
+ * algorithm, table of lengths or graph, another collective, or two in another order. It and some other
+ * rank are told SINEW_EMISMATCH with both ranks' arguments, by that call or by the next; nobody
+ * waits for ever, nobody succeeds with wrong data; and once everyone has made as many calls, the
+ * team is as before.
+ *
+ * All collectives at once, each on a team of its own: what has to be waited for, a second each time,
+ * is waited for once.
+ *
+ *     test-collective-mismatches --kind K --transport T [--all] [--seed S]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/coll_rank.h"
+#include "tests/support/job.h"
+
+enum difference { COUNT, TYPE, OPERATOR, ROOT, LEVEL, ALGORITHM, SEED, OTHER, ORDER, DIFFERENCES };
+static const char *const names[] = { "count",     "type",   "operator", "root", "level",
+                                     "algorithm", "tables", "another",  "order" };
+
+enum { CALLS = 6, TEAMS = COLLECTIVE_END - 1, SECONDS_MOST = 40, WORD_MEET = JOB_WORDS - 1 };
+
+struct round {
+    enum difference what;
+    int odd; /* the rank that differs */
+    int turn; /* of the collective's algorithms */
+};
+
+/* One collective on its own team. */
+struct stage {
+    struct sinew_team *team, *view;
+    struct kase k, mine;
+    struct rank_state r;
+    struct sinew_request *req;
+    int calls, mismatches; /* made, and of them how many were told */
+    bool applies;
+};
+
+static const struct algorithm *nth_algorithm(enum collective c, int turn)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < algorithm_count; i++) n += algorithms[i].collective == c;
+    turn %= n;
+    for (uint32_t i = 0;; i++)
+        if (algorithms[i].collective == c && turn-- == 0) return &algorithms[i];
+}
+
+/* false: this difference makes none here. */
+static bool differ(const struct round *round, struct kase *k)
+{
+    const struct algorithm *own = nth_algorithm(k->collective, round->turn);
+    const struct algorithm *other = nth_algorithm(k->collective, round->turn + 1);
+    switch (round->what) {
+    case COUNT:
+        k->count += k->collective != COLLECTIVE_BARRIER;
+        return k->collective != COLLECTIVE_BARRIER;
+    case TYPE:
+        k->type = SINEW_U32;
+        return case_has_arithmetic(k);
+    case OPERATOR:
+        k->op = SINEW_MAX;
+        return case_has_arithmetic(k);
+    case ROOT:
+        k->root = (k->root + 1) % k->size;
+        return case_has_root(k);
+    case ALGORITHM:
+        k->algorithm = other->name;
+        return own != other;
+    case SEED:
+        k->seed++;
+        return k->collective >= COLLECTIVE_GATHERV;
+    case LEVEL:
+        return true;
+    default:
+        return k->collective != COLLECTIVE_BARRIER;
+    }
+}
+
+/* Whether the ranks that may disagree do is a matter of chance. */
+static bool by_chance(const struct round *round, const struct stage *st)
+{
+    return round->what == SEED || (round->what == COUNT && st->k.collective >= COLLECTIVE_GATHERV);
+}
+
+static void stage_open(struct job_rank *me, struct stage *st, enum collective c)
+{
+    const struct round *round = me->arg;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    int members[JOB_RANKS_MAX];
+    for (int r = 0; r < me->size; r++) members[r] = r;
+    *st = (struct stage){ .k = { .collective = c,
+                                 .algorithm = nth_algorithm(c, round->turn)->name,
+                                 .size = me->size,
+                                 .count = 33,
+                                 .root = round->turn % me->size,
+                                 .seed = 4711 } };
+    if (c == COLLECTIVE_BARRIER) st->k.count = 0;
+    if (case_has_arithmetic(&st->k)) st->k.type = SINEW_I32, st->k.op = SINEW_SUM;
+    st->mine = st->k;
+    struct kase theirs = st->k;
+    st->applies = differ(round, &theirs);
+    if (me->rank == round->odd) st->mine = theirs;
+    if (me->rank == round->odd && round->what == LEVEL) how.level = SINEW_LEVEL_REPEATABLE;
+    how.algorithm = st->mine.algorithm;
+    CHECK_OK(me, sinew_team_subset(sinew_world(me->s), members, me->size, &st->team));
+    CHECK_OK(me, sinew_team_view(st->team, &how, &st->view));
+    CHECK(me, rank_prepare(&st->r, &st->mine, st->view, me->rank));
+    rank_fill(&st->r);
+}
+
+static void stage_close(struct job_rank *me, struct stage *st)
+{
+    CHECK(me, rank_release(&st->r));
+    CHECK_OK(me, sinew_team_free(&st->view));
+    CHECK_OK(me, sinew_team_free(&st->team));
+}
+
+/* Which of its calls is the collective; the others are barriers. */
+static int turn_of(const struct job_rank *me)
+{
+    const struct round *round = me->arg;
+    if (me->rank != round->odd || round->what < OTHER) return 0;
+    return round->what == ORDER ? 1 : CALLS;
+}
+
+static int stage_call(struct job_rank *me, struct stage *st)
+{
+    if (st->calls++ == turn_of(me)) return rank_call(&st->r, &st->req);
+    return sinew_barrier(st->team, &st->req);
+}
+
+/* The text has two different calls, or says what else was different. */
+static void check_text(struct job_rank *me, const struct stage *st)
+{
+    const struct round *round = me->arg;
+    const char *why = sinew_why(me->s), *first = strstr(why, " called ");
+    const char *second = first ? strstr(first + 1, " called ") : NULL;
+    char odd[32];
+    snprintf(odd, sizeof(odd), "rank %d of", round->odd);
+    bool other = strstr(why, "different lengths") || strstr(why, "no such message");
+    if (!second || !strstr(why, odd) || !strstr(why, collective_name(st->k.collective)) ||
+        (!other && !strncmp(first, second, strcspn(first, ","))&& round->what < TYPE))
+        job_fail(me, __FILE__, __LINE__, "%s of %s: the text is: %s", names[round->what],
+                 collective_name(st->k.collective), why);
+}
+
+static void stage_result(struct job_rank *me, struct stage *st, int status)
+{
+    const struct round *round = me->arg;
+    bool collective = st->calls - 1 == turn_of(me), odd = me->rank == round->odd;
+    CHECK(me, status == 0 || status == SINEW_EMISMATCH);
+    if (status == SINEW_EMISMATCH) {
+        check_text(me, st);
+        st->mismatches++;
+    }
+    if (status == 0 && collective && !odd && !by_chance(round, st)) {
+        const char *wrong = rank_wrong(&st->r);
+        if (wrong)
+            job_fail(me, __FILE__, __LINE__, "%s of %s by %s: %s, and no word of it",
+                     names[round->what], collective_name(st->k.collective), st->k.algorithm, wrong);
+    }
+    if (st->calls == CALLS && status != 0)
+        job_fail(me, __FILE__, __LINE__, "%s of %s by %s: never well again: %s", names[round->what],
+                 collective_name(st->k.collective), st->k.algorithm, sinew_why(me->s));
+}
+
+/* Makes calls until one is under way, or all are made. */
+static void stage_go_on(struct job_rank *me, struct stage *st)
+{
+    while (st->applies && st->calls < CALLS && !st->req) {
+        int status = stage_call(me, st);
+        if (status <= 0) stage_result(me, st, status);
+    }
+}
+
+/* For the nth time. */
+static void meet(struct job_rank *me, int nth)
+{
+    atomic_fetch_add(&me->words[WORD_MEET], 1);
+    while (atomic_load(&me->words[WORD_MEET]) < nth * me->size) {
+        CHECK(me, sinew_progress(me->s) >= 0);
+        job_pause(me, 20000);
+    }
+}
+
+static void play(struct job_rank *me)
+{
+    const struct round *round = me->arg;
+    struct stage *st = calloc(TEAMS, sizeof(*st));
+    struct sinew_request *req[TEAMS];
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    int which;
+    o.stall_report = SINEW_NEVER;
+    job_open(me, &o);
+    for (int i = 0; i < TEAMS; i++) stage_open(me, &st[i], (enum collective)(i + 1));
+    int64_t began = job_now(me);
+    for (int i = 0; i < TEAMS; i++) stage_go_on(me, &st[i]);
+    for (;;) {
+        for (int i = 0; i < TEAMS; i++) req[i] = st[i].req;
+        int status = sinew_wait_any(req, TEAMS, &which, SINEW_FOREVER);
+        if (which < 0) break;
+        st[which].req = NULL;
+        stage_result(me, &st[which], status);
+        stage_go_on(me, &st[which]);
+    }
+    CHECK(me, job_now(me) - began < (int64_t)SECONDS_MOST * job_patience() * 1000000000);
+    for (int i = 0; i < TEAMS; i++)
+        atomic_fetch_add(&me->words[2 * i + (me->rank == round->odd)], st[i].mismatches);
+    meet(me, 1);
+    for (int i = 0; i < TEAMS; i++) {
+        bool told[2] = { atomic_load(&me->words[2 * i]) > 0, atomic_load(&me->words[2 * i + 1]) > 0 };
+        if (st[i].applies && (told[0] != told[1] || !by_chance(round, &st[i])))
+            for (int k = 0; k < 2; k++)
+                if (!told[k])
+                    job_fail(me, __FILE__, __LINE__, "%s of %s by %s: %s was not told",
+                             names[round->what], collective_name(st[i].k.collective),
+                             st[i].k.algorithm, k ? "who differs" : "nobody else");
+        stage_close(me, &st[i]);
+    }
+    meet(me, 2);
+    free(st);
+    job_close(me, me->s);
+}
+
+/* All kinds of difference; or, where a second takes a second, some of them. */
+static bool is_played(const struct job_options *o, bool all, int what)
+{
+    return all || o->kind == JOB_SIM || what == COUNT || what == ROOT || what == ORDER;
+}
+
+static bool play_round(struct job_options *o, int what, int size, int turn)
+{
+    struct round round = { .what = (enum difference)what,
+                           .turn = turn,
+                           .odd = (what + turn) % size };
+    o->ranks = size;
+    o->arg = &round;
+    if (job_run(o, play)) return true;
+    fprintf(stderr, "%s, %d ranks, rank %d differs, algorithms %d\n", names[what], size, round.odd,
+            turn);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct job_options o = { .kind = JOB_SIM, .transport = "sim", .timeout_s = 300 };
+    bool all = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--all") == 0)
+            all = true;
+        else if (i + 1 == argc)
+            return 2;
+        else if (strcmp(argv[i], "--kind") == 0)
+            o.kind = (enum job_kind)job_kind_named(argv[++i]);
+        else if (strcmp(argv[i], "--transport") == 0)
+            o.transport = argv[++i];
+        else if (strcmp(argv[i], "--seed") == 0)
+            o.seed = strtoull(argv[++i], NULL, 0);
+        else
+            return 2;
+    }
+    if (!o.seed) o.seed = job_seed();
+    static const int sizes[] = { 5, 2, 3, 8 };
+    int rounds = 0, turns = all && o.kind == JOB_SIM ? 5 : 1;
+    for (int what = 0; what < DIFFERENCES; what++)
+        for (int s = 0; s < (all && o.kind == JOB_SIM ? 4 : 1); s++)
+            for (int turn = what; turn < what + turns && is_played(&o, all, what); turn++, rounds++)
+                if (!play_round(&o, what, sizes[s], turn)) return 1;
+    printf("%d rounds of %d collectives, seed %llu\n", rounds, TEAMS, (unsigned long long)o.seed);
+    return 0;
+}

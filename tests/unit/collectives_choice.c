@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Rule files: the first rule that fits decides, if its algorithm keeps what the call needs; models of
+ * links are read; whatever is wrong in one is named with file and place. And words: what was chosen,
+ * and what is predicted of the others.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/world.h"
+#include "collectives/choose.h"
+#include "sinew/sinew.h"
+
+static struct rules *parsed(const char *text)
+{
+    struct rules *rules = NULL;
+    struct why why = { "" };
+    int status = rules_parse(&world_real, "job.json", text, strlen(text), &rules, &why);
+    if (status == SINEW_ENOTSUP) skip();
+    if (status < 0) fail_msg("%s", why.text);
+    return rules;
+}
+
+static const char text[] =
+    "{ \"links\": { \"tcp\": { \"latency_ns\": 1e9, \"overhead_ns\": 0 } },\n"
+    "  \"rules\": [\n"
+    "    { \"collective\": \"allreduce\", \"ranks\": [4, 8], \"bytes\": [0, 1023],\n"
+    "      \"algorithm\": \"ring:4\" },\n"
+    "    { \"collective\": \"allreduce\", \"link\": \"shm\", \"algorithm\": \"rabenseifner\" },\n"
+    "    { \"collective\": \"barrier\", \"crowded\": true, \"algorithm\": \"dissemination:3\" } ] }\n";
+
+static void chosen(struct rules *rules, enum collective collective, struct situation at,
+                   const char *name, uint32_t parameter)
+{
+    at.rules = rules;
+    at.has_arithmetic = collective_adds(collective);
+    struct choice choice = algorithm_choose(collective, &at);
+    assert_string_equal(algorithms[choice.algorithm].name, name);
+    if (parameter) assert_int_equal(choice.parameter, parameter);
+}
+
+static void the_first_rule_that_fits_decides(void **state)
+{
+    (void)state;
+    struct rules *rules = parsed(text);
+    struct situation at = { .size = 4, .bytes = 1023, .link = "tcp" };
+    chosen(rules, COLLECTIVE_ALLREDUCE, at, "ring", 4);
+    at.need = KEEPS_ORDER | ALIGNED; /* neither rule can */
+    chosen(rules, COLLECTIVE_ALLREDUCE, at, "direct", 0);
+    at = (struct situation){ .size = 9, .bytes = 8, .link = "shm" };
+    chosen(rules, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+    at.crowded = true;
+    chosen(rules, COLLECTIVE_BARRIER, at, "dissemination", 3);
+    at.crowded = false;
+    chosen(rules, COLLECTIVE_BARRIER, at, "dissemination", 0);
+    rules_free(&world_real, rules);
+}
+
+/* With rounds that cost a second the fewest are chosen, whatever they carry. */
+static void links_are_as_the_file_says(void **state)
+{
+    (void)state;
+    struct rules *rules = parsed(text);
+    assert_true(rules_link(rules, "tcp")->latency_ns > 1e8);
+    assert_true(rules_link(rules, "shm") == link_model_find("shm"));
+    assert_true(rules_link(rules, "tcp")->byte_ns > 0); /* what it leaves out is as built in */
+    struct situation at = { .size = 16, .bytes = 1 << 20, .link = "tcp" };
+    chosen(rules, COLLECTIVE_BCAST, at, "k-nomial", 4);
+    rules_free(&world_real, rules);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        { "{\n \"rules\": [\n oops ] }", "job.json, line 3: this is no JSON" },
+        { "[]", "an object is wanted" },
+        { "{ \"rules\": {} }", "an array \"rules\"" },
+        { "{ \"links\": { \"shm\": 3 } }", "links.shm is no object" },
+        { "{ \"links\": { \"shm\": { \"byte_ns\": -1 } } }", "links.shm.byte_ns must be a number" },
+        { "{ \"rules\": [ {} ] }", "rule 1: \"collective\" is missing" },
+        { "{ \"rules\": [ { \"collective\": \"allsum\" } ] }", "rule 1: \"collective\" is allsum" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"best\" } ] }",
+          "\"algorithm\" is best, it must be one of: binomial, scatter-ring" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial:3\" } ] }",
+          "\"algorithm\" is binomial:3" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"k-nomial:17\" } ] }",
+          "\"algorithm\" is k-nomial:17" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
+          "\"ranks\": [2] } ] }",
+          "\"ranks\" must be [from, to]" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
+          "\"crowded\": 1 } ] }",
+          "\"crowded\" must be true or false" },
+    };
+    rules_free(&world_real, parsed("{}"));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct rules *rules = NULL;
+        struct why why = { "" };
+        size_t len = strlen(bad[i].text);
+        assert_int_equal(rules_parse(&world_real, "job.json", bad[i].text, len, &rules, &why),
+                         SINEW_EINVAL);
+        assert_null(rules);
+        if (!strstr(why.text, bad[i].words)) fail_msg("'%s' is not in: %s", bad[i].words, why.text);
+    }
+    struct rules *rules = NULL;
+    struct why why = { "" };
+    assert_int_equal(rules_load(&world_real, "/no/such/file", &rules, &why), SINEW_ENOENT);
+    assert_non_null(strstr(why.text, "/no/such/file cannot be read"));
+}
+
+static void a_choice_is_explained(void **state)
+{
+    (void)state;
+    char words[4096];
+    struct text t = text_into(words, sizeof(words));
+    struct situation at = { .size = 6, .bytes = 1 << 20, .link = "tcp", .has_arithmetic = true };
+    at.need = KEEPS_ORDER;
+    struct choice choice = algorithm_choose(COLLECTIVE_ALLREDUCE, &at);
+    choice_explain(COLLECTIVE_ALLREDUCE, &at, &choice, &t);
+    assert_non_null(strstr(words, "allreduce of 1048576 bytes among 6 ranks over tcp: "));
+    assert_non_null(strstr(words, ", by the model\n"));
+    assert_non_null(strstr(words, "  ring                     does not keep the ranks' order\n"));
+    assert_non_null(strstr(words, "  allgather-reduce         keeps all ranks' vectors in memory\n"));
+    assert_non_null(strstr(words, " us predicted; "));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_rule_that_fits_decides),
+        cmocka_unit_test(links_are_as_the_file_says),
+        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(a_choice_is_explained),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
