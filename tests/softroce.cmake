@@ -69,6 +69,21 @@ else()
   sinew_softroce_job(contract contract "")
 endif()
 
+# UCX over RC on the same NIC, by its link-local address: with another UCX's own wire-up fails there (docs/ucx.md).
+if(TARGET sinew_ucx_objects)
+  function(sinew_softroce_ucx what tier)
+    sinew_add_test(NAME softroce-ucx-${what} LABELS ${tier} TIMEOUT 900
+      COMMAND ${ARGN} --kind processes --transport ucx)
+    set_property(TEST softroce-ucx-${what} PROPERTY ENVIRONMENT "TEST_PATIENCE=10" "UCX_TLS=rc,self"
+      "UCX_NET_DEVICES=rxe0:1" "UCX_IB_GID_INDEX=0")
+  endfunction()
+  sinew_softroce_ucx(some softroce test-ucx-contract --ranks 2
+    --only "comes up once|puts land whole|atomics lose|a killed process")
+  sinew_softroce_ucx(contract softroce-long test-ucx-contract)
+  sinew_softroce_ucx(conformance softroce-long test-conformance --ranks 2)
+  sinew_softroce_ucx(process softroce-long test-process --repeat 1 --only "2 ranks over")
+endif()
+
 # How it stands beside perftest, in the same boot: a report, and a failure only when something is broken
 # (docs/decisions/a-guest-reports.md).
 find_package(Python3 COMPONENTS Interpreter QUIET)

@@ -175,6 +175,7 @@ struct transport {
     uint8_t address[TRANSPORT_ADDRESS_MAX];
     uint32_t address_len;
     int fd; /* readable when progress has work, after arm; -1: none needed */
+    char about[64]; /* the library it is made of and its versions, for people; "": it has none */
     struct why why; /* of the last call that failed */
 };
 

@@ -602,6 +602,7 @@ static void long_addresses_come_in_parts(void **state)
     (void)state;
     fake_knobs.address_len = 11000;
     ends_open(e);
+    contains(e[0].t->about, ".99, built with ");
     both_ways(e, 300);
     ends_close(e);
 }

@@ -8,6 +8,8 @@
  */
 #include "transport/ucx/ucx.h"
 
+#include <stdio.h>
+
 #include "base/wire.h"
 #include "transport/stub.h"
 #include "transport/ucx/internal.h"
@@ -128,8 +130,9 @@ static int ucx_open(struct transport *base)
     api_end(&guard);
     if (status < 0) return status;
     t->api.get_version(&major, &minor, &release);
-    log_line(base->opt.log, LOG_CHOICE, "UCX %u.%u.%u, built with %d.%d; its address here is of %zu "
-                                        "bytes", major, minor, release, UCP_API_MAJOR, UCP_API_MINOR,
+    snprintf(base->about, sizeof(base->about), "UCX %u.%u.%u, built with %d.%d", major, minor, release,
+             UCP_API_MAJOR, UCP_API_MINOR);
+    log_line(base->opt.log, LOG_CHOICE, "%s; its address here is of %zu bytes", base->about,
              t->address_len);
     wire_put32(base->address, ADDRESS_MAGIC);
     base->address[4] = (uint8_t)major;
