@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * instructions.c - what an 8-byte send and receive cost in instructions: blocking ones, the message being
- * there already; and those of a window, waited for together
+ * instructions.c - what an 8-byte send and receive cost in instructions: blocking ones, the
+ * message being there already; and those of a window, waited for together
  *
  *     instructions [most [most in a window]]
  *
  * Two ranks in one process over shared memory: one sends, then the other receives, in one thread, so
- * that nobody waits. Of a window the receives are posted before. The process is traced by its parent, which steps it through the measured rounds
- * one instruction at a time and counts: exact, and the same on every run of one binary. (callgrind would
- * do, but does not know pidfd_open.) Fails when a message costs more than `most`.
+ * that nobody waits. Of a window the receives are posted before. The process is traced by its
+ * parent, which steps it through the measured rounds one instruction at a time and counts: exact,
+ * and the same on every run of one binary. (callgrind would do, but does not know pidfd_open.) Fails when a message costs more than `most`.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -107,7 +107,8 @@ static void meet(struct rank ranks[RANKS])
 
 enum { WAYS = 2 };
 
-static void (*const measured_ways[WAYS])(struct rank *, struct rank *, int) = { measured, measured_window };
+static void (*const measured_ways[WAYS])(struct rank *, struct rank *, int) = { measured,
+                                                                                measured_window };
 
 /* The traced half: stops before and after the measured rounds of each way. */
 static int run(void)
@@ -172,7 +173,8 @@ int main(int argc, char **argv)
         return 1;
     }
     for (int way = 0; way < WAYS; way++) {
-        long each = (steps[way] + ROUNDS / 2) / ROUNDS, most = argc > 1 + way ? atol(argv[1 + way]) : 0;
+        long each = (steps[way] + ROUNDS / 2) / ROUNDS;
+        long most = argc > 1 + way ? atol(argv[1 + way]) : 0;
         printf("8-byte send and receive over shm, %s: %ld instructions, at most %ld\n", names[way],
                each, most);
         too_many |= most && each > most;

@@ -196,6 +196,9 @@ const struct algorithm algorithms[] = {
     { "binomial", COLLECTIVE_SCATTERV, generate_scatterv_binomial, 0,
       PARAMETER_NONE, 0, work_gather_tree,
       "2 l", "p N", "p N / 2", "when named" },
+    { "pairwise", COLLECTIVE_REDUCE, generate_reduce_pairwise, 0,
+      PARAMETER_PIECES, 1, work_reduce_pairwise,
+      "2", "2 N", "N", "long messages, few ranks" },
 };
 /* clang-format on */
 const uint32_t algorithm_count = sizeof(algorithms) / sizeof(algorithms[0]);

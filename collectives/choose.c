@@ -25,13 +25,16 @@ static uint32_t ranks_most(const struct algorithm *a)
     if (a->generate == generate_allreduce_allgather) return GATHERED_RANKS;
     if (a->generate == generate_allreduce_pairwise) return PAIRWISE_RANKS;
     if (a->generate == generate_reduce_scatter_pairwise) return PAIRWISE_RANKS;
+    if (a->generate == generate_reduce_pairwise) return PAIRWISE_RANKS;
     return UINT32_MAX;
 }
 
-/* Memory between that a call may cost: of what keeps all ranks' vectors. */
-static bool keeps_too_much(const struct algorithm *a, const struct situation *at)
+/* Where all vectors come to one rank at once: memory, and messages that nobody has asked for yet. */
+static bool gathers_too_much(const struct algorithm *a, const struct situation *at)
 {
-    return a->generate == generate_allreduce_allgather && at->bytes * at->size > 64 * KIB;
+    return (a->generate == generate_allreduce_allgather ||
+            a->generate == generate_allreduce_direct || a->generate == generate_allreduce_flat) &&
+           at->bytes * at->size > 64 * KIB;
 }
 
 const char *algorithm_objection(const struct algorithm *a, const struct situation *at)
@@ -39,7 +42,7 @@ const char *algorithm_objection(const struct algorithm *a, const struct situatio
     if (at->need & ALIGNED && !(a->flags & ALIGNED)) return "does not bracket by the aligned tree";
     if (at->need & KEEPS_ORDER && !(a->flags & KEEPS_ORDER)) return "does not keep the ranks' order";
     if (at->size > ranks_most(a)) return "is for fewer ranks";
-    if (keeps_too_much(a, at)) return "keeps all ranks' vectors in memory";
+    if (gathers_too_much(a, at)) return "brings all vectors to one rank";
     if (a->parameter == PARAMETER_NODE && at->node == 0) return "is for ranks in order on nodes";
     return NULL;
 }
@@ -55,7 +58,7 @@ double algorithm_time(const struct algorithm *a, uint32_t parameter, const struc
 static struct choice algorithm_best(uint32_t index, const struct situation *at)
 {
     const struct algorithm *a = &algorithms[index];
-    static const uint32_t radices[] = { 2, 4, 8, 0 };
+    static const uint32_t radices[] = { 2, 4, 8, 16, 0 };
     static const uint32_t pieces[] = { 1, 2, 4, 8, 16, 32, 64, 0 };
     uint32_t only[] = { a->parameter == PARAMETER_NODE ? at->node : a->initial, 0 };
     const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
@@ -80,6 +83,12 @@ static bool gives_aligned(const struct algorithm *a, uint32_t size)
     return a->flags & ALIGNED || (doubles && (size & (size - 1)) == 0);
 }
 
+/* What it costs depends on lengths that one rank alone knows: it is for whoever names it. */
+static bool only_named(const struct algorithm *a)
+{
+    return a->generate == generate_gatherv_binomial || a->generate == generate_scatterv_binomial;
+}
+
 /* The fastest of those that `like` (may be NULL) allows: itself, or what gives the same bits. */
 static struct choice choose_fastest(enum collective collective, const struct situation *at,
                                     const struct algorithm *like)
@@ -87,7 +96,7 @@ static struct choice choose_fastest(enum collective collective, const struct sit
     struct choice best = { 0, 0, INFINITY, "the model" };
     for (uint32_t i = 0; i < algorithm_count; i++) {
         const struct algorithm *a = &algorithms[i];
-        if (a->collective != collective || algorithm_objection(a, at)) continue;
+        if (a->collective != collective || only_named(a) || algorithm_objection(a, at)) continue;
         if (like && a != like && !(gives_aligned(a, at->size) && gives_aligned(like, at->size)))
             continue;
         struct choice c = algorithm_best(i, at);

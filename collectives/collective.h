@@ -55,11 +55,12 @@ enum { RADIX_MAX = 16, PIECES_MAX = 64, NODE_MAX = 64 };
  * those of one rank's input, as sinew-perf has them. See model.h. */
 struct work {
     double rounds;   /* messages one after the other                                            */
-    double messages; /* sent, and as many received, by the busiest rank                         */
+    double messages; /* sent and received by the busiest rank, or by those on the longest path  */
     double bytes;    /* sent or received by it, whichever is more                               */
     double added;    /* bytes of arithmetic                                                     */
     double copied;   /* bytes copied within a rank                                              */
     double turns;    /* how often all ranks must have run, where they take turns on few cores   */
+    double fan;      /* peers that these bytes are of at the same time; 0: one                  */
     double near_rounds, near_messages, near_bytes; /* further ones, between ranks of one node   */
 };
 
@@ -167,6 +168,7 @@ void generate_reduce_chain(struct build *b);
 void generate_reduce_circulant(struct build *b);
 void generate_reduce_knomial(struct build *b);
 void generate_reduce_ring(struct build *b);
+void generate_reduce_pairwise(struct build *b);
 void generate_reduce_scatter_circulant(struct build *b);
 void generate_reduce_scatter_gather(struct build *b);
 void generate_reduce_scatter_pairwise(struct build *b);

@@ -86,3 +86,24 @@ void generate_allreduce_pairwise(struct build *b)
         }
     }
 }
+
+/* The same, but to the root alone. */
+void generate_reduce_pairwise(struct build *b)
+{
+    uint32_t pieces = pieces_of(b), mine = b->rank * pieces;
+    bool root = b->rank == b->root;
+    enum op_buffer acc = root ? BUFFER_OUT : BUFFER_TMP;
+    if (b->size > PAIRWISE_RANKS) {
+        generate_reduce_scatter_gather(b);
+        return;
+    }
+    b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->blocks[acc] = b->size * pieces;
+    pairwise_reduce(b, b->in_place ? BUFFER_OUT : BUFFER_IN, acc, mine);
+    for (uint32_t k = 0; !root && k < pieces; k++)
+        build_send(b, b->root, place_at(acc, mine + k), 1);
+    for (uint32_t i = 1; root && i < b->size; i++) {
+        uint32_t from = ring_left(b->rank, i, b->size);
+        for (uint32_t k = 0; k < pieces; k++)
+            build_recv(b, from, place_at(acc, from * pieces + k), 1);
+    }
+}

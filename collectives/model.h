@@ -4,7 +4,7 @@
 /*
  * model.h - what a collective takes over a kind of link: LogGP, of work that was counted
  *
- *   rounds x L + messages x 2 o + bytes x G  + added and copied bytes, each at its price
+ *   rounds x L + messages x o + bytes x G  + added and copied bytes, each at its price
  *   + rounds x R, where messages are so long that they are announced first
  *   + turns x what a turn takes, where ranks take turns on few cores
  *
@@ -21,6 +21,7 @@ struct link_model {
     double long_bytes, long_ns;              /* from this length on a round costs R more */
     double add_ns, copy_ns;                  /* a byte                             */
     double turn_ns;                          /* for each rank                      */
+    double ports; /* peers with whom bytes go at full speed at the same time */
 };
 
 /* The built-in one of that name, or tcp's. */

@@ -93,6 +93,7 @@ static const struct {
     { "add_ns", offsetof(struct link_model, add_ns) },
     { "copy_ns", offsetof(struct link_model, copy_ns) },
     { "turn_ns", offsetof(struct link_model, turn_ns) },
+    { "ports", offsetof(struct link_model, ports) },
 };
 
 static int read_link(struct reader *r, const struct cJSON *links, const struct link_model *built_in)

@@ -39,10 +39,17 @@ static struct work work_of(double rounds, double messages, double bytes, double 
                           .turns = turns };
 }
 
+/* What goes to, or comes from, so many at once. */
+static struct work spread(double peers, struct work w)
+{
+    w.fan = peers;
+    return w;
+}
+
 /* So many rounds of one message each, of `bytes` in all. */
 static struct work rounds_work(double rounds, double bytes)
 {
-    return (struct work){ .rounds = rounds, .messages = rounds, .bytes = bytes, .turns = rounds };
+    return (struct work){ .rounds = rounds, .messages = 2 * rounds, .bytes = bytes, .turns = rounds };
 }
 
 /* The part of a vector that is other ranks'. */
@@ -55,27 +62,27 @@ struct work work_barrier_dissemination(double p, double n, double k)
 {
     (void)n;
     double r = rounds_of(p, k);
-    return (struct work){ .rounds = r, .messages = r * (k - 1), .turns = r };
+    return (struct work){ .rounds = r, .messages = 2 * r * (k - 1), .turns = r };
 }
 
 struct work work_barrier_flat(double p, double n, double k)
 {
     (void)n, (void)k;
-    return (struct work){ .rounds = 2, .messages = p - 1, .turns = 1 };
+    return (struct work){ .rounds = 2, .messages = 2 * (p - 1), .turns = 1 };
 }
 
 struct work work_barrier_direct(double p, double n, double k)
 {
     (void)n, (void)k;
-    return (struct work){ .rounds = 1, .messages = p - 1, .turns = 1 - 1 / p };
+    return (struct work){ .rounds = 1, .messages = 2 * (p - 1), .turns = 1 - 1 / p };
 }
 
 /* -------------------------------------------------------------------------------- bcast, reduce */
 
 struct work work_bcast_tree(double p, double n, double k)
 {
-    double r = rounds_of(p, k > 2 ? k : 2), each = k > 2 ? k - 1 : 1;
-    return (struct work){ .rounds = r, .messages = r * each, .bytes = r * each * n, .turns = r };
+    double radix = k > 2 ? k : 2, r = rounds_of(p, radix), sent = r * (radix - 1);
+    return spread(radix - 1, (struct work){ .rounds = r, .messages = sent + r, .bytes = sent * n, .turns = r });
 }
 
 struct work work_bcast_scatter_ring(double p, double n, double k)
@@ -89,14 +96,14 @@ struct work work_bcast_scatter_allgather(double p, double n, double k)
 {
     (void)k;
     struct work w = rounds_work(2 * rounds_of(p, 2), 2 * others(p, n));
-    w.messages = 3 * rounds_of(p, 2);
+    w.messages = 5 * rounds_of(p, 2);
     return w;
 }
 
 struct work work_bcast_chain(double p, double n, double k)
 {
     double steps = p - 2 + k;
-    return work_of(p - 1, steps, n * steps / k, 0, 0, p - 1);
+    return work_of(p - 1, 2 * steps, n * steps / k, 0, 0, p - 1);
 }
 
 struct work work_bcast_circulant(double p, double n, double k)
@@ -111,7 +118,7 @@ struct work work_bcast_two_level(double p, double n, double k)
     struct work w = rounds_work(r, n * r);
     w.turns = r + 1;
     w.near_rounds = here > 1;
-    w.near_messages = here - 1;
+    w.near_messages = here;
     w.near_bytes = n * (here - 1);
     return w;
 }
@@ -133,7 +140,7 @@ struct work work_reduce_ring(double p, double n, double k)
 {
     (void)k;
     struct work w = rounds_work(p, 2 * others(p, n));
-    w.messages = 2 * (p - 1);
+    w.messages = 3 * (p - 1);
     return with_added(w, others(p, n));
 }
 
@@ -154,6 +161,11 @@ struct work work_reduce_circulant(double p, double n, double k)
     return with_added(w, w.bytes);
 }
 
+struct work work_reduce_pairwise(double p, double n, double k)
+{
+    return spread(p - 1, work_of(2, 3 * (p - 1) * k, 2 * others(p, n), others(p, n) / k, 0, 2));
+}
+
 struct work work_reduce_two_level(double p, double n, double k)
 {
     struct work w = work_bcast_two_level(p, n, k);
@@ -171,9 +183,9 @@ struct work work_allreduce_doubling(double p, double n, double k)
 
 struct work work_allreduce_multiplying(double p, double n, double k)
 {
-    double r = rounds_of(p, k), messages = r * (k - 1);
-    struct work w = { .rounds = r, .messages = messages, .bytes = n * messages, .turns = r };
-    return with_added(w, n * messages);
+    double r = rounds_of(p, k), sent = r * (k - 1);
+    struct work w = { .rounds = r, .messages = 2 * sent, .bytes = n * sent, .turns = r };
+    return spread(k - 1, with_added(w, n * sent));
 }
 
 /* Pieces of one block overlap: what is added is hidden behind what is on its way. */
@@ -187,13 +199,13 @@ struct work work_allreduce_ring(double p, double n, double k)
 struct work work_allreduce_flat(double p, double n, double k)
 {
     (void)k;
-    return work_of(2, p - 1, n * (p - 1), n * (p - 1), 0, 1);
+    return spread(p - 1, work_of(2, 2 * (p - 1), n * (p - 1), n * (p - 1), 0, 1));
 }
 
 struct work work_allreduce_direct(double p, double n, double k)
 {
     (void)k;
-    return work_of(1, p - 1, n * (p - 1), n * (p - 1), 0, 1 - 1 / p);
+    return spread(p - 1, work_of(1, 2 * (p - 1), n * (p - 1), n * (p - 1), 0, 1 - 1 / p));
 }
 
 struct work work_allreduce_rabenseifner(double p, double n, double k)
@@ -213,15 +225,15 @@ struct work work_allreduce_circulant(double p, double n, double k)
 
 struct work work_allreduce_pairwise(double p, double n, double k)
 {
-    double m = 2 * (p - 1) * k;
-    return work_of(2, m, 2 * others(p, n), others(p, n) / k, 0, 2);
+    double m = 4 * (p - 1) * k;
+    return spread(p - 1, work_of(2, m, 2 * others(p, n), others(p, n) / k, 0, 2));
 }
 
 struct work work_allreduce_allgather(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return work_of(r, 2 * r, n * (p - 1), n * (p - 1), n, r);
+    return work_of(r, 3 * r, n * (p - 1), n * (p - 1), n, r);
 }
 
 struct work work_allreduce_tree(double p, double n, double k)
@@ -238,7 +250,7 @@ struct work work_allreduce_two_level(double p, double n, double k)
     struct work w = rounds_work(r + extra, part * (r + extra));
     w.turns += 2;
     w.near_rounds = 2;
-    w.near_messages = 2 * (here - 1);
+    w.near_messages = 4 * (here - 1);
     w.near_bytes = part * 2 * (here - 1);
     return with_added(w, part * (r + extra / 2 + here - 1));
 }
@@ -256,13 +268,13 @@ struct work work_gather_tree(double p, double n, double k)
 struct work work_gather_linear(double p, double n, double k)
 {
     (void)k;
-    return work_of(1, p - 1, n * (p - 1), 0, n, 1);
+    return spread(p - 1, work_of(1, p, n * (p - 1), 0, n, 1));
 }
 
 struct work work_allgather_bruck(double p, double n, double k)
 {
     double r = rounds_of(p, k);
-    return work_of(r, r * (k - 1), n * (p - 1), 0, n * (p + 1), r);
+    return spread(k - 1, work_of(r, 2 * r * (k - 1), n * (p - 1), 0, n * (p + 1), r));
 }
 
 struct work work_allgather_ring(double p, double n, double k)
@@ -277,7 +289,7 @@ struct work work_allgather_circulant(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return work_of(r, 2 * r, n * (p - 1), 0, n, r);
+    return work_of(r, 3 * r, n * (p - 1), 0, n, r);
 }
 
 struct work work_allgather_neighbour(double p, double n, double k)
@@ -290,19 +302,20 @@ struct work work_allgather_neighbour(double p, double n, double k)
 
 struct work work_allgather_pairwise(double p, double n, double k)
 {
-    return work_gather_linear(p, n, k);
+    (void)k;
+    return spread(p - 1, work_of(1, 2 * (p - 1), n * (p - 1), 0, n, 1));
 }
 
 /* In each round a digit's share of the blocks goes on. */
 struct work work_alltoall_bruck(double p, double n, double k)
 {
     double r = rounds_of(p, k), bytes = r * n * p * (k - 1) / k;
-    return work_of(r * (k - 1), r * (k - 1), bytes, 0, 2 * bytes + 2 * n * p, r * (k - 1));
+    return work_of(r * (k - 1), 2 * r * (k - 1), bytes, 0, 2 * bytes + 2 * n * p, r * (k - 1));
 }
 
 struct work work_alltoall_pairwise(double p, double n, double k)
 {
-    return work_gather_linear(p, n, k);
+    return work_allgather_pairwise(p, n, k);
 }
 
 struct work work_reduce_scatter_ring(double p, double n, double k)
@@ -324,12 +337,12 @@ struct work work_reduce_scatter_circulant(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return work_of(r, 2 * r, others(p, n), others(p, n), n / p, r);
+    return work_of(r, 3 * r, others(p, n), others(p, n), n / p, r);
 }
 
 struct work work_reduce_scatter_pairwise(double p, double n, double k)
 {
-    return work_of(1, (p - 1) * k, others(p, n), others(p, n) / k, 0, 1);
+    return spread(p - 1, work_of(1, 2 * (p - 1) * k, others(p, n), others(p, n) / k, 0, 1));
 }
 
 struct work work_scan_doubling(double p, double n, double k)

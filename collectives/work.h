@@ -22,6 +22,7 @@ struct work work_reduce_ring(double p, double n, double k);
 struct work work_reduce_scatter_gather(double p, double n, double k);
 struct work work_reduce_chain(double p, double n, double k);
 struct work work_reduce_circulant(double p, double n, double k);
+struct work work_reduce_pairwise(double p, double n, double k);
 struct work work_reduce_two_level(double p, double n, double k);
 struct work work_allreduce_doubling(double p, double n, double k);
 struct work work_allreduce_multiplying(double p, double n, double k);

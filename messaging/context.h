@@ -322,7 +322,7 @@ struct counters {
 /* What calls are allowed now. In a page of its own that a forked child finds wiped. */
 struct context_state {
     uint8_t is_owned, in_progress, in_callback, unused;
-    uint32_t open;     /* receives filed and messages kept: to receive, no short way is allowed either */
+    uint32_t open;     /* receives filed and messages kept: then none is received the short way */
     int until_general; /* receives of the short way, before others are seen to */
 };
 

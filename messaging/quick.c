@@ -157,8 +157,8 @@ struct wanted {
 static inline bool must_turn_back(const struct peer *p)
 {
     const struct sinew *s = p->context;
-    return s->match.kept_count || s->match.posted_count || p->window || !list_empty(&s->deferrals) ||
-           !list_empty(&s->dead_links) || !list_empty(&s->revoking);
+    return s->match.kept_count || s->match.posted_count || p->window ||
+           !list_empty(&s->deferrals) || !list_empty(&s->dead_links) || !list_empty(&s->revoking);
 }
 
 static bool expect_poll(struct sinew *s, struct link *l, struct expect *e, int *events)
@@ -212,8 +212,8 @@ static bool wanted_poll(struct wanted *w, int *events)
     return true;
 }
 
-/* A long message may come: a receive that is posted gets it straight, one that only looks does not. */
-static int receive_posted(const struct wanted *w)
+/* A long message may come: a posted receive gets it straight, one that only looks does not. */
+static __attribute__((noinline)) int receive_posted(const struct wanted *w)
 {
     struct sinew_request *r = NULL;
     int rc = window_receive(w->team, w->e.buf, w->e.cap, w->from, (int64_t)(w->e.key >> 32),

@@ -360,7 +360,7 @@ static int arrive_unexpected(const struct arrival *a, struct team_core *core)
     return status < 0 ? drop(a, status) : keep(a);
 }
 
-/* The answer goes first: while it is on its way, and the sender writes on, what has come is copied. */
+/* The answer goes first: while it is on its way, and the sender writes on, this copies. */
 static void arrive_announced(const struct arrival *a, struct sinew_request *r)
 {
     struct peer *p = a->peer;

@@ -9,8 +9,8 @@
  *    FIN {its request}      -->  revokes the region: done
  *
  * FIN is sent when the put is done; or at once, where what is sent is seen after it anyhow (rma.ahead).
- * RTS may bring the message's first bytes (send.c): they cost credit as those of any message, and the put
- * goes on behind them.
+ * RTS may bring the message's first bytes (send.c): they cost credit as those of any message, and
+ * the put goes on behind them.
  *
  *    RTS {…, where it is}   -->  matched: reads it there
  *                           <--  GOT {request}
@@ -79,7 +79,7 @@ static bool rendezvous_may_read(struct sinew_request *r, const struct offer *off
     struct transport *t = r->transport;
     struct link *l = t && offer->len ? wireup_link_by(r->peer, t) : NULL;
     if (!l || r->mine.len == 0 || offer->bytes[0] != t->ops->id) return false;
-    /* By what was taken: the bytes may have changed since they were checked, where they came from. */
+    /* By what was taken: where they came from, the bytes may have changed since the check. */
     r->peers = (struct region){ .len = (size_t)r->sent, .key_len = (uint32_t)offer->len - 2 };
     memcpy(r->peers.key, offer->bytes + 2, r->peers.key_len);
     r->peers_registered = t->ops->reg(t, l, &r->peers) == 0;

@@ -56,14 +56,15 @@ static int send_eager(struct peer *p, const struct match_key *key, uint32_t dige
     return 0;
 }
 
-/* How much of it goes along: the receiver copies that while its answer is on the way. Nothing without the
- * credit. */
+/* How much of it goes along: the receiver copies that while its answer is on the way. Nothing
+ * without the credit, nor where others are under way, for then nobody is idle. */
 static size_t send_beginning(const struct sinew_request *r)
 {
     const struct peer *p = r->peer;
     size_t most = p->out->transport->caps.begin_max, limit = send_eager_limit(p, r->space);
     if (most > limit) most = limit;
-    return most > OFFER_MAX && blocks_of(most) <= p->mine.blocks[r->space] ? most : 0;
+    bool is_alone = list_empty(&p->attached);
+    return is_alone && most > OFFER_MAX && blocks_of(most) <= p->mine.blocks[r->space] ? most : 0;
 }
 
 static int send_announce(struct sinew_request *r)

@@ -6,9 +6,9 @@
  *                   oldest                newest      transport looks for them
  *
  * A plain receive is nonblocking, from one rank, with one tag, no deadline, and uses only the first
- * half of its request, much of which stays as it was the last time. It joins the window of its peer when nothing that came could be
- * its message and no receive from that peer is filed under its key (match.c): so all of a window
- * are older than those filed since. The first message that is not for the oldest is looked up after
+ * half of its request, much of which stays as it was the last time. It joins the window of its
+ * peer when nothing that came could be its message and no receive from that peer is filed under its
+ * key (match.c): so all of a window are older than those filed since. The first message that is not for the oldest is looked up after
  * the window was filed too, among them by age. Windows met in order, as most are, are never filed.
  */
 #include "base/copy.h"
@@ -17,8 +17,8 @@
 
 static inline bool may_post(const struct sinew_team *team, const struct peer *p)
 {
-    return p->out && !team->persistent && !team->is_timed && !team->core->context->match.kept_count &&
-           !p->filed;
+    const struct sinew *s = team->core->context;
+    return p->out && !team->persistent && !team->is_timed && !s->match.kept_count && !p->filed;
 }
 
 /* What stays the same from one plain receive to the next. */

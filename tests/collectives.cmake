@@ -35,8 +35,12 @@ if(NOT SINEW_SANITIZE STREQUAL "thread")
   sinew_test(NAME collectives-property LABELS unit TIMEOUT 120
     SOURCES unit/collectives_property.c support/coll_case.c support/coll_fake.c support/coll_layout.c
     support/coll_rank.c)
+  sinew_add_test(NAME collectives-property-long COMMAND test-collectives-property long
+    LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c support/coll_layout.c
     LABELS unit TIMEOUT 120)
+  sinew_add_test(NAME collectives-verify-long COMMAND test-collectives-verify long
+    LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-mutation LABELS unit
     SOURCES unit/collectives_mutation.c support/coll_interpret.c support/coll_layout.c)
   sinew_test(NAME collectives-simulate SOURCES unit/collectives_simulate.c LABELS unit)
@@ -66,9 +70,6 @@ sinew_job_program(collective-mismatches
 sinew_job_test(NAME collective-mismatches PROGRAM collective-mismatches TIMEOUT 120)
 sinew_job_test(NAME collective-mismatches-long PROGRAM collective-mismatches ARGS --all LABELS long
   TIMEOUT 600)
-sinew_test(NAME collectives-verify-long LABELS unit long
-  SOURCES unit/collectives_verify.c support/coll_layout.c
-  ARGS long TIMEOUT 3000)
 
 # docs/collectives.md has the table of collectives/algorithms.c.
 sinew_add_test(NAME collectives-documented LABELS unit

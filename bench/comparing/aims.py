@@ -6,6 +6,7 @@ held against the median.
 """
 
 import json
+import math
 import os
 
 from . import programs
@@ -121,11 +122,52 @@ def instructions(args):
     return Line("instructions, 8-byte send and receive", count <= 200, f"{count}", "", "<= 200")
 
 
+# Of PEERS' table: a barrier, and six collectives of five sizes; more ranks than cores; and TCP.
+SIX = ("bcast", "allreduce", "allgather", "alltoall", "reduce", "reduce_scatter")
+FIVE = (8, KIB, 64 * KIB, MIB, 8 * MIB)
+
+
+def collective_cells(transport, ranks, sizes=FIVE):
+    return [Cell("barrier", transport, ranks, 0)] + [
+        Cell(test, transport, ranks, size) for test in SIX for size in sizes]
+
+
+def crowded_cells():
+    return [Cell(test, "shm", ranks, size)
+            for test, size in (("barrier", 0), ("allreduce", 8), ("allreduce", 64 * KIB),
+                               ("alltoall", 64 * KIB)) for ranks in (4, 8, 16)]
+
+
+def geometric(cells, bar, what):
+    """The geometric mean of the ratios to the best peer of each cell."""
+    found = [cell.best_peer()[1] for cell in cells]
+    ratios = [s.ratio for s in found if s]
+    if not ratios:
+        return []
+    mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+    return [Line(f"{what}, geometric mean", mean <= bar,
+                 f"{mean:.3f} of the best peer, {len(ratios)} of {len(cells)} cells", "",
+                 f"<= {bar:.3g}")]
+
+
+def mean_of_limit(cells, name, bar, what):
+    """The same of a limit that does the pattern bare: how near Sinew comes to it."""
+    found = [cell.summaries().get(f"limit: {name}") for cell in cells]
+    ratios = [1 / s.ratio for s in found if s]
+    if not ratios:
+        return []
+    mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+    return [Line(f"{what}, geometric mean", mean >= bar,
+                 f"{mean:.3f} of the bare {name}, {len(ratios)} of {len(cells)} cells", "",
+                 f">= {bar:.3g}")]
+
+
 class Aim:
     """Cells to measure beside which others, and what is said of each."""
 
-    def __init__(self, cells, judge, peers=True, limits=()):
+    def __init__(self, cells, judge, peers=True, limits=(), together=None):
         self.cells, self.judge, self.peers, self.limits = cells, judge, peers, limits
+        self.together = together  # lines about all cells, after those of each
 
 
 def aims():
@@ -160,6 +202,14 @@ def aims():
                               lambda c: [against_named(c, "libfabric", 1.15)]),
         "instructions": Aim([], None),
         "crowd": Aim(sleepy, lambda c: [against_peer(c, 1.0)]),
+        "collectives": Aim(collective_cells("shm", 2), lambda c: [against_peer(c, NOT_SLOWER, True)],
+                           together=lambda cells: geometric(cells, 1 / 2.5, "31 cells, 2 ranks")),
+        "collectives-crowd": Aim(crowded_cells(), lambda c: [against_peer(c, 1.0)],
+                                 together=lambda cells: geometric(cells, 1.0, "12 cells")),
+        "collectives-tcp": Aim(collective_cells("tcp", 2),
+                               lambda c: [against_peer(c, NOT_SLOWER, True)], limits=("tcp",),
+                               together=lambda cells: mean_of_limit(cells, "tcp", 0.85,
+                                                                    "31 cells over tcp")),
         "start": Aim([Cell("start", None, 8, 0)], lambda c: [under(c, 0.1)]),
         "memory": Aim([Cell("memory", None, 8, 0)], lambda c: [under(c, 8)]),
     }
@@ -180,11 +230,18 @@ def measure(name, aim, args, others, sinew, say):
         limit = other.name.startswith("limit")
         if (limit and other.name[7:] in aim.limits) or (not limit and aim.peers):
             taking_part.append(other)
-    if name == "crowd":  # the other one sleeps where ranks outnumber cores, a thousand times slower
+    if name in ("crowd", "collectives-crowd"):  # the other one sleeps where ranks outnumber cores, a thousand times slower
         taking_part = [other for other in taking_part if other.name == "Open MPI"]
     cells = wanted(aim, args)
     Rounds(sinew, taking_part, say, args.budget).all(cells, args.pairs)
-    return [line for cell in cells for line in aim.judge(cell)]
+    lines = [line for cell in cells for line in aim.judge(cell)]
+    return lines + (aim.together(cells) if aim.together else [])
+
+
+def named(tests):
+    """`collectives` is all that begins so."""
+    return [name for test in tests for name in NAMES
+            if name == test or (test == "collectives" and name.startswith(test))]
 
 
 def check(args, sinew, others, say, show):
@@ -192,7 +249,7 @@ def check(args, sinew, others, say, show):
     failed = passed = 0
     if args.pairs < 9:
         say(f"{args.pairs} pairs are for a look; an aim is held by 9 or more")
-    for name in args.tests or NAMES:
+    for name in named(args.tests) or NAMES:
         for line in measure(name, aims()[name], args, others, sinew, say):
             failed, passed = failed + (not line.passed), passed + line.passed
             if args.json:

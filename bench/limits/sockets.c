@@ -102,7 +102,7 @@ static int tcp_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
     int n = 0;
     if (bytes <= 4096) return tcp_every_way(bytes, 0, out);
-    for (size_t chunk = 65536; chunk / 4 < bytes && chunk <= 1 << 20; chunk *= 4)
+    for (size_t chunk = 65536; n == 0 || (chunk / 4 < bytes && chunk <= 1 << 20); chunk *= 4)
         n += tcp_every_way(chunk, 0, out + n);
     return n;
 }

@@ -171,12 +171,13 @@ static unsigned pairs_possible(uint64_t seed)
 }
 
 /* All cases, those of each number of ranks together: list[SIZES]. */
-static unsigned choose_all(struct round list[SIZES], uint64_t cases, uint64_t seed)
+static unsigned choose_all(struct round list[SIZES], uint64_t cases, int most, uint64_t seed)
 {
     static struct coverage met;
     for (int i = 0; i < SIZES; i++) {
         uint64_t n = cases * (uint64_t)percent[i] / 100 + 2 * algorithm_count;
-        struct kase *k = malloc(n * sizeof(*k));
+        if (sizes[i] > most) n = 0;
+        struct kase *k = malloc((n + 1) * sizeof(*k));
         for (uint64_t at = 0; at < n; at++)
             k[at] = choose(&met, (uint32_t)(at % algorithm_count), sizes[i], &seed);
         list[i] = (struct round){ n, k };
@@ -205,15 +206,14 @@ int main(int argc, char **argv)
             return 2;
     }
     if (!o.seed) o.seed = job_seed();
-    unsigned possible = pairs_possible(o.seed + 1), met = choose_all(list, cases, o.seed);
+    if (algorithm_count > VALUES) return 2;
+    unsigned possible = pairs_possible(o.seed + 1), met = choose_all(list, cases, most, o.seed);
     bool whole = true;
     for (int i = 0; i < SIZES; i++) {
         o.ranks = sizes[i];
         o.arg = &list[i];
-        if (o.ranks <= most) {
-            whole = whole && job_run(&o, play);
-            played += list[i].cases;
-        }
+        whole = whole && (o.ranks > most || job_run(&o, play));
+        played += list[i].cases;
         free((void *)(uintptr_t)list[i].kase);
     }
     printf("%llu cases, %u of %u pairs of algorithm, ranks, count, in place, mode, type, operator "

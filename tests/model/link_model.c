@@ -231,9 +231,11 @@ static int end_progress(struct link_end *e)
     int status = transport_shm.progress(&e->t.base, l);
     l->expect = NULL;
     for (int i = 0; i < EXPECTS && e->expect[i].done; i++) {
-        if (e->expect[i].len != body_len(e->got)) explore_fail("content: %zu expected", e->expect[i].len);
+        if (e->expect[i].len != body_len(e->got))
+            explore_fail("content: %zu expected", e->expect[i].len);
         for (size_t k = 0; k < e->expect[i].len; k++)
-            if (e->expected[i][k] != content(!e->me, e->got, k)) explore_fail("content: of %d", e->got);
+            if (e->expected[i][k] != content(!e->me, e->got, k))
+                explore_fail("content: of %d", e->got);
         e->got++;
         explore_say("has message %d, as expected", e->got);
     }

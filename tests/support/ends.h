@@ -39,7 +39,7 @@ struct end {
         size_t len;
         uint8_t bytes[TRANSPORT_TELL_MAX];
     } told[END_TELLS]; /* not yet handed over */
-    int tells, rank, size; /* of the job */
+    int tells, rank;
     bool deaf; /* what is told to it is lost */
 };
 

@@ -70,7 +70,7 @@ static void links_are_as_the_file_says(void **state)
     assert_true(rules_link(rules, "shm") == link_model_find("shm"));
     assert_true(rules_link(rules, "tcp")->byte_ns > 0); /* what it leaves out is as built in */
     struct situation at = { .size = 16, .bytes = 1 << 20, .link = "tcp" };
-    chosen(rules, COLLECTIVE_BCAST, at, "k-nomial", 4);
+    chosen(rules, COLLECTIVE_BCAST, at, "k-nomial", 16);
     rules_free(&world_real, rules);
 }
 
@@ -128,7 +128,7 @@ static void a_choice_is_explained(void **state)
     assert_non_null(strstr(words, "allreduce of 1048576 bytes among 6 ranks over tcp: "));
     assert_non_null(strstr(words, ", by the model\n"));
     assert_non_null(strstr(words, "  ring                     does not keep the ranks' order\n"));
-    assert_non_null(strstr(words, "  allgather-reduce         keeps all ranks' vectors in memory\n"));
+    assert_non_null(strstr(words, "  allgather-reduce         brings all vectors to one rank\n"));
     assert_non_null(strstr(words, " us predicted; "));
 }
 

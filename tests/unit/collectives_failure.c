@@ -447,8 +447,11 @@ static void an_operation_describes_itself(void **state)
         "bcast of 8 bytes by binomial, step 1: waits for rank 0",
     };
     struct sinew_team *team = fake_team(f, 1);
+    fake_view(f, 1, false, "recursive-doubling");
     assert_true(sinew_allreduce(team, &in, &out, 1, SINEW_F64, SINEW_SUM, &req[0]) > 0);
+    fake_view(f, 1, false, "dissemination");
     assert_true(sinew_barrier(team, &req[1]) > 0);
+    fake_view(f, 1, false, "binomial");
     assert_true(sinew_bcast(team, &out, sizeof(out), 0, &req[2]) > 0);
     for (int i = 0; i < 3; i++) {
         char line[200];

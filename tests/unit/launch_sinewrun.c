@@ -457,7 +457,8 @@ static void terminate_ends_the_ranks(void **state)
     job_drop(&j);
 }
 
-/* Two jobs of one user at a time: one dies, of which the other hears nothing, and each meets its own ranks. */
+/* Two jobs of one user at a time: each meets its own ranks, and the end of one is not told to the
+ * other. */
 static void jobs_side_by_side_do_not_meet(void **state)
 {
     struct job a, b;

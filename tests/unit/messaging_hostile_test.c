@@ -461,8 +461,14 @@ static void the_end_of_a_put_is_not_that_of_the_next(void **state)
     assert_int_equal(second_step.ended, 1);
 }
 
-/* The first bytes come with the announcement: asked for or not, and more of them than there is room for; the
- * message is there with FIN, and the credit that they cost goes back. */
+static void receive_of(struct sinew_team *team, size_t cap, struct sinew_status *status,
+                       struct sinew_request **req)
+{
+    assert_int_equal(sinew_recv(team, lent, cap, 1, 5, status, req), SINEW_PENDING);
+}
+
+/* The first bytes come with the announcement: asked for or not, and more of them than there is room
+ * for; the message is there with FIN, and the credit that they cost goes back. */
 static void a_message_that_has_begun(void **state)
 {
     struct fake *f = *state;
@@ -475,11 +481,11 @@ static void a_message_that_has_begun(void **state)
         struct sinew_request *req;
         uint32_t free = f->s->peer[1]->blocks_free;
         memset(lent, 7, sizeof(lent));
-        if (!is_late) assert_int_equal(sinew_recv(team, lent, cap, 1, 5, &status, &req), SINEW_PENDING);
+        if (!is_late) receive_of(team, cap, &status, &req);
         int before = f->sents;
         announce(f, 5, 1000, 640, (uint8_t)(20 + i));
         move(f);
-        if (is_late) assert_int_equal(sinew_recv(team, lent, cap, 1, 5, &status, &req), SINEW_PENDING);
+        if (is_late) receive_of(team, cap, &status, &req);
         assert_int_equal(f->s->peer[1]->blocks_free, free);
         const struct packet *cts = told(f, 1, KIND_CTS);
         assert_ptr_equal(cts, &f->sent[f->sents - 1]);
@@ -498,7 +504,7 @@ static void a_message_that_has_begun(void **state)
     }
 }
 
-/* As the sender: it goes on behind what has gone, and not at all where that was all there is room for. */
+/* As the sender: it goes on behind what has gone, or not at all if that was all there is room for. */
 static void a_message_that_we_have_begun(void **state)
 {
     struct fake *f = *state;

@@ -450,6 +450,36 @@ static void an_armed_end_sleeps_until_something_happens(void **state)
     end_close(b);
 }
 
+/* Events of a socket that is read again and again are off, until somebody sleeps or waits for
+ * another. */
+static void who_was_read_again_and_again_wakes_a_sleeper(void **state)
+{
+    struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
+    struct end *c = end_open(2, 102, end_secret);
+    (void)state;
+    ends_join(a, b);
+    ends_join(c, b);
+    struct tcp_link *l = b->view[0].link, *other = b->view[2].link;
+    for (int sleeps = 0; sleeps < 3; sleeps++) {
+        for (int i = 0; i < 100; i++) end_progress(b, &l->base);
+        assert_true(l->source.events == SOURCE_QUIET);
+        assert_true(other->source.events == EPOLLIN);
+        while (transport_tcp.arm(&b->t->base) != 0) end_progress(b, &l->base);
+        assert_true(l->source.events == EPOLLIN); /* the timer, too, would wake it, but later */
+        end_send(a, 1, 10);
+        assert_true(fires(b, 10000));
+        ENDS_UNTIL(b->view[0].received == (uint64_t)sleeps + 1, b);
+    }
+    for (int i = 0; i < 100; i++) end_progress(b, &l->base);
+    assert_true(l->source.events == SOURCE_QUIET);
+    end_send(a, 1, 10);
+    for (int i = 0; i < 10000 && b->view[0].received < 4; i++) end_progress(b, &other->base);
+    assert_int_equal(b->view[0].received, 4);
+    end_close(a);
+    end_close(b);
+    end_close(c);
+}
+
 /* A deadline wakes a sleeper: the pause between two attempts ends. */
 static void a_deadline_wakes_a_sleeper(void **state)
 {
@@ -545,6 +575,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_computes_is_never_an_error),
         cmocka_unit_test(a_host_that_does_not_answer_times_out),
         cmocka_unit_test(an_armed_end_sleeps_until_something_happens),
+        cmocka_unit_test(who_was_read_again_and_again_wakes_a_sleeper),
         cmocka_unit_test(a_deadline_wakes_a_sleeper),
         cmocka_unit_test(a_failed_allocation_is_survived),
         cmocka_unit_test(an_interface_that_is_not_there_is_named),

@@ -631,8 +631,8 @@ static void a_window_grows_with_a_stream(void **state)
         ends_prepare(e);
         e[0].config.verbs_srq = e[1].config.verbs_srq = shared;
         e[0].config.verbs_credits = e[1].config.verbs_credits = 200;
-        e[0].size = e[1].size = 20;
         assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        e[0].t->opt.size = e[1].t->opt.size = 20; /* many */
         ends_connect(e, 0);
         ends_connect(e, 1);
         int before = noted(&e[1], 0);

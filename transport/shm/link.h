@@ -181,8 +181,8 @@ int link_finish(struct shm_link *l, int *budget);
 void link_wake_peer(struct shm_link *l);
 /* Give room back now. */
 void link_tell(struct shm_link *l);
-/* Of shm_take_short(), when it took one that brought `credit`, or after 16: returns len. And when it did not:
- * enum transport_no, by what ring_look_short() saw. */
+/* Of shm_take_short(), when it took one that brought `credit`, or after 16: returns len. And when it
+ * did not: enum transport_no, by what ring_look_short() saw. */
 int64_t link_taken(struct shm_link *l, uint64_t credit, int64_t len);
 int64_t link_not_taken(const struct shm_link *l, int64_t turn);
 /* The peer broke the protocol: SINEW_EPROTO. */

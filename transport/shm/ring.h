@@ -412,8 +412,8 @@ static inline bool ring_take_expected(struct ring_consumer *c, struct ring_expec
     return true;
 }
 
-/* Is what lies in the slot a short message, `due`, with this key and of at most `cap` bytes? Its length; or < 0:
- * ~ the turn that was seen. */
+/* Is what lies in the slot a short message, `due`, with this key and of at most `cap` bytes? Its
+ * length; or < 0: ~ the turn that was seen. */
 static inline int64_t ring_look_short(const struct ring_slot *slot, uint32_t due, uint64_t key,
                                       size_t cap, uint64_t *credit)
 {

@@ -137,8 +137,8 @@ static bool shm_take_longer(struct shm_link *l, struct expect *e)
     return true;
 }
 
-/* The short ones, one after the other, until room is to be told or has come back. Returns how many; what is next:
- * 0 or more, TRANSPORT_NOTHING, TRANSPORT_NOT_THIS. */
+/* The short ones, one after the other, until room is to be told or has come back. Returns how many;
+ * what is next: 0 or more, TRANSPORT_NOTHING, TRANSPORT_NOT_THIS. */
 static inline int shm_take_shorts(struct shm_link *l, int64_t *what_is_next)
 {
     struct ring_consumer *c = &l->rx;
@@ -175,7 +175,8 @@ static int shm_take_expected(struct shm_link *l)
 {
     int taken = 0;
     int64_t next = 0;
-    while (taken <= TRANSPORT_UPCALLS_MAX - RING_TELL_SLOTS && next != TRANSPORT_NOTHING && shm_expects(l)) {
+    int most = TRANSPORT_UPCALLS_MAX - RING_TELL_SLOTS;
+    while (taken <= most && next != TRANSPORT_NOTHING && shm_expects(l)) {
         taken += shm_take_shorts(l, &next);
         if (next != TRANSPORT_NOT_THIS) continue;
         struct expect *e = l->base.expect;

@@ -160,6 +160,7 @@ struct tcp {
     int64_t look_at;        /* when to look at those; 0: nobody has looked yet */
     struct tcp_link *awaited; /* somebody waits for this link, or has since the last look */
     bool awaited_again;
+    struct tcp_link *hushed; /* it is read again and again: no event of what comes, until arm */
     bool in_progress;
     int budget;             /* upcalls left in this progress */
     bool moved;             /* in this progress: bytes, of links that are up */

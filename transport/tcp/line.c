@@ -28,6 +28,7 @@ void line_close(struct tcp_link *l)
     /* Its kernel must not go on carrying what comes again over the next one. */
     if (l->line == LINE_LOST || l->line == LINE_OPEN)
         setsockopt(l->source.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+    if (tcp_under(l)->hushed == l) tcp_under(l)->hushed = NULL;
     tcp_unwatch(tcp_under(l), &l->source);
     line_shake_release(l);
     tls_end(&l->tls, l->base.transport->opt.world);
@@ -148,6 +149,7 @@ void line_lost(struct tcp_link *l, int64_t since)
     l->lost_at = now;
     repair_begin(&l->repair, since, t->base.opt.config->repair_deadline, now - l->opened_at);
     l->line = LINE_LOST;
+    if (t->hushed == l) t->hushed = NULL;
     tcp_watch(t, &l->source, SOURCE_QUIET);
     link_make_ready(l);
 }

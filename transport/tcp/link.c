@@ -31,10 +31,15 @@ void link_set_due(struct tcp_link *l, int64_t *which, int64_t at)
     tcp_due(tcp_under(l), link_due(l));
 }
 
+static uint32_t link_events(const struct tcp_link *l)
+{
+    uint32_t in = tcp_under(l)->hushed == l ? 0 : EPOLLIN, out = l->blocked ? EPOLLOUT : 0;
+    return in | out ? in | out : SOURCE_QUIET;
+}
+
 void link_watch(struct tcp_link *l)
 {
-    uint32_t events = EPOLLIN | (l->blocked ? EPOLLOUT : 0);
-    int error = tcp_watch(tcp_under(l), &l->source, events);
+    int error = tcp_watch(tcp_under(l), &l->source, link_events(l));
     if (error < 0) line_failed(l, -error, "epoll");
 }
 
@@ -169,6 +174,7 @@ static void link_finish(struct tcp_link *l)
     list_remove(&l->dirty);
     list_remove(&l->looked);
     if (t->awaited == l) t->awaited = NULL;
+    if (t->hushed == l) t->hushed = NULL;
     l->state = LINK_DOWN;
     t->budget--;
     t->has_ended_one = true;
@@ -267,7 +273,7 @@ static bool link_is_quiet(const struct tcp_link *l)
 {
     return l->state == LINK_UP && l->line == LINE_OPEN && list_empty(&l->busy) && !l->held_cookie &&
            list_empty(&l->stream.finished) && !l->flushing && !l->wants_room && !l->blocked &&
-           l->source.events == EPOLLIN;
+           l->source.events == link_events(l);
 }
 
 static void link_move(struct tcp_link *l)

@@ -7,7 +7,8 @@
  * deadline. Work that no descriptor announces (upcalls left over when a progress had used its
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
- * progress(t, l) reads l's socket first. The others' turn is one epoll_wait, every time without l,
+ * progress(t, l) reads l's socket first; while it does so again and again, events of that one are
+ * off. The others' turn is one epoll_wait, every time without l,
  * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
  * at that, but for every 32nd: it is what most waiters wait for.
  */
@@ -351,6 +352,18 @@ static void tcp_await(struct tcp *t, struct tcp_link *l)
     if (l->state > LINK_NEW && l->state < LINK_ENDING) line_mark(l);
 }
 
+/* Who reads a socket again and again needs no event of it, and each costs its sender time; one link at
+ * a time. It is heard again when another is waited for, or none, and before anybody sleeps. */
+static void tcp_hush(struct tcp *t, struct tcp_link *l)
+{
+    struct tcp_link *before = t->hushed;
+    if (l && (l->state != LINK_UP || l->line != LINE_OPEN)) l = NULL;
+    if (before == l) return;
+    t->hushed = l;
+    if (before && before->state < LINK_ENDING) link_watch(before);
+    if (l) link_watch(l);
+}
+
 static void tcp_move(struct tcp *t, struct link *l, bool others)
 {
     if (l) {
@@ -359,6 +372,7 @@ static void tcp_move(struct tcp *t, struct link *l, bool others)
     }
     if (!list_empty(&t->ready)) tcp_ready(t);
     if (t->pending_waits) pending_finish_waiting(t);
+    if (others) tcp_hush(t, l ? tcp_link_of(l) : NULL);
     if (others && t->budget > 0) {
         tcp_poll(t);
         tcp_deadlines(t);
@@ -393,6 +407,7 @@ static int64_t tcp_wakes_at(struct tcp *t)
 static int tcp_arm(struct transport *base)
 {
     struct tcp *t = tcp_of(base);
+    tcp_hush(t, NULL);
     if (!list_empty(&t->ready) || !list_empty(&t->dirty) || t->pending_waits) return 1;
     return timer_set(&t->timer, tcp_wakes_at(t), tcp_now(t));
 }

@@ -250,13 +250,12 @@ void receives_return(struct verbs *t)
     if (n == 0) return;
     t->again_n = t->again_credited = 0;
     t->again_link = NULL;
-    if (!t->srq && l->state == VERBS_ENDING) return; /* with the queue pair */
     int error = receive_post(t, l, t->again);
-    if (error) {
+    if (error && l->state < VERBS_ENDING) {
         receives_refused(l, error);
         link_fall(l, SINEW_EIO, GONE_BROKEN, true);
-        return;
     }
+    if (error) return;
     l->returned += credited;
     if (l->returned + l->window - l->told >= l->window / 2) link_make_due(l);
 }
@@ -267,20 +266,6 @@ static unsigned again_most(const struct verbs_link *l)
     return l->window < 4 ? 1 : l->window / 4 < VERBS_AGAIN ? l->window / 4 : VERBS_AGAIN;
 }
 
-/* The slot is free again, and, if credited, is what the peer's credit stands for. */
-static void receive_again(struct verbs *t, struct verbs_link *l, uint32_t index, bool credited)
-{
-    if (!t->srq && l->state == VERBS_ENDING) return;
-    if (t->again_n > 0 && t->again_link != l) receives_return(t);
-    unsigned i = t->again_n++;
-    receive_fill(t, l, index, &t->again[i], &t->again_sge[i]);
-    if (i > 0) t->again[i - 1].next = &t->again[i];
-    t->again_link = l;
-    t->again_credited += credited;
-    if (t->again_n >= again_most(l)) receives_return(t);
-    if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
-}
-
 /* Of a shared queue, and no link's any more. */
 static void receive_give_back(struct verbs *t, uint32_t index)
 {
@@ -289,6 +274,23 @@ static void receive_give_back(struct verbs *t, uint32_t index)
     if (!t->srq) return; /* it goes with its queue pair */
     receive_fill(t, NULL, index, &wr, &sge);
     receive_post(t, NULL, &wr);
+}
+
+/* The slot is free again, and, if credited, is what the peer's credit stands for. */
+static void receive_again(struct verbs *t, struct verbs_link *l, uint32_t index, bool credited)
+{
+    if (l->state >= VERBS_ENDING) {
+        receive_give_back(t, index);
+        return;
+    }
+    if (t->again_n > 0 && t->again_link != l) receives_return(t);
+    unsigned i = t->again_n++;
+    receive_fill(t, l, index, &t->again[i], &t->again_sge[i]);
+    if (i > 0) t->again[i - 1].next = &t->again[i];
+    t->again_link = l;
+    t->again_credited += credited;
+    if (t->again_n >= again_most(l)) receives_return(t);
+    if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
 }
 
 /* ---- in -------------------------------------------------------------------------------------- */
