@@ -315,6 +315,26 @@ static void persistent_requests_go_round(struct job_rank *me)
     leave(me);
 }
 
+/* Only what has a request is persistent. */
+static void persistent_view_blocks_as_any_other(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    struct sinew_team *view = view_of(me, world, 1, 0);
+    const size_t lengths[] = { 8, 9000, LONG };
+    for (uint64_t i = 0; i < 6; i++) { /* the first round may be first contact */
+        size_t len = lengths[i % 3];
+        if (me->rank == 0) {
+            take(me, view, 4, 1, 4, i);
+            give(me, view, len, 1, 3, i);
+        } else { /* it asks first, so nothing was kept when it begins to receive */
+            give(me, view, 4, 0, 4, i);
+            take(me, view, len, 0, 3, i);
+        }
+    }
+    CHECK_OK(me, sinew_team_free(&view));
+    leave(me);
+}
+
 static void persistent_requests_have_their_rules(struct job_rank *me)
 {
     struct sinew_team *world = enter(me);
@@ -485,6 +505,8 @@ const struct suite_case conformance_requests[] = {
     { "a view's deadline is final", deadline_of_a_view_is_final, 2, 2, 0, 0, 0, 0 },
     { "the context's deadline", deadline_of_the_context, 1, 2, 0, 0, 0, 0 },
     { "persistent requests go round", persistent_requests_go_round, 2, 2, 0, 0, 0, 0 },
+    { "a persistent view blocks as any other", persistent_view_blocks_as_any_other, 2, 2, 0, 0, 0,
+      0 },
     { "persistent requests have their rules", persistent_requests_have_their_rules, 1, 2, 0, 0, 0,
       0 },
     { "close with live requests is busy", close_with_live_requests_is_busy, 1, 2, 0, 0, 0, 0 },
