@@ -401,7 +401,7 @@ SINEW_API void *sinew_memory_address(const struct sinew_memory *memory);
 SINEW_API size_t sinew_memory_size(const struct sinew_memory *memory);
 /* No peer reaches it any more; those that mapped it let its pages go when they next make progress, or
  * end. Later one-sided operations: a visible wait. *memory NULL; NULL and *memory NULL are allowed.
- * SINEW_EBUSY: a live request uses it. */
+ * SINEW_EBUSY: a live request uses it, an idle persistent one too. */
 SINEW_API int sinew_memory_free(struct sinew_memory **memory);
 
 /* ------------------------------------------------------------------------------------------------
