@@ -252,14 +252,13 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         } else if (++idle.polls <= s->spins && idle.polls % IDLE_POLLS) {
             continue;
         }
-        if (context_idle_step(s) > 0 || w->ready(w)) {
-            if (w->ready(w)) return 0;
-            continue;
-        }
+        int rare = context_idle_step(s);
+        if (w->ready(w)) return 0;
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
         if (stall.began == 0) stall.began = now;
         stall_step(s, w, &stall, now);
+        if (rare > 0) continue;
         if (idle.since == 0) idle.since = now;
         if (!tired(s, &idle, now)) continue;
         if (idle.yields < s->yields && !should_move(s))
