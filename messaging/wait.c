@@ -289,7 +289,7 @@ int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience)
     wait_see_others(s);
     if (patience > 0) return wait_until(s, w, time_after(s, patience));
     if (w->ready(w)) return 0;
-    if (context_progress(s, NULL) == 0) context_idle_step(s);
+    context_look(s);
     return w->ready(w) ? 0 : SINEW_PENDING;
 }
 

@@ -668,6 +668,33 @@ static void patience_among_the_busy(void **state)
     assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
 }
 
+/* Nor may they keep a deadline from one that only tests. */
+static void a_deadline_among_the_busy(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    struct sinew_request *req;
+    struct sinew_team *view, *team = meet(f);
+    int rc;
+    move(f);
+    how.deadline = 1000000;
+    assert_int_equal(sinew_team_view(team, &how, &view), 0);
+    assert_int_equal(sinew_recv(view, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    f->in_progress = say_without_end;
+    while ((rc = sinew_test(&req)) > 0)
+        if (f->now > 500000000) break;
+    f->in_progress = NULL;
+    assert_int_equal(rc, SINEW_ETIMEDOUT);
+    assert_int_equal(sinew_recv(view, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    int64_t began = f->now;
+    f->in_progress = say_without_end;
+    while (f->now - began < 400000000) assert_true(sinew_progress(f->s) >= 0);
+    f->in_progress = NULL;
+    assert_int_equal(sinew_cancel(req), SINEW_EBUSY); /* over already */
+    assert_int_equal(sinew_wait(&req), SINEW_ETIMEDOUT);
+    assert_int_equal(sinew_team_free(&view), 0);
+}
+
 static void be_stuck_without_end(struct fake *f)
 {
     if (f->comings && f->coming[f->comings - 1].link) return;
@@ -877,6 +904,7 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(a_deadline_among_the_busy),
         CASE(patience_with_the_stuck),
         CASE(words_without_end),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
