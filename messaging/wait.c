@@ -318,6 +318,21 @@ static bool one_ready(struct waiting *w)
     return false;
 }
 
+/* The first failure is the outcome of all, so sinew_why() keeps its text. */
+static __attribute__((noinline)) int consume_one(struct waiting_requests *q,
+                                                 struct sinew_request **req)
+{
+    struct sinew *s = (*req)->context;
+    if ((*req)->status >= 0) return request_consume(req);
+    struct why first = s->why;
+    int status = request_consume(req);
+    if (q->failed == 0)
+        q->failed = status;
+    else
+        s->why = first;
+    return status;
+}
+
 /* Consumes each, in their order, as soon as it is final. */
 static bool all_ready(struct waiting *w)
 {
@@ -333,8 +348,7 @@ static bool all_ready(struct waiting *w)
         } else if (!is_final(r)) {
             break;
         } else if (r && r->state == STATE_DONE) {
-            status = request_consume(&reqs[i]);
-            if (status < 0 && q->failed == 0) q->failed = status;
+            status = consume_one(q, &reqs[i]);
         }
         if (results) results[i] = status;
     }
@@ -450,9 +464,8 @@ static void consume_rest(struct waiting_requests *q)
 {
     for (int i = q->passed; i < q->n; i++) {
         int status = is_final(q->reqs[i]) ? 0 : SINEW_PENDING;
-        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) status = request_consume(&q->reqs[i]);
+        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) status = consume_one(q, &q->reqs[i]);
         if (q->results) q->results[i] = status;
-        if (status < 0 && q->failed == 0) q->failed = status;
     }
 }
 

@@ -165,17 +165,20 @@ static void wait_all_returns_the_first_error(struct job_rank *me)
         leave(me);
         return;
     }
-    struct sinew_request *req[3] = { 0 };
-    int result[3];
-    char buf[3][8];
+    struct sinew_request *req[4] = { 0 };
+    int result[4];
+    char buf[4][8];
     /* Nobody has sent yet, so that each is under way. */
-    for (int i = 0; i < 3; i++) CHECK(me, sinew_recv(world, buf[i], 8, 1, i, NULL, &req[i]) > 0);
+    for (int i = 0; i < 4; i++) CHECK(me, sinew_recv(world, buf[i], 8, 1, i, NULL, &req[i]) > 0);
+    CHECK_OK(me, sinew_cancel(req[3]));
     atomic_store(&me->words[0], 1);
-    CHECK_IS(me, sinew_wait_all(req, 3, result, SINEW_FOREVER), SINEW_ETRUNCATED);
-    CHECK(me, !req[0] && !req[1] && !req[2]);
+    CHECK_IS(me, sinew_wait_all(req, 4, result, SINEW_FOREVER), SINEW_ETRUNCATED);
+    check_why(me, "longer than the buffer"); /* the text is of the failure that is returned */
+    CHECK(me, !req[0] && !req[1] && !req[2] && !req[3]);
     CHECK_EQ(me, result[0], 0);
     CHECK_EQ(me, result[1], SINEW_ETRUNCATED);
     CHECK_EQ(me, result[2], 0);
+    CHECK_EQ(me, result[3], SINEW_ECANCELED);
     leave(me);
 }
 
