@@ -9,7 +9,7 @@
  *   + turns x what a turn takes, where ranks take turns on few cores
  *
  * It is for telling algorithms apart, not for forecasts: who shares a cache or a wire is not in it.
- * `sinew-perf calibrate` measures a model; a rule file (rules.h) brings it along.
+ * A rule file (rules.h) may bring a measured one.
  */
 #include "collectives/collective.h"
 

@@ -91,6 +91,8 @@ void peer_destroy(struct peer *p)
 
 const char *peer_gone_text(const struct peer *p)
 {
+    /* What its link has in hand ends before its `down` comes, and says why already. */
+    if (!p->why.text[0] && p->out && p->out->why.text[0]) return p->out->why.text;
     return p->why.text[0] ? p->why.text : sinew_strerror(p->gone_status);
 }
 

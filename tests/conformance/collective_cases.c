@@ -175,7 +175,7 @@ static unsigned choose_all(struct round list[SIZES], uint64_t cases, int most, u
 {
     static struct coverage met;
     for (int i = 0; i < SIZES; i++) {
-        uint64_t n = cases * (uint64_t)percent[i] / 100 + 2 * algorithm_count;
+        uint64_t n = cases * (uint64_t)percent[i] / 100 + (cases < 600 ? 1 : 2) * algorithm_count;
         if (sizes[i] > most) n = 0;
         struct kase *k = malloc((n + 1) * sizeof(*k));
         for (uint64_t at = 0; at < n; at++)

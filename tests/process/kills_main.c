@@ -7,19 +7,34 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/process/cases.h"
 
 /* Names of abstract sockets of the transport. */
-static int sockets_left(void)
+static int sockets_seen(bool tell)
 {
     char line[512];
     int n = 0;
     FILE *f = fopen("/proc/self/net/unix", "re");
-    while (f && fgets(line, sizeof(line), f)) n += strstr(line, "@sinew-") != NULL;
+    while (f && fgets(line, sizeof(line), f)) {
+        if (!strstr(line, "@sinew-")) continue;
+        n++;
+        if (tell) fputs(line, stdout);
+    }
     if (f) fclose(f);
     return n;
+}
+
+/* The kernel may let go of the last ones a moment after it has told of their owner's end. Nobody is
+ * left who could, so what stays for PATIENCE_S was left behind. */
+static int sockets_left(void)
+{
+    enum { PATIENCE_S = 5 };
+    time_t until = time(NULL) + PATIENCE_S;
+    while (sockets_seen(false) > 0 && time(NULL) < until) sched_yield();
+    return sockets_seen(true);
 }
 
 static int files_left(void)

@@ -81,76 +81,43 @@ static void fault(void)
     munmap(page, 4096);
 }
 
-struct watch {
-    const struct transport_ops *ops;
-    const struct config *config;
-    struct host *before;
-};
-
-static void open_and_close(const struct watch *w, void (*meanwhile)(const struct watch *w))
-{
-    static const struct log silent;
-    struct transport *t = world_allocate_aligned(&world_real, 64, w->ops->transport_size);
-    t->ops = w->ops;
-    t->opt = (struct transport_options){
-        .world = &world_real, .config = w->config, .size = 2, .epoch = 1, .log = &silent
-    };
-    if (w->ops->open(t) < 0) fail_msg("%s", t->why.text);
-    meanwhile(w);
-    w->ops->close(t);
-    world_release(&world_real, t, w->ops->transport_size);
-}
-
-static void looks_the_same(const struct watch *w)
+static void looks_the_same(void *arg)
 {
     struct host *now = host_look();
-    assert_same(w->before, now);
+    assert_same(arg, now);
     fault();
     free(now);
 }
 
-void host_is_left_alone(const struct transport_ops *ops, const struct config *config)
+void host_is_left_alone(void (*use)(void (*meanwhile)(void *arg), void *arg))
 {
     struct sigaction action = { .sa_handler = on_fault };
     sigaction(SIGSEGV, &action, NULL);
-    struct watch w = { ops, config, host_look() };
-    for (int i = 0; i < 3; i++) open_and_close(&w, looks_the_same);
-    struct host *after = host_look();
-    assert_same(w.before, after);
-    assert_int_equal(w.before->descriptors, after->descriptors);
-    assert_int_equal(w.before->threads, after->threads);
-    fault();
-    free(w.before);
-    free(after);
-}
-
-void host_is_as_before(void (*use)(void))
-{
     struct host *before = host_look();
-    for (int i = 0; i < 3; i++) use();
+    for (int i = 0; i < 3; i++) use(looks_the_same, before);
     struct host *after = host_look();
     assert_same(before, after);
     assert_int_equal(before->descriptors, after->descriptors);
     assert_int_equal(before->threads, after->threads);
+    fault();
     free(before);
     free(after);
 }
 
-static void nothing(const struct watch *w)
+static void nothing(void *arg)
 {
-    (void)w;
+    (void)arg;
 }
 
-void host_hears_nothing(const struct transport_ops *ops, const struct config *config, bool errors)
+void host_hears_nothing(void (*use)(void (*meanwhile)(void *arg), void *arg), bool errors)
 {
-    const struct watch w = { ops, config, NULL };
     int kept[2], file = memfd_create("heard", MFD_CLOEXEC), n = errors ? 2 : 1;
     fflush(NULL);
     for (int i = 0; i < n; i++) {
         kept[i] = dup(STDOUT_FILENO + i);
         dup2(file, STDOUT_FILENO + i);
     }
-    open_and_close(&w, nothing);
+    use(nothing, NULL);
     fflush(NULL);
     for (int i = 0; i < n; i++) {
         dup2(kept[i], STDOUT_FILENO + i);
