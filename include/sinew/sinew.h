@@ -352,8 +352,8 @@ SINEW_API int sinew_wait_for(struct sinew_request **req, int64_t patience);
  * or n = 0: 0 and *index -1. Patience out: > 0, *index -1. SINEW_EINVAL: reqs or index NULL, n < 0. */
 SINEW_API int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t patience);
 
-/* Until all are final: 0, or the first error by index. results[i] (may be NULL) gets each outcome, and
- * SINEW_PENDING for one that patience ran out on, when > 0 is returned. */
+/* Until all are final: 0, or the first error by index, whose text sinew_why() has. results[i] (may be
+ * NULL) gets each outcome, and SINEW_PENDING for one that patience ran out on, when > 0 is returned. */
 SINEW_API int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t patience);
 
 /* Stop a receive that has not matched: it completes with SINEW_ECANCELED, and still has to be waited
@@ -401,7 +401,7 @@ SINEW_API void *sinew_memory_address(const struct sinew_memory *memory);
 SINEW_API size_t sinew_memory_size(const struct sinew_memory *memory);
 /* No peer reaches it any more; those that mapped it let its pages go when they next make progress, or
  * end. Later one-sided operations: a visible wait. *memory NULL; NULL and *memory NULL are allowed.
- * SINEW_EBUSY: a live request uses it. */
+ * SINEW_EBUSY: a live request uses it, an idle persistent one too. */
 SINEW_API int sinew_memory_free(struct sinew_memory **memory);
 
 /* ------------------------------------------------------------------------------------------------
