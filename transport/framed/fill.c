@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fill.c - long puts, seen by their target: it looks at the key, and fetches the bytes into the region
+ * fill.c - long puts, seen by their target: it looks at the key, and fetches the bytes into the
+ * region
  *
  * Where the fabric can, that is read or written by hardware. FILLED says that they are there. A
  * region that is being filled is not deregistered before that is over. One that is, is never

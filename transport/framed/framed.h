@@ -11,7 +11,8 @@
  *   fill.c      long puts that the target fetches
  *
  * What is the fabric's own is in its table, struct fabric: UCX's is transport/ucx, libfabric's
- * transport/ofi. A fabric need not keep order, nor know who may talk to whom; it must not lose a message without saying so.
+ * transport/ofi. A fabric need not keep order, nor know who may talk to whom; it must not lose a
+ * message without saying so.
  *
  * A frame, little-endian: a header, and data
  *
@@ -49,7 +50,7 @@ enum {
     FRAMED_HEADER = 24,
     FRAMED_HEADER_WIDE = 72,
     FRAMED_EAGER_MAX = 8192,
-    FRAMED_PIECE = 8192, /* of a get's answer: copied, so that nobody's memory is in use */
+    FRAMED_PIECE = 8192,      /* of a get's answer: copied, so that nobody's memory is in use */
     FRAMED_PIECE_MAX = 32768, /* of a put */
     FRAMED_WINDOW = REORDER_WINDOW,
     FRAMED_RESERVE = 8, /* of it, for goodbyes and answers                          */
@@ -139,7 +140,7 @@ struct frame {
     struct mark mark;
     struct list entry; /* t->flying, while it is busy; or a list of spare ones */
     struct endpoint *end;
-    void *memory; /* the fabric's: its registration */
+    void *memory;        /* the fabric's: its registration */
     struct work *work;   /* not NULL: its data lies in the caller's memory … */
     const uint8_t *away; /* … there, so long; of a FILL it is fetched, and len is 0 */
     size_t away_len;
@@ -293,7 +294,7 @@ struct framed {
     size_t address_len;
     unsigned native; /* enum region_rights that the fabric grants and uses itself */
     bool moved, in_progress, broken, finishing;
-    bool kept; /* of what has just arrived, what it is fetched by */
+    bool kept;                /* of what has just arrived, what it is fetched by */
     struct framed_link *took; /* in this progress, what it expected */
     int budget;
     uint32_t idle_looks, looks; /* at the fabric: that found nothing; all */
@@ -388,7 +389,8 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
 /* arrive.c */
 /* The fabric calls it, from look(), with what has come from whomever. */
 void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len);
-/* Its data apart from its header; or, fetch not NULL, to be fetched by that. True: which was kept. */
+/* Its data apart from its header; or, fetch not NULL, to be fetched by that. True: which was kept.
+ */
 bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t header_len,
                          const uint8_t *data, size_t len, void *fetch);
 void early_take(struct framed_link *l); /* what came before its turn, as far as it goes */

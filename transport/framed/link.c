@@ -515,9 +515,10 @@ static void look_after_closing(struct framed *t)
 
 void framed_init(struct framed *t, const struct fabric *fabric)
 {
-    struct list *const lists[] = { &t->all,         &t->due,       &t->waiting,     &t->ending,
-                                   &t->closing,     &t->flying,    &t->spare_small, &t->spare_large,
-                                   &t->spare_works, &t->lost_works, &t->landings };
+    struct list *const lists[] = { &t->all,         &t->due,         &t->waiting,
+                                   &t->ending,      &t->closing,     &t->flying,
+                                   &t->spare_small, &t->spare_large, &t->spare_works,
+                                   &t->lost_works,  &t->landings };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) list_init(lists[i]);
     t->fabric = fabric;
     t->looks = 1; /* 0 is never */

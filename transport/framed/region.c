@@ -71,7 +71,9 @@ static int reg_mine(struct framed *t, struct region *region)
     memset(region->key, 0, sizeof(region->key));
     wire_put64(region->key, region->id);
     wire_put64(region->key + 8, r->secret);
-    wire_put64(region->key + 16, region->len | (uint64_t)(rights | (region->reader ? READ_ONCE : 0)) << 48 | native << 56);
+    wire_put64(region->key + 16, region->len |
+                                     (uint64_t)(rights | (region->reader ? READ_ONCE : 0)) << 48 |
+                                     native << 56);
     wire_put64(region->key + 24, address);
     region->key_len = FRAMED_KEY;
     region->private = region;
@@ -96,7 +98,8 @@ bool region_key(const struct region *region, struct key *k)
            (k->native || k->address == 0);
 }
 
-/* Answers are copies, so that the memory can be taken back at once; puts that are fetched are not. */
+/* Answers are copies, so that the memory can be taken back at once; puts that are fetched are not.
+ */
 static bool is_better_put(const struct framed *t, const struct key *key)
 {
     return key->read_once && !(key->native & t->native & REGION_GET) && t->fabric->fetches &&

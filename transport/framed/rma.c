@@ -4,12 +4,11 @@
  *
  * As frames among the messages, which every fabric has:
  *
- *   put      PUT frames, with copies or from where the bytes lie; done when the last is confirmed: then they are in the target's
- *            memory. Messages sent after it come after it.
- *   long put one FILL, where the fabric can have the target fetch its bytes (fill.c)
- *   get      one GET, answered by DATA frames with copies, or DENIED
- *   atomic   ADD or SWAP, done by the target in progress(); DATA with the former value
- *   flush    done when everything before it is
+ *   put      PUT frames, with copies or from where the bytes lie; done when the last is confirmed:
+ * then they are in the target's memory. Messages sent after it come after it. long put one FILL,
+ * where the fabric can have the target fetch its bytes (fill.c) get      one GET, answered by DATA
+ * frames with copies, or DENIED atomic   ADD or SWAP, done by the target in progress(); DATA with
+ * the former value flush    done when everything before it is
  *
  * Longer puts and gets by the fabric itself, where the key says so, in parts; when the last is
  * over, LOOK asks the owner whether the memory is still registered: only then what was read is

@@ -2,11 +2,12 @@
 /*
  * carry.c - UCX's endpoints; frames out and in, and what is fetched
  *
- * After ucp_ep_close_nbx() there is no handle any more, only a request that ends some time. What UCX
- * still has of ours, and what it still writes to, live until then; the link need not.
+ * After ucp_ep_close_nbx() there is no handle any more, only a request that ends some time. What
+ * UCX still has of ours, and what it still writes to, live until then; the link need not.
  *
- * A header that lies before its data goes as data of UCX's, with no header in its sense: only so does it
- * copy a short message straight to the wire. Where the data is elsewhere (puts), it is UCX's header.
+ * A header that lies before its data goes as data of UCX's, with no header in its sense: only so
+ * does it copy a short message straight to the wire. Where the data is elsewhere (puts), it is
+ * UCX's header.
  */
 #include <stdio.h>
 
@@ -55,10 +56,11 @@ static int carry_open(struct endpoint *end, const uint8_t *address, size_t len, 
     (void)len;
     ucs_status_t status = t->api.ep_create(t->worker, &params, &ep);
     if (status != UCS_OK)
-        return why_set(why, SINEW_EUNREACHABLE,
-                       "UCX makes no endpoint: %s; UCX_TLS and UCX_NET_DEVICES must allow both ends the "
-                       "same (`ucx_info -d` on both shows what there is)",
-                       t->api.status_string(status));
+        return why_set(
+            why, SINEW_EUNREACHABLE,
+            "UCX makes no endpoint: %s; UCX_TLS and UCX_NET_DEVICES must allow both ends the "
+            "same (`ucx_info -d` on both shows what there is)",
+            t->api.status_string(status));
     end->to = (uintptr_t)ep;
     return 0;
 }
@@ -85,7 +87,8 @@ static bool carry_is_closed(struct endpoint *end)
     return !end->ending;
 }
 
-/* A worker that is destroyed with such a request kept by us takes the process with it (UCX 1.13). */
+/* A worker that is destroyed with such a request kept by us takes the process with it (UCX 1.13).
+ */
 void carry_forget_closing(struct ucx *t)
 {
     for (struct list *e = t->base.closing.next; e != &t->base.closing; e = e->next) {
@@ -114,8 +117,8 @@ static int carry_send(struct endpoint *end, struct frame *f, struct why *why)
     ucp_ep_h ep = handle_of(end);
     size_t head = frame_header_len(f);
     const ucp_request_param_t param = {
-        .op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
-                        UCP_OP_ATTR_FIELD_FLAGS,
+        .op_attr_mask =
+            UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS,
         .flags = f->kind == FRAME_FILL ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER,
         .cb.send = sent,
         .user_data = f,
@@ -139,8 +142,8 @@ static void carry_push(struct endpoint *end)
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-/* UCX calls it from inside ucp_worker_progress(). UCS_OK: it may have its memory back; of what was to be
- * fetched, it tells the sender that it is done. */
+/* UCX calls it from inside ucp_worker_progress(). UCS_OK: it may have its memory back; of what was
+ * to be fetched, it tells the sender that it is done. */
 ucs_status_t carry_heard(void *arg, const void *header, size_t header_len, void *data, size_t len,
                          const ucp_am_recv_param_t *param)
 {

@@ -8,10 +8,10 @@
  *   api.c       libucp as a table                 module.c    what the module exports
  *   carry.c     endpoints; frames out and in, what is fetched
  *
- * Links, frames, order, confirmation: transport/framed, whose fabric this is. Everything between two
- * ends is active messages. Those that UCX carries in one piece (eager) are frames; long puts are a
- * frame whose data the target fetches straight into the region, by UCX's rendezvous, after it has
- * looked at the key (docs/decisions/ucx-by-active-messages.md).
+ * Links, frames, order, confirmation: transport/framed, whose fabric this is. Everything between
+ * two ends is active messages. Those that UCX carries in one piece (eager) are frames; long puts
+ * are a frame whose data the target fetches straight into the region, by UCX's rendezvous, after it
+ * has looked at the key (docs/decisions/ucx-by-active-messages.md).
  */
 #include "transport/framed/framed.h"
 #include "transport/sleeper.h"
@@ -35,7 +35,10 @@ struct ucx {
     bool armed;
 };
 
-static inline struct ucx *ucx_of(struct framed *t) { return (struct ucx *)(void *)t; }
+static inline struct ucx *ucx_of(struct framed *t)
+{
+    return (struct ucx *)(void *)t;
+}
 
 /* carry.c */
 extern const struct fabric fabric_ucx;
