@@ -28,7 +28,8 @@
  *           news: it left in order
  *  EXIT     | rank u32 | flags u8 | code u8 | 0 u16 | pid u32 |
  *           news: its process ended. flags: 1 without having left (it died), 2 the job fails by it,
- *           4 code is a signal, not an exit status, 8 only its connection is known to be gone
+ *           4 code is a signal, not an exit status, 8 only its connection is known to be gone (a second
+ *           one follows when its process has ended)
  *  ABORT    | status i32 | text to the end |
  *           news: end the job
  *

@@ -150,6 +150,8 @@ struct run {
     int signals;         /* signalfd */
     struct rlimit files; /* as we were started with, and as the ranks get it */
     int status;          /* of sinewrun, once `decided` */
+    int status_held;     /* of who failed while the first to fail still runs, and its end decides */
+    const struct child *first_orphan; /* whose connection was the first to end without a goodbye */
     bool decided, stopping, interrupted, killed;
     int64_t stop_ns, kill_ns, timeout_ns, setup_ns; /* when to; INT64_MAX: not */
 };

@@ -7,6 +7,10 @@
  * cause and still have to say so; and killed a second later; the same after a
  * time-out, an abort, SIGTERM or SIGHUP. Ctrl-C is passed on and given all the time; a second one
  * kills at once.
+ *
+ * A rank fails when its connection ends without a goodbye, but how is known only when its process has
+ * ended, and that may be long after (sinew_abandon). The others are told soon; the job is not ended
+ * before, unless others fail meanwhile: then it has a second more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -93,12 +97,19 @@ static bool somebody_leaves(const struct run *run)
  * because another did, and ends before that one could say what was wrong: it gets a moment. */
 static void run_failure(struct run *run, const struct launch_exit *how, const char *where)
 {
+    const struct child *first = run->first_orphan;
+    bool awaited = first && !first->ended && !first->ending;
+    bool is_first = first && first->ended && how->rank == first->rank;
     char text[160];
-    if (run->stopping || run->interrupted || run->stop_ns != INT64_MAX) return;
+    if (run->stopping || run->interrupted || (run->stop_ns != INT64_MAX && !is_first)) return;
     launch_exit_text(how, text, sizeof(text));
     run_say(run, "%s%s%s", text, where, run->options.go_on ? "" : "; ending the job");
-    run_decide(run, exit_status(how));
-    if (!run->options.go_on) run->stop_ns = world_now(run->world) + LAST_WORDS_NS;
+    if (!awaited)
+        run_decide(run, exit_status(how));
+    else if (!run->status_held)
+        run->status_held = exit_status(how);
+    if (!run->options.go_on && run->stop_ns == INT64_MAX)
+        run->stop_ns = world_now(run->world) + (awaited ? RUN_SECOND : LAST_WORDS_NS);
 }
 
 static struct child *child_of(struct run *run, int rank)
@@ -140,28 +151,34 @@ static void on_lost(void *arg, struct node_peer *peer)
     if (c->left || c->ended) return;
     c->orphaned_ns = world_now(run->world);
     c->tell_ns = c->orphaned_ns + ORPHAN_NS;
+    if (!run->first_orphan) run->first_orphan = c;
 }
 
 const struct node_events run_events = {
     .left = on_left, .exited = on_exited, .aborted = on_aborted, .lost = on_lost
 };
 
-/* Connections that ended without a goodbye while their process went on. */
+/* Connections that ended without a goodbye while their process went on: to the others it has died. The
+ * job fails by it when it has ended. */
 static void look_at_orphans(struct run *run, int64_t now)
 {
     for (int i = 0; i < run->options.ranks; i++) {
         struct child *c = &run->children[i];
         if (c->orphaned_ns == 0 || c->ended || c->told || now < c->tell_ns) continue;
-        if (c->tell_ns == c->orphaned_ns + ORPHAN_NS && child_is_ending(c)) {
+        bool is_ending = child_is_ending(c);
+        if (c->tell_ns == c->orphaned_ns + ORPHAN_NS && is_ending) {
             c->tell_ns = c->orphaned_ns + ORPHAN_ENDING_NS;
             continue;
         }
         struct launch_exit how = { .rank = c->rank,
-                                   .flags = LAUNCH_DIED | LAUNCH_FAILED,
+                                   .flags = LAUNCH_DIED | LAUNCH_LOST,
                                    .pid = (uint32_t)c->joined_pid };
         c->told = true;
         node_exit(&run->node, &how);
-        run_failure(run, &how, "");
+        if (!is_ending && !run->stopping && !run->interrupted)
+            run_say(run, "rank %d (pid %d) has let go of the job without sinew_close and still runs: "
+                    "to the others it has died; its exit status is awaited",
+                    c->rank, (int)c->joined_pid);
     }
 }
 
@@ -169,8 +186,8 @@ static void rank_ended(struct run *run, struct child *c)
 {
     struct launch_exit how;
     child_reap(run, c, &how);
-    if (!c->told && (how.flags & (LAUNCH_DIED | LAUNCH_FAILED))) node_exit(&run->node, &how);
-    if ((how.flags & LAUNCH_FAILED) && !c->told) run_failure(run, &how, "");
+    if (how.flags & (LAUNCH_DIED | LAUNCH_FAILED)) node_exit(&run->node, &how);
+    if (how.flags & LAUNCH_FAILED) run_failure(run, &how, "");
 }
 
 static bool has_ended(const struct child *c)
@@ -356,7 +373,10 @@ static void on_time(struct run *run)
 {
     int64_t now = world_now(run->world);
     look_at_orphans(run, now);
-    if (now >= run->stop_ns || (run->stop_ns != INT64_MAX && !somebody_leaves(run))) run_stop(run);
+    if (now >= run->stop_ns || (run->stop_ns != INT64_MAX && !somebody_leaves(run))) {
+        run_decide(run, run->status_held);
+        run_stop(run);
+    }
     if (now >= run->timeout_ns) on_timeout(run);
     if (now >= run->setup_ns) run_rendezvous_late(run);
     if (now >= run->kill_ns) run_kill(run);

@@ -11,6 +11,7 @@
  *   await            wait for the next event of failed() and print it
  *   abort STATUS     end the job
  *   abandon          let go without a goodbye, and wait to be killed
+ *   abandoned STATUS let go likewise, and exit 0.3 s later
  *   leave            close
  *   secret           prints it, and how many ranks are on this host
  *   spawn            runs this program again, as a grandchild of sinewrun that wants to join
@@ -183,10 +184,17 @@ static void do_held(int number)
     _exit(77);
 }
 
+static void do_abandoned(struct launch *l, int status)
+{
+    l->ops->abandon(l);
+    poll(NULL, 0, 300);
+    _exit(status);
+}
+
 static int words_of(const char *verb)
 {
-    static const char *const ones[] = { "say", "only", "abort", "exit", "signal", "held",
-                                      "ready" };
+    static const char *const ones[] = { "say", "only", "abort", "abandoned", "exit", "signal",
+                                      "held", "ready" };
     if (strcmp(verb, "lines") == 0) return 2;
     for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++)
         if (strcmp(verb, ones[i]) == 0) return 1;
@@ -209,6 +217,7 @@ static int do_verb(struct launch **l, int64_t until, char **argv)
     if (strcmp(verb, "exit") == 0) _exit(atoi(argv[1]));
     if (strcmp(verb, "signal") == 0) raise(atoi(argv[1]));
     if (strcmp(verb, "held") == 0) do_held(atoi(argv[1]));
+    if (strcmp(verb, "abandoned") == 0) do_abandoned(*l, atoi(argv[1]));
     if (strcmp(verb, "abort") == 0 && (*l)->ops->abort(*l, atoi(argv[1]), "enough") < 0)
         return fail("abort", &(*l)->why);
     if (strcmp(verb, "abandon") == 0) (*l)->ops->abandon(*l);

@@ -233,9 +233,31 @@ static void abandoning_is_dying(void **state)
     job_pump(&j, "1 saw 2\n");
     kill(j.pid, SIGTERM); /* the abandoned process lives on */
     job_finish(&j);
-    assert_status(&j, 1);
-    assert_says(&j, "ended without having left the job");
+    assert_status(&j, 143);
+    assert_says(&j, "has let go of the job without sinew_close and still runs");
     job_drop(&j);
+}
+
+/* It takes longer to end than sinewrun gives others to say their last words. */
+static void who_abandons_keeps_its_status(void **state)
+{
+    (void)state;
+    assert_runs("-n 3 RANK fence only 2 abandoned 3 sleep", 3, "",
+                "exited with status 3; ending the job");
+    assert_runs("-n 3 RANK fence only 2 abandoned 0 sleep", 1, "",
+                "ended without having left the job (sinew_close); ending the job");
+    assert_runs("-n 3 RANK fence only 2 abandoned 3 await leave exit 1", 3, NULL,
+                "exited with status 1; ending the job");
+    assert_runs("-n 3 --on-failure continue RANK fence only 2 abandoned 3 await exit 1", 3, NULL,
+                "exited with status 1\n");
+}
+
+/* But not for ever, if others fail because of it. */
+static void who_abandons_and_stays_is_ended(void **state)
+{
+    (void)state;
+    assert_runs("-n 2 RANK fence only 1 abandon await leave exit 5", 5, NULL,
+                "exited with status 5; ending the job");
 }
 
 static void abort_ends_everyone(void **state)
@@ -497,6 +519,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(ranks_share_a_secret_that_jobs_do_not),
         cmocka_unit_test(forked_children_are_not_the_rank),
         cmocka_unit_test(abandoning_is_dying),
+        cmocka_unit_test(who_abandons_keeps_its_status),
+        cmocka_unit_test(who_abandons_and_stays_is_ended),
         cmocka_unit_test(abort_ends_everyone),
         cmocka_unit_test(stubborn_ranks_are_killed),
         cmocka_unit_test(one_process_per_rank),
