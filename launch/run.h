@@ -94,6 +94,7 @@ struct child {
     int rank;
     pid_t pid;               /* and process group; 0: not started */
     bool ending, ended;      /* ending: has ended but is not reaped yet */
+    bool signalled;          /* so, and by a signal */
     bool joined, left, told; /* told: the others know that it died */
     pid_t joined_pid;
     int64_t orphaned_ns; /* when its connection ended without a goodbye; 0: no */

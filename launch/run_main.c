@@ -190,23 +190,27 @@ static void rank_ended(struct run *run, struct child *c)
     if (how.flags & LAUNCH_FAILED) run_failure(run, &how, "");
 }
 
-static bool has_ended(const struct child *c)
+static void see_end(struct child *c)
 {
     siginfo_t info = { 0 };
-    if (c->pid <= 0 || c->ended) return false;
-    return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == c->pid;
+    c->ending = c->pid > 0 && !c->ended &&
+                waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                info.si_pid == c->pid;
+    c->signalled = c->ending && info.si_code != CLD_EXITED;
 }
 
 /* What a rank said before it ended comes before its end: so first see who has, then listen to all,
- * then reap those, and no others that may have ended meanwhile. */
+ * then reap those, and no others that may have ended meanwhile. Which of them was first is not known;
+ * who was killed by a signal is seldom so because another exited, and others often exit because of it. */
 static void reap(struct run *run)
 {
-    for (int i = 0; i < run->options.ranks; i++)
-        run->children[i].ending = has_ended(&run->children[i]);
+    int ranks = run->options.ranks;
+    for (int i = 0; i < ranks; i++) see_end(&run->children[i]);
     for (int i = 0; i < 64 && node_progress(&run->node, 1024) > 0; i++) continue;
-    for (int i = 0; i < run->options.ranks; i++)
-        if (run->children[i].ending) rank_ended(run, &run->children[i]);
+    for (int i = 0; i < ranks; i++)
+        if (run->children[i].signalled) rank_ended(run, &run->children[i]);
+    for (int i = 0; i < ranks; i++)
+        if (run->children[i].ending && !run->children[i].ended) rank_ended(run, &run->children[i]);
 }
 
 /* --- signals to sinewrun ---------------------------------------------------------------------- */

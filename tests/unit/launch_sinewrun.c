@@ -260,6 +260,46 @@ static void who_abandons_and_stays_is_ended(void **state)
                 "exited with status 5; ending the job");
 }
 
+static void await_end(int pid)
+{
+    char path[32], state = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    for (int i = 0; i < 2000 && state != 'Z'; i++) {
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+        fclose(f);
+        poll(NULL, 0, 5);
+    }
+    assert_int_equal(state, 'Z');
+}
+
+/* All have ended when sinewrun next looks. */
+static void of_many_a_signal_counts_first(void **state)
+{
+    struct job j;
+    int pid[2];
+    (void)state;
+    job_start_script(&j, "-n 2 --on-failure continue",
+                     "echo $SINEW_RANK is $$.; until grep -q 'State:.T' /proc/$PPID/status; do :; done; "
+                     "test $SINEW_RANK = 0 && exit 1; kill -9 $$");
+    for (int rank = 0; rank < 2; rank++) {
+        char word[8];
+        snprintf(word, sizeof(word), "%d is ", rank);
+        job_pump(&j, word);
+        job_pump(&j, ".\n");
+        pid[rank] = atoi(strstr(j.out.text, word) + strlen(word));
+    }
+    kill(j.pid, SIGSTOP);
+    await_end(pid[0]);
+    await_end(pid[1]);
+    kill(j.pid, SIGCONT);
+    job_finish(&j);
+    assert_status(&j, 137);
+    assert_says(&j, "exited with status 1");
+    job_drop(&j);
+}
+
 static void abort_ends_everyone(void **state)
 {
     (void)state;
@@ -521,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(abandoning_is_dying),
         cmocka_unit_test(who_abandons_keeps_its_status),
         cmocka_unit_test(who_abandons_and_stays_is_ended),
+        cmocka_unit_test(of_many_a_signal_counts_first),
         cmocka_unit_test(abort_ends_everyone),
         cmocka_unit_test(stubborn_ranks_are_killed),
         cmocka_unit_test(one_process_per_rank),
