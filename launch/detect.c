@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "launch/protocol.h"
 #include "launch/providers.h"
 
@@ -102,11 +103,9 @@ static int refuse_foreign(struct why *why)
     return 0;
 }
 
-int launch_open(const struct world *world, const struct config *config,
-                const struct sinew_options *options, int64_t until, struct launch **out,
-                struct why *why)
+static int open_provider(const struct world *world, const struct sinew_options *options,
+                         int64_t until, struct launch **out, struct why *why)
 {
-    (void)config;
     if (options && options->exchange)
         return exchange_open(world, options->exchange, options->secret, out, why);
     const char *door = getenv("SINEW_LAUNCH_FD");
@@ -117,4 +116,13 @@ int launch_open(const struct world *world, const struct config *config,
     rc = refuse_foreign(why);
     if (rc < 0) return rc;
     return alone_open(world, out, why);
+}
+
+int launch_open(const struct world *world, const struct config *config,
+                const struct sinew_options *options, int64_t until, struct launch **out,
+                struct why *why)
+{
+    int rc = open_provider(world, options, until, out, why);
+    if (rc == 0 && config) (*out)->setup_ns = config->setup_deadline;
+    return rc;
 }

@@ -60,6 +60,7 @@ struct launch {
     bool has_secret;
     uint8_t secret[LAUNCH_SECRET_LEN]; /* of the job; without one the transports cannot authenticate */
     int fd;                            /* for failed(); -1: none */
+    int64_t setup_ns;                  /* setup_deadline, for texts; 0: do not tell */
     struct why why;                    /* of the last call that failed */
 };
 

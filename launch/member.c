@@ -49,8 +49,14 @@ static int member_fence(struct launch *l, int64_t until)
         return why_set(&l->why, rc, "the launcher's connection ended before ranks %s had come: %s",
                        missing, m->up.channel.why.text);
     }
-    if (rc == SINEW_ETIMEDOUT && m->is_hub && m->hub.why.text[0])
-        return why_set(&l->why, rc, "%s; %s", m->node.why.text, m->hub.why.text);
+    if (rc == SINEW_ETIMEDOUT) {
+        const char *refused = m->is_hub ? m->hub.why.text : "";
+        char took[TEXT_DURATION_MAX];
+        return why_set(&l->why, rc, "%s%s%s%s%s", m->node.why.text,
+                       l->setup_ns ? ", within setup_deadline " : "",
+                       l->setup_ns ? text_duration(l->setup_ns, took) : "", *refused ? "; " : "",
+                       refused);
+    }
     if (rc == 0 && m->is_hub) hub_finish(&m->hub, until);
     if (rc == 0 && m->ends) member_end(m);
     return rc < 0 ? member_fail(m, rc) : 0;

@@ -408,7 +408,7 @@ static int fence_state(struct node *n, int64_t until)
     if (n->gone_early > 0) return fence_gone(n);
     if (world_now(n->world) < until) return SINEW_PENDING;
     node_missing(n, missing, sizeof(missing));
-    return why_set(&n->why, SINEW_ETIMEDOUT, "%d of %d ranks have come, missing: %s", n->records,
+    return why_set(&n->why, SINEW_ETIMEDOUT, "%d of %d ranks have come, missing: rank %s", n->records,
                    n->size, missing);
 }
 

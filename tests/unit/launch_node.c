@@ -244,7 +244,7 @@ static void fence_names_the_missing(void **state)
     node_missing(&s.node, missing, sizeof(missing));
     assert_string_equal(missing, "0, 2-4");
     assert_int_equal(node_fence(&s.node, 0, NULL), SINEW_ETIMEDOUT);
-    assert_non_null(strstr(s.node.why.text, "2 of 6 ranks have come, missing: 0, 2-4"));
+    assert_non_null(strstr(s.node.why.text, "2 of 6 ranks have come, missing: rank 0, 2-4"));
     say(&s, 1, LAUNCH_LEFT, 3, NULL, 0);
     assert_int_equal(node_fence(&s.node, INT64_MAX, NULL), SINEW_ELAUNCH);
     assert_non_null(strstr(s.node.why.text, "rank 3 gave up"));

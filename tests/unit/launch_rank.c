@@ -233,8 +233,8 @@ int main(int argc, char **argv)
     struct launch *l;
     struct why why = { "" };
     struct config config;
-    int64_t until = world_now(&world_real) + 20000000000LL;
-    config_load(&config, NULL, NULL, NULL, NULL, &why);
+    config_load(&config, NULL, environ, NULL, NULL, &why);
+    int64_t until = world_now(&world_real) + config.setup_deadline;
     int rc = launch_open(&world_real, &config, NULL, until, &l, &why);
     if (rc < 0) return fail(sinew_strstatus(rc), &why);
     int me = l->rank;

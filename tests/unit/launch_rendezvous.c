@@ -144,7 +144,7 @@ static void missing_ranks_are_named(void **state)
     ranks[1] = (struct rank){ .how = { at, secrets[0], 2, 5 }, .seconds = 0.5 };
     run(ranks, 2);
     assert_int_equal(ranks[0].status, SINEW_ETIMEDOUT);
-    assert_non_null(strstr(ranks[0].why.text, "2 of 5 ranks have come, missing: 1, 3-4"));
+    assert_non_null(strstr(ranks[0].why.text, "2 of 5 ranks have come, missing: rank 1, 3-4"));
     assert_true(ranks[1].status == SINEW_ETIMEDOUT || ranks[1].status == SINEW_ELAUNCH);
     assert_non_null(strstr(ranks[1].why.text, "1, 3-4"));
     close(port);
@@ -177,7 +177,7 @@ static void other_secrets_are_refused(void **state)
     assert_int_equal(ranks[2].status, SINEW_EAUTH);
     assert_non_null(strstr(ranks[2].why.text, "secret"));
     assert_int_equal(ranks[0].status, SINEW_ETIMEDOUT);
-    assert_non_null(strstr(ranks[0].why.text, "missing: 2"));
+    assert_non_null(strstr(ranks[0].why.text, "missing: rank 2"));
     assert_non_null(strstr(ranks[0].why.text, "was refused: ")); /* and who may have been meant */
     close(port);
 }

@@ -151,6 +151,13 @@ static void who_gives_up_says_why(void **state)
     job_drop(&j);
 }
 
+static void who_does_not_come_is_named(void **state)
+{
+    (void)state;
+    assert_runs("-n 2 --set setup_deadline=200ms RANK only 0 fence only 1 sleep", 1, "",
+                "1 of 2 ranks have come, missing: rank 1, within setup_deadline 200 ms\n");
+}
+
 static void missing_program(void **state)
 {
     (void)state;
@@ -552,6 +559,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(never_joining_is_none),
         cmocka_unit_test(never_joining_ends_the_fence),
         cmocka_unit_test(who_gives_up_says_why),
+        cmocka_unit_test(who_does_not_come_is_named),
         cmocka_unit_test(missing_program),
         cmocka_unit_test(timeout_names_those_that_run),
         cmocka_unit_test(continue_tells_the_others),
