@@ -257,14 +257,16 @@ static int distance(const char *a, const char *b)
     return row[len];
 }
 
-/* The known name that is most like the first len bytes of `name`. */
-static const char *nearest(const char *name, size_t len)
+/* Of the first `among` known names the one that is most like the first len bytes of `name`, and so much
+ * that it may have been meant: a third of it may differ. NULL: none is. */
+static const char *nearest(const char *name, size_t len, int among)
 {
     char word[NAME_MAX_LEN + 1] = { 0 };
-    const char *best = table[0].name;
-    int best_distance = NAME_MAX_LEN + 1;
-    memcpy(word, name, len < NAME_MAX_LEN ? len : NAME_MAX_LEN);
-    for (int i = 0; i < ROWS + LAUNCH_VARIABLES; i++) {
+    const char *best = NULL;
+    if (len > NAME_MAX_LEN) len = NAME_MAX_LEN;
+    int best_distance = (int)len / 3 + 1;
+    memcpy(word, name, len);
+    for (int i = 0; i < among; i++) {
         const char *known = i < ROWS ? table[i].name : launch_variables[i - ROWS];
         int d = distance(known, word);
         if (d >= best_distance) continue;
@@ -284,9 +286,12 @@ static void capitals(char *to, const char *from, size_t len)
 int config_set(struct config *config, const char *name, const char *value, struct why *why)
 {
     const struct entry *e = find(name, strlen(name));
-    if (!e)
-        return why_set(why, SINEW_ENOENT, "there is no setting '%.64s'; the nearest is '%s'", name,
-                       nearest(name, strlen(name)));
+    if (!e) {
+        const char *near = nearest(name, strlen(name), ROWS);
+        return why_set(why, SINEW_ENOENT,
+                       "there is no setting '%.64s'%s%s%s (sinew-info --config lists them)", name,
+                       near ? "; the nearest is '" : "", near ? near : "", near ? "'" : "");
+    }
     return assign(config, e, value, why);
 }
 
@@ -433,11 +438,12 @@ static void warn_unknown(struct load *load, const char *name, size_t len)
     if (!log_wants(load->log, LOG_WARNING)) return;
     for (size_t i = 0; i < len && i < NAME_MAX_LEN; i++)
         lower[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
-    const char *near = nearest(lower, strlen(lower));
-    capitals(known, near, strlen(near));
-    log_line(load->log, LOG_WARNING,
-             "the variable SINEW_%.*s is unknown and ignored; did you mean SINEW_%s?",
-             (int)(len < NAME_MAX_LEN ? len : NAME_MAX_LEN), name, known);
+    const char *near = nearest(lower, strlen(lower), ROWS + LAUNCH_VARIABLES);
+    if (near) capitals(known, near, strlen(near));
+    log_line(load->log, LOG_WARNING, "the variable SINEW_%.*s is unknown and ignored; %s%s%s",
+             (int)(len < NAME_MAX_LEN ? len : NAME_MAX_LEN), name,
+             near ? "did you mean SINEW_" : "sinew-info --config lists those there are",
+             near ? known : "", near ? "?" : "");
 }
 
 static bool matches_capitals(const char *name, size_t len, const char *known)

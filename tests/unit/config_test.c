@@ -108,6 +108,7 @@ static void environment_can_be_closed(void **state)
 
 static void unknown_variables_are_warned_of(void **state)
 {
+    static char *const strange[] = { "SINEW_FOO=1", NULL };
     static char *const environment[] = { "SINEW_EAGERBYTES=4K",  "SINEWY=1",
                                          "SINEW_LAUNCH_FD=3",    "SINEW_RENDEZVOUS=here:1",
                                          "SINEW_RANK=0",         "SINEW_SIZE=x",
@@ -120,6 +121,9 @@ static void unknown_variables_are_warned_of(void **state)
     assert_int_equal(lines.count, 1);
     assert_string_equal(lines.last, "the variable SINEW_EAGERBYTES is unknown and ignored; did you "
                                     "mean SINEW_EAGER_BYTES?");
+    assert_int_equal(config_load(&c, NULL, strange, &log, NULL, &why), 0);
+    assert_string_equal(lines.last, "the variable SINEW_FOO is unknown and ignored; "
+                                    "sinew-info --config lists those there are");
 }
 
 static void very_long_names_are_harmless(void **state)
@@ -374,7 +378,13 @@ static void settings_are_a_list_whose_values_may_be_lists(void **state)
     assert_says("sinew_options.settings: 'log_level' is not name=value");
     o.settings = "log_levle=1";
     assert_int_equal(config_load(&c, &o, NULL, NULL, NULL, &why), SINEW_EINVAL);
-    assert_says("no setting 'log_levle'; the nearest is 'log_level'");
+    assert_says("no setting 'log_levle'; the nearest is 'log_level' (sinew-info --config lists");
+    o.settings = "foo=1";
+    assert_int_equal(config_load(&c, &o, NULL, NULL, NULL, &why), SINEW_EINVAL);
+    assert_says("no setting 'foo' (sinew-info --config lists them)");
+    o.settings = "ran=1"; /* rank is no setting */
+    assert_int_equal(config_load(&c, &o, NULL, NULL, NULL, &why), SINEW_EINVAL);
+    assert_says("no setting 'ran' (sinew-info --config lists them)");
 }
 
 static void failure_leaves_the_output_alone(void **state)

@@ -28,6 +28,7 @@ static void mistakes_are_named(void **state)
     assert_runs("-n 2 --timeout -1 true", 2, "", "--timeout is \"-1\"");
     assert_runs("-n 2 --env X true", 2, "", "expected NAME=VALUE");
     assert_runs("-n 2 --set setup_deadlin=3s true", 2, "", "setup_deadline");
+    assert_runs("-n 2 --set foo=1 true", 2, "", "no setting 'foo' (sinew-info --config lists them)");
     assert_runs("-n 2 --set setup_deadline=banana true", 2, "", "banana");
     assert_runs("-n 2 --size 4 true", 2, "", "go with --rendezvous");
     assert_runs("--rendezvous 127.0.0.1:0 --size 4 true", 2, "", "missing: --ranks --secret-file");
