@@ -102,8 +102,15 @@ static bool route_item(struct info *info, const struct here *here, const union p
     return any;
 }
 
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    int value = digits > 0 && digits < 6 && !text[digits] ? atoi(text) : 0;
+    return value >= 1 && value <= 65535;
+}
+
 /* HOST, HOST:PORT, [ADDRESS]:PORT; else the first of tcp_ports, or one that nobody listens on. */
-static void take_port(const struct info *info, const char *to, char host[NI_MAXHOST],
+static bool take_port(const struct info *info, const char *to, char host[NI_MAXHOST],
                       char port[NI_MAXSERV])
 {
     const char *colon = strrchr(to, ':');
@@ -116,6 +123,7 @@ static void take_port(const struct info *info, const char *to, char host[NI_MAXH
     snprintf(port, NI_MAXSERV, "%u", first ? first : PORT_DISCARD);
     if (has_port) snprintf(port, NI_MAXSERV, "%s", colon + 1);
     snprintf(host, NI_MAXHOST, "%.*s", (int)(len - 2 * bracketed), to + bracketed);
+    return !has_port || is_port(colon + 1);
 }
 
 bool info_route(struct info *info, const char *to)
@@ -126,7 +134,10 @@ bool info_route(struct info *info, const char *to)
     char host[NI_MAXHOST], port[NI_MAXSERV];
     struct why why;
     bool routed = false;
-    take_port(info, to, host, port);
+    if (!take_port(info, to, host, port)) {
+        fprintf(stderr, "sinew-info: --to %s: a port is a number from 1 to 65535\n", to);
+        return false;
+    }
     int failed = getaddrinfo(host, port, &hints, &all);
     if (failed != 0) {
         fprintf(stderr,

@@ -101,6 +101,19 @@ static void the_route_to_this_host_is_the_loopback(void **state)
     expect_item("route", "127.0.0.1:9", "from 127.0.0.1 by lo, an address of this host itself");
 }
 
+static void a_port_that_is_none_is_an_error(void **state)
+{
+    static const char *const wrong[] = { "[::1]:99999", "127.0.0.1:0", "127.0.0.1:", "127.0.0.1:9x" };
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        run_line(&r, "sinew-info --json --to %s", wrong[i]);
+        run_expect(&r, 1);
+        assert_non_null(strstr(r.err, "a port is a number from 1 to 65535"));
+    }
+    run_line(&r, "sinew-info --json --to 127.0.0.1:65535");
+    run_expect(&r, 0);
+}
+
 /* A name with an empty label is none, so no name server is asked. */
 static void a_host_that_does_not_resolve_is_an_error(void **state)
 {
@@ -171,6 +184,7 @@ int main(void)
         cmocka_unit_test(the_order_asked_for_is_followed),
         cmocka_unit_test(text_and_json_tell_the_same),
         cmocka_unit_test(the_route_to_this_host_is_the_loopback),
+        cmocka_unit_test(a_port_that_is_none_is_an_error),
         cmocka_unit_test(a_host_that_does_not_resolve_is_an_error),
         cmocka_unit_test(config_lists_the_whole_table_with_sources),
         cmocka_unit_test(a_bad_setting_is_named_with_its_range),
