@@ -9,8 +9,9 @@
  * Wired transports need a control link. If the list leaves out every transport that could carry it,
  * one is opened all the same, and no data takes it while a wired path may still come of it.
  */
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "messaging/context.h"
 #include "transport/module.h"
@@ -21,17 +22,44 @@
 static const struct transport_ops *const before_modules[] = { &transport_shm, NULL };
 static const struct transport_ops *const after_modules[] = { &transport_tcp, NULL };
 
-/* Modules put the process back as it was while they load and unload what they are made of (transport/guard.h),
- * and the process is one: so they do it one at a time. */
-static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Modules put the process back as it was while they load and unload what they are made of (transport/guard.h):
+ * its environment and signals. Those, as the libraries, are the process's and no context's, so contexts of
+ * several threads load and unload one at a time, and this lock is the one variable that all of them share.
+ *
+ * The pid of whose thread has it; 0: nobody's. In a forked child it may be the parent's for ever: the thread is
+ * not there that would let go of it, and what it was changing stays half changed. lock_modules() takes it
+ * with acquire, unlock_modules() gives it back with release. */
+static _Atomic pid_t module_owner;
 
-/* Whoever has it may be waiting, at his close, for an answer of this context's fabric. */
-static void lock_modules_to_close(struct sinew *s, struct transport *t)
+/* Whoever has it may be waiting, at his close, for an answer of the fabric of this context's `closing`, if any. */
+static int lock_modules(struct sinew *s, struct transport *closing, struct why *why)
 {
-    while (pthread_mutex_trylock(&module_lock) != 0) {
-        t->ops->progress(t, NULL);
+    pid_t me = getpid();
+    int64_t until = world_now(s->world) + s->config.setup_deadline;
+    char took[TEXT_DURATION_MAX];
+    for (;;) {
+        pid_t owner = 0;
+        if (atomic_compare_exchange_strong_explicit(&module_owner, &owner, me, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return 0;
+        if (owner != me)
+            return why_set(why, SINEW_EBUSY,
+                           "when process %d forked this one, another thread of it was loading or "
+                           "unloading a module, which never ends here: fork at another time, or exec",
+                           (int)owner);
+        if (world_now(s->world) >= until)
+            return why_set(why, SINEW_ETIMEDOUT,
+                           "another thread has been loading or unloading a module for all of "
+                           "setup_deadline %s: see where it hangs",
+                           text_duration(s->config.setup_deadline, took));
+        if (closing) closing->ops->progress(closing, NULL);
         s->world->yield(s->world->arg);
     }
+}
+
+static void unlock_modules(void)
+{
+    atomic_store_explicit(&module_owner, 0, memory_order_release);
 }
 
 /* Where `name` stands in the comma separated list, from 0; -1: it does not. */
@@ -146,9 +174,14 @@ static int open_module(struct sinew *s, const struct module_known *known)
         *refuse(s, known->name) = why;
         return 0;
     }
-    pthread_mutex_lock(&module_lock);
-    int rc = load_module(s, known);
-    pthread_mutex_unlock(&module_lock);
+    int rc = lock_modules(s, NULL, &why);
+    if (rc) {
+        log_line(&s->log, LOG_CHOICE, "transport %s: %s", known->name, why.text);
+        *refuse(s, known->name) = why;
+        return named ? rc : 0;
+    }
+    rc = load_module(s, known);
+    unlock_modules();
     return rc == SINEW_ENOMEM || named ? rc : 0;
 }
 
@@ -276,11 +309,13 @@ void transports_close(struct sinew *s)
     for (int i = 0; i < s->transports; i++) {
         struct transport *t = s->transport[i];
         void *module = s->module[i];
-        if (module) lock_modules_to_close(s, t);
+        struct why why;
+        /* A close has to end: after the deadline it goes on without, at the risk of signals and environment. */
+        bool locked = module && lock_modules(s, t, &why) == 0;
         t->ops->close(t);
         context_release(s, t, t->ops->transport_size);
         module_close(module);
-        if (module) pthread_mutex_unlock(&module_lock);
+        if (locked) unlock_modules();
     }
     s->transports = 0;
 }

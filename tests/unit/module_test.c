@@ -2,6 +2,7 @@
 /*
  * Finding and opening modules: what is right is opened, what is not is refused with the reason.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "sinew/sinew.h"
 #include "transport/module.h"
 
 static int open_in(const char *below, struct why *why, char *name)
@@ -131,6 +134,79 @@ static void who_looks_beside_says_where(void **state)
     assert_non_null(strstr(why.text, "/tests/../lib"));
 }
 
+/* ---- one at a time ---------------------------------------------------------------------------- */
+
+static int gather_alone(void *arg, const void *mine, size_t len, void *all)
+{
+    (void)arg;
+    for (size_t i = 0; i < 2; i++) memcpy((char *)all + i * len, mine, len);
+    return 0;
+}
+
+/* Rank 0 of 2, with the module of `below` and no other transport. */
+static int open_context(const char *below)
+{
+    struct sinew_exchange exchange = { .rank = 0, .size = 2, .allgather = gather_alone };
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    char settings[600];
+    struct sinew *s;
+    snprintf(settings, sizeof(settings), "module_dir=%s/%s", MODULES, below);
+    o.environment = SINEW_IGNORE;
+    o.exchange = &exchange;
+    o.settings = settings;
+    o.transports = "verbs";
+    o.setup_deadline = 200000000;
+    return sinew_open(&o, &s);
+}
+
+static void *open_slowly(void *status)
+{
+    *(int *)status = open_context("slow");
+    return NULL;
+}
+
+static int open_in_child(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20); /* it hung here for ever */
+        _exit(open_context("ok") == SINEW_EBUSY && strstr(sinew_why(NULL), "fork") ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* While one thread is within a module, another one waits, but not for ever; a forked child does not. */
+static void nobody_waits_for_ever_to_load(void **state)
+{
+    int said[2], let[2], slow = 0;
+    char gate[32], byte;
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(open_context("ok"), SINEW_ENOTSUP);
+    assert_int_equal(pipe(said) | pipe(let), 0);
+    snprintf(gate, sizeof(gate), "%d,%d", said[1], let[0]);
+    setenv("TEST_GATE", gate, 1);
+    assert_int_equal(pthread_create(&thread, NULL, open_slowly, &slow), 0);
+    assert_int_equal(read(said[0], &byte, 1), 1);
+    int rc = open_context("ok");
+    bool told = strstr(sinew_why(NULL), "another thread has been loading") != NULL;
+    int child = open_in_child();
+    assert_int_equal(write(let[1], &byte, 1), 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(rc, SINEW_ETIMEDOUT);
+    assert_true(told);
+    assert_int_equal(child, 0);
+    assert_int_equal(slow, SINEW_ENOTSUP);
+    assert_int_equal(open_context("ok"), SINEW_ENOTSUP);
+    unsetenv("TEST_GATE");
+    for (int i = 0; i < 2; i++) {
+        close(said[i]);
+        close(let[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +215,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_library_are_refused),
         cmocka_unit_test(what_everybody_may_write_is_not_loaded),
         cmocka_unit_test(who_looks_beside_says_where),
+        cmocka_unit_test(nobody_waits_for_ever_to_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
