@@ -64,6 +64,7 @@ static int fake_send(struct link *l, const void *head, size_t hlen, const void *
                      struct region *region, uint64_t cookie)
 {
     (void)region, (void)cookie;
+    if (fake->ending[fake_of(l->transport)][l->rank]) return SINEW_EPEER;
     if (fake->full) return TRANSPORT_AGAIN;
     assert_in_range(fake->sents, 0, SENT_MAX - 1);
     assert_in_range(hlen, 0, TRANSPORT_HEAD_MAX);

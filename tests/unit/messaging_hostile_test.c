@@ -566,6 +566,20 @@ static void a_region_that_lingers_after_its_link(void **state)
     assert_int_equal(status.bytes, 0);
 }
 
+/* The link refuses, and has no words for it; or has. */
+static void a_refused_send_says_why(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    move(f);
+    end_link(f->link[0][1], 0, GONE_LEFT);
+    assert_int_equal(sinew_send(team, lent, 100, 1, 5, NULL), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "send to rank 1: its link ends"));
+    why_set(&f->link[0][1]->why, 0, "rank 1 has left");
+    assert_int_equal(sinew_send(team, lent, 100, 1, 5, NULL), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "send to rank 1: rank 1 has left"));
+}
+
 /* ---- outcomes ----------------------------------------------------------------------------------
  */
 
@@ -900,6 +914,7 @@ int main(void)
         CASE(who_leaves_is_gone_with_his_last_link),
         CASE(the_end_of_a_put_is_not_that_of_the_next),
         CASE(a_region_that_lingers_after_its_link),
+        CASE(a_refused_send_says_why),
         CASE(a_buffer_that_cannot_be_registered),
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
