@@ -209,6 +209,12 @@ static int launch_failed(struct launch *l, int *rank)
     return 0;
 }
 
+static bool launch_left(const struct launch *l, int rank)
+{
+    (void)l;
+    return fake->has_left[rank];
+}
+
 static void launch_close(struct launch *l)
 {
     (void)l;
@@ -219,6 +225,7 @@ static const struct launch_ops launch_table = { .name = "fake",
                                                 .fence = launch_fence,
                                                 .get = launch_get,
                                                 .failed = launch_failed,
+                                                .left = launch_left,
                                                 .close = launch_close,
                                                 .abandon = launch_close };
 

@@ -580,6 +580,34 @@ static void a_refused_send_says_why(void **state)
     assert_non_null(strstr(sinew_why(f->s), "send to rank 1: rank 1 has left"));
 }
 
+/* Ranks 1 and 2 are asked by both transports in vain; the launcher knows of one that it has left. */
+static void who_left_unmet_has_left(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = sinew_world(f->s);
+    struct sinew_request *req[RANKS];
+    f->silent = true;
+    f->has_left[1] = true;
+    for (int rank = 1; rank < RANKS; rank++)
+        assert_int_equal(sinew_send(team, lent, 100, rank, 5, &req[rank]), SINEW_PENDING);
+    for (int i = 0; i < FAKES; i++) {
+        for (int rank = 1; rank < RANKS; rank++) {
+            why_set(&f->link[i][rank]->why, 0, "connection refused");
+            end_link(f->link[i][rank], SINEW_EPEER, GONE_BROKEN);
+        }
+        move(f);
+    }
+    assert_int_equal(sinew_wait(&req[1]), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "rank 1 left the job before this rank met it"));
+    assert_null(strstr(sinew_why(f->s), "refused"));
+    assert_int_equal(f->s->peer[1]->gone, GONE_LEFT);
+    assert_int_equal(sinew_wait(&req[2]), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "nobody listens there"));
+    assert_non_null(strstr(sinew_why(f->s), "connection refused"));
+    assert_null(strstr(sinew_why(f->s), "left out"));
+    assert_int_equal(f->s->peer[2]->gone, GONE_BROKEN);
+}
+
 /* ---- outcomes ----------------------------------------------------------------------------------
  */
 
@@ -915,6 +943,7 @@ int main(void)
         CASE(the_end_of_a_put_is_not_that_of_the_next),
         CASE(a_region_that_lingers_after_its_link),
         CASE(a_refused_send_says_why),
+        CASE(who_left_unmet_has_left),
         CASE(a_buffer_that_cannot_be_registered),
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
