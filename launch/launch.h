@@ -39,6 +39,9 @@ struct launch_ops {
      * readable when there may be one, and stays the same until close. */
     int (*failed)(struct launch *l, int *rank);
 
+    /* Whether rank is known to have left in order, as of the last failed(). NULL: never known. */
+    bool (*left)(const struct launch *l, int rank);
+
     /* End the job: every rank is terminated, `status` and `text` are reported. SINEW_ENOTSUP. */
     int (*abort)(struct launch *l, int status, const char *text);
 

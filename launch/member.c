@@ -89,6 +89,12 @@ static int member_failed(struct launch *l, int *rank)
     return why_set(&l->why, SINEW_ELAUNCH, "the launcher is gone: %s", m->up.channel.why.text);
 }
 
+static bool member_left(const struct launch *l, int rank)
+{
+    const struct member *m = (const struct member *)l;
+    return m->node.ranks[rank].flags & NODE_LEFT;
+}
+
 static int member_abort(struct launch *l, int status, const char *text)
 {
     struct member *m = (struct member *)l;
@@ -130,6 +136,7 @@ static const struct launch_ops member_ops = {
     .fence = member_fence,
     .get = member_get,
     .failed = member_failed,
+    .left = member_left,
     .abort = member_abort,
     .close = member_close,
     .abandon = member_abandon,

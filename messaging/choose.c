@@ -167,7 +167,7 @@ int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
             text_add(&t, "%s: %s; ", transport->ops->name, no.text);
     }
     for (int i = 0; i < s->refusals; i++)
-        text_add(&t, "%s: %s; ", s->refused_name[i], s->refused[i].text);
+        if (!s->unnamed[i]) text_add(&t, "%s: %s; ", s->refused_name[i], s->refused[i].text);
     return why_set(why, SINEW_EUNREACHABLE, "%sno transport is left", reasons);
 }
 

@@ -345,6 +345,7 @@ struct sinew {
     int links[TRANSPORTS_MAX];          /* by transport: links that are not down  */
     struct why refused[TRANSPORTS_MAX]; /* transports that would not open, and why */
     const char *refused_name[TRANSPORTS_MAX];
+    bool unnamed[TRANSPORTS_MAX]; /* … because no setting names it */
     int refusals;
 
     struct peer **peer;
@@ -398,6 +399,7 @@ int context_look_again(struct sinew *s);
 void context_tell_credit(struct sinew *s);
 /* Rare matters: deadlines, the launcher's word, credit owed. Returns the events handled. */
 int context_idle_step(struct sinew *s);
+int context_ask_launcher(struct sinew *s); /* who died, and in passing who left */
 /* Of a caller that polls: data, and the rare matters when there is none, or now and then. */
 int context_look(struct sinew *s);
 

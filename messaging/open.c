@@ -241,8 +241,7 @@ static void disconnect_all(struct sinew *s, enum disconnect_how how)
 {
     for (int rank = 0; rank < s->size; rank++) {
         struct peer *p = s->peer[rank];
-        if (!p || rank == s->rank) continue;
-        wireup_disconnect(p, how == DISCONNECT_DRAIN && !p->out ? DISCONNECT_NOW : how);
+        if (p && rank != s->rank) wireup_disconnect(p, how);
     }
 }
 

@@ -92,8 +92,11 @@ void peer_destroy(struct peer *p)
 const char *peer_gone_text(const struct peer *p)
 {
     /* What its link has in hand ends before its `down` comes, and says why already. */
-    if (!p->why.text[0] && p->out && p->out->why.text[0]) return p->out->why.text;
-    return p->why.text[0] ? p->why.text : sinew_strerror(p->gone_status);
+    if (p->out && !p->going && p->out->why.text[0]) return p->out->why.text;
+    if (p->why.text[0]) return p->why.text;
+    for (int i = 0; i < p->context->transports; i++)
+        if (p->link[i] && p->link[i]->why.text[0]) return p->link[i]->why.text;
+    return "its link ends, for a reason not known here: it leaves the job, or has died";
 }
 
 static void end_requests(struct list *queue, int status)

@@ -88,7 +88,7 @@ static int expire_requests(struct sinew *s)
     return expired;
 }
 
-static int ask_launcher(struct sinew *s)
+int context_ask_launcher(struct sinew *s)
 {
     struct launch *launch = s->launch;
     int rank, rc, events = 0;
@@ -126,7 +126,7 @@ int context_idle_step(struct sinew *s)
     if (s->spins > 0 || s->idle_steps % TELL_CREDIT == 0) context_tell_credit(s);
     events += jump_ask(s); /* until all are asked, or nobody would be woken */
     if (!list_empty(&s->timed)) events += expire_requests(s);
-    if (s->idle_steps++ % ASK_LAUNCHER == 0) events += ask_launcher(s);
+    if (s->idle_steps++ % ASK_LAUNCHER == 0) events += context_ask_launcher(s);
     if (!list_empty(&s->deferrals)) wireup_deferred(s);
     return events;
 }

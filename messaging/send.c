@@ -178,14 +178,14 @@ int send_start(struct sinew_team *team, const void *buf, size_t len, int to_worl
             return 0;
         }
         if (rc < 0)
-            return context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, p->out->why.text);
+            return context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, peer_gone_text(p));
     }
     struct sinew_request *r = send_prepare(team, buf, len, p, key, digest, sync, c);
     if (!r) return SINEW_ENOMEM;
     int rc = p->rank == s->rank ? self_send(r, blocking) : send_request(r);
     if (rc <= 0) {
         if (rc < 0 && rc != SINEW_ESTATE && rc != SINEW_ENOMEM)
-            rc = context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, p->out->why.text);
+            rc = context_fail(s, SINEW_EPEER, "send to rank %d: %s", p->rank, peer_gone_text(p));
         request_free(r);
         return rc;
     }

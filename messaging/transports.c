@@ -83,12 +83,14 @@ static bool listed(const char *list, const char *name)
 static struct why *refuse(struct sinew *s, const char *name)
 {
     s->refused_name[s->refusals] = name;
+    s->unnamed[s->refusals] = false;
     return &s->refused[s->refusals++];
 }
 
 static void leave_out(struct sinew *s, const char *name)
 {
     why_set(refuse(s, name), 0, "left out: transports is \"%s\"", s->config.transports);
+    s->unnamed[s->refusals - 1] = true;
 }
 
 static int open_transport(struct sinew *s, const struct transport_ops *ops, void *module)
@@ -172,6 +174,7 @@ static int open_module(struct sinew *s, const struct module_known *known)
     }
     if (!named && !worth_opening(s, known, &why)) {
         *refuse(s, known->name) = why;
+        s->unnamed[s->refusals - 1] = !known->useful;
         return 0;
     }
     int rc = lock_modules(s, NULL, &why);
@@ -270,6 +273,7 @@ static void forget_refusal(struct sinew *s, const char *name)
         s->refusals--;
         s->refused_name[i] = s->refused_name[s->refusals];
         s->refused[i] = s->refused[s->refusals];
+        s->unnamed[i] = s->unnamed[s->refusals];
         return;
     }
 }

@@ -163,6 +163,31 @@ static bool data_linked(const struct peer *p)
     return false;
 }
 
+static bool known_to_have_left(const struct peer *p)
+{
+    const struct launch *l = p->context->launch;
+    return l->ops->left && l->ops->left(l, p->rank);
+}
+
+/* No transport leads there; perhaps because it is not there any more, which is the better word. */
+static void give_up(struct peer *p, const char *unreachable)
+{
+    struct why why, last = p->why;
+    context_ask_launcher(p->context); /* which may know that it died */
+    if (p->state == PEER_GONE) return;
+    if (known_to_have_left(p)) {
+        why_set(&why, 0, "rank %d left the job before this rank met it", p->rank);
+        peer_gone(p, SINEW_EPEER, GONE_LEFT, why.text);
+    } else if (p->nobody) {
+        why_set(&why, 0,
+                "rank %d cannot be reached: nobody listens there: it has left the job, or its "
+                "process has ended (%s)", p->rank, last.text);
+        peer_gone(p, SINEW_EPEER, GONE_BROKEN, why.text);
+    } else {
+        peer_gone(p, SINEW_EUNREACHABLE, GONE_BROKEN, unreachable);
+    }
+}
+
 void wireup_deferred(struct sinew *s)
 {
     struct list *entry;
@@ -174,7 +199,7 @@ void wireup_deferred(struct sinew *s)
         /* With a link already it came first: that ends in up, or in down and the next attempt. */
         if (connect && p->state == PEER_CONNECTING && !data_linked(p) && connect_next(p) < 0) {
             struct why why = s->why;
-            peer_gone(p, p->nobody ? SINEW_EPEER : SINEW_EUNREACHABLE, GONE_BROKEN, why.text);
+            give_up(p, why.text);
             if (linked(p)) wireup_disconnect(p, DISCONNECT_DRAIN); /* what was told still arrives */
         }
         if (p->wired) wired_deferred(p);
@@ -327,6 +352,10 @@ static void upcall_down(struct link *l, int status, enum gone gone)
     if (l->transport->caps.wired) {
         wired_down(l, status, gone, why.text);
         return;
+    }
+    if (gone == GONE_DIED && known_to_have_left(p)) { /* its goodbye did not come this way */
+        gone = GONE_LEFT;
+        why_set(&why, 0, "rank %d left: it closed its context (the launcher says so)", p->rank);
     }
     bool of_pair = wired_control_down(l);
     wireup_link_bury(l);

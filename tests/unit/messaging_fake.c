@@ -64,6 +64,7 @@ static int fake_send(struct link *l, const void *head, size_t hlen, const void *
                      struct region *region, uint64_t cookie)
 {
     (void)region, (void)cookie;
+    if (fake->ending[fake_of(l->transport)][l->rank]) return SINEW_EPEER;
     if (fake->full) return TRANSPORT_AGAIN;
     assert_in_range(fake->sents, 0, SENT_MAX - 1);
     assert_in_range(hlen, 0, TRANSPORT_HEAD_MAX);
@@ -208,6 +209,12 @@ static int launch_failed(struct launch *l, int *rank)
     return 0;
 }
 
+static bool launch_left(const struct launch *l, int rank)
+{
+    (void)l;
+    return fake->has_left[rank];
+}
+
 static void launch_close(struct launch *l)
 {
     (void)l;
@@ -218,6 +225,7 @@ static const struct launch_ops launch_table = { .name = "fake",
                                                 .fence = launch_fence,
                                                 .get = launch_get,
                                                 .failed = launch_failed,
+                                                .left = launch_left,
                                                 .close = launch_close,
                                                 .abandon = launch_close };
 

@@ -41,6 +41,7 @@ struct fake {
     bool crowded; /* what the transports were told at open        */
     bool silent; /* connects are not answered */
     bool full;   /* nothing can be sent       */
+    bool has_left[RANKS]; /* as the launcher says */
     bool put_pending, dereg_again;
     int reg_fails;
     struct rma *rma;

@@ -566,6 +566,48 @@ static void a_region_that_lingers_after_its_link(void **state)
     assert_int_equal(status.bytes, 0);
 }
 
+/* The link refuses, and has no words for it; or has. */
+static void a_refused_send_says_why(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    move(f);
+    end_link(f->link[0][1], 0, GONE_LEFT);
+    assert_int_equal(sinew_send(team, lent, 100, 1, 5, NULL), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "send to rank 1: its link ends"));
+    why_set(&f->link[0][1]->why, 0, "rank 1 has left");
+    assert_int_equal(sinew_send(team, lent, 100, 1, 5, NULL), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "send to rank 1: rank 1 has left"));
+}
+
+/* Ranks 1 and 2 are asked by both transports in vain; the launcher knows of one that it has left. */
+static void who_left_unmet_has_left(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = sinew_world(f->s);
+    struct sinew_request *req[RANKS];
+    f->silent = true;
+    f->has_left[1] = true;
+    for (int rank = 1; rank < RANKS; rank++)
+        assert_int_equal(sinew_send(team, lent, 100, rank, 5, &req[rank]), SINEW_PENDING);
+    for (int i = 0; i < FAKES; i++) {
+        for (int rank = 1; rank < RANKS; rank++) {
+            why_set(&f->link[i][rank]->why, 0, "connection refused");
+            end_link(f->link[i][rank], SINEW_EPEER, GONE_BROKEN);
+        }
+        move(f);
+    }
+    assert_int_equal(sinew_wait(&req[1]), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "rank 1 left the job before this rank met it"));
+    assert_null(strstr(sinew_why(f->s), "refused"));
+    assert_int_equal(f->s->peer[1]->gone, GONE_LEFT);
+    assert_int_equal(sinew_wait(&req[2]), SINEW_EPEER);
+    assert_non_null(strstr(sinew_why(f->s), "nobody listens there"));
+    assert_non_null(strstr(sinew_why(f->s), "connection refused"));
+    assert_null(strstr(sinew_why(f->s), "left out"));
+    assert_int_equal(f->s->peer[2]->gone, GONE_BROKEN);
+}
+
 /* ---- outcomes ----------------------------------------------------------------------------------
  */
 
@@ -900,6 +942,8 @@ int main(void)
         CASE(who_leaves_is_gone_with_his_last_link),
         CASE(the_end_of_a_put_is_not_that_of_the_next),
         CASE(a_region_that_lingers_after_its_link),
+        CASE(a_refused_send_says_why),
+        CASE(who_left_unmet_has_left),
         CASE(a_buffer_that_cannot_be_registered),
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),

@@ -335,6 +335,25 @@ static void test_both_leave_at_once(void **state)
     end_close(&b);
 }
 
+/* Taken by its peer while it has not seen the answer: it leaves, and does not die. */
+static void test_who_leaves_unanswered_has_left(void **state)
+{
+    (void)state;
+    struct end a, b;
+    end_open(&a, 0, 2, secret);
+    end_open(&b, 1, 2, secret);
+    end_connect(&a, 1, &b);
+    UNTIL(b.peers[0].ups == 1, &b, &b);
+    assert_int_equal(a.peers[1].ups, 0);
+    end_disconnect(&a, 1, DISCONNECT_DRAIN);
+    UNTIL(a.peers[1].downs == 1, &a, &a);
+    end_close(&a);
+    UNTIL(b.peers[0].downs == 1, &b, &b);
+    assert_int_equal(b.peers[0].status, 0);
+    assert_int_equal(b.peers[0].gone, GONE_LEFT);
+    end_close(&b);
+}
+
 static void test_dead_hands_up_what_arrived(void **state)
 {
     (void)state;
@@ -368,6 +387,7 @@ int main(void)
         TEST(test_a_full_queue_ends_at_the_setup_deadline),
         TEST(test_reach_says_why_not),
         TEST(test_both_leave_at_once),
+        TEST(test_who_leaves_unanswered_has_left),
         TEST(test_dead_hands_up_what_arrived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

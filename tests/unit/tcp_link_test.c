@@ -172,6 +172,7 @@ static void drain_needs_the_peers_kernel_only(void **state)
     assert_int_equal(b->view[0].received, 150);
     assert_int_equal(b->view[0].status, 0);
     assert_int_equal(b->view[0].gone, GONE_LEFT);
+    assert_non_null(strstr(b->view[0].why, "rank 0 has left"));
     end_close(a);
     end_close(b);
 }
@@ -192,6 +193,7 @@ static void what_was_sent_before_a_goodbye_survives_a_reset(void **state)
     ENDS_UNTIL(b->view[0].downs, b);
     assert_int_equal(b->view[0].received, 100);
     assert_int_equal(b->view[0].gone, GONE_LEFT);
+    assert_non_null(strstr(b->view[0].why, "rank 0 has left"));
     assert_int_equal(b->view[0].status, 0);
     end_close(a);
     end_close(b);

@@ -395,6 +395,14 @@ int link_finish(struct shm_link *l, int *budget)
     return upcalls + 1;
 }
 
+/* Asked, and no answer seen: the peer may have taken the link by now, and would miss a goodbye. */
+static void link_leave_unanswered(struct shm_link *l)
+{
+    struct ring_producer tx;
+    ring_producer_init(&tx, segment_ring(l->segment, 0), &segment_shape, 0);
+    ring_put(&tx, RING_LAST, SHM_BYE, NULL, 0, NULL, 0, 0); /* the socket's end wakes the peer */
+}
+
 void shm_disconnect(struct link *base, enum disconnect_how how)
 {
     struct shm_link *l = (struct shm_link *)base;
@@ -404,6 +412,7 @@ void shm_disconnect(struct link *base, enum disconnect_how how)
             l->state = SHM_DRAINING;
             link_stop_shorts(l, false);
         } else if (l->state < SHM_UP) {
+            if (l->state == SHM_ASKED) link_leave_unanswered(l);
             shm_link_end(l, 0, GONE_LEFT, false);
         }
         return;

@@ -143,11 +143,12 @@ void link_peer_gone(struct tcp_link *l, const struct why *why)
 /* It may be found behind the write that failed because its sender has closed. */
 void link_bye_came(struct tcp_link *l)
 {
-    if (l->state == LINK_ENDING && l->bye_may_come) {
+    bool was_ending = l->state == LINK_ENDING;
+    if (was_ending && l->bye_may_come) {
         l->status = 0;
         l->gone = GONE_LEFT;
-        l->base.why.text[0] = '\0';
     }
+    if (!was_ending || l->bye_may_come) why_set(&l->base.why, 0, "rank %d has left", l->base.rank);
     l->hand_up = false;
     link_end(l, 0, GONE_LEFT, false);
 }
