@@ -39,11 +39,11 @@ static const char *choose_reduction(enum collective collective, const struct sit
         return !ordered && at->size > 3 && at->bytes >= 2 * from ? "ring" : "binomial";
     case COLLECTIVE_ALLREDUCE:
         if (aligned) return "tree";
-        if (at->bytes >= from) return ordered ? "rabenseifner" : "ring";
+        if (at->bytes >= from && at->size > 2) return ordered ? "rabenseifner" : "ring";
         return crowded ? crowded : "recursive-doubling";
     case COLLECTIVE_REDUCE_SCATTER:
     case COLLECTIVE_REDUCE_SCATTER_BLOCK:
-        return !ordered && at->bytes >= 2 * KIB ? "ring" : "tree";
+        return !ordered && (at->size == 2 || at->bytes >= 2 * KIB) ? "ring" : "tree";
     default: /* prefixes */
         return !aligned && at->size <= 16 && at->bytes >= 256 * KIB ? "chain"
                                                                     : "recursive-doubling";
