@@ -64,7 +64,7 @@ static const char *choose_name(enum collective collective, const struct situatio
         return is_short ? "binomial" : "linear";
     case COLLECTIVE_ALLGATHER:
     case COLLECTIVE_ALLGATHERV:
-        return is_short ? "bruck" : "ring";
+        return is_short && at->size > 2 ? "bruck" : "ring";
     case COLLECTIVE_ALLTOALL: /* few messages, but each block several times */
         return at->size > 4 && at->bytes <= 64 ? "bruck" : "pairwise";
     case COLLECTIVE_ALLTOALLV:
