@@ -47,6 +47,7 @@ enum {
     BURST = 400,
     RING = 12,
     IDLE_MOST = 300, /* rounds in vain until receives are taken back */
+    VAIN_MOST = 2,   /* sends looked at in vain in a round */
     PHASE = 24,      /* messages received in one manner before the next is drawn */
     LENGTH_MAX = 1 << 20,
     SHARED_EACH = 6,
@@ -96,6 +97,7 @@ struct player {
     struct sinew_team *world;
     struct sending sending[BURST];
     int sending_most, sending_now;
+    int sending_next; /* where to look next, round and round */
     uint64_t sent[JOB_RANKS_MAX];
     uint64_t to_send;
     uint64_t left[JOB_RANKS_MAX][TAGS]; /* messages of a class that have not been looked at    */
@@ -191,18 +193,25 @@ static int send_target(struct player *p)
     return -1;
 }
 
+/* Each test in vain has moved everything that could move, so a few of them are enough for a round. */
 static void sends_move(struct player *p)
 {
-    for (int i = 0; i < p->sending_most; i++) {
-        struct sending *slot = &p->sending[i];
+    int in_vain = 0;
+    for (int i = 0; i < p->sending_most && in_vain < VAIN_MOST; i++) {
+        int index = p->sending_next % p->sending_most;
+        p->sending_next = index + 1;
+        struct sending *slot = &p->sending[index];
         if (slot->req) {
             int status = sinew_test(&slot->req);
-            if (status > 0) continue;
+            if (status > 0) {
+                in_vain++;
+                continue;
+            }
             CHECK_OK(p->me, status);
             p->sending_now--;
             buffer_close(slot);
         }
-        if (i < SEND_WINDOW && p->to_send > 0 && job_below(p->me, 4) > 0)
+        if (index < SEND_WINDOW && p->to_send > 0 && job_below(p->me, 4) > 0)
             send_start(p, slot, send_target(p));
     }
     if (p->sending_most > SEND_WINDOW && p->sending_now == 0) p->sending_most = SEND_WINDOW;
