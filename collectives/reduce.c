@@ -5,6 +5,15 @@
 #include "collectives/operators.h"
 #include "sinew/sinew.h"
 
+/* The one that this processor can do. */
+static void (*reduction_kernel(const struct kernel *k))(void *, const void *, const void *, size_t)
+{
+#if defined(__x86_64__)
+    if (k->wide && __builtin_cpu_supports("avx2")) return k->wide;
+#endif
+    return k->narrow;
+}
+
 struct reduction reduction_find(int type, int op)
 {
     static const struct kernels *const kernels[] = {
@@ -20,7 +29,7 @@ struct reduction reduction_find(int type, int op)
     };
     struct reduction found = { .type = type, .element_bytes = sinew_type_size(type) };
     if (type >= SINEW_I8 && type <= SINEW_I64_I32 && op >= SINEW_SUM && op <= SINEW_LXOR)
-        found.kernel = kernels[type]->of[op];
+        found.kernel = reduction_kernel(&kernels[type]->of[op]);
     return found;
 }
 

@@ -146,7 +146,7 @@ struct frame {
 };
 
 /* A FILL that is being fetched. */
-struct landing {
+struct ucx_landing {
     struct list entry; /* t->landings */
     struct ucx *t;
     struct endpoint *end;

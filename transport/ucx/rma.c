@@ -329,7 +329,7 @@ void fill_refuse(struct ucx *t, const struct header *h)
 void landings_give_up(struct ucx *t, const struct endpoint *end)
 {
     for (struct list *e = t->landings.next; e != &t->landings; e = e->next) {
-        struct landing *g = LIST_OWNER(e, struct landing, entry);
+        struct ucx_landing *g = LIST_OWNER(e, struct ucx_landing, entry);
         if (g->end != end || g->given_up) continue;
         g->given_up = true;
         region_hold(t, g->region, -1);
@@ -340,10 +340,10 @@ void landings_release(struct ucx *t)
 {
     struct list *e;
     while ((e = list_take(&t->landings)))
-        world_release(t->base.opt.world, LIST_OWNER(e, struct landing, entry), sizeof(struct landing));
+        world_release(t->base.opt.world, LIST_OWNER(e, struct ucx_landing, entry), sizeof(struct ucx_landing));
 }
 
-static void landing_release(struct landing *g)
+static void landing_release(struct ucx_landing *g)
 {
     struct ucx *t = g->t;
     g->end->busy--;
@@ -355,7 +355,7 @@ static void landing_release(struct landing *g)
 /* UCX writes there no more: the bytes have come, or will not. */
 static void fill_is_over(void *request, ucs_status_t status, size_t len, void *user_data)
 {
-    struct landing *g = user_data;
+    struct ucx_landing *g = user_data;
     struct ucx_link *l = g->end->link;
     (void)len;
     g->t->api.request_free(request);
@@ -370,12 +370,12 @@ static void fill_is_over(void *request, ucs_status_t status, size_t len, void *u
 static int fill_start(struct ucx_link *l, const struct header *h, uint8_t *to)
 {
     struct ucx *t = ucx_under(l);
-    struct landing *g = world_allocate(t->base.opt.world, sizeof(*g));
+    struct ucx_landing *g = world_allocate(t->base.opt.world, sizeof(*g));
     if (!g) {
         fill_refuse(t, h);
         return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for a long message", l->name);
     }
-    *g = (struct landing){ .t = t, .end = l->end, .region = h->region, .work = h->work };
+    *g = (struct ucx_landing){ .t = t, .end = l->end, .region = h->region, .work = h->work };
     list_append(&t->landings, &g->entry);
     region_hold(t, g->region, 1);
     l->end->busy++;
