@@ -148,9 +148,9 @@ static int straight_otherwise(const struct straight_at *at, const struct straigh
 bool straight_run(struct sinew_team *team, const struct straight_call *call, int *status)
 {
     uint32_t sequence;
-    if (!team || !*team_view_cache(team)) return false;
-    const struct straight_table *t =
-        LIST_OWNER(*team_view_cache(team), struct straight_table, base);
+    struct team_cache *learned = team ? *team_view_cache(team) : NULL;
+    if (!learned) return false;
+    const struct straight_table *t = LIST_OWNER(learned, struct straight_table, base);
     const struct straight *s = t->call[straight_slot(straight_hash(call->kind, call->count))];
     if (!s || s->kind != call->kind || s->count != call->count || !straight_fits(s, call) ||
         t->calls->is_untold || !collective_begin(team, &sequence))
