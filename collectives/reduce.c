@@ -5,11 +5,16 @@
 #include "collectives/operators.h"
 #include "sinew/sinew.h"
 
+#if defined(__x86_64__)
+#include <sys/platform/x86.h>
+#endif
+
 /* The one that this processor can do. */
 static void (*reduction_kernel(const struct kernel *k))(void *, const void *, const void *, size_t)
 {
 #if defined(__x86_64__)
-    if (k->wide && __builtin_cpu_supports("avx2")) return k->wide;
+    /* What the loader found: __builtin_cpu_supports() would bring a constructor. */
+    if (k->wide && CPU_FEATURE_ACTIVE(AVX2)) return k->wide;
 #endif
     return k->narrow;
 }
