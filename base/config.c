@@ -216,8 +216,9 @@ static int assign(struct config *config, const struct entry *e, const char *valu
     int64_t number;
     if (e->kind == CONFIG_TEXT) return assign_text(config, e, value, why);
     if (!parse_value(e, value, &number))
-        return why_set(why, SINEW_EINVAL, "%s='%.64s' cannot be read: %s", e->name, value,
-                       print_range(e, range));
+        return why_set(why, SINEW_EINVAL, "%s='%.64s' cannot be read: %s%s", e->name, value,
+                       print_range(e, range),
+                       e->kind == CONFIG_TIME ? ", with its unit: s, ms, us or ns" : "");
     int rc = assign_number(config, e, number, why);
     if (rc == SINEW_EINVAL) /* with the value as it was written */
         why_set(why, rc, "%s='%.64s' is out of range: %s", e->name, value, print_range(e, range));

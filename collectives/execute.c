@@ -717,6 +717,13 @@ static void execution_explain(const void *state, struct text *text)
     if (e->status < 0) agree_explain(&e->agreement, text);
 }
 
+static bool execution_uses(const void *state, const void *from, size_t len)
+{
+    const struct execution *e = state;
+    const struct call *call = &e->b.call;
+    return operation_begins_in(call->in, from, len) || operation_begins_in(call->out, from, len);
+}
+
 static const struct operation_ops execution_ops = {
     .start = execution_start,
     .cancel = execution_cancel,
@@ -724,6 +731,7 @@ static const struct operation_ops execution_ops = {
     .describe = execution_describe,
     .explain = execution_explain,
     .stalled = execution_stalled,
+    .uses = execution_uses,
 };
 
 static struct execution *execution_take(struct cache *cache)

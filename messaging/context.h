@@ -401,6 +401,8 @@ int context_look_again(struct sinew *s);
 void context_tell_credit(struct sinew *s);
 /* Rare matters: deadlines, the launcher's word, credit owed. Returns the events handled. */
 int context_idle_step(struct sinew *s);
+/* Of a caller that polls: data, and the rare matters when there is none, or now and then. */
+int context_look(struct sinew *s);
 
 /* request.c */
 struct sinew_request *request_new(struct sinew_team *team, enum request_kind kind);

@@ -107,18 +107,20 @@ size_t sinew_memory_size(const struct sinew_memory *memory)
     return memory ? memory->size : 0;
 }
 
-/* Whether a message under way reads or writes this memory. */
+/* Whether a message under way reads or writes this memory, or an operation will. */
+static bool request_uses(const struct sinew_request *r, const struct sinew_memory *m)
+{
+    uintptr_t from = (uintptr_t)m->region.base, buf = (uintptr_t)r->buf;
+    if (r->state == STATE_FREE || (r->state == STATE_DONE && !r->persistent)) return false;
+    if (r->kind == REQUEST_OPERATION) return r->ops->uses(r->state_of, m->region.base, m->size);
+    return buf < from + m->size && buf + r->len > from;
+}
+
 static bool memory_in_use(const struct sinew *s, const struct sinew_memory *m)
 {
-    uintptr_t from = (uintptr_t)m->region.base, to = from + m->size;
     for (uint32_t i = 0; i < s->requests.chunks; i++)
-        for (int j = 0; j < REQUEST_CHUNK; j++) {
-            const struct sinew_request *r = &s->requests.chunk[i][j];
-            uintptr_t buf = (uintptr_t)r->buf;
-            bool moves = r->kind == REQUEST_SEND || r->kind == REQUEST_RECV;
-            if (r->state == STATE_FREE || r->state == STATE_DONE || !moves) continue;
-            if (buf < to && buf + r->len > from) return true;
-        }
+        for (int j = 0; j < REQUEST_CHUNK; j++)
+            if (request_uses(&s->requests.chunk[i][j], m)) return true;
     return false;
 }
 

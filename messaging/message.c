@@ -87,11 +87,17 @@ static void persistent_receive_describe(const void *state, struct text *t)
     text_add(t, "persistent recv of %zu bytes from rank %d", p->cap, p->key.source);
 }
 
+static bool persistent_receive_uses(const void *state, const void *from, size_t len)
+{
+    return operation_begins_in(((const struct persistent_receive *)state)->buf, from, len);
+}
+
 static const struct operation_ops persistent_receive_ops = {
     .start = persistent_receive_start,
     .cancel = persistent_receive_cancel,
     .release = persistent_receive_release,
     .describe = persistent_receive_describe,
+    .uses = persistent_receive_uses,
 };
 
 static int receive_persistent(struct sinew_team *team, void *buf, size_t cap,
@@ -233,11 +239,19 @@ static void exchange_describe(const void *state, struct text *t)
              x->to, x->in_key.source, x->in_key.tag, x->open);
 }
 
+static bool exchange_uses(const void *state, const void *from, size_t len)
+{
+    const struct exchange *x = state;
+    return operation_begins_in(x->send_buf, from, len) ||
+           operation_begins_in(x->recv_buf, from, len);
+}
+
 static const struct operation_ops exchange_ops = {
     .start = exchange_start,
     .cancel = exchange_cancel,
     .release = exchange_release,
     .describe = exchange_describe,
+    .uses = exchange_uses,
 };
 
 static bool overlap(const void *a, size_t a_len, const void *b, size_t b_len)

@@ -201,7 +201,7 @@ static int refuse_close(struct sinew *s)
         }
     return context_fail(s, SINEW_EBUSY,
                         "sinew_close: %u requests, messages or memories are live%s; "
-                        "wait for them or free them first",
+                        "wait for requests, receive what a matched probe took, free memories first",
                         request_live(s, NULL), text);
 }
 

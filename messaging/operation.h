@@ -94,7 +94,14 @@ struct operation_ops {
     void (*explain)(const void *state, struct text *text);
     /* It has been waited for in vain for a second, and again after each further one. NULL: nothing to do. */
     void (*stalled)(void *state);
+    /* Whether one of the user's buffers, of this round or of a later one, begins in these bytes. */
+    bool (*uses)(const void *state, const void *from, size_t len);
 };
+
+static inline bool operation_begins_in(const void *buf, const void *from, size_t len)
+{
+    return (uintptr_t)buf - (uintptr_t)from < len;
+}
 
 /* Run an operation as sinew.h promises: blocking (req NULL), with a request, or, through a persistent
  * view, leaving an idle request. On < 0 release() has been called too. */

@@ -14,6 +14,7 @@ enum {
     POLL_OTHERS = 16,
     ASK_LAUNCHER = 16, /* idle steps, for asking is a system call; after a sleep at once */
     TELL_CREDIT = 16,  /* idle steps of a rank that gives its core away; else each */
+    BUSY_LOOKS = 256,  /* of a caller that polls: then time passes for the busy too */
 };
 
 /* The link that somebody waits for. */
@@ -130,11 +131,16 @@ int context_idle_step(struct sinew *s)
     return events;
 }
 
+int context_look(struct sinew *s)
+{
+    int events = context_progress(s, NULL);
+    if (events > 0 && s->polls % BUSY_LOOKS) return events;
+    return events + context_idle_step(s);
+}
+
 int sinew_progress(struct sinew *s)
 {
     if (!s) return SINEW_EINVAL;
     int rc = context_check(s, true);
-    if (rc) return rc;
-    int events = context_progress(s, NULL);
-    return events > 0 ? events : context_idle_step(s);
+    return rc ? rc : context_look(s);
 }

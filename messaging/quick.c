@@ -228,7 +228,8 @@ static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
     struct peer *p = w->p;
     struct sinew *s = p->context;
     int events = 1;
-    if (w->e.cap > ENVELOPE_BODY_MAX) return receive_posted(w);
+    /* Through a persistent view a request would be one that nobody starts. */
+    if (w->e.cap > ENVELOPE_BODY_MAX && !w->team->persistent) return receive_posted(w);
     w->e.next = NULL;
     w->e.done = w->e.is_short = false;
     for (int polls = 1; polls < s->quick_polls && !w->e.done; polls++) {

@@ -242,11 +242,17 @@ static void persistent_send_describe(const void *state, struct text *t)
     text_add(t, "persistent send of %zu bytes to rank %d, tag %u", p->len, p->to, p->key.tag);
 }
 
+static bool persistent_send_uses(const void *state, const void *from, size_t len)
+{
+    return operation_begins_in(((const struct persistent_send *)state)->buf, from, len);
+}
+
 static const struct operation_ops persistent_send_ops = {
     .start = persistent_send_start,
     .cancel = persistent_send_cancel,
     .release = persistent_send_release,
     .describe = persistent_send_describe,
+    .uses = persistent_send_uses,
 };
 
 static int send_persistent(struct sinew_team *team, const void *buf, size_t len, int to,

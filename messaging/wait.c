@@ -268,14 +268,13 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         } else if (++idle.polls <= s->spins && idle.polls % IDLE_POLLS) {
             continue;
         }
-        if (context_idle_step(s) > 0 || w->ready(w)) {
-            if (w->ready(w)) return 0;
-            continue;
-        }
+        int rare = context_idle_step(s);
+        if (w->ready(w)) return 0;
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
         if (stall.began == 0) stall.began = now;
         stall_step(s, w, &stall, now);
+        if (rare > 0) continue;
         if (idle.since == 0) idle.since = now;
         if (!tired(s, &idle, now)) continue;
         if (idle.yields < s->yields && !should_move(s))
@@ -306,7 +305,7 @@ int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience)
     wait_see_others(s);
     if (patience > 0) return wait_until(s, w, time_after(s, patience));
     if (w->ready(w)) return 0;
-    if (context_progress(s, NULL) == 0) context_idle_step(s);
+    context_look(s);
     return w->ready(w) ? 0 : SINEW_PENDING;
 }
 
@@ -335,6 +334,21 @@ static bool one_ready(struct waiting *w)
     return false;
 }
 
+/* The first failure is the outcome of all, so sinew_why() keeps its text. */
+static __attribute__((noinline)) int consume_one(struct waiting_requests *q,
+                                                 struct sinew_request **req)
+{
+    struct sinew *s = (*req)->context;
+    if ((*req)->status >= 0) return request_consume(req);
+    struct why first = s->why;
+    int status = request_consume(req);
+    if (q->failed == 0)
+        q->failed = status;
+    else
+        s->why = first;
+    return status;
+}
+
 /* Consumes each, in their order, as soon as it is final. */
 static bool all_ready(struct waiting *w)
 {
@@ -350,8 +364,7 @@ static bool all_ready(struct waiting *w)
         } else if (!is_final(r)) {
             break;
         } else if (r && r->state == STATE_DONE) {
-            status = request_consume(&reqs[i]);
-            if (status < 0 && q->failed == 0) q->failed = status;
+            status = consume_one(q, &reqs[i]);
         }
         if (results) results[i] = status;
     }
@@ -467,9 +480,8 @@ static void consume_rest(struct waiting_requests *q)
 {
     for (int i = q->passed; i < q->n; i++) {
         int status = is_final(q->reqs[i]) ? 0 : SINEW_PENDING;
-        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) status = request_consume(&q->reqs[i]);
+        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) status = consume_one(q, &q->reqs[i]);
         if (q->results) q->results[i] = status;
-        if (status < 0 && q->failed == 0) q->failed = status;
     }
 }
 

@@ -6,7 +6,8 @@ endif()
 include(support/job.cmake)
 
 function(sinew_ucx_program name)
-  add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_ucx_objects>)
+  add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_ucx_objects>
+    $<TARGET_OBJECTS:sinew_framed>)
   sinew_flags(test-${name})
   target_include_directories(test-${name} SYSTEM PRIVATE ${UCX_INCLUDE_DIR})
   target_link_libraries(test-${name} PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})

@@ -129,11 +129,11 @@ static int options_parse(struct plan_options *o, int argc, char **argv)
             o->collective = (enum collective)c;
     if (!o->collective) return plan_refuse("no such collective", argv[1]);
     if (o->collective >= COLLECTIVE_NEIGHBOUR_ALLGATHER)
-        return plan_refuse("its schedule is the graph of the call", argv[1]);
+        return plan_refuse("nothing to plan, its schedule is the graph of the call", argv[1]);
     for (int i = 2; i < argc; i++) {
         if (parse_flag(o, argv[i])) continue;
         if (!parse_value(o, argv[i], i + 1 < argc ? argv[i + 1] : NULL))
-            return plan_refuse("this option, or its value, is none", argv[i]);
+            return plan_refuse("no such option, or no value that it takes behind it", argv[i]);
         i++;
     }
     if (o->ranks < 1) return plan_refuse("--ranks N is needed, from 1 to 1048576", NULL);

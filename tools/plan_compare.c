@@ -85,6 +85,14 @@ static const char *compare_name(const struct algorithm *a, char name[48])
     return name;
 }
 
+/* As --algorithm takes it. */
+static const char *chosen_name(const struct choice *choice, char name[48])
+{
+    struct algorithm a = algorithms[choice->algorithm];
+    if (choice->parameter) a.initial = choice->parameter;
+    return compare_name(&a, name);
+}
+
 static void print_one_size(const struct comparison *c)
 {
     char name[48];
@@ -100,8 +108,7 @@ static void print_one_size(const struct comparison *c)
             printf("%-26s %12.3f %12.3f %14llu %10u\n", compare_name(&c->of[r], name), f->simulated,
                    f->predicted, (unsigned long long)f->sent, f->between);
     }
-    printf("chosen over %s: %s:%u\n", c->o->link, algorithms[choice.algorithm].name,
-           choice.parameter);
+    printf("chosen over %s: %s\n", c->o->link, chosen_name(&choice, name));
 }
 
 /* A line for each size, a column for each algorithm; the least of a line has a star. */
@@ -127,7 +134,7 @@ static void print_sizes(const struct comparison *c)
             else
                 printf(" %19.3f%s", f->simulated, f->simulated <= least ? "*" : " ");
         }
-        printf("  %s:%u\n", algorithms[choice.algorithm].name, choice.parameter);
+        printf("  %s\n", chosen_name(&choice, name));
     }
 }
 

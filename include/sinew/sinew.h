@@ -150,7 +150,7 @@ struct sinew_options {
     int64_t deadline;        /* of every operation, ETIMEDOUT; none; from 1 us                    */
     int64_t stall_report;    /* a wait this long is reported, then ten times as long, and so on;
                                 10 s; SINEW_NEVER silences it; from 1 ms                          */
-    size_t eager_bytes;      /* longer messages ask the receiver first; 8 KiB; 0 to 16 KiB        */
+    size_t eager_bytes;      /* longer messages ask the receiver first; 16 KiB; 0 to 16 KiB       */
     size_t unexpected_bytes; /* per peer met, for messages nobody has asked for yet; 64 KiB;
                                 32 KiB to 8 MiB; ranks may differ */
     int unexpected_requests; /* per peer met, long messages announced; 16; 1 to 256 */
@@ -240,13 +240,9 @@ struct sinew_view_options {
     int level;             /* enum sinew_level                                                    */
     int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
     int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
-    /* Of collectives, by name; NULL: chosen. barrier: dissemination, flat, direct. bcast: binomial,
-     * scatter-ring. reduce: binomial, ring. allreduce: recursive-doubling, rabenseifner, ring, tree,
-     * flat (up to 64 ranks), direct (up to 20, else flat). gather, scatter: binomial, linear.
-     * gatherv, scatterv: linear. allgather(v): bruck, ring. alltoall: bruck, pairwise. alltoallv:
-     * pairwise. reduce_scatter(_block): tree, ring. scan, exscan: recursive-doubling, chain.
-     * neighbours: direct. A collective refuses a name that it does not have, and one whose bits or
-     * order the level or the operator does not allow. */
+    /* Of collectives, by name, with its parameter if it has one: "ring", "bruck:4"; NULL: chosen.
+     * `sinew-plan --algorithms` and docs/collectives.md list them. A collective refuses a name that
+     * it does not have, and one whose bits or order the level or the operator does not allow. */
     const char *algorithm;
 };
 #define SINEW_VIEW_OPTIONS_INIT { sizeof(struct sinew_view_options), 0, 0, 0, 0 }
@@ -352,8 +348,8 @@ SINEW_API int sinew_wait_for(struct sinew_request **req, int64_t patience);
  * or n = 0: 0 and *index -1. Patience out: > 0, *index -1. SINEW_EINVAL: reqs or index NULL, n < 0. */
 SINEW_API int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t patience);
 
-/* Until all are final: 0, or the first error by index. results[i] (may be NULL) gets each outcome, and
- * SINEW_PENDING for one that patience ran out on, when > 0 is returned. */
+/* Until all are final: 0, or the first error by index, whose text sinew_why() has. results[i] (may be
+ * NULL) gets each outcome, and SINEW_PENDING for one that patience ran out on, when > 0 is returned. */
 SINEW_API int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t patience);
 
 /* Stop a receive that has not matched: it completes with SINEW_ECANCELED, and still has to be waited
@@ -401,7 +397,7 @@ SINEW_API void *sinew_memory_address(const struct sinew_memory *memory);
 SINEW_API size_t sinew_memory_size(const struct sinew_memory *memory);
 /* No peer reaches it any more; those that mapped it let its pages go when they next make progress, or
  * end. Later one-sided operations: a visible wait. *memory NULL; NULL and *memory NULL are allowed.
- * SINEW_EBUSY: a live request uses it. */
+ * SINEW_EBUSY: a live request uses it, an idle persistent one too. */
 SINEW_API int sinew_memory_free(struct sinew_memory **memory);
 
 /* ------------------------------------------------------------------------------------------------
@@ -410,8 +406,8 @@ SINEW_API int sinew_memory_free(struct sinew_memory **memory);
  * Every rank of the team calls the same collectives in the same order with arguments that fit; a
  * difference in operation, count, type, operator or root is answered SINEW_EMISMATCH, and
  * sinew_why() has both ranks' arguments; at once where a message tells, else when a rank has waited
- * for a second. A rank whose part was over is told by its next collective on that team. They match in
- * a space of their own that receives never see. in == SINEW_IN_PLACE where allowed: the input is
+ * for a second. A rank whose part was over is told by a later collective on that team, the first that it
+ * begins after word has come. They match in a space of their own that receives never see. in == SINEW_IN_PLACE where allowed: the input is
  * already where the output goes; other overlaps are SINEW_EINVAL. Outcomes as sinew_send() and
  * sinew_recv(). After a failed collective the team is in doubt: other ranks may have completed
  * it; those that wait for a rank that gave up hear of it within a second or two, and give up, too. With

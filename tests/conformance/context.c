@@ -142,6 +142,40 @@ static void memory_in_use_is_busy(struct job_rank *me)
     leave(me);
 }
 
+/* Between its messages, and between its rounds, an operation uses it too. */
+static void memory_of_an_operation_is_busy(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me), *view = NULL;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    struct sinew_memory *memory = NULL;
+    struct sinew_request *req = NULL;
+    how.persistent = 1;
+    CHECK_OK(me, sinew_team_view(world, &how, &view));
+    CHECK_OK(me, sinew_memory_alloc(world, 4096, SINEW_RIGHT_NONE, &memory));
+    int64_t *sum = sinew_memory_address(memory), one = 1;
+    if (me->rank == 1) await_moving(me, 0, 1); /* rank 0 waits for it meanwhile */
+    int rc = sinew_allreduce(world, &one, sum, 1, SINEW_I64, SINEW_SUM, &req);
+    if (me->rank == 0) {
+        CHECK(me, rc > 0);
+        CHECK_IS(me, sinew_memory_free(&memory), SINEW_EBUSY);
+        atomic_store(&me->words[0], 1);
+    }
+    CHECK_OK(me, sinew_wait(&req));
+    CHECK_EQ(me, *sum, 2);
+    CHECK_OK(me, sinew_recv(view, sum + 1, 8, me->rank, 0, NULL, &req));
+    CHECK_IS(me, sinew_memory_free(&memory), SINEW_EBUSY);
+    CHECK_OK(me, sinew_request_free(&req));
+    CHECK_OK(me, sinew_send(view, sum + 2, 8, me->rank, 0, &req));
+    CHECK_IS(me, sinew_memory_free(&memory), SINEW_EBUSY);
+    CHECK_OK(me, sinew_request_free(&req));
+    CHECK_OK(me, sinew_sendrecv(view, &one, 8, me->rank, sum, 8, me->rank, 0, NULL, &req));
+    CHECK_IS(me, sinew_memory_free(&memory), SINEW_EBUSY);
+    CHECK_OK(me, sinew_request_free(&req));
+    CHECK_OK(me, sinew_memory_free(&memory));
+    CHECK_OK(me, sinew_team_free(&view));
+    leave(me);
+}
+
 /* Statuses as bits of an exit code: what the forked child saw. */
 static int forked_child(struct job_rank *me, struct sinew_team *world)
 {
@@ -231,6 +265,7 @@ const struct suite_case conformance_context[] = {
     { "explain names the rejected", explain_names_the_rejected, 2, 2, SUITE_REAL, 0, 0, 0 },
     { "memory is zeroed and aligned", memory_is_zeroed_and_aligned, 1, 3, 0, 0, 0, 0 },
     { "memory in use is busy", memory_in_use_is_busy, 1, 1, 0, 0, 0, 0 },
+    { "memory of an operation is busy", memory_of_an_operation_is_busy, 2, 2, 0, 0, 0, 0 },
     { "a forked child may only abandon", forked_child_may_only_abandon, 1, 3,
       SUITE_REAL | SUITE_PROCESSES, 0, 0, 0 },
     { "a closed peer has left", closed_peer_has_left, 2, 2, 0, 0, 0, 0 },

@@ -165,17 +165,20 @@ static void wait_all_returns_the_first_error(struct job_rank *me)
         leave(me);
         return;
     }
-    struct sinew_request *req[3] = { 0 };
-    int result[3];
-    char buf[3][8];
+    struct sinew_request *req[4] = { 0 };
+    int result[4];
+    char buf[4][8];
     /* Nobody has sent yet, so that each is under way. */
-    for (int i = 0; i < 3; i++) CHECK(me, sinew_recv(world, buf[i], 8, 1, i, NULL, &req[i]) > 0);
+    for (int i = 0; i < 4; i++) CHECK(me, sinew_recv(world, buf[i], 8, 1, i, NULL, &req[i]) > 0);
+    CHECK_OK(me, sinew_cancel(req[3]));
     atomic_store(&me->words[0], 1);
-    CHECK_IS(me, sinew_wait_all(req, 3, result, SINEW_FOREVER), SINEW_ETRUNCATED);
-    CHECK(me, !req[0] && !req[1] && !req[2]);
+    CHECK_IS(me, sinew_wait_all(req, 4, result, SINEW_FOREVER), SINEW_ETRUNCATED);
+    check_why(me, "longer than the buffer"); /* the text is of the failure that is returned */
+    CHECK(me, !req[0] && !req[1] && !req[2] && !req[3]);
     CHECK_EQ(me, result[0], 0);
     CHECK_EQ(me, result[1], SINEW_ETRUNCATED);
     CHECK_EQ(me, result[2], 0);
+    CHECK_EQ(me, result[3], SINEW_ECANCELED);
     leave(me);
 }
 
@@ -311,6 +314,26 @@ static void persistent_requests_go_round(struct job_rank *me)
     CHECK_OK(me, sinew_request_free(&recv));
     CHECK(me, !send && !recv);
     CHECK_OK(me, sinew_request_free(&send));
+    CHECK_OK(me, sinew_team_free(&view));
+    leave(me);
+}
+
+/* Only what has a request is persistent. */
+static void persistent_view_blocks_as_any_other(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    struct sinew_team *view = view_of(me, world, 1, 0);
+    const size_t lengths[] = { 8, 9000, LONG };
+    for (uint64_t i = 0; i < 6; i++) { /* the first round may be first contact */
+        size_t len = lengths[i % 3];
+        if (me->rank == 0) {
+            take(me, view, 4, 1, 4, i);
+            give(me, view, len, 1, 3, i);
+        } else { /* it asks first, so nothing was kept when it begins to receive */
+            give(me, view, 4, 0, 4, i);
+            take(me, view, len, 0, 3, i);
+        }
+    }
     CHECK_OK(me, sinew_team_free(&view));
     leave(me);
 }
@@ -485,6 +508,8 @@ const struct suite_case conformance_requests[] = {
     { "a view's deadline is final", deadline_of_a_view_is_final, 2, 2, 0, 0, 0, 0 },
     { "the context's deadline", deadline_of_the_context, 1, 2, 0, 0, 0, 0 },
     { "persistent requests go round", persistent_requests_go_round, 2, 2, 0, 0, 0, 0 },
+    { "a persistent view blocks as any other", persistent_view_blocks_as_any_other, 2, 2, 0, 0, 0,
+      0 },
     { "persistent requests have their rules", persistent_requests_have_their_rules, 1, 2, 0, 0, 0,
       0 },
     { "close with live requests is busy", close_with_live_requests_is_busy, 1, 2, 0, 0, 0, 0 },

@@ -147,7 +147,7 @@ static void texts_are_whole_and_repeatable(void **state)
         assert_string_equal(svg, again);
         assert_non_null(strstr(svg, "</svg>"));
         assert_non_null(strstr(svg, "class='crit'"));
-        assert_int_equal(strstr(svg, "class='band'") != NULL, size > 64);
+        assert_int_equal(strstr(svg, "class='band k0'") != NULL, size > 64);
         assert_non_null(strstr(goal, size == 3 ? "num_ranks 3" : "num_ranks 100"));
         if (size == 3) /* rank 1 hands its part to rank 0 and gets the result */
             assert_non_null(strstr(goal, "rank 1 {\nl0: send 64b to 0 tag 0\n"

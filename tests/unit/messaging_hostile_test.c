@@ -694,6 +694,59 @@ static void patience_among_the_busy(void **state)
     assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
 }
 
+/* Nor may they keep a deadline from one that only tests. */
+static void a_deadline_among_the_busy(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
+    struct sinew_request *req;
+    struct sinew_team *view, *team = meet(f);
+    int rc;
+    move(f);
+    how.deadline = 1000000;
+    assert_int_equal(sinew_team_view(team, &how, &view), 0);
+    assert_int_equal(sinew_recv(view, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    f->in_progress = say_without_end;
+    while ((rc = sinew_test(&req)) > 0)
+        if (f->now > 500000000) break;
+    f->in_progress = NULL;
+    assert_int_equal(rc, SINEW_ETIMEDOUT);
+    assert_int_equal(sinew_recv(view, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    int64_t began = f->now;
+    f->in_progress = say_without_end;
+    while (f->now - began < 400000000) assert_true(sinew_progress(f->s) >= 0);
+    f->in_progress = NULL;
+    assert_int_equal(sinew_cancel(req), SINEW_EBUSY); /* over already */
+    assert_int_equal(sinew_wait(&req), SINEW_ETIMEDOUT);
+    assert_int_equal(sinew_team_free(&view), 0);
+}
+
+static void be_stuck_without_end(struct fake *f)
+{
+    if (f->comings && f->coming[f->comings - 1].link) return;
+    f->comings = 0;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_STUCK, .tag = 1 });
+    for (int i = 0; i < f->sents; i++) free(f->sent[i].body);
+    f->sents = 0;
+    if (f->now > 1000000000) fail_msg("patience of a millisecond was not looked at in a second");
+    f->now += 1000;
+}
+
+/* Nor does it wait for one that has to be asked again each time: the rare matters have no end here. */
+static void patience_with_the_stuck(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_request *req;
+    struct sinew_team *team = meet(f);
+    move(f);
+    assert_int_equal(sinew_recv(team, NULL, 0, 1, 5, NULL, &req), SINEW_PENDING);
+    f->in_progress = be_stuck_without_end;
+    assert_int_equal(sinew_wait_for(&req, 1000000), SINEW_PENDING);
+    f->in_progress = NULL;
+    assert_int_equal(sinew_cancel(req), 0);
+    assert_int_equal(sinew_wait(&req), SINEW_ECANCELED);
+}
+
 /* Who asks and asks, and takes no answer, costs some of them and no more. */
 static void words_without_end(void **state)
 {
@@ -877,6 +930,8 @@ int main(void)
         CASE(status_of_a_long_receive_that_fails),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
+        CASE(a_deadline_among_the_busy),
+        CASE(patience_with_the_stuck),
         CASE(words_without_end),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
         CASE(a_message_that_has_begun),

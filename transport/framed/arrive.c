@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/wire.h"
 #include "transport/framed/framed.h"
 
@@ -48,6 +49,33 @@ static int frame_bad(struct framed_link *l, const struct header *h, const char *
 
 /* ---- one whose turn it is -------------------------------------------------------------------- */
 
+enum { EXPECT_HEAD = 16 };
+
+static bool would_be_expected(const struct framed_link *l, const struct header *h,
+                              const uint8_t *data, size_t len)
+{
+    const struct expect *e = l->base.expect;
+    if (!e || h->hlen != EXPECT_HEAD || len < EXPECT_HEAD || l->state != FRAMED_UP) return false;
+    return !((wire_get64(data) ^ e->word) & e->mask) && wire_get64(data + 8) == e->key;
+}
+
+/* What messaging waits for goes straight into its buffer. */
+static bool take_expected(struct framed_link *l, const struct header *h, const uint8_t *data,
+                          size_t len)
+{
+    struct expect *e = l->base.expect;
+    if (!would_be_expected(l, h, data, len)) return false;
+    uint64_t word = wire_get64(data);
+    len -= EXPECT_HEAD;
+    copy_short(e->buf, data + EXPECT_HEAD, len < e->cap ? len : e->cap);
+    e->word = word;
+    e->len = len;
+    e->done = true;
+    l->base.expect = e->next;
+    framed_under(l)->took = l;
+    return true;
+}
+
 static int message_take(struct framed_link *l, const struct header *h, const uint8_t *data,
                         size_t len)
 {
@@ -55,6 +83,8 @@ static int message_take(struct framed_link *l, const struct header *h, const uin
     if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > FRAMED_EAGER_MAX)
         return frame_bad(l, h, "has impossible lengths");
     t->budget--;
+    if (take_expected(l, h, data, len)) return 0;
+    l->base.expect = NULL; /* by now it may expect another */
     if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;
@@ -89,7 +119,10 @@ static int frame_take_kind(struct framed_link *l, const struct header *h, const 
     case FRAME_ADD:
     case FRAME_SWAP:
         return serve_asked(l, h);
+    case FRAME_FILL:
+        return serve_fill(l, h, data, len);
     case FRAME_DATA:
+    case FRAME_FILLED:
     case FRAME_DENIED:
         return work_answered(l, h, data, len);
     default:
@@ -130,21 +163,32 @@ static bool frames_are_wanted(const struct framed_link *l)
     return l->state < FRAMED_ENDING || (l->state == FRAMED_ENDING && l->hand_up);
 }
 
-/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. */
-static bool frame_may_go_up(const struct framed_link *l)
+/* Before `up` only HELLO is dealt with, and that only when the counterpart is known. When something
+ * was taken that was expected, nothing but what is expected goes up until messaging has seen to it.
+ */
+static bool frame_may_go_up(const struct framed_link *l, const struct header *h,
+                            const uint8_t *data, size_t len)
 {
-    bool early = l->state < FRAMED_PAIRED || (l->state == FRAMED_PAIRED && l->heard_hello);
-    return !early && frames_are_wanted(l) && framed_under(l)->budget > 1;
+    const struct framed *t = framed_under(l);
+    if (__builtin_expect(l->state != FRAMED_UP, 0)) {
+        bool early = l->state < FRAMED_PAIRED || (l->state == FRAMED_PAIRED && l->heard_hello);
+        return !early && frames_are_wanted(l) && t->budget > 1;
+    }
+    if (t->budget <= 1) return false;
+    return t->took != l || (h->kind == FRAME_MESSAGE && would_be_expected(l, h, data, len));
 }
 
 static int early_keep(struct framed_link *l, const struct header *h, const uint8_t *data,
                       size_t len)
 {
-    const struct world *w = framed_under(l)->base.opt.world;
-    int status = reorder_keep(&l->early, w, h->seq, h, sizeof(*h), data, len);
+    struct framed *t = framed_under(l);
+    struct header kept = *h;
+    kept.waited = true;
+    int status = reorder_keep(&l->early, t->base.opt.world, h->seq, &kept, sizeof(kept), data, len);
     if (status == SINEW_ENOMEM)
         return why_set(&l->base.why, status, "%s: no memory for a message", l->name);
     if (status < 0) return frame_bad(l, h, "came twice, or goes beyond the window");
+    if (h->fetch) t->kept = true;
     link_mind_gap(l);
     link_make_due(l);
     return 0;
@@ -153,9 +197,11 @@ static int early_keep(struct framed_link *l, const struct header *h, const uint8
 void early_take(struct framed_link *l)
 {
     struct header h;
-    struct kept *k;
-    while (frame_may_go_up(l) && (k = reorder_take(&l->early, l->dealt + 1))) {
-        memcpy(&h, k->bytes, sizeof(h));
+    const struct kept *next;
+    while ((next = reorder_look(&l->early, l->dealt + 1))) {
+        memcpy(&h, next->bytes, sizeof(h));
+        if (!frame_may_go_up(l, &h, next->bytes + sizeof(h), next->len)) break;
+        struct kept *k = reorder_take(&l->early, l->dealt + 1);
         frame_deal_with(l, &h, k->bytes + sizeof(h), k->len);
         reorder_release(framed_under(l)->base.opt.world, k);
     }
@@ -165,7 +211,12 @@ void early_take(struct framed_link *l)
 void early_drop(struct framed_link *l)
 {
     struct kept *k;
-    while ((k = reorder_take_any(&l->early))) reorder_release(framed_under(l)->base.opt.world, k);
+    struct header h;
+    while ((k = reorder_take_any(&l->early))) {
+        memcpy(&h, k->bytes, sizeof(h));
+        fill_refuse(framed_under(l), &h);
+        reorder_release(framed_under(l)->base.opt.world, k);
+    }
 }
 
 /* ---- what every frame says ------------------------------------------------------------------- */
@@ -192,10 +243,25 @@ static int frame_judge(struct framed_link *l, const struct header *h, const uint
     if (h->kind == FRAME_ACK) return h->seq || len ? frame_bad(l, h, "confirms and more") : 0;
     if (h->kind > FRAME_LAST) return frame_bad(l, h, "is of no known kind");
     if (ahead >= FRAMED_WINDOW) return frame_bad(l, h, "is outside the window");
-    if (ahead > 0 || !frame_may_go_up(l)) return early_keep(l, h, data, len);
+    if (ahead > 0 || !frame_may_go_up(l, h, data, len)) return early_keep(l, h, data, len);
     frame_deal_with(l, h, data, len);
-    early_take(l);
+    if (l->early.n) early_take(l);
     return 0;
+}
+
+/* Whose it is; NULL: nobody's who wants it. */
+static struct framed_link *frame_link(struct framed *t, const struct header *h)
+{
+    struct framed_link *l = link_by_id(t, h->link, h->token);
+    if (l && frames_are_wanted(l)) return l;
+    t->strays++;
+    return NULL;
+}
+
+static void frame_cost_link(struct framed_link *l, int status)
+{
+    l->hand_up = false;
+    link_fall(l, status, GONE_BROKEN, false);
 }
 
 void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
@@ -209,13 +275,29 @@ void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
     }
     header_decode(&h, bytes);
     if (head == FRAMED_HEADER_WIDE) header_decode_wide(&h, bytes);
-    struct framed_link *l = link_by_id(t, h.link, h.token);
-    if (!l || !frames_are_wanted(l)) {
+    struct framed_link *l = frame_link(t, &h);
+    int status = l ? frame_judge(l, &h, bytes + head, len - head) : 0;
+    if (status < 0) frame_cost_link(l, status);
+}
+
+bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t len_of_header,
+                         const uint8_t *data, size_t len, void *fetch)
+{
+    struct header h;
+    t->moved = true;
+    t->kept = false;
+    if (len_of_header < FRAMED_HEADER || len_of_header != header_len(header[20])) {
         t->strays++;
-        return;
+        return false;
     }
-    int status = frame_judge(l, &h, bytes + head, len - head);
-    if (status == 0) return;
-    l->hand_up = false;
-    link_fall(l, status, GONE_BROKEN, false);
+    header_decode(&h, header);
+    if (len_of_header == FRAMED_HEADER_WIDE) header_decode_wide(&h, header);
+    struct framed_link *l = frame_link(t, &h);
+    if (!l) return false;
+    h.fetch = fetch;
+    int status = fetch && (h.kind != FRAME_FILL || h.amount != len)
+                     ? frame_bad(l, &h, "is to be fetched, and is nothing of that kind")
+                     : frame_judge(l, &h, data, fetch ? 0 : len);
+    if (status < 0) frame_cost_link(l, status);
+    return t->kept;
 }

@@ -26,9 +26,11 @@ struct frame *frame_take(struct framed *t, size_t len)
         list_init(&f->entry);
         f->memory = NULL;
         f->cap = cap;
-        t->fabric->frame_made(t, f);
+        if (t->fabric->frame_made) t->fabric->frame_made(t, f);
     }
     f->end = NULL;
+    f->work = NULL;
+    f->away = NULL;
     f->busy = f->confirmed = false;
     f->hlen = 0;
     f->len = len;
@@ -37,7 +39,7 @@ struct frame *frame_take(struct framed *t, size_t len)
 
 static void frame_release(struct framed *t, struct frame *f)
 {
-    t->fabric->frame_gone(t, f);
+    if (t->fabric->frame_gone) t->fabric->frame_gone(t, f);
     world_release(t->base.opt.world, f, sizeof(*f) + f->cap);
 }
 
@@ -50,7 +52,8 @@ void frame_give(struct framed *t, struct frame *f)
         return;
     }
     ++*n;
-    list_append(small ? &t->spare_small : &t->spare_large, &f->entry);
+    struct list *spare = small ? &t->spare_small : &t->spare_large;
+    list_append(spare->next, &f->entry); /* the first: its lines are warm */
 }
 
 static void release_list(struct framed *t, struct list *list)
@@ -110,7 +113,7 @@ bool frame_may(const struct framed_link *l, size_t len, bool reserved)
            (under_way == 0 || l->unconfirmed + len <= FRAMED_WINDOW_BYTES);
 }
 
-void frame_is_free(struct frame *f, const char *why)
+void frame_is_free(struct frame *f, int status, const char *why)
 {
     struct endpoint *end = f->end;
     struct framed *t = end->t;
@@ -119,11 +122,15 @@ void frame_is_free(struct frame *f, const char *why)
     list_remove(&f->entry);
     f->busy = false;
     end->busy--;
+    if (f->work) {
+        f->work->busy--;
+        if (l) link_make_due(l);
+    }
     if (f->kind == FRAME_ACK && l) {
         l->ack_busy = false;
         if (l->ack_due) link_make_due(l);
     }
-    if (why && l) link_trouble(l, SINEW_EPEER, why);
+    if (status < 0 && l) link_trouble(l, status, why);
     if (f->confirmed) frame_give(t, f);
 }
 
@@ -136,18 +143,20 @@ static int frame_go(struct framed_link *l, struct frame *f, struct header *h)
     header_fill(l, h);
     header_encode(frame_start(f), h, f->kind >= FRAME_PUT);
     f->end = end;
-    int status = t->fabric->send(end, f, &l->base.why);
+    struct why why;
+    int status = t->fabric->send(end, f, &why);
     if (status == TRANSPORT_AGAIN) {
         end->full_at = t->full = t->looks;
         link_make_due(l);
         return status;
     }
-    if (status < 0) return link_trouble(l, status, NULL);
+    if (status < 0) return link_trouble(l, status, why.text);
     header_said(l, h);
     if (status == TRANSPORT_PENDING) {
         list_append(&t->flying, &f->entry);
         f->busy = true;
         end->busy++;
+        if (f->work) f->work->busy++;
     }
     return 0;
 }
@@ -166,8 +175,11 @@ int frame_send(struct framed_link *l, struct frame *f, struct header *h)
 int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags)
 {
     struct header h = { .flags = (uint8_t)flags };
-    struct frame *f = frame_may(l, 0, true) ? frame_take(framed_under(l), 0) : NULL;
+    /* HELLO is as long as messages can be: the way of long ones is open when the link is up. */
+    size_t len = kind == FRAME_HELLO ? FRAMED_EAGER_MAX : 0;
+    struct frame *f = frame_may(l, len, true) ? frame_take(framed_under(l), len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
+    memset(f->bytes, 0, len);
     f->kind = (uint8_t)kind;
     int status = frame_send(l, f, &h);
     if (status != 0) frame_give(framed_under(l), f);
@@ -205,7 +217,10 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
     if (hlen) copy_line(f->bytes, head, hlen);
     if (blen) copy_short(f->bytes + hlen, body, blen);
     int status = frame_send(l, f, &h);
-    if (status == 0) return 0;
+    if (status == 0) {
+        if (f->busy && t->fabric->push && !t->in_progress) t->fabric->push(l->end);
+        return 0;
+    }
     frame_give(t, f);
     return status == TRANSPORT_AGAIN ? no_room(l) : status;
 }

@@ -8,9 +8,11 @@
  *   frame.c     frames out: sequence, window,     arrive.c    frames in: order, what they say,
  *               confirmation                                  answers
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
+ *   fill.c      long puts that the target fetches
  *
- * What is the fabric's own is in its table, struct fabric: libfabric's is transport/ofi. A fabric
- * need not keep order, nor know who may talk to whom; it must not lose a message without saying so.
+ * What is the fabric's own is in its table, struct fabric: UCX's is transport/ucx, libfabric's
+ * transport/ofi. A fabric need not keep order, nor know who may talk to whom; it must not lose a
+ * message without saying so.
  *
  * A frame, little-endian: a header, and data
  *
@@ -48,8 +50,8 @@ enum {
     FRAMED_HEADER = 24,
     FRAMED_HEADER_WIDE = 72,
     FRAMED_EAGER_MAX = 8192,
-    FRAMED_PIECE =
-        8192, /* of a put or of a get's answer: copied, so that nobody's memory is in use */
+    FRAMED_PIECE = 8192,      /* of a get's answer: copied, so that nobody's memory is in use */
+    FRAMED_PIECE_MAX = 32768, /* of a put */
     FRAMED_WINDOW = REORDER_WINDOW,
     FRAMED_RESERVE = 8, /* of it, for goodbyes and answers                          */
     FRAMED_WINDOW_BYTES = 1 << 20,
@@ -80,7 +82,9 @@ enum frame_kind {
     FRAME_SWAP,
     FRAME_DATA,   /* of a get: from `offset` of it; of an atomic: 8 bytes, the former value */
     FRAME_DENIED, /* of a get or a look */
-    FRAME_LAST = FRAME_DENIED,
+    FRAME_FILL,   /* a long put: `amount` bytes, to be fetched */
+    FRAME_FILLED, /* they are there */
+    FRAME_LAST = FRAME_FILLED,
 };
 enum { FRAME_ASKS = 1 };
 
@@ -92,6 +96,8 @@ struct header {
     uint16_t hlen;
     uint64_t region, secret; /* the key */
     uint64_t offset, amount, compare, work;
+    void *fetch; /* of a FILL: what the fabric fetches it by; NULL: it came along */
+    bool waited; /* before its turn: `fetch` was kept, and is to be given back */
 };
 
 enum framed_state {
@@ -120,10 +126,12 @@ struct endpoint {
     struct framed *t;
     struct framed_link *link; /* NULL: it is down */
     uint64_t to;              /* the fabric's own: the counterpart */
+    void *ending;             /* the fabric's own: what tells that it is closed */
     uint32_t full_at;         /* t->looks when the fabric took no more; 0: never */
-    uint32_t busy;            /* frames and parts that the fabric still has */
+    uint32_t busy;            /* frames, parts and fetches that the fabric still has */
     int64_t until;            /* that is waited for no longer */
     bool lingers, closed;     /* until the counterpart has gone, or `until`; with the fabric */
+    bool failed, lost;        /* says the fabric; it does not let go of what it has */
 };
 
 /* Out: until it is confirmed and the fabric has let go of it. Header and bytes lie behind each
@@ -132,7 +140,10 @@ struct frame {
     struct mark mark;
     struct list entry; /* t->flying, while it is busy; or a list of spare ones */
     struct endpoint *end;
-    void *memory; /* the fabric's: its registration */
+    void *memory;        /* the fabric's: its registration */
+    struct work *work;   /* not NULL: its data lies in the caller's memory … */
+    const uint8_t *away; /* … there, so long; of a FILL it is fetched, and len is 0 */
+    size_t away_len;
     bool busy, confirmed;
     uint8_t kind;
     uint16_t hlen;
@@ -158,11 +169,20 @@ struct work {
     uint64_t cookie, id;
     size_t sent, got;
     uint32_t last_seq; /* of its frames */
-    uint32_t busy;     /* its parts that the fabric still has */
+    uint32_t busy;     /* its parts and frames that the fabric still has */
     bool native;       /* moved by the fabric itself, in parts; then LOOK */
+    bool fills;        /* one FILL */
     bool all_sent, asked, answered;
     int status;
     void *memory; /* the fabric's: a registration of op->local */
+};
+
+/* A FILL that is being fetched. */
+struct framed_landing {
+    struct list entry; /* t->landings */
+    struct endpoint *end;
+    uint64_t region, work;
+    bool given_up; /* it holds its region no more */
 };
 
 /* What a peer has asked for and is not answered yet. */
@@ -177,6 +197,7 @@ struct serve {
 struct registered {
     struct region *region; /* NULL: free */
     uint32_t generation, next_free;
+    uint32_t landings; /* the fabric writes there, of its own accord */
     unsigned rights;
     uint64_t secret;
     void *memory; /* the fabric's registration; NULL: peers reach it by frames alone */
@@ -187,23 +208,36 @@ struct registered {
 struct key {
     uint64_t region, secret, address, len;
     unsigned rights, native;
+    bool read_once; /* by one reader, who may refuse */
 };
 
-/* The fabric's side. Every one is there. */
+/* The fabric's side. What it has no use for is NULL. */
 struct fabric {
     const char *name; /* for people */
+    bool wakes;       /* whoever sleeps on it, while it connects too */
+    bool in_place;    /* data of a put goes from where it lies, apart from its header */
+    uint32_t piece;   /* of a put, in one frame: at most FRAMED_PIECE_MAX; a copy: FRAMED_LARGE */
+    uint32_t fetches; /* puts from so many bytes on are fetched by the target; 0: none are */
     /* The address is what the counterpart's framed->address is. 0, and end->to is set; or why not.
      * */
     int (*open)(struct endpoint *end, const uint8_t *address, size_t len, struct why *why);
-    void (*close)(struct endpoint *end); /* once; what is still under way is dropped */
+    /* Once. By force: what is still under way is dropped. */
+    void (*close)(struct endpoint *end, bool by_force);
+    bool (*is_closed)(struct endpoint *end); /* after close(); NULL: at once */
     /* It still has memory of a caller's who must have it back: from here on nothing may touch that,
      * and nothing else need work (framed_break). */
     void (*give_up)(struct framed *t);
     /* From frame_start(), header and bytes. 0: copied or gone. PENDING: until frame_is_free().
      * AGAIN: not taken, ask again after a look. < 0: it is broken, why in why. */
     int (*send)(struct endpoint *end, struct frame *f, struct why *why);
+    /* What it still has of a frame goes now, if it can, though its sender should not look again. */
+    void (*push)(struct endpoint *end);
     /* Bounded. Whether anything had happened. */
     bool (*look)(struct framed *t);
+    /* What was to be fetched, as it came: into `to`. 0: it is there. PENDING: until
+     * landing_is_over(). */
+    int (*fetch)(struct framed_landing *g, void *what, uint8_t *to, size_t len, struct why *why);
+    void (*refuse)(struct framed *t, void *what); /* it was kept, and will not be fetched */
     /* Start what is left of a native work: w->sent, w->busy, until op->len. 0, AGAIN, < 0. */
     int (*move)(struct work *w, const struct key *key, struct why *why);
     /* Register what peers may have moved; r->secret may change. 0, or it goes by frames. */
@@ -260,6 +294,8 @@ struct framed {
     size_t address_len;
     unsigned native; /* enum region_rights that the fabric grants and uses itself */
     bool moved, in_progress, broken, finishing;
+    bool kept;                /* of what has just arrived, what it is fetched by */
+    struct framed_link *took; /* in this progress, what it expected */
     int budget;
     uint32_t idle_looks, looks; /* at the fabric: that found nothing; all */
     uint64_t strays;
@@ -273,6 +309,7 @@ struct framed {
     uint32_t timed;     /* links with a deadline */
     uint32_t full;      /* looks, when the fabric last took no more */
     struct list flying; /* frames that the fabric has */
+    struct list landings;
     struct list spare_small, spare_large;
     uint32_t spare_small_n, spare_large_n;
     struct list spare_works, lost_works; /* lost: the fabric would not let go of their memory */
@@ -305,6 +342,8 @@ void framed_finish(
 void framed_release(struct framed *t);
 int framed_connect(struct link *base, const void *bytes, size_t len);
 void framed_disconnect(struct link *base, enum disconnect_how how);
+/* The fabric says that the way there is no more. */
+void endpoint_fail(struct endpoint *end, int status, const char *what);
 /* The fabric itself does not work any more. */
 void framed_break(struct framed *t, int status, const char *what);
 
@@ -337,8 +376,8 @@ void frame_give(struct framed *t, struct frame *f);
 /* In f: bytes, len, hlen, kind. 0, or AGAIN or < 0 and f is still the caller's. */
 int frame_send(struct framed_link *l, struct frame *f, struct header *h);
 int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags);
-/* The fabric has let go of it. why NULL: it was sent. */
-void frame_is_free(struct frame *f, const char *why);
+/* The fabric has let go of it. 0: it was sent; < 0: why. */
+void frame_is_free(struct frame *f, int status, const char *why);
 void frames_confirm(struct framed_link *l, uint32_t upto);
 bool frames_hand_back(struct framed_link *l); /* false: later */
 void frames_drop(struct framed_link *l);
@@ -350,6 +389,10 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
 /* arrive.c */
 /* The fabric calls it, from look(), with what has come from whomever. */
 void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len);
+/* Its data apart from its header; or, fetch not NULL, to be fetched by that. True: which was kept.
+ */
+bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t header_len,
+                         const uint8_t *data, size_t len, void *fetch);
 void early_take(struct framed_link *l); /* what came before its turn, as far as it goes */
 void early_drop(struct framed_link *l);
 
@@ -365,8 +408,19 @@ void work_part_over(struct work *w, const char *why);
 int work_answered(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len);
 int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len);
 int serve_asked(struct framed_link *l, const struct header *h);
+int serve_keep(struct framed_link *l, const struct serve *s);
+/* 0: *to is where a put goes, NULL when the memory has been taken back: then it goes nowhere. */
+int put_target(struct framed_link *l, const struct header *h, uint64_t len, uint8_t **to);
 void serves_advance(struct framed_link *l);
 void serves_drop(struct framed_link *l);
+
+/* fill.c */
+int serve_fill(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len);
+void fill_refuse(struct framed *t, const struct header *h); /* it will not be fetched */
+/* The fabric writes there no more: the bytes have come (0), or will not. */
+void landing_is_over(struct framed_landing *g, int status, const char *why);
+void landings_give_up(struct framed *t, const struct endpoint *end);
+void landings_release(struct framed *t);
 
 /* region.c */
 int framed_reg(struct transport *base, struct link *l, struct region *region);
@@ -375,6 +429,9 @@ int framed_dereg(struct transport *base, struct region *region);
 uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned right,
                        uint64_t offset, uint64_t len, struct why *why);
 bool region_key(const struct region *region, struct key *key);
+bool region_was(const struct framed *t, uint64_t id); /* registered, and is no more */
+/* The fabric writes there (1), and does no longer (-1). */
+void region_hold(struct framed *t, uint64_t id, int more);
 void regions_release(struct framed *t);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "transport/framed/framed.h"
 
-enum { LINKS_FIRST = 16, LINKS_MAX = 1 << 20, LOOKS_MOST = 4096 };
+enum { LINKS_FIRST = 16, LINKS_MAX = 1 << 20, LOOKS_MOST = 4096, ADDRESS_SLACK = 4096 };
 
 #define LINGER_NS (50 * INT64_C(1000000)) /* for the counterpart to close first */
 
@@ -64,14 +64,14 @@ static void link_set_deadline(struct framed_link *l, int64_t at)
 void link_mind_gap(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
-    bool gap = l->early.n > 0;
+    bool gap = l->early.n > 0 && !reorder_look(&l->early, l->dealt + 1);
     if (l->state != FRAMED_UP || gap == (l->deadline != INT64_MAX)) return;
     link_set_deadline(l, gap ? framed_now(t) + t->base.opt.config->repair_deadline : INT64_MAX);
 }
 
 static void link_forget_address(struct framed_link *l)
 {
-    world_release(framed_under(l)->base.opt.world, l->address, l->address_len);
+    world_release(framed_under(l)->base.opt.world, l->address, l->address_len + ADDRESS_SLACK);
     l->address = NULL;
 }
 
@@ -89,7 +89,7 @@ static int link_start(struct framed_link *l)
     list_init(&l->works);
     list_init(&l->serves);
     l->deadline = INT64_MAX;
-    l->early.most = FRAMED_WINDOW_BYTES + FRAMED_LARGE;
+    l->early.most = FRAMED_WINDOW_BYTES + FRAMED_PIECE_MAX;
     snprintf(l->name, sizeof(l->name), "rank %d by %.24s", l->base.rank, t->fabric->name);
     int status = name_take(l);
     if (status < 0) return status;
@@ -137,7 +137,8 @@ static int link_heard(struct framed_link *l, const void *bytes, size_t len)
         (o.at && (o.token != l->theirs_token || o.len != l->address_len)))
         return why_set(&l->base.why, SINEW_EPROTO, "%s: its counterpart offers again", l->name);
     if (!l->address) {
-        l->address = world_allocate(framed_under(l)->base.opt.world, o.len);
+        /* Not every fabric is told the length: should the bytes be bad, it finds zeros first. */
+        l->address = world_allocate(framed_under(l)->base.opt.world, o.len + ADDRESS_SLACK);
         if (!l->address) return why_set(&l->base.why, SINEW_ENOMEM, "no memory for an address");
         l->address_len = o.len;
         l->theirs_token = o.token;
@@ -231,6 +232,12 @@ int link_trouble(struct framed_link *l, int status, const char *what)
     return status;
 }
 
+void endpoint_fail(struct endpoint *end, int status, const char *what)
+{
+    end->failed = true;
+    if (end->link) link_trouble(end->link, status, what);
+}
+
 void framed_break(struct framed *t, int status, const char *what)
 {
     t->broken = true;
@@ -265,10 +272,11 @@ static bool link_has_heard_all(struct framed_link *l)
     return t->idle_looks - l->looks >= FRAMED_LAST_LOOKS || t->looks - l->first_look > LOOKS_MOST;
 }
 
-static void endpoint_close(struct endpoint *end)
+static void endpoint_close(struct endpoint *end, bool by_force)
 {
-    if (!end->closed) end->t->fabric->close(end);
+    end->t->fabric->close(end, by_force);
     end->closed = true;
+    end->until = framed_now(end->t) + FRAMED_CLOSE_NS;
 }
 
 /* Closing a socket in which something is unread resets it, and what it had still to deliver is
@@ -279,9 +287,9 @@ static void link_close_endpoint(struct framed_link *l)
     bool confirmed = l->bye && l->acked == l->bye;
     bool lingers = l->gone == GONE_LEFT && l->heard_bye && !confirmed && list_empty(&l->works);
     l->closing = true;
-    if (l->gone != GONE_LEFT || !list_empty(&l->works)) endpoint_close(l->end); /* by force */
     l->end->lingers = lingers;
     l->end->until = framed_now(t) + (lingers ? LINGER_NS : FRAMED_CLOSE_NS);
+    if (l->gone != GONE_LEFT || !list_empty(&l->works)) endpoint_close(l->end, true);
     list_append(&t->closing, &l->end->entry);
 }
 
@@ -373,13 +381,25 @@ static void link_attend(struct framed_link *l)
         link_make_due(l); /* there was no room for its upcalls */
 }
 
+/* It has taken what was expected, so there are no upcalls for it now. */
+static void link_attend_later(struct framed_link *l)
+{
+    ack_send(l);
+    link_make_due(l);
+}
+
 static void look_after_due(struct framed *t)
 {
     struct list todo, *e;
     list_init(&todo);
     list_splice(&todo, &t->due);
-    while (t->budget > 6 && (e = list_take(&todo)))
-        link_attend(LIST_OWNER(e, struct framed_link, of_due));
+    while (t->budget > 6 && (e = list_take(&todo))) {
+        struct framed_link *l = LIST_OWNER(e, struct framed_link, of_due);
+        if (l == t->took)
+            link_attend_later(l);
+        else
+            link_attend(l);
+    }
     list_splice(&t->due, &todo);
 }
 
@@ -391,7 +411,7 @@ static void look_after_waiting(struct framed *t)
     while ((e = list_take(&todo))) {
         struct framed_link *l = LIST_OWNER(e, struct framed_link, of_waiting);
         if (l->state != FRAMED_UP) continue;
-        if (t->budget < 2 || !frame_may(l, FRAMED_LARGE, false)) {
+        if (t->budget < 2 || l == t->took || !frame_may(l, FRAMED_LARGE, false)) {
             list_append(&t->waiting, &l->of_waiting);
             continue;
         }
@@ -408,7 +428,7 @@ static void look_after_ending(struct framed *t)
     list_splice(&todo, &t->ending);
     while ((e = list_take(&todo))) {
         struct framed_link *l = LIST_OWNER(e, struct framed_link, of_ending);
-        if (!link_finish(l)) list_append(&t->ending, &l->of_ending);
+        if (l == t->took || !link_finish(l)) list_append(&t->ending, &l->of_ending);
     }
 }
 
@@ -430,13 +450,21 @@ static void look_at_deadlines(struct framed *t)
     }
 }
 
+static bool endpoints_are_closing(const struct framed *t)
+{
+    for (const struct list *e = t->closing.next; e != &t->closing; e = e->next)
+        if (!LIST_OWNER(e, struct endpoint, entry)->lost) return true;
+    return false;
+}
+
 int64_t framed_deadline(const struct framed *t)
 {
     int64_t at = INT64_MAX;
     bool full = t->full == t->looks; /* then the fabric is asked again soon */
     if (!list_empty(&t->ending) || (!list_empty(&t->due) && !full)) return 0;
     /* Fabrics that are connecting do not always wake whoever waits. */
-    if (full || t->timed || !list_empty(&t->closing)) at = framed_now(t) + FRAMED_AGAIN_NS;
+    if (full || (t->timed && !t->fabric->wakes) || endpoints_are_closing(t))
+        at = framed_now(t) + FRAMED_AGAIN_NS;
     for (struct list *e = t->all.next; t->timed && e != &t->all; e = e->next) {
         const struct framed_link *l = LIST_OWNER(e, struct framed_link, of_links);
         if (l->deadline < at) at = l->deadline;
@@ -446,14 +474,38 @@ int64_t framed_deadline(const struct framed *t)
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
 
+/* Whether the fabric is through with it. */
+static bool endpoint_is_over(struct endpoint *end)
+{
+    const struct fabric *fabric = end->t->fabric;
+    bool closed = !fabric->is_closed || fabric->is_closed(end);
+    return closed && end->busy == 0;
+}
+
+/* Its closing takes too long: nobody shall wait for memory that the fabric still has. */
+static void endpoint_give_up(struct endpoint *end)
+{
+    struct framed *t = end->t;
+    if (end->lost) return;
+    end->lost = true;
+    log_line(t->base.opt.log, LOG_WARNING,
+             "%s does not let go of an endpoint it was told to close: %u operations are under way "
+             "still",
+             t->fabric->name, end->busy);
+    landings_give_up(t, end);
+}
+
 static void look_after_closing(struct framed *t)
 {
     for (struct list *e = t->closing.next, *next; e != &t->closing; e = next) {
         struct endpoint *end = LIST_OWNER(e, struct endpoint, entry);
         next = e->next;
-        if (end->link || (framed_now(t) < end->until && (end->busy || end->lingers))) continue;
-        endpoint_close(end);
-        if (end->busy && !t->finishing) continue;
+        bool late = framed_now(t) >= end->until;
+        if (late && end->closed) endpoint_give_up(end);
+        if (end->link) continue;
+        if (!end->closed && !late && !end->failed && (end->busy || end->lingers)) continue;
+        if (!end->closed) endpoint_close(end, end->failed || end->busy);
+        if (!t->finishing && !endpoint_is_over(end)) continue;
         list_remove(&end->entry);
         world_release(t->base.opt.world, end, sizeof(*end));
     }
@@ -463,9 +515,10 @@ static void look_after_closing(struct framed *t)
 
 void framed_init(struct framed *t, const struct fabric *fabric)
 {
-    struct list *const lists[] = { &t->all,         &t->due,       &t->waiting,     &t->ending,
-                                   &t->closing,     &t->flying,    &t->spare_small, &t->spare_large,
-                                   &t->spare_works, &t->lost_works };
+    struct list *const lists[] = { &t->all,         &t->due,         &t->waiting,
+                                   &t->ending,      &t->closing,     &t->flying,
+                                   &t->spare_small, &t->spare_large, &t->spare_works,
+                                   &t->lost_works,  &t->landings };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) list_init(lists[i]);
     t->fabric = fabric;
     t->looks = 1; /* 0 is never */
@@ -474,10 +527,7 @@ void framed_init(struct framed *t, const struct fabric *fabric)
 static void look_at_fabric(struct framed *t)
 {
     t->looks += t->looks + 1 ? 1 : 2;
-    if (t->fabric->look(t))
-        t->moved = true;
-    else
-        t->idle_looks++;
+    if (!t->fabric->look(t)) t->idle_looks++;
 }
 
 static void links_look_after(struct framed *t)
@@ -495,6 +545,7 @@ int framed_progress(struct transport *base, struct link *l)
     (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
+    t->took = NULL;
     t->in_progress = true;
     look_at_fabric(t);
     links_look_after(t);
@@ -513,12 +564,17 @@ void framed_finish(struct framed *t)
         if (!t->fabric->look(t)) w->yield(w->arg);
         look_after_closing(t);
     }
+    for (struct list *e = t->closing.next; e != &t->closing; e = e->next) {
+        struct endpoint *end = LIST_OWNER(e, struct endpoint, entry);
+        if (!end->closed) endpoint_close(end, true);
+    }
 }
 
 void framed_release(struct framed *t)
 {
     t->finishing = true; /* the fabric is closed: nothing of it is busy any more */
     look_after_closing(t);
+    landings_release(t);
     frames_release(t);
     works_release(t);
     links_release(t);

@@ -4,10 +4,11 @@
  *
  *   key  | index 4 | generation 4 | secret 8 | length 6 | rights 1 | native 1 | address 8 |
  *
+ * rights: and 0x80, if it is for one reader, who may refuse and have it put.
  * native: of the rights, those for which the fabric moves it itself, for who names `secret` (then
  * the fabric's key, random unless the device makes keys) and `address`. For the others the owner
  * looks at the key of every frame, so nothing but what is registered is ever touched, and dereg is
- * done when it returns.
+ * done when it returns; only while the fabric fetches into a region it has to wait.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "transport/framed/framed.h"
 
 enum { REGIONS_FIRST = 32, REGIONS_MAX = 1 << 20 };
+enum { READ_ONCE = 0x80 };
 enum { RIGHTS_ALL = REGION_PUT | REGION_GET | REGION_ATOMIC };
 
 static int regions_grow(struct framed *t)
@@ -69,7 +71,9 @@ static int reg_mine(struct framed *t, struct region *region)
     memset(region->key, 0, sizeof(region->key));
     wire_put64(region->key, region->id);
     wire_put64(region->key + 8, r->secret);
-    wire_put64(region->key + 16, region->len | (uint64_t)rights << 48 | native << 56);
+    wire_put64(region->key + 16, region->len |
+                                     (uint64_t)(rights | (region->reader ? READ_ONCE : 0)) << 48 |
+                                     native << 56);
     wire_put64(region->key + 24, address);
     region->key_len = FRAMED_KEY;
     region->private = region;
@@ -85,12 +89,21 @@ bool region_key(const struct region *region, struct key *k)
         .secret = wire_get64(key + 8),
         .address = wire_get64(key + 24),
         .len = words & (UINT64_MAX >> 16),
-        .rights = (unsigned)(words >> 48) & 0xff,
+        .rights = (unsigned)(words >> 48) & (0xff & ~READ_ONCE),
+        .read_once = words >> 48 & READ_ONCE,
         .native = (unsigned)(words >> 56),
     };
     return region->key_len == FRAMED_KEY && k->rights != 0 &&
            !(k->rights & ~(unsigned)RIGHTS_ALL) && !(k->native & ~k->rights) &&
            (k->native || k->address == 0);
+}
+
+/* Answers are copies, so that the memory can be taken back at once; puts that are fetched are not.
+ */
+static bool is_better_put(const struct framed *t, const struct key *key)
+{
+    return key->read_once && !(key->native & t->native & REGION_GET) && t->fabric->fetches &&
+           key->len >= t->fabric->fetches;
 }
 
 int framed_reg(struct transport *base, struct link *l, struct region *region)
@@ -102,6 +115,9 @@ int framed_reg(struct transport *base, struct link *l, struct region *region)
         return why_set(&base->why, SINEW_EINVAL,
                        "not a key of its memory for %zu bytes: %" PRIu32 " bytes long", region->len,
                        region->key_len);
+    if (is_better_put(framed_of(base), &key))
+        return why_set(&base->why, SINEW_ENOTSUP, "%" PRIu64 " bytes are better put than read",
+                       key.len);
     region->base = NULL;
     region->private = NULL;
     return 0;
@@ -114,6 +130,7 @@ int framed_dereg(struct transport *base, struct region *region)
     if (!region->private) return 0; /* a peer's: nothing is kept of it */
     if (index >= t->regions_cap || t->regions[index].region != region) return 0;
     struct registered *r = &t->regions[index];
+    if (r->landings) return TRANSPORT_AGAIN;
     if (r->memory) t->fabric->hide(t, r);
     r->memory = NULL;
     r->region = NULL;
@@ -121,6 +138,19 @@ int framed_dereg(struct transport *base, struct region *region)
     t->regions_free = index + 1;
     region->private = NULL;
     return 0;
+}
+
+void region_hold(struct framed *t, uint64_t id, int more)
+{
+    t->regions[(uint32_t)id].landings += (uint32_t)more;
+}
+
+bool region_was(const struct framed *t, uint64_t id)
+{
+    uint32_t index = (uint32_t)id, generation = (uint32_t)(id >> 32);
+    if (index >= t->regions_cap || generation == 0) return false;
+    const struct registered *r = &t->regions[index];
+    return r->region ? generation < r->generation : generation <= r->generation;
 }
 
 uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned right,

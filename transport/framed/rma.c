@@ -4,11 +4,11 @@
  *
  * As frames among the messages, which every fabric has:
  *
- *   put      PUT frames with copies; done when the last is confirmed: then they are in the target's
- *            memory. Messages sent after it come after it.
- *   get      one GET, answered by DATA frames with copies, or DENIED
- *   atomic   ADD or SWAP, done by the target in progress(); DATA with the former value
- *   flush    done when everything before it is
+ *   put      PUT frames, with copies or from where the bytes lie; done when the last is confirmed:
+ * then they are in the target's memory. Messages sent after it come after it. long put one FILL,
+ * where the fabric can have the target fetch its bytes (fill.c) get      one GET, answered by DATA
+ * frames with copies, or DENIED atomic   ADD or SWAP, done by the target in progress(); DATA with
+ * the former value flush    done when everything before it is
  *
  * Longer puts and gets by the fabric itself, where the key says so, in parts; when the last is
  * over, LOOK asks the owner whether the memory is still registered: only then what was read is
@@ -46,16 +46,29 @@ void works_release(struct framed *t)
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
+static void frame_leave(struct frame *f, struct work *w, const void *from, size_t len)
+{
+    f->work = w;
+    f->away = from;
+    f->away_len = len;
+}
+
 /* Each of these: 0, something went; AGAIN, nothing of this link goes now. */
 
 static int put_fragment(struct framed_link *l, struct work *w, struct header *h)
 {
     struct framed *t = framed_under(l);
-    size_t left = w->op->len - w->sent, len = left < FRAMED_PIECE ? left : FRAMED_PIECE;
-    struct frame *f = frame_may(l, len, false) ? frame_take(t, len) : NULL;
+    bool in_place = t->fabric->in_place;
+    size_t left = w->op->len - w->sent, len = left < t->fabric->piece ? left : t->fabric->piece;
+    struct frame *f = frame_may(l, len, false) ? frame_take(t, in_place ? 0 : len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
+    const uint8_t *from = (const uint8_t *)w->op->local + w->sent;
     f->kind = FRAME_PUT;
-    memcpy(f->bytes, (const uint8_t *)w->op->local + w->sent, len);
+    f->len = len;
+    if (in_place)
+        frame_leave(f, w, from, len);
+    else
+        memcpy(f->bytes, from, len);
     h->offset = w->op->offset + w->sent;
     h->flags = len == left ? FRAME_ASKS : 0;
     if (frame_send(l, f, h) != 0) {
@@ -74,6 +87,7 @@ static int question(struct framed_link *l, struct work *w, enum frame_kind kind,
     struct frame *f = l->asked < FRAMED_ASKED && frame_may(l, 0, false) ? frame_take(t, 0) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     f->kind = (uint8_t)kind;
+    if (kind == FRAME_FILL) frame_leave(f, w, w->op->local, w->op->len);
     h->offset = w->op->offset;
     h->work = w->id;
     if (frame_send(l, f, h) != 0) {
@@ -88,9 +102,9 @@ static int question(struct framed_link *l, struct work *w, enum frame_kind kind,
 static int ask(struct framed_link *l, struct work *w, struct header *h)
 {
     const struct rma *op = w->op;
-    if (op->kind == RMA_GET) {
+    if (op->kind == RMA_GET || w->fills) {
         h->amount = op->len;
-        return question(l, w, FRAME_GET, h);
+        return question(l, w, w->fills ? FRAME_FILL : FRAME_GET, h);
     }
     bool swaps = op->atomic == RMA_COMPARE_SWAP;
     h->amount = op->operand;
@@ -128,7 +142,7 @@ static int work_advance(struct framed_link *l, struct work *w)
     region_key(w->op->peers, &key);
     struct header h = { .region = key.region, .secret = key.secret };
     if (w->native) return work_move(l, w, &key, &h);
-    return w->op->kind == RMA_PUT ? put_fragment(l, w, &h) : ask(l, w, &h);
+    return w->op->kind == RMA_PUT && !w->fills ? put_fragment(l, w, &h) : ask(l, w, &h);
 }
 
 void works_advance(struct framed_link *l)
@@ -161,7 +175,7 @@ static void work_done(struct framed_link *l, struct work *w, int status)
 {
     struct framed *t = framed_under(l);
     uint64_t cookie = w->cookie;
-    if (!w->busy) t->fabric->work_over(t, w);
+    if (!w->busy && t->fabric->work_over) t->fabric->work_over(t, w);
     list_remove(&w->entry);
     list_append(w->busy ? &t->lost_works : &t->spare_works, &w->entry);
     t->budget--;
@@ -171,8 +185,9 @@ static void work_done(struct framed_link *l, struct work *w, int status)
 static bool work_is_done(const struct framed_link *l, const struct work *w)
 {
     if (!w->op) return l->works.next == &w->entry;
+    if (w->busy) return false;
     if (w->asked) return w->answered;
-    if (w->native || w->op->kind != RMA_PUT) return false;
+    if (w->native || w->fills || w->op->kind != RMA_PUT) return false;
     return w->all_sent && l->acked - w->last_seq < 1u << 31;
 }
 
@@ -200,7 +215,7 @@ bool works_fail(struct framed_link *l, int status)
         if (t->budget < 2) return false;
         /* The fabric still has the caller's memory: it may let go of it by itself. */
         if (w->busy && framed_now(t) < l->end->until) return false;
-        if (w->busy && !t->broken) t->fabric->give_up(t);
+        if (w->busy && !t->broken && t->fabric->give_up) t->fabric->give_up(t);
         work_done(l, w, w->answered ? w->status : status);
     }
     return true;
@@ -241,6 +256,12 @@ static int rma_state(struct framed_link *l)
     return TRANSPORT_AGAIN;
 }
 
+static bool is_fetched(const struct framed_link *l, size_t len)
+{
+    const struct fabric *fabric = framed_under(l)->fabric;
+    return fabric->fetches && len >= fabric->fetches;
+}
+
 static int work_begin(struct framed_link *l, struct rma *op, uint64_t cookie)
 {
     struct work *w = work_make(framed_under(l));
@@ -250,6 +271,7 @@ static int work_begin(struct framed_link *l, struct rma *op, uint64_t cookie)
     w->end = l->end;
     w->native = op && op->len > FRAMED_PIECE && region_key(op->peers, &key) &&
                 key.native & framed_under(l)->native & needs[op->kind];
+    w->fills = op && !w->native && op->kind == RMA_PUT && is_fetched(l, op->len);
     w->cookie = cookie;
     w->id = ++l->work_ids;
     list_append(&l->works, &w->entry);
@@ -295,7 +317,11 @@ int work_answered(struct framed_link *l, const struct header *h, const uint8_t *
 {
     struct work *w = work_find(l, h->work);
     if (!w) return answer_bad(l, "it answers what was not asked");
-    if (h->kind == FRAME_DENIED) {
+    if ((h->kind == FRAME_FILLED) != w->fills)
+        return answer_bad(l, "its answer is to something else");
+    if (h->kind == FRAME_FILLED) {
+        w->got = w->op->len;
+    } else if (h->kind == FRAME_DENIED) {
         if (w->op->kind != RMA_GET) return answer_bad(l, "it denies what is no get");
         w->status = SINEW_EACCESS;
     } else if (w->native) {
@@ -315,13 +341,32 @@ int work_answered(struct framed_link *l, const struct header *h, const uint8_t *
 
 /* ---- the other side -------------------------------------------------------------------------- */
 
-int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+int put_target(struct framed_link *l, const struct header *h, uint64_t len, uint8_t **to)
 {
     struct why *why = &l->base.why;
-    uint8_t *to =
-        region_memory(framed_under(l), h->region, h->secret, REGION_PUT, h->offset, len, why);
-    if (!to) return why_wrap(why, SINEW_EPROTO, "%s: it puts %zu bytes", l->name, len);
-    if (len) memcpy(to, data, len);
+    struct framed *t = framed_under(l);
+    *to = NULL;
+    if (region_was(t, h->region)) return 0;
+    *to = region_memory(t, h->region, h->secret, REGION_PUT, h->offset, len, why);
+    return *to ? 0 : why_wrap(why, SINEW_EPROTO, "%s: it puts %" PRIu64 " bytes", l->name, len);
+}
+
+int serve_put(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    uint8_t *to;
+    int status = put_target(l, h, len, &to);
+    if (to && len) memcpy(to, data, len);
+    return status;
+}
+
+int serve_keep(struct framed_link *l, const struct serve *s)
+{
+    struct serve *kept = world_allocate(framed_under(l)->base.opt.world, sizeof(*kept));
+    if (!kept) return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for an answer", l->name);
+    *kept = *s;
+    list_init(&kept->entry);
+    list_append(&l->serves, &kept->entry);
+    link_make_due(l);
     return 0;
 }
 
@@ -355,20 +400,15 @@ int serve_asked(struct framed_link *l, const struct header *h)
         if (status < 0) return status;
         s.len = sizeof(s.value);
     }
-    struct serve *kept = world_allocate(framed_under(l)->base.opt.world, sizeof(*kept));
-    if (!kept) return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for an answer", l->name);
-    *kept = s;
-    list_init(&kept->entry);
-    list_append(&l->serves, &kept->entry);
     l->serving++;
-    link_make_due(l);
-    return 0;
+    return serve_keep(l, &s);
 }
 
 static const void *serve_part(struct framed_link *l, const struct serve *s)
 {
     struct why why;
     if (s->kind == FRAME_ADD || s->kind == FRAME_SWAP) return &s->value;
+    if (s->kind == FRAME_FILL) return NULL;
     /* All of it or nothing, each time: it may have been taken back since. */
     const uint8_t *from =
         region_memory(framed_under(l), s->region, s->secret, s->right, s->offset, s->len, &why);
@@ -385,7 +425,7 @@ static int serve_answer(struct framed_link *l, struct serve *s)
     struct frame *f = frame_may(l, len, true) ? frame_take(t, len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     const void *from = serve_part(l, s);
-    f->kind = from ? FRAME_DATA : FRAME_DENIED;
+    f->kind = from ? FRAME_DATA : s->kind == FRAME_FILL ? FRAME_FILLED : FRAME_DENIED;
     f->len = from ? len : 0;
     if (f->len) memcpy(f->bytes, from, len);
     int status = frame_send(l, f, &h);

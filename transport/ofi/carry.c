@@ -9,6 +9,7 @@
 
 const struct fabric fabric_ofi = {
     .name = "libfabric",
+    .piece = FRAMED_PIECE,
     .open = carry_open,
     .close = carry_close,
     .give_up = carry_give_up,
@@ -39,8 +40,9 @@ int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct 
     return 0;
 }
 
-void carry_close(struct endpoint *end)
+void carry_close(struct endpoint *end, bool by_force)
 {
+    (void)by_force; /* it knows no other way */
     struct ofi *t = ofi_of(end->t);
     fi_addr_t to = end->to;
     /* Where connections are rxm's, that ends them and what is under way. Others are not asked to
@@ -108,7 +110,7 @@ static void completed(struct ofi *t, const struct fi_cq_data_entry *e)
     if (!mark) return;
     switch ((enum mark_kind)mark->kind) {
     case MARK_FRAME:
-        frame_is_free((struct frame *)(void *)mark, NULL);
+        frame_is_free((struct frame *)(void *)mark, 0, NULL);
         break;
     case MARK_PART:
         part_over(t, (struct part *)(void *)mark, NULL);
@@ -132,7 +134,7 @@ static void failed(struct ofi *t, const struct fi_cq_err_entry *e)
     }
     switch ((enum mark_kind)mark->kind) {
     case MARK_FRAME:
-        frame_is_free((struct frame *)(void *)mark, text);
+        frame_is_free((struct frame *)(void *)mark, SINEW_EPEER, text);
         break;
     case MARK_PART:
         part_over(t, (struct part *)(void *)mark, text);

@@ -112,7 +112,7 @@ int ofi_said(struct ofi *t, struct why *why, int64_t status, const char *what);
 /* carry.c, move.c */
 extern const struct fabric fabric_ofi;
 int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct why *why);
-void carry_close(struct endpoint *end);
+void carry_close(struct endpoint *end, bool by_force);
 void carry_give_up(struct framed *t);
 int carry_send(struct endpoint *end, struct frame *f, struct why *why);
 bool carry_look(struct framed *t);

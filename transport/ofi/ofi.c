@@ -22,7 +22,7 @@
 #include "transport/stub.h"
 
 #define ADDRESS_MAGIC 0x3169466fu
-enum { ADDRESS_LEN = 40, LINKS_VERSION = 1 };
+enum { ADDRESS_LEN = 40, LINKS_VERSION = 2 };
 
 static struct ofi *ofi_at(struct transport *t)
 {
@@ -144,6 +144,7 @@ static int ofi_open(struct transport *base)
         .put_ordered = true,
         .get = true,
         .atomic = true,
+        .expects = true,
         .wired = true,
         .local = provider_is_local(t),
         .latency_ns = 3000,

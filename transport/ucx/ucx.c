@@ -4,7 +4,7 @@
  *
  *   address  | "uCx1" | major 1 | minor 1 | version of these links 1 | 0 |
  *
- * It says only that there is UCX; the worker's own address, which may be long, is told (offer.c).
+ * It says only that there is UCX; the worker's own address, which may be long, is told (transport/framed/offer.c).
  */
 #include "transport/ucx/ucx.h"
 
@@ -15,14 +15,16 @@
 #include "transport/ucx/internal.h"
 
 #define ADDRESS_MAGIC 0x31784375u
-enum { ADDRESS_LEN = 8, LINKS_VERSION = 2 };
+enum { ADDRESS_LEN = 8, LINKS_VERSION = 3 };
+
+static struct ucx *ucx_at(struct transport *base) { return ucx_of(framed_of(base)); }
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
 static int ucx_said(struct ucx *t, ucs_status_t status, const char *what)
 {
     if (status == UCS_OK) return 0;
-    return why_set(&t->base.why, status == UCS_ERR_NO_MEMORY ? SINEW_ENOMEM : SINEW_ENOTSUP,
+    return why_set(&t->base.base.why, status == UCS_ERR_NO_MEMORY ? SINEW_ENOMEM : SINEW_ENOTSUP,
                    "UCX %s: %s (status %d); `ucx_info -d` shows what it can use here", what,
                    t->api.status_string(status), (int)status);
 }
@@ -50,7 +52,7 @@ static int make_worker(struct ucx *t)
                       UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG,
         .id = 0,
         .flags = UCP_AM_FLAG_WHOLE_MSG,
-        .cb = frame_arrived,
+        .cb = carry_heard,
         .arg = t,
     };
     int status = ucx_said(t, t->api.worker_create(t->context, &params, &t->worker),
@@ -58,27 +60,28 @@ static int make_worker(struct ucx *t)
     if (status < 0) return status;
     status = ucx_said(t, t->api.set_am_handler(t->worker, &handler), "takes no active messages");
     if (status == 0) status = ucx_said(t, t->api.worker_query(t->worker, &attr), "tells nothing");
-    if (status == 0 && attr.max_am_header < UCX_HEADER_WIDE)
-        status = why_set(&t->base.why, SINEW_ENOTSUP,
+    if (status == 0 && attr.max_am_header < FRAMED_HEADER_WIDE)
+        status = why_set(&t->base.base.why, SINEW_ENOTSUP,
                          "UCX takes headers of %zu bytes here, %d are needed", attr.max_am_header,
-                         UCX_HEADER_WIDE);
+                         FRAMED_HEADER_WIDE);
     if (status == 0)
         status = ucx_said(t, t->api.get_efd(t->worker, &t->efd),
                           "has no descriptor to sleep on (UCX_TLS names only what cannot wake up)");
     if (status == 0)
-        status = ucx_said(t, t->api.get_address(t->worker, &t->address, &t->address_len),
+        status = ucx_said(t, t->api.get_address(t->worker, &t->address, &t->base.address_len),
                           "has no address");
-    if (status == 0 && t->address_len > UCX_ADDRESS_BYTES_MAX)
-        status = why_set(&t->base.why, SINEW_ELIMIT,
+    if (status == 0 && t->base.address_len > FRAMED_ADDRESS_MAX)
+        status = why_set(&t->base.base.why, SINEW_ELIMIT,
                          "UCX's address is of %zu bytes, at most %d can be told; name fewer devices in "
-                         "UCX_NET_DEVICES", t->address_len, UCX_ADDRESS_BYTES_MAX);
+                         "UCX_NET_DEVICES", t->base.address_len, FRAMED_ADDRESS_MAX);
+    t->base.address = (const uint8_t *)(const void *)t->address;
     return status;
 }
 
 static void unmake(struct ucx *t)
 {
     sleeper_close(&t->sleeper);
-    t->base.fd = -1;
+    t->base.base.fd = -1;
     if (!t->loaded) return;
     if (t->address) t->api.release_address(t->worker, t->address);
     if (t->worker) t->api.worker_destroy(t->worker);
@@ -89,38 +92,23 @@ static void unmake(struct ucx *t)
 
 static int make(struct ucx *t)
 {
-    int status = api_load(&t->api, &t->base.why);
+    int status = api_load(&t->api, &t->base.base.why);
     if (status < 0) return status;
     t->loaded = true;
     status = make_context(t);
     if (status == 0) status = make_worker(t);
-    if (status == 0) status = sleeper_open(&t->sleeper, &t->base.why);
-    if (status == 0) status = sleeper_watch(&t->sleeper, t->efd, &t->base.why);
-    t->base.fd = t->sleeper.fd;
+    if (status == 0) status = sleeper_open(&t->sleeper, &t->base.base.why);
+    if (status == 0) status = sleeper_watch(&t->sleeper, t->efd, &t->base.base.why);
+    t->base.base.fd = t->sleeper.fd;
     return status;
-}
-
-static void fill_lists(struct ucx *t)
-{
-    list_init(&t->all);
-    list_init(&t->due);
-    list_init(&t->waiting);
-    list_init(&t->ending);
-    list_init(&t->closing);
-    list_init(&t->spare_small);
-    list_init(&t->spare_large);
-    list_init(&t->spare_works);
-    list_init(&t->lost_works);
-    list_init(&t->landings);
-    list_init(&t->busy);
 }
 
 static int ucx_open(struct transport *base)
 {
-    struct ucx *t = ucx_of(base);
+    struct ucx *t = ucx_at(base);
     unsigned major = 0, minor = 0, release = 0;
     struct api_guard guard;
-    fill_lists(t);
+    framed_init(&t->base, &fabric_ucx);
     base->fd = -1;
     sleeper_init(&t->sleeper);
     int status = api_begin(&guard, base->opt.world, base->opt.log, &base->why);
@@ -133,15 +121,15 @@ static int ucx_open(struct transport *base)
     snprintf(base->about, sizeof(base->about), "UCX %u.%u.%u, built with %d.%d", major, minor, release,
              UCP_API_MAJOR, UCP_API_MINOR);
     log_line(base->opt.log, LOG_CHOICE, "%s; its address here is of %zu bytes", base->about,
-             t->address_len);
+             t->base.address_len);
     wire_put32(base->address, ADDRESS_MAGIC);
     base->address[4] = (uint8_t)major;
     base->address[5] = (uint8_t)minor;
     base->address[6] = LINKS_VERSION;
     base->address_len = ADDRESS_LEN;
     base->caps = (struct transport_caps){
-        .eager_max = UCX_EAGER_MAX,
-        .copy_max = UCX_EAGER_MAX,
+        .eager_max = FRAMED_EAGER_MAX,
+        .copy_max = FRAMED_EAGER_MAX,
         .put_ordered = true,
         .get = true,
         .atomic = true,
@@ -155,23 +143,19 @@ static int ucx_open(struct transport *base)
 
 static void ucx_close(struct transport *base)
 {
-    struct ucx *t = ucx_of(base);
+    struct ucx *t = ucx_at(base);
     struct api_guard guard;
     const struct log *before = api_log_to(base->opt.log);
-    endpoints_finish(t);
-    if (t->strays)
+    framed_finish(&t->base);
+    carry_forget_closing(t);
+    if (t->base.strays)
         log_line(base->opt.log, LOG_DETAIL, "UCX: %llu messages belonged to no link: dropped",
-                 (unsigned long long)t->strays);
+                 (unsigned long long)t->base.strays);
     bool guarded = api_begin(&guard, base->opt.world, base->opt.log, NULL) == 0;
     unmake(t);
     if (guarded) api_end(&guard);
     api_log_to(before);
-    endpoints_release(t);
-    landings_release(t);
-    frames_release(t);
-    works_release(t);
-    links_release(t);
-    regions_release(t);
+    framed_release(&t->base);
 }
 
 static int ucx_reach(struct transport *base, const void *address, size_t len, struct why *why)
@@ -186,68 +170,57 @@ static int ucx_reach(struct transport *base, const void *address, size_t len, st
     return 40;
 }
 
-/* ---- moving data ----------------------------------------------------------------------------- */
-
-/* Until something was handed up: whoever waits for it had better look at once. */
-static void poll_ucx(struct ucx *t)
+static int ucx_connect(struct link *l, const void *bytes, size_t len)
 {
-    t->polls++;
-    for (int i = 0; i < UCX_POLLS && t->budget == TRANSPORT_UPCALLS_MAX; i++) {
-        if (t->api.progress(t->worker) > 0) continue;
-        t->idle_looks++;
-        return;
-    }
+    const struct log *before = api_log_to(l->transport->opt.log);
+    int status = framed_connect(l, bytes, len);
+    api_log_to(before);
+    return status;
 }
+
+/* ---- progress, and sleeping ------------------------------------------------------------------ */
 
 static int ucx_progress(struct transport *base, struct link *l)
 {
-    struct ucx *t = ucx_of(base);
-    (void)l;
-    t->budget = TRANSPORT_UPCALLS_MAX;
-    t->moved = false;
-    t->took = NULL;
-    t->in_progress = true;
+    struct ucx *t = ucx_at(base);
     const struct log *before = api_log_to(base->opt.log);
     if (t->armed) sleeper_woke(&t->sleeper);
     t->armed = false;
-    poll_ucx(t);
-    links_look_after(t);
+    int happened = framed_progress(base, l);
     api_log_to(before);
-    int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
-    t->in_progress = false;
-    t->budget = 0;
-    return upcalls > 0 ? upcalls : t->moved;
+    return happened;
 }
 
 static int ucx_arm(struct transport *base)
 {
-    struct ucx *t = ucx_of(base);
-    if (!list_empty(&t->due) || !list_empty(&t->ending)) return SINEW_PENDING;
+    struct ucx *t = ucx_at(base);
+    int64_t at = framed_deadline(&t->base);
+    if (at == 0) return SINEW_PENDING;
     t->armed = true;
     if (t->api.arm(t->worker) != UCS_OK) return SINEW_PENDING;
-    return sleeper_until(&t->sleeper, base->opt.world, links_deadline(t));
+    return sleeper_until(&t->sleeper, base->opt.world, at);
 }
 
 const struct transport_ops transport_ucx = {
     .name = "ucx",
     .id = 5,
     .transport_size = sizeof(struct ucx),
-    .link_size = sizeof(struct ucx_link),
+    .link_size = sizeof(struct framed_link),
     .open = ucx_open,
     .close = ucx_close,
     .reach = ucx_reach,
     .connect = ucx_connect,
-    .disconnect = ucx_disconnect,
-    .send = ucx_send,
+    .disconnect = framed_disconnect,
+    .send = framed_send,
     .allow = stub_allow,
     .send_short = stub_send_short,
     .take_short = stub_take_short,
     .peek = stub_peek,
     .drop = stub_drop,
-    .rma = ucx_rma,
-    .flush = ucx_flush,
-    .reg = ucx_reg,
-    .dereg = ucx_dereg,
+    .rma = framed_rma,
+    .flush = framed_flush,
+    .reg = framed_reg,
+    .dereg = framed_dereg,
     .progress = ucx_progress,
     .arm = ucx_arm,
 };
