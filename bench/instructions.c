@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * instructions.c - what an 8-byte send and receive cost in instructions: blocking ones, the
- * message being there already; and those of a window, waited for together
+ * instructions.c - what an 8-byte send and receive cost in instructions: blocking ones, the message
+ * being there already, and those of a window, waited for together; or a rank's part in a collective of two
  *
  *     instructions [most [most in a window]]
+ *     instructions most barrier | allreduce
  *
- * Two ranks in one process over shared memory: one sends, then the other receives, in one thread, so
- * that nobody waits. Of a window the receives are posted before. The process is traced by its
+ * The first: two ranks in one process over shared memory: one sends, then the other receives, in one thread,
+ * so that nobody waits. Of a window the receives are posted before. The process is traced by its
  * parent, which steps it through the measured rounds one instruction at a time and counts: exact,
- * and the same on every run of one binary. (callgrind would do, but does not know pidfd_open.) Fails when a message costs more than `most`.
+ * and the same on every run of one binary. (callgrind would do, but does not know pidfd_open.) Fails
+ * when a round costs more than `most`.
+ *
+ * Of a collective the ranks are two processes, stepped in turns: so either finds the other's message when
+ * it looks. What is counted is rank 0's.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -16,13 +21,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sinew/sinew.h"
 
-enum { RANKS = 2, ROUNDS = 64, WINDOW = 32, RECORD_MAX = 64 };
+enum { RANKS = 2, ROUNDS = 64, WINDOW = 32, RECORD_MAX = 64, WARM = 16 };
 
 struct meeting {
     pthread_barrier_t barrier;
@@ -158,12 +164,91 @@ static bool count_steps(pid_t child, long steps[WAYS])
     return ptrace(PTRACE_CONT, child, NULL, NULL) == 0;
 }
 
+/* ---- a collective ---------------------------------------------------------------------------- */
+
+static void collective(struct rank *r, const char *name, int rounds)
+{
+    struct sinew_team *world = sinew_world(r->s);
+    double in = 1 + r->exchange.rank, out = 0;
+    int failed = 0, adds = strcmp(name, "allreduce") == 0;
+    for (int i = 0; i < rounds; i++)
+        failed |= adds ? sinew_allreduce(world, &in, &out, 1, SINEW_F64, SINEW_SUM, NULL)
+                       : sinew_barrier(world, NULL);
+    if (failed || (adds && out != 3)) abort();
+}
+
+/* One of two traced ranks. */
+static int run_rank(struct meeting *meeting, int rank, const char *name)
+{
+    struct rank r = { meeting, { .rank = rank, .size = RANKS }, NULL };
+    open_rank(&r);
+    if (!r.s) return 1;
+    for (int i = 0; i < WARM; i++) collective(&r, name, ROUNDS);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL)) return 1;
+    raise(SIGSTOP);
+    collective(&r, name, ROUNDS);
+    raise(SIGSTOP);
+    sinew_abandon(r.s);
+    return 0;
+}
+
+/* One instruction; true: it stopped by itself, or is no more. */
+static int step(pid_t child)
+{
+    int status;
+    if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL)) return 1;
+    return waitpid(child, &status, 0) != child || !WIFSTOPPED(status) || WSTOPSIG(status) == SIGSTOP;
+}
+
+/* Both are stopped before the measured rounds: rank 0's instructions, < 0: not to be had. */
+static long step_both(const pid_t child[RANKS])
+{
+    int status, done[RANKS] = { 0 };
+    long steps = 0;
+    for (int i = 0; i < RANKS; i++)
+        if (waitpid(child[i], &status, 0) != child[i] || !WIFSTOPPED(status)) return -1;
+    while (!done[0] || !done[1]) {
+        for (int i = 0; i < RANKS; i++)
+            if (!done[i]) done[i] = step(child[i]);
+        if (!done[0]) steps++;
+    }
+    return steps;
+}
+
+static int count_collective(const char *name, long most)
+{
+    pthread_barrierattr_t shared;
+    pid_t child[RANKS];
+    struct meeting *meeting = mmap(NULL, sizeof(*meeting), PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (meeting == MAP_FAILED) return 1;
+    pthread_barrierattr_init(&shared);
+    pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+    pthread_barrier_init(&meeting->barrier, &shared, RANKS);
+    for (int i = 0; i < RANKS; i++)
+        if ((child[i] = fork()) == 0) _exit(run_rank(meeting, i, name));
+    long steps = step_both(child);
+    for (int i = 0; i < RANKS; i++) {
+        kill(child[i], SIGKILL);
+        waitpid(child[i], NULL, 0);
+    }
+    if (steps < 0) {
+        fprintf(stderr, "instructions: a traced rank failed\n");
+        return 1;
+    }
+    long each = (steps + ROUNDS / 2) / ROUNDS;
+    printf("%s of 2 ranks over shm, a rank's part: %ld instructions, at most %ld\n", name, each, most);
+    return most && each > most;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[WAYS] = { "message there", "in a window" };
     long steps[WAYS];
     bool too_many = false;
     int status = 0;
+    bool names_one = argc > 2 && (argv[2][0] < '0' || argv[2][0] > '9');
+    if (names_one) return count_collective(argv[2], atol(argv[1]));
     pid_t child = fork();
     if (child == 0) _exit(run());
     bool counted = child > 0 && count_steps(child, steps);

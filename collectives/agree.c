@@ -127,21 +127,36 @@ static uint64_t call_count(const struct call *call)
     return call->agreed;
 }
 
+struct record agree_record(const struct sinew_team *team, const struct call *call, uint32_t sequence,
+                           uint32_t digest)
+{
+    return (struct record){ .sequence = sequence,
+                            .digest = digest,
+                            .collective = (uint8_t)call->collective,
+                            .level = (uint8_t)team_level(team),
+                            .algorithm = (uint16_t)call->algorithm,
+                            .type = call->type,
+                            .op = call->op,
+                            .root = call->root,
+                            .agreed = call->agreed,
+                            .count = call_count(call) };
+}
+
+void agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status)
+{
+    if (past_find(calls, sequence)) return;
+    struct past *past = &calls->past[calls->ended % PASTS];
+    agree_past(calls, call, sequence);
+    past->status = status;
+    past->found = nothing_found;
+}
+
 int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team *team,
                 const struct call *call, uint32_t sequence, uint32_t digest)
 {
     a->calls = calls;
     a->team = team;
-    a->mine = (struct record){ .sequence = sequence,
-                               .digest = digest,
-                               .collective = (uint8_t)call->collective,
-                               .level = (uint8_t)team_level(team),
-                               .algorithm = (uint16_t)call->algorithm,
-                               .type = call->type,
-                               .op = call->op,
-                               .root = call->root,
-                               .agreed = call->agreed,
-                               .count = call_count(call) };
+    a->mine = agree_record(team, call, sequence, digest);
     memset(&a->awaits, 0, offsetof(struct agreement, found) - offsetof(struct agreement, awaits));
     a->found.rank[0] = -1;
     list_append(&calls->running, &a->entry);

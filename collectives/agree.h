@@ -20,6 +20,9 @@
  *                                   1 under way   2 its part is done   3 given up, with `status`
  *   ranks   GIVEN_UP: of the team, who called what their records say and do not agree; or -1, -1
  *   bytes   DIFFERS: how long the speaker takes the message to be
+ *
+ * A call that goes straight (straight.h) is never under way for others: nothing is heard until it is
+ * over, or the executor has what is left of it, which then begins here under the same number.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,6 +87,20 @@ void agree_init(struct past_calls *calls, const struct sinew_team *team);
 /* A round begins. 0; or < 0 and it is to end at once: what came out about the call before. */
 int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team *team,
                 const struct call *call, uint32_t sequence, uint32_t digest);
+/* As others hear of a call; `mine` of a round. */
+struct record agree_record(const struct sinew_team *team, const struct call *call, uint32_t sequence,
+                           uint32_t digest);
+/* A call that went straight is over. */
+static inline void agree_past(struct past_calls *calls, const struct record *call, uint32_t sequence)
+{
+    struct past *past = &calls->past[calls->ended++ % PASTS];
+    past->call = *call;
+    past->call.sequence = sequence;
+    past->status = 0;
+    past->is_told = false;
+}
+/* The rest of one could not begin: it was given up. Unless it did begin, and is over. */
+void agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status);
 /* It ends with `status`: those who have asked are told. */
 void agree_end(struct agreement *a, int status);
 /* Who disagreed about what, if that ended it. Until the next round. */

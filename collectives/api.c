@@ -3,12 +3,26 @@
  * api.c - the collectives of sinew.h that only move bytes: check the arguments, choose, run
  */
 #include "collectives/check.h"
+#include "collectives/straight.h"
 #include "messaging/operation.h"
 #include "sinew/sinew.h"
+
+/* Of `len` bytes, in place if `place` is SINEW_IN_PLACE: done already? */
+static inline bool bytes_straight(struct sinew_team *team, enum collective collective, int root,
+                                  size_t len, const void *in, void *out, const void *place,
+                                  struct sinew_request **req, int *status)
+{
+    if (req) return false;
+    struct straight_call call = { straight_kind(collective, 0, 0, root, place == SINEW_IN_PLACE),
+                                  len, NULL, in, out };
+    return straight_run(team, &call, status);
+}
 
 int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
 {
     struct caller who;
+    int done;
+    if (bytes_straight(team, COLLECTIVE_BARRIER, 0, 0, NULL, NULL, NULL, req, &done)) return done;
     int status = check_entry(team, "sinew_barrier", req, &who);
     if (status < 0) return status;
     struct call call = { .collective = COLLECTIVE_BARRIER, .element_bytes = 1 };
@@ -19,6 +33,8 @@ int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root,
                 struct sinew_request **req)
 {
     struct caller who;
+    int done;
+    if (bytes_straight(team, COLLECTIVE_BCAST, root, len, NULL, buf, NULL, req, &done)) return done;
     size_t bytes = 0;
     int status = check_entry(team, "sinew_bcast", req, &who);
     if (status == 0) status = check_root(&who, root);
@@ -44,6 +60,8 @@ int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out,
                  struct sinew_request **req)
 {
     struct caller who;
+    int done;
+    if (bytes_straight(team, COLLECTIVE_GATHER, root, len, in, out, in, req, &done)) return done;
     size_t bytes = 0;
     int status = check_entry(team, "sinew_gather", req, &who);
     if (status == 0) status = check_root(&who, root);
@@ -103,6 +121,8 @@ int sinew_scatter(struct sinew_team *team, const void *in, size_t len, void *out
                   struct sinew_request **req)
 {
     struct caller who;
+    int done;
+    if (bytes_straight(team, COLLECTIVE_SCATTER, root, len, in, out, out, req, &done)) return done;
     size_t bytes = 0;
     int status = check_entry(team, "sinew_scatter", req, &who);
     if (status == 0) status = check_root(&who, root);
@@ -165,6 +185,8 @@ int sinew_allgather(struct sinew_team *team, const void *in, size_t len, void *o
                     struct sinew_request **req)
 {
     struct caller who;
+    int done;
+    if (bytes_straight(team, COLLECTIVE_ALLGATHER, 0, len, in, out, in, req, &done)) return done;
     size_t bytes = 0;
     int status = check_entry(team, "sinew_allgather", req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
@@ -220,6 +242,8 @@ int sinew_alltoall(struct sinew_team *team, const void *in, size_t len, void *ou
                    struct sinew_request **req)
 {
     struct caller who;
+    int done;
+    if (bytes_straight(team, COLLECTIVE_ALLTOALL, 0, len, in, out, in, req, &done)) return done;
     size_t bytes = 0;
     int status = check_entry(team, "sinew_alltoall", req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);

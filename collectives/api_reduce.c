@@ -3,7 +3,21 @@
  * api_reduce.c - the collectives of sinew.h with arithmetic
  */
 #include "collectives/check.h"
+#include "collectives/straight.h"
 #include "sinew/sinew.h"
+
+/* Done already? A type or operator that does not fit in what calls are known by is not. */
+static inline bool reduction_straight(struct sinew_team *team, enum collective collective,
+                                      int root, size_t count, const size_t *counts, int type,
+                                      int op, const void *in, void *out,
+                                      struct sinew_request **req, int *status)
+{
+    if (req || (unsigned)(type | op) > 255) return false;
+    bool in_place = in == SINEW_IN_PLACE;
+    struct straight_call call = { straight_kind(collective, type, op, root, in_place), count,
+                                  counts, in_place ? out : in, out };
+    return straight_run(team, &call, status);
+}
 
 /* Checks all but the buffers, and fills what they have in common. */
 static int reduction_call(const struct caller *who, enum collective collective, size_t count,
@@ -40,6 +54,10 @@ int sinew_reduce(struct sinew_team *team, const void *in, void *out, size_t coun
     struct caller who;
     struct call call;
     size_t bytes = 0;
+    int done;
+    if (reduction_straight(team, COLLECTIVE_REDUCE, root, count, NULL, type, op, in, out, req,
+                           &done))
+        return done;
     int status = check_entry(team, "sinew_reduce", req, &who);
     if (status == 0) status = check_root(&who, root);
     if (status == 0)
@@ -62,6 +80,9 @@ static int reduce_everywhere(struct sinew_team *team, const char *name, enum col
     struct caller who;
     struct call call;
     size_t bytes = 0;
+    int done;
+    if (reduction_straight(team, collective, 0, count, NULL, type, op, in, out, req, &done))
+        return done;
     int status = check_entry(team, name, req, &who);
     if (status == 0) status = reduction_call(&who, collective, count, type, op, &call, &bytes);
     if (status == 0) status = check_pair(&who, in, bytes, out, bytes);
@@ -115,6 +136,11 @@ int sinew_reduce_scatter(struct sinew_team *team, const void *in, void *out, con
 {
     struct caller who;
     size_t whole = 0, each = sinew_type_size(type);
+    int done;
+    for (int i = 0; team && counts && i < sinew_size(team); i++) whole += counts[i];
+    if (counts && reduction_straight(team, COLLECTIVE_REDUCE_SCATTER, 0, whole, counts, type, op,
+                                     in, out, req, &done))
+        return done;
     int status = check_entry(team, "sinew_reduce_scatter", req, &who);
     if (status == 0)
         status = check_counts(&who, "counts", counts, NULL, who.size, each ? each : 1, &whole);
@@ -128,6 +154,10 @@ int sinew_reduce_scatter_block(struct sinew_team *team, const void *in, void *ou
 {
     struct caller who;
     size_t bytes = 0, each = sinew_type_size(type);
+    int done;
+    if (reduction_straight(team, COLLECTIVE_REDUCE_SCATTER_BLOCK, 0, count, NULL, type, op, in,
+                           out, req, &done))
+        return done;
     int status = check_entry(team, "sinew_reduce_scatter_block", req, &who);
     if (status == 0) status = check_bytes(&who, "count", count, each ? each : 1, who.size, &bytes);
     if (status < 0) return status;

@@ -158,5 +158,6 @@ static int caller_choose(const struct caller *who, struct call *call)
 int caller_run(const struct caller *who, struct call *call, struct sinew_request **req)
 {
     int status = caller_choose(who, call);
+    call->comes_again = true;
     return status < 0 ? status : execution_run(who->team, call, req);
 }

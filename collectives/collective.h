@@ -118,6 +118,7 @@ struct call {
     uint64_t agreed; /* all ranks must have the same: a count, a digest of counts …   */
     uint64_t bytes;  /* for choosing: all ranks know the same                         */
     bool in_place;   /* the input is at its place in `out`                            */
+    bool comes_again; /* the user's: straight.c may remember it                        */
     const void *in;
     void *out;
     const struct sinew_graph *graph;

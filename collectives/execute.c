@@ -12,7 +12,8 @@
  *                 +-------------------------------+
  *
  * RECV_REDUCE receives into one of a few stages as soon as one is free, in order, and reduces once
- * its dependencies are done; so a sender never waits for what guards the operands.
+ * its dependencies are done; so a sender never waits for what guards the operands. If they are done
+ * before, and the links can do that, what comes is reduced piece by piece as it lands, with no stage.
  *
  * After a failure nothing more is started, what is under way is cancelled, and the operation ends
  * when the last completion has come: not before are the buffers the user's again.
@@ -23,28 +24,19 @@
 
 #include "collectives/cache.h"
 #include "collectives/operators.h"
+#include "collectives/places.h"
 #include "collectives/reduce.h"
+#include "collectives/straight.h"
 
 enum { WINDOW = 64, STAGES = 32, STAGE_BYTES = 256 * 1024, SCRATCH_ALIGN = 64 };
-
-/* A buffer of `count` elements in `blocks` blocks: block i starts at element floor(count i /
- * blocks), which is whole i + floor(rest i / blocks) and never overflows; or where a table says. */
-struct buffer {
-    unsigned char *base;
-    size_t whole, rest;
-    uint32_t blocks;
-    struct extent *table; /* in the scratch memory, or NULL */
-};
-
-struct extent {
-    size_t first, count;
-};
 
 struct instance {
     struct completion completion;
     struct execution *execution;
     struct step step;
     int stage; /* of a RECV_REDUCE under way, or -1 */
+    struct landing landing;
+    bool lands; /* it is reduced when it is here    */
 };
 
 struct execution {
@@ -52,22 +44,23 @@ struct execution {
     struct sinew_team *team;
     struct cache *cache;
     struct cached_schedule *cached;
-    const struct schedule *schedule;
-    struct call call;
-    struct reduction reduction;
-    struct buffer buffer[BUFFER_COUNT];
-    unsigned char *scratch; /* tables, TMP, then the stages */
+    struct bound b;
+    unsigned char *scratch; /* tables, TMP, room, then the stages */
     size_t scratch_bytes;
     unsigned char *late; /* TMP, and its table, where lengths come in messages */
     size_t late_bytes;
     unsigned char *stages;
     size_t stage_bytes;
     uint32_t stage_count;
+    bool lands;           /* what is ready when it is received needs no stage */
+    unsigned char *room;  /* for landings; see base/landing.h, used by one at a time */
+    size_t room_bytes;
 
     /* of the round */
     struct sinew_request *request;
     struct agreement agreement;
-    uint32_t sequence, digest;
+    uint32_t sequence;
+    const struct remainder *remainder; /* of what goes on here; NULL: all of it */
     int status;
     bool cancelled, exhausted;
     bool advancing;       /* inside execution_advance(): completions only leave word */
@@ -83,35 +76,13 @@ struct execution {
 
 /* --------------------------------------------------------------------------------------- memory */
 
-static void buffer_set(struct buffer *b, const void *base, size_t count, uint32_t blocks)
-{
-    b->base = (unsigned char *)base;
-    b->table = NULL;
-    b->blocks = blocks;
-    b->whole = blocks ? count / blocks : 0;
-    b->rest = blocks ? count % blocks : 0;
-}
-
-static size_t buffer_element(const struct buffer *b, uint32_t block)
-{
-    if (b->blocks == 0) return 0;
-    return b->whole * block + (size_t)((uint64_t)b->rest * block / b->blocks);
-}
-
 /* Where field `f` of an instance lies, and how many elements it has. */
 static unsigned char *execution_place(const struct execution *e, const struct step *step,
                                       enum op_field f, size_t *count)
 {
-    const struct buffer *b = &e->buffer[op_buffer(step->op, f)];
-    size_t first = buffer_element(b, step->at[f]);
-    if (b->table && step->op->n) {
-        const struct extent *last = &b->table[step->at[f] + step->op->n - 1];
-        first = b->table[step->at[f]].first;
-        *count = last->first + last->count - first;
-    } else {
-        *count = buffer_element(b, step->at[f] + step->op->n) - first;
-    }
-    return b->base ? b->base + first * e->call.element_bytes : NULL;
+    const struct buffer *b = &e->b.buffer[op_buffer(step->op, f)];
+    size_t first = buffer_place(b, step->at[f], step->op->n, count);
+    return b->base ? b->base + first * e->b.call.element_bytes : NULL;
 }
 
 static size_t scratch_round(size_t bytes)
@@ -119,20 +90,17 @@ static size_t scratch_round(size_t bytes)
     return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
 }
 
-/* No n blocks of it have more elements. */
-static size_t buffer_longest(const struct buffer *b, uint32_t n)
+/* It waits for nothing: when it is received it can land. */
+static bool execution_always_lands(const struct execution *e, const struct op *op)
 {
-    size_t longest = b->whole + (b->rest ? 1 : 0);
-    for (uint32_t i = 0; b->table && i < b->blocks; i++)
-        if (b->table[i].count > longest) longest = b->table[i].count;
-    return longest * n;
+    return e->lands && !op->dep[0] && !op->dep[1];
 }
 
 /* How many stages of which size the schedule's RECV_REDUCEs get. */
 static void execution_plan_stages(struct execution *e)
 {
-    const struct schedule *s = e->schedule;
-    size_t longest = 0, instances = 0;
+    const struct schedule *s = e->b.schedule;
+    size_t longest = 0, instances = 0, landing = 0;
     uint64_t repetitions = 1;
     uint32_t loop_end = 0;
     for (uint32_t i = 0; i < s->ops; i++) {
@@ -142,12 +110,16 @@ static void execution_plan_stages(struct execution *e)
             repetitions = op->n;
             loop_end = i + 1 + op->dep[0];
         } else if (op_kind(op) == OP_RECV_REDUCE) {
-            size_t elements = buffer_longest(&e->buffer[op_buffer(op, FIELD_D)], op->n);
+            size_t elements = buffer_longest(&e->b.buffer[op_buffer(op, FIELD_D)], op->n);
+            if (elements > landing) landing = elements;
+            if (execution_always_lands(e, op)) continue;
             if (elements > longest) longest = elements;
             instances += repetitions;
         }
     }
-    e->stage_bytes = scratch_round(longest * e->call.element_bytes);
+    e->room_bytes = e->lands ? scratch_round(landing * e->b.call.element_bytes) : 0;
+    if (e->room_bytes > LANDING_ROOM) e->room_bytes = LANDING_ROOM;
+    e->stage_bytes = scratch_round(longest * e->b.call.element_bytes);
     size_t n = e->stage_bytes ? STAGE_BYTES / e->stage_bytes : STAGES;
     if (n > STAGES) n = STAGES;
     if (n > instances) n = instances;
@@ -158,8 +130,8 @@ static void execution_plan_stages(struct execution *e)
 static struct extent *execution_table(struct execution *e, enum op_buffer which,
                                       const struct parts *parts, struct extent *at)
 {
-    struct buffer *b = &e->buffer[which], *tmp = &e->buffer[BUFFER_TMP];
-    const struct schedule *s = e->schedule;
+    struct buffer *b = &e->b.buffer[which], *tmp = &e->b.buffer[BUFFER_TMP];
+    const struct schedule *s = e->b.schedule;
     if (!parts->counts) return at;
     size_t next = 0;
     b->table = at;
@@ -177,17 +149,17 @@ static struct extent *execution_table(struct execution *e, enum op_buffer which,
 static void execution_tables(struct execution *e)
 {
     struct extent *at = (struct extent *)(void *)e->scratch;
-    at = execution_table(e, BUFFER_IN, &e->call.in_parts, at);
-    execution_table(e, BUFFER_OUT, &e->call.out_parts, at);
+    at = execution_table(e, BUFFER_IN, &e->b.call.in_parts, at);
+    execution_table(e, BUFFER_OUT, &e->b.call.out_parts, at);
 }
 
 /* Elements of TMP. */
 static size_t execution_tmp(const struct execution *e)
 {
-    const struct schedule *s = e->schedule;
+    const struct schedule *s = e->b.schedule;
     enum op_buffer like = schedule_tmp_like(s);
-    const struct parts *parts = like == BUFFER_OUT ? &e->call.out_parts : &e->call.in_parts;
-    size_t whole = like == BUFFER_OUT ? e->call.out_count : e->call.in_count, sum = 0;
+    const struct parts *parts = like == BUFFER_OUT ? &e->b.call.out_parts : &e->b.call.in_parts;
+    size_t whole = like == BUFFER_OUT ? e->b.call.out_count : e->b.call.in_count, sum = 0;
     if (s->blocks[BUFFER_TMP] == 0 || s->blocks[BUFFER_CNT]) return 0;
     if (!parts->counts)
         return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole : whole * s->blocks[BUFFER_TMP];
@@ -197,10 +169,10 @@ static size_t execution_tmp(const struct execution *e)
 
 static size_t execution_tables_bytes(const struct execution *e)
 {
-    const struct schedule *s = e->schedule;
+    const struct schedule *s = e->b.schedule;
     size_t n = 0;
-    if (e->call.in_parts.counts) n += s->blocks[BUFFER_IN] + s->blocks[BUFFER_TMP];
-    if (e->call.out_parts.counts) n += s->blocks[BUFFER_OUT] + s->blocks[BUFFER_TMP];
+    if (e->b.call.in_parts.counts) n += s->blocks[BUFFER_IN] + s->blocks[BUFFER_TMP];
+    if (e->b.call.out_parts.counts) n += s->blocks[BUFFER_OUT] + s->blocks[BUFFER_TMP];
     return scratch_round(n * sizeof(struct extent));
 }
 
@@ -213,7 +185,7 @@ static int execution_need(struct execution *e, size_t need)
     e->scratch_bytes = e->scratch ? need : 0;
     if (e->scratch) return 0;
     return team_refuse(e->team, SINEW_ENOMEM, "%s by %s: no memory for %zu bytes between",
-                       collective_name(e->call.collective), algorithms[e->call.algorithm].name,
+                       collective_name(e->b.call.collective), algorithms[e->b.call.algorithm].name,
                        need);
 }
 
@@ -221,21 +193,21 @@ static int execution_need(struct execution *e, size_t need)
 
 static size_t counts_bytes(const struct execution *e)
 {
-    return e->schedule->blocks[BUFFER_CNT] * sizeof(uint64_t);
+    return e->b.schedule->blocks[BUFFER_CNT] * sizeof(uint64_t);
 }
 
 static uint64_t *counts_of(const struct execution *e)
 {
-    return (uint64_t *)(void *)e->buffer[BUFFER_CNT].base;
+    return (uint64_t *)(void *)e->b.buffer[BUFFER_CNT].base;
 }
 
 /* What is known before any have come: all at the root of a scatter, else one's own. */
 static void counts_begin(struct execution *e, unsigned char *base)
 {
-    const struct schedule *s = e->schedule;
-    const struct call *call = &e->call;
+    const struct schedule *s = e->b.schedule;
+    const struct call *call = &e->b.call;
     uint32_t n = s->blocks[BUFFER_CNT], own = s->rank - s->tmp_shift;
-    buffer_set(&e->buffer[BUFFER_CNT], n ? base : NULL, n * sizeof(uint64_t), n);
+    buffer_set(&e->b.buffer[BUFFER_CNT], n ? base : NULL, n * sizeof(uint64_t), n);
     for (uint32_t i = 0; i < n && call->in_parts.counts; i++)
         counts_of(e)[i] = call->in_parts.counts[i];
     if (n && !call->in_parts.counts)
@@ -245,12 +217,12 @@ static void counts_begin(struct execution *e, unsigned char *base)
 /* The team rank whose count is not what is known of it here; -1: none. */
 static int counts_differ(const struct execution *e)
 {
-    const struct schedule *s = e->schedule;
-    const struct extent *known = e->buffer[BUFFER_OUT].table; /* the caller's own may be gone */
-    bool scatters = e->call.collective == COLLECTIVE_SCATTERV;
+    const struct schedule *s = e->b.schedule;
+    const struct extent *known = e->b.buffer[BUFFER_OUT].table; /* the caller's own may be gone */
+    bool scatters = e->b.call.collective == COLLECTIVE_SCATTERV;
     for (uint32_t i = 0; i < s->blocks[BUFFER_CNT] && known; i++)
         if (counts_of(e)[i] != known[i].count) return (int)(s->tmp_shift + i);
-    if (scatters && s->rank != s->root && counts_of(e)[0] != e->call.out_count)
+    if (scatters && s->rank != s->root && counts_of(e)[0] != e->b.call.out_count)
         return (int)s->root;
     return -1;
 }
@@ -259,7 +231,7 @@ static int counts_differ(const struct execution *e)
 static int counts_bind(struct execution *e)
 {
     const struct world *world = e->cache->world;
-    uint32_t n = e->schedule->blocks[BUFFER_TMP];
+    uint32_t n = e->b.schedule->blocks[BUFFER_TMP];
     size_t tables = scratch_round(n * sizeof(struct extent)), need = 0;
     for (uint32_t i = 0; i < n; i++)
         if (__builtin_add_overflow(need, counts_of(e)[i], &need) || need > PTRDIFF_MAX - tables)
@@ -274,8 +246,8 @@ static int counts_bind(struct execution *e)
     size_t first = 0;
     for (uint32_t i = 0; i < n; first += table[i++].count)
         table[i] = (struct extent){ first, (size_t)counts_of(e)[i] };
-    e->buffer[BUFFER_TMP].table = table;
-    e->buffer[BUFFER_TMP].base = e->late + tables;
+    e->b.buffer[BUFFER_TMP].table = table;
+    e->b.buffer[BUFFER_TMP].base = e->late + tables;
     return 0;
 }
 
@@ -288,27 +260,29 @@ static void counts_release(struct execution *e)
 
 static int execution_bind(struct execution *e)
 {
-    const struct schedule *s = e->schedule;
-    const struct call *call = &e->call;
+    const struct schedule *s = e->b.schedule;
+    const struct call *call = &e->b.call;
     size_t tmp = execution_tmp(e), tables = execution_tables_bytes(e);
     size_t tmp_bytes = scratch_round(tmp * call->element_bytes + counts_bytes(e));
-    buffer_set(&e->buffer[BUFFER_NONE], NULL, 0, 0);
-    buffer_set(&e->buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
-    buffer_set(&e->buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
-    buffer_set(&e->buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
-    e->reduction = reduction_find(call->type, call->op);
-    e->reduction.own = call->own;
+    buffer_set(&e->b.buffer[BUFFER_NONE], NULL, 0, 0);
+    buffer_set(&e->b.buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
+    buffer_set(&e->b.buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
+    buffer_set(&e->b.buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
+    e->b.reduction = reduction_find(call->type, call->op);
+    e->b.reduction.own = call->own;
+    e->lands = call->op && e->b.reduction.kernel && collective_lands(e->team);
 
     int status = tables ? execution_need(e, tables) : 0; /* what follows asks them */
     if (status < 0) return status;
     execution_tables(e);
     execution_plan_stages(e);
-    status = execution_need(e, tables + tmp_bytes + e->stage_bytes * e->stage_count);
+    status = execution_need(e, tables + tmp_bytes + e->room_bytes + e->stage_bytes * e->stage_count);
     if (status < 0) return status;
     execution_tables(e); /* they may have moved */
-    e->buffer[BUFFER_TMP].base = e->scratch ? e->scratch + tables : NULL;
-    counts_begin(e, e->buffer[BUFFER_TMP].base); /* then TMP is elsewhere */
-    e->stages = e->scratch ? e->scratch + tables + tmp_bytes : NULL;
+    e->b.buffer[BUFFER_TMP].base = e->scratch ? e->scratch + tables : NULL;
+    counts_begin(e, e->b.buffer[BUFFER_TMP].base); /* then TMP is elsewhere */
+    e->room = e->scratch ? e->scratch + tables + tmp_bytes : NULL;
+    e->stages = e->scratch ? e->room + e->room_bytes : NULL;
     return 0;
 }
 
@@ -353,7 +327,7 @@ static void instance_failed(struct execution *e, uint64_t i, int status)
     e->status = status;
     if (status != SINEW_EMISMATCH && status != SINEW_ECANCELED) return;
     execution_place(e, step, op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D, &count);
-    execution_disagree(e, (int)step->at[FIELD_PEER], status, count * e->call.element_bytes);
+    execution_disagree(e, (int)step->at[FIELD_PEER], status, count * e->b.call.element_bytes);
 }
 
 /* What a finished message means for its instance. */
@@ -361,7 +335,8 @@ static void instance_moved(struct execution *e, uint64_t i, int status)
 {
     if (status < 0) {
         instance_failed(e, i, status);
-    } else if (op_kind(e->window[i % WINDOW].step.op) == OP_RECV_REDUCE) {
+    } else if (op_kind(e->window[i % WINDOW].step.op) == OP_RECV_REDUCE &&
+               !e->window[i % WINDOW].lands) {
         e->arrived |= window_bit(i);
         e->again = true;
     } else {
@@ -374,14 +349,16 @@ static void instance_message(struct execution *e, uint64_t i, void *buffer, size
 {
     struct instance *in = &e->window[i % WINDOW];
     bool sends = op_kind(in->step.op) == OP_SEND;
-    size_t len = elements * e->call.element_bytes;
+    size_t len = elements * e->b.call.element_bytes;
     struct collective_key key = { e->sequence, in->step.at[sends ? FIELD_D : FIELD_A], 0,
-                                  message_digest(e->digest, len) };
+                                  message_digest(e->b.digest, len) };
     int peer = (int)in->step.at[FIELD_PEER];
     e->issued |= window_bit(i);
     e->outstanding++;
     int status = sends ? collective_send(e->team, buffer, len, peer, &key, &in->completion)
-                       : collective_recv(e->team, buffer, len, peer, &key, &in->completion);
+                 : in->lands ? collective_recv_landing(e->team, &in->landing, buffer, len, peer, &key,
+                                                       &in->completion)
+                             : collective_recv(e->team, buffer, len, peer, &key, &in->completion);
     if (status > 0) return;
     e->outstanding--;
     instance_moved(e, i, status);
@@ -403,16 +380,33 @@ static unsigned char *stage_at(const struct execution *e, int stage)
     return e->stages ? e->stages + (size_t)stage * e->stage_bytes : NULL;
 }
 
-/* d = what arrived (+) b. */
+/* d = what arrived (+) b, from byte `offset` on. */
+static void instance_reduce(const struct execution *e, const struct step *step, size_t offset,
+                            const void *arrived, size_t count)
+{
+    size_t ignored;
+    bool left = op_flags(step->op) & OP_A_LEFT;
+    unsigned char *d = execution_place(e, step, FIELD_D, &ignored);
+    const unsigned char *mine = execution_place(e, step, FIELD_B, &ignored);
+    if (count == 0) return;
+    d += offset;
+    mine += offset;
+    reduction_run(&e->b.reduction, d, left ? arrived : mine, left ? mine : arrived, count);
+}
+
+static void instance_land(struct landing *landing, size_t offset, const void *piece, size_t len)
+{
+    struct instance *in = LIST_OWNER(landing, struct instance, landing);
+    const struct execution *e = in->execution;
+    instance_reduce(e, &in->step, offset, piece, len / e->b.call.element_bytes);
+}
+
 static void instance_reduce_arrived(struct execution *e, uint64_t i)
 {
     struct instance *in = &e->window[i % WINDOW];
     size_t count;
-    const void *arrived = stage_at(e, in->stage);
-    const void *mine = execution_place(e, &in->step, FIELD_B, &count);
-    void *d = execution_place(e, &in->step, FIELD_D, &count);
-    bool left = op_flags(in->step.op) & OP_A_LEFT;
-    if (count) reduction_run(&e->reduction, d, left ? arrived : mine, left ? mine : arrived, count);
+    execution_place(e, &in->step, FIELD_D, &count);
+    instance_reduce(e, &in->step, 0, stage_at(e, in->stage), count);
     e->stages_used &= ~((uint32_t)1 << in->stage);
     in->stage = -1;
     instance_done(e, i);
@@ -425,18 +419,20 @@ static bool instance_receive_reduce(struct execution *e, uint64_t i, bool may_po
     if (!(e->issued & window_bit(i))) {
         size_t count;
         execution_place(e, &in->step, FIELD_D, &count);
-        if (!may_post || !stage_take(e, in)) return false;
-        instance_message(e, i, stage_at(e, in->stage), count);
+        in->lands = e->lands && instance_ready(e, i);
+        if (!in->lands && (!may_post || !stage_take(e, in))) return false;
+        instance_message(e, i, in->lands ? e->room : stage_at(e, in->stage), count);
     }
     if (e->arrived & window_bit(i) && instance_ready(e, i)) instance_reduce_arrived(e, i);
     return true;
 }
 
 /* Blocks of a table may lie apart: one by one. */
-static void instance_copy(const struct execution *e, const struct step *step)
+static void instance_copy(const struct execution *e, const struct instance *in)
 {
-    bool apart = e->buffer[op_buffer(step->op, FIELD_A)].table ||
-                 e->buffer[op_buffer(step->op, FIELD_D)].table;
+    const struct step *step = &in->step;
+    bool apart = e->b.buffer[op_buffer(step->op, FIELD_A)].table ||
+                 e->b.buffer[op_buffer(step->op, FIELD_D)].table;
     uint32_t times = apart ? step->op->n : 1;
     struct op op = *step->op;
     struct step one = *step;
@@ -446,50 +442,51 @@ static void instance_copy(const struct execution *e, const struct step *step)
         size_t count;
         void *d = execution_place(e, &one, FIELD_D, &count);
         const void *a = execution_place(e, &one, FIELD_A, &count);
-        if (count) memcpy(d, a, count * e->call.element_bytes);
+        if (count) memcpy(d, a, count * e->b.call.element_bytes);
     }
 }
 
 /* All lengths have come. */
 static void instance_counts(struct execution *e)
 {
-    const struct extent *known = e->buffer[BUFFER_OUT].table;
+    const struct extent *known = e->b.buffer[BUFFER_OUT].table;
     int other = counts_differ(e);
     if (other >= 0)
         execution_disagree(e, other, SINEW_EMISMATCH,
-                           known ? known[other].count : e->call.out_count);
+                           known ? known[other].count : e->b.call.out_count);
     else
         e->status = counts_bind(e);
     if (e->status == SINEW_ENOMEM)
         team_refuse(e->team, e->status, "%s by %s: no memory for the parts of %u ranks",
-                    collective_name(e->call.collective), algorithms[e->call.algorithm].name,
-                    e->schedule->blocks[BUFFER_TMP]);
+                    collective_name(e->b.call.collective), algorithms[e->b.call.algorithm].name,
+                    e->b.schedule->blocks[BUFFER_TMP]);
 }
 
 static void instance_local(struct execution *e, uint64_t i)
 {
-    const struct step *step = &e->window[i % WINDOW].step;
+    const struct instance *in = &e->window[i % WINDOW];
+    const struct step *step = &in->step;
     size_t count;
-    unsigned char *d = execution_place(e, step, FIELD_D, &count);
-    const unsigned char *a = execution_place(e, step, FIELD_A, &count);
-    if (op_kind(step->op) == OP_COPY) instance_copy(e, step);
+    unsigned char *d = execution_place(e, &in->step, FIELD_D, &count);
+    const unsigned char *a = execution_place(e, &in->step, FIELD_A, &count);
+    if (op_kind(step->op) == OP_COPY) instance_copy(e, in);
     if (op_flags(step->op) & OP_COUNTS) instance_counts(e);
     if (op_kind(step->op) == OP_REDUCE && count) {
-        const unsigned char *b = execution_place(e, step, FIELD_B, &count);
+        const unsigned char *b = execution_place(e, &in->step, FIELD_B, &count);
         bool left = op_flags(step->op) & OP_A_LEFT;
-        reduction_run(&e->reduction, d, left ? a : b, left ? b : a, count);
+        reduction_run(&e->b.reduction, d, left ? a : b, left ? b : a, count);
     }
     instance_done(e, i);
 }
 
 static void instance_start(struct execution *e, uint64_t i)
 {
-    const struct step *step = &e->window[i % WINDOW].step;
+    const struct instance *in = &e->window[i % WINDOW];
+    enum op_kind kind = op_kind(in->step.op);
     size_t count;
     if (e->issued & window_bit(i) || !instance_ready(e, i)) return;
-    if (op_kind(step->op) == OP_SEND || op_kind(step->op) == OP_RECV) {
-        enum op_field f = op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D;
-        void *buffer = execution_place(e, step, f, &count);
+    if (kind == OP_SEND || kind == OP_RECV) {
+        void *buffer = execution_place(e, &in->step, kind == OP_SEND ? FIELD_A : FIELD_D, &count);
         instance_message(e, i, buffer, count);
     } else {
         instance_local(e, i);
@@ -519,7 +516,8 @@ static void window_move(struct execution *e)
     while (!e->exhausted && !window_full(e)) {
         struct instance *in = &e->window[e->tail % WINDOW];
         in->stage = -1;
-        if (cursor_next(e->schedule, &e->cursor, &in->step))
+        in->lands = false;
+        if (cursor_next(e->b.schedule, &e->cursor, &in->step))
             e->tail++;
         else
             e->exhausted = true;
@@ -582,18 +580,30 @@ static void execution_ended(struct completion *c, int status)
 /* -------------------------------------------------------------------------------------- the
  * operation */
 
+/* Begin where somebody else left off. */
+static void execution_skip(struct execution *e, const struct remainder *r)
+{
+    struct step step;
+    e->sequence = r->sequence;
+    while (e->base < r->done && cursor_next(e->b.schedule, &e->cursor, &step)) e->base++;
+    e->tail = e->base;
+}
+
 static int execution_start(void *state, struct sinew_request *request)
 {
     struct execution *e = state;
     e->request = request;
-    e->sequence = team_next_collective(e->team);
     e->cancelled = e->exhausted = false;
     e->stages_used = e->outstanding = 0;
     e->cursor = (struct cursor){ 0 };
     e->base = e->tail = 0;
     e->issued = e->arrived = e->done = e->asked = 0;
-    e->status =
-        agree_begin(&e->agreement, &e->cache->calls, e->team, &e->call, e->sequence, e->digest);
+    if (e->remainder)
+        execution_skip(e, e->remainder);
+    else
+        e->sequence = team_next_collective(e->team);
+    e->status = agree_begin(&e->agreement, &e->cache->calls, e->team, &e->b.call, e->sequence,
+                            e->b.digest);
     execution_advance(e);
     if (!execution_over(e)) return SINEW_PENDING;
     agree_end(&e->agreement, e->status);
@@ -617,7 +627,7 @@ static void execution_release(void *state)
     struct execution *e = state;
     struct cache *cache = e->cache;
     cache_put(cache, e->cached);
-    if (e->call.own) e->call.own->users--;
+    if (e->b.call.own) e->b.call.own->users--;
     if (e->late_bytes > CACHE_SCRATCH) counts_release(e);
     if (e->scratch_bytes > CACHE_SCRATCH) {
         world_release(cache->world, e->scratch, e->scratch_bytes);
@@ -681,7 +691,7 @@ bool execution_answered(struct agreement *a, int peer)
 static void execution_describe(const void *state, struct text *text)
 {
     const struct execution *e = state;
-    const struct call *call = &e->call;
+    const struct call *call = &e->b.call;
     text_add(text, "%s", collective_name(call->collective));
     if (call->type)
         text_add(text, " of %zu x %zu bytes", call->in_count, call->element_bytes);
@@ -710,7 +720,8 @@ static void execution_explain(const void *state, struct text *text)
 static bool execution_uses(const void *state, const void *from, size_t len)
 {
     const struct execution *e = state;
-    return operation_begins_in(e->call.in, from, len) || operation_begins_in(e->call.out, from, len);
+    const struct call *call = &e->b.call;
+    return operation_begins_in(call->in, from, len) || operation_begins_in(call->out, from, len);
 }
 
 static const struct operation_ops execution_ops = {
@@ -738,34 +749,61 @@ static struct execution *execution_take(struct cache *cache)
     for (int i = 0; i < WINDOW; i++) {
         e->window[i].execution = e;
         e->window[i].completion.ended = execution_ended;
+        e->window[i].landing.land = instance_land;
     }
     return e;
 }
 
-int execution_run(struct sinew_team *team, const struct call *call, struct sinew_request **req)
+/* An execution of the call, bound; NULL with *status. */
+static struct execution *execution_new(struct sinew_team *team, const struct call *call,
+                                       int *status)
 {
     const char *name = collective_name(call->collective);
     struct cached_schedule *cached;
     struct cache *cache = cache_of(team);
-    if (!cache) return team_refuse(team, SINEW_ENOMEM, "%s: no memory for the team's cache", name);
-    int status = cache_get(cache, team, call, &cached);
-    if (status < 0) return status;
+    *status = SINEW_ENOMEM;
+    if (!cache) {
+        team_refuse(team, SINEW_ENOMEM, "%s: no memory for the team's cache", name);
+        return NULL;
+    }
+    *status = cache_get(cache, team, call, &cached);
+    if (*status < 0) return NULL;
     struct execution *e = execution_take(cache);
     if (!e) {
         cache_put(cache, cached);
-        return team_refuse(team, SINEW_ENOMEM, "%s: no memory for an operation", name);
+        *status = team_refuse(team, SINEW_ENOMEM, "%s: no memory for an operation", name);
+        return NULL;
     }
     cache->users++;
     if (call->own) call->own->users++;
     e->team = team;
     e->cached = cached;
-    e->schedule = cached->schedule;
-    e->call = *call;
-    e->digest = call_digest(call, team_level(team));
-    status = execution_bind(e);
-    if (status < 0) {
-        execution_release(e);
-        return status;
-    }
+    e->remainder = NULL;
+    e->b.schedule = cached->schedule;
+    e->b.call = *call;
+    e->b.digest = call_digest(call, team_level(team));
+    *status = execution_bind(e);
+    if (*status == 0) return e;
+    execution_release(e);
+    return NULL;
+}
+
+int execution_run(struct sinew_team *team, const struct call *call, struct sinew_request **req)
+{
+    int status;
+    struct execution *e = execution_new(team, call, &status);
+    if (!e) return status;
+    if (!req) straight_learn(team, &e->b);
     return operation_run(team, &execution_ops, e, req);
+}
+
+int execution_resume(struct sinew_team *team, const struct call *call,
+                     const struct remainder *remainder)
+{
+    int status;
+    struct execution *e = execution_new(team, call, &status);
+    if (!e) return status;
+    e->remainder = remainder;
+    if (remainder->tmp) e->b.buffer[BUFFER_TMP].base = remainder->tmp;
+    return operation_run(team, &execution_ops, e, NULL);
 }

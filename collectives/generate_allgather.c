@@ -36,6 +36,12 @@ void generate_allgather_ring(struct build *b)
 {
     b->blocks[BUFFER_IN] = 1;
     b->blocks[BUFFER_OUT] = b->size;
+    if (b->size == 2 && !b->in_place) { /* the copy while the message is on its way */
+        build_send(b, 1 - b->rank, own_block(b), 1);
+        build_copy(b, own_block(b), place_at(BUFFER_OUT, b->rank), 1);
+        build_recv(b, 1 - b->rank, place_at(BUFFER_OUT, 1 - b->rank), 1);
+        return;
+    }
     if (!b->in_place) build_copy(b, own_block(b), place_at(BUFFER_OUT, b->rank), 1);
     ring_allgather(b, BUFFER_OUT, b->rank, 1);
 }

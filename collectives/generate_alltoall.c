@@ -9,6 +9,12 @@ void generate_alltoall_pairwise(struct build *b)
     uint32_t p = b->size, r = b->rank, right = ring_right(r, 1, p), left = ring_left(r, 1, p);
     enum op_buffer from = b->in_place ? BUFFER_TMP : BUFFER_IN;
     b->blocks[BUFFER_OUT] = b->blocks[from] = p;
+    if (p == 2 && !b->in_place) { /* the copy while the message is on its way */
+        build_send(b, right, place_at(BUFFER_IN, right), 1);
+        build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
+        build_recv(b, right, place_at(BUFFER_OUT, right), 1);
+        return;
+    }
     if (b->in_place) {
         b->tmp_like = BUFFER_OUT;
         build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), p);

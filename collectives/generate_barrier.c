@@ -53,14 +53,20 @@ void generate_barrier_flat(struct build *b)
  * p - 1 messages at each rank, to all others. Of ranks that take turns the last one to come finds
  * that all have come, leaves, and comes to the next barrier in the same turn: of p ranks on one
  * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take
- * two. To the right, from the left: so that both ends of a message come to it at the same step,
- * whatever the executor's window holds.
+ * two. First all are told, as far as one window goes; among more to the right, from the left: so that
+ * both ends of a message come to it at the same step, whatever the executor's window holds.
  */
 void generate_barrier_direct(struct build *b)
 {
     struct place heard = place_at(BUFFER_IN, 0);
     b->blocks[BUFFER_IN] = 1;
     b->blocks[BUFFER_TMP] = b->size; /* each hears in its own: no order among them */
+    if (b->size <= DIRECT_RANKS) {
+        for (uint32_t i = 1; i < b->size; i++) build_send(b, (b->rank + i) % b->size, heard, 1);
+        for (uint32_t i = 1; i < b->size; i++)
+            build_recv(b, ring_left(b->rank, i, b->size), place_at(BUFFER_TMP, i), 1);
+        return;
+    }
     build_loop(b, b->size - 1);
     build_send(b, (b->rank + 1) % b->size, heard, 1);
     build_move_peer(b, 1);

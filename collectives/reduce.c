@@ -5,6 +5,20 @@
 #include "collectives/operators.h"
 #include "sinew/sinew.h"
 
+#if defined(__x86_64__)
+#include <sys/platform/x86.h>
+#endif
+
+/* The one that this processor can do. */
+static void (*reduction_kernel(const struct kernel *k))(void *, const void *, const void *, size_t)
+{
+#if defined(__x86_64__)
+    /* What the loader found: __builtin_cpu_supports() would bring a constructor. */
+    if (k->wide && CPU_FEATURE_ACTIVE(AVX2)) return k->wide;
+#endif
+    return k->narrow;
+}
+
 struct reduction reduction_find(int type, int op)
 {
     static const struct kernels *const kernels[] = {
@@ -20,7 +34,7 @@ struct reduction reduction_find(int type, int op)
     };
     struct reduction found = { .type = type, .element_bytes = sinew_type_size(type) };
     if (type >= SINEW_I8 && type <= SINEW_I64_I32 && op >= SINEW_SUM && op <= SINEW_LXOR)
-        found.kernel = kernels[type]->of[op];
+        found.kernel = reduction_kernel(&kernels[type]->of[op]);
     return found;
 }
 

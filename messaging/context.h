@@ -98,6 +98,7 @@ struct unexpected {
     int32_t next;         /* block                           */
     uint8_t kind;
     uint8_t offered;      /* RTS: bytes kept that say where it may be read */
+    uint8_t credit;       /* enum space: whose blocks it has */
 };
 
 static inline uint32_t blocks_of(size_t len)
@@ -152,6 +153,7 @@ struct sinew_request {
     struct list attached; /* peer->attached: in flight with it                   */
     struct list timed;   /* context->timed                                       */
     struct completion *completion; /* a collective's message: nobody waits for it */
+    struct landing *landing;       /* a receive: gets the body in place of buf; or NULL */
     int64_t deadline, since;
     uint32_t digest;
     const struct operation_ops *ops;
@@ -284,6 +286,7 @@ struct sinew_team {
     char algorithm[32];
     uint32_t live; /* requests, but for plain ones: see request_live() */
     struct list entry; /* context->handles */
+    struct team_cache *cache;
 };
 
 /* ---- the context ----------------------------------------------------------------------------- */
@@ -514,6 +517,10 @@ int send_try(struct sinew_request *r); /* a queued send: 0 done or asking, AGAIN
 int receive_start(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
                   uint32_t digest, struct sinew_status *status, struct completion *c,
                   struct sinew_request **out);
+/* The same for what is to land (base/landing.h): its body never comes to room as a whole. */
+int receive_start_landing(struct sinew_team *team, struct landing *landing, void *room, size_t len,
+                          const struct match_key *key, uint32_t digest, struct completion *c,
+                          struct sinew_request **out);
 int receive_from(struct peer *p, struct transport *by, const void *head, size_t hlen,
                  const void *body, size_t blen);
 int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
@@ -715,6 +722,13 @@ struct waiting {
     const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
+/* Of a short way, which looks at one link alone: whether to look once more, and if others want the core
+ * they had it. For a bounded time; then the general way goes on. */
+struct shortly {
+    int polls;
+    int64_t yields;
+};
+bool wait_shortly(struct sinew *s, struct shortly *w);
 /* Every so many receives of the short way, which looks at one link alone. */
 void wait_see_others(struct sinew *s);
 int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience); /* <= 0 looks once */

@@ -5,8 +5,7 @@
 
 size_t envelope_encode(uint8_t *out, const struct envelope *e)
 {
-    wire_put64(out, (uint64_t)e->seq | (uint64_t)e->kind << 16 | (uint64_t)e->credit << 24 |
-                        (uint64_t)e->length << 40);
+    wire_put64(out, envelope_word(e->seq, e->kind, e->credit, e->length));
     wire_put32(out + 8, e->team);
     wire_put32(out + 12, e->tag);
     if (envelope_size(e->kind) == ENVELOPE_SMALL) return ENVELOPE_SMALL;

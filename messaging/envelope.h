@@ -69,11 +69,25 @@ enum {
 /* Bits of the first word. */
 static const uint64_t ENVELOPE_SEQ = 0xffff, ENVELOPE_KIND = (uint64_t)0xff << 16;
 
+static inline uint64_t envelope_word(uint16_t seq, uint8_t kind, uint16_t credit, uint32_t length)
+{
+    return (uint64_t)seq | (uint64_t)kind << 16 | (uint64_t)credit << 24 | (uint64_t)length << 40;
+}
+
 /* The second word of a small message. */
 static inline uint64_t envelope_key(uint32_t team, uint32_t tag)
 {
     return (uint64_t)team | (uint64_t)tag << 32;
 }
+
+/*
+ * A short message (transport.h) has a key for a head: that second word. Of a collective the team has
+ * its top bit set and the tag is the sequence; what more it is matched by stands before its body:
+ *
+ *   key: | team 31, 1 | sequence 32 |, then  step 32 | digest 32 | body of at most 40 bytes
+ */
+enum { SHORT_MATCH = 8, SHORT_COLLECTIVE_MAX = 40 };
+static const uint32_t ENVELOPE_OF_COLLECTIVE = (uint32_t)1 << 31;
 
 struct envelope {
     uint16_t seq, credit;

@@ -34,6 +34,25 @@ int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
     return receive_start(team, buf, cap, &match, key->digest, NULL, c, &r);
 }
 
+bool collective_lands(const struct sinew_team *team)
+{
+    const struct team_core *core = team->core;
+    for (int i = 0; i < core->size; i++) {
+        const struct peer *p = core->peer[i];
+        if (i != core->rank && !(p && p->out && p->out->transport->caps.lands)) return false;
+    }
+    return true;
+}
+
+int collective_recv_landing(struct sinew_team *team, struct landing *landing, void *room,
+                            size_t len, int from, const struct collective_key *key,
+                            struct completion *c)
+{
+    struct sinew_request *r;
+    struct match_key match = collective_match(team, team_world_rank(team->core, from), key);
+    return receive_start_landing(team, landing, room, len, &match, key->digest, c, &r);
+}
+
 static bool belongs(const struct sinew_request *r, uint32_t team, uint32_t sequence)
 {
     return r->space == SPACE_COLLECTIVE && r->key.team == team && r->key.tag == sequence;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/landing.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/world.h"
@@ -38,6 +39,13 @@ int collective_send(struct sinew_team *team, const void *buf, size_t len, int to
 int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
                     const struct collective_key *key, struct completion *c);
 
+/* The same, but what comes goes to `landing`; room: see base/landing.h. From another rank, and only
+ * where collective_lands(): the links to all members, which are there, can do that. */
+int collective_recv_landing(struct sinew_team *team, struct landing *landing, void *room,
+                            size_t len, int from, const struct collective_key *key,
+                            struct completion *c);
+bool collective_lands(const struct sinew_team *team);
+
 /* Give up what is under way in this collective, which ends with `status`: receives and sends end with
  * SINEW_ECANCELED now, but for bodies on their way, which end by themselves. What had come for it is
  * dropped, and senders who wait are told the status (SINEW_ECANCELED for a deadline). */
@@ -48,6 +56,28 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence, int status);
  * collectives' own affair; none at all says that no collective was called in that team yet. */
 enum { COLLECTIVE_WORD_MAX = 160 };
 void collective_tell(struct sinew_team *team, int to, uint32_t sequence, const void *word, size_t len);
+
+/*
+ * The short way, for a blocking collective that does one thing after the other: messages that need no
+ * request. What is not so simple is refused, as if nobody had asked, and goes the general way, with
+ * the same sequence and step.
+ */
+/* Whether such a collective may begin now, and its sequence. */
+bool collective_begin(struct sinew_team *team, uint32_t *sequence);
+/* true: sent, the buffer is free. */
+bool collective_send_short(struct sinew_team *team, const void *buf, size_t len, int to,
+                           const struct collective_key *key);
+/* A message where it lies, in memory that its sender may be able to write. */
+struct collective_lent {
+    const void *body;
+    struct peer *peer; /* this and what follows: messaging's */
+    uint64_t word;
+    size_t len;
+};
+/* Wait for it, but not for long; true: it is there, of `len` bytes, and collective_taken() is the next call. */
+bool collective_await_short(struct sinew_team *team, size_t len, int from,
+                            const struct collective_key *key, struct collective_lent *m);
+void collective_taken(const struct collective_lent *m);
 
 /* An operation the user waits for. The state is the maker's. */
 struct operation_ops {
@@ -116,6 +146,8 @@ struct team_cache {
     int (*stray)(struct team_cache *cache, uint32_t sequence, void *word);
 };
 struct team_cache **team_cache(struct sinew_team *team);
+/* The same for what belongs to one view, or to the team looked at without one. */
+struct team_cache **team_view_cache(struct sinew_team *team);
 
 /* Members are team ranks of the parent, in the new order; 0 members gives *out NULL. `id` is the same on
  * all members and from team_next_id(). Local: no communication. */

@@ -24,6 +24,15 @@ static void receive_finish(struct sinew_request *r, int source, uint32_t tag, ui
         request_end(r, length > r->len ? SINEW_ETRUNCATED : 0);
 }
 
+/* A body that is here as a whole. */
+static void receive_body(const struct sinew_request *r, const void *body, size_t len)
+{
+    if (r->landing)
+        r->landing->land(r->landing, 0, body, len);
+    else if (len)
+        memcpy(r->buf, body, len);
+}
+
 static size_t fitting(const struct sinew_request *r, uint64_t length)
 {
     return length < r->len ? (size_t)length : r->len;
@@ -47,11 +56,19 @@ static void receive_announced(struct sinew_request *r, struct peer *p, uint64_t 
 /* What came with an announcement: the message's first bytes, or where to read it. */
 static size_t announced_bytes(size_t body_len) { return body_len > OFFER_MAX ? body_len : 0; }
 
+/* Those bytes, if the rest is on its way, too. */
+static void receive_begun(struct sinew *s, uint64_t number, const struct sinew_request *r,
+                          const void *bytes, size_t begun)
+{
+    if (request_find(s, number) != r || r->state != STATE_FILLING) return;
+    receive_body(r, bytes, begun < r->mine.len ? begun : r->mine.len);
+}
+
 void receive_take(struct sinew_request *r, struct unexpected *u)
 {
     struct peer *p = u->peer;
-    enum space space = r->space;
-    uint64_t theirs = u->theirs, length = u->length;
+    enum space space = r->space, credit = u->credit;
+    uint64_t theirs = u->theirs, length = u->length, number = request_number(r);
     uint32_t tag = u->tag, digest = u->digest;
     uint8_t kind = u->kind;
     if (p->rank == p->context->rank) {
@@ -65,12 +82,15 @@ void receive_take(struct sinew_request *r, struct unexpected *u)
         uint32_t begun = u->begun;
         unexpected_copy(p, u, begun ? r->buf : offer.bytes, begun ? fitting(r, begun) : offer.len);
         uint32_t blocks = unexpected_free(p, u);
-        if (begun) outgoing_owe(p, space, blocks, 0);
+        if (begun) outgoing_owe(p, credit, blocks, 0);
+        bool lands = begun && r->landing;
         receive_announced(r, p, theirs, digest, length, &offer);
+        if (lands) receive_begun(p->context, number, r, r->buf, begun);
         return;
     }
     unexpected_copy(p, u, r->buf, fitting(r, length));
-    outgoing_owe(p, space, unexpected_free(p, u), 0);
+    if (r->landing) receive_body(r, r->buf, fitting(r, length));
+    outgoing_owe(p, credit, unexpected_free(p, u), 0);
     if (kind == KIND_SYNC) outgoing_answer(p, KIND_ACK, theirs, NACK_SYNC, 0, space);
     receive_finish(r, p->rank, tag, digest, length);
 }
@@ -79,13 +99,14 @@ void receive_discard(struct unexpected *u, int status)
 {
     struct peer *p = u->peer;
     struct match_key key = unexpected_key(u);
+    enum space credit = u->credit;
     bool announced = u->kind == KIND_RTS || u->kind == KIND_COLL_RTS, sync = u->kind == KIND_SYNC;
     bool has_bytes = !announced || u->begun;
     uint64_t theirs = u->theirs;
     p->context->counters.messages_dropped++;
     uint32_t blocks = unexpected_free(p, u);
     if (p->rank == p->context->rank || p->state == PEER_GONE) return;
-    if (has_bytes) outgoing_owe(p, key.space, blocks, 0);
+    if (has_bytes) outgoing_owe(p, credit, blocks, 0);
     if (announced || sync)
         outgoing_answer(p, KIND_NACK, theirs, announced ? NACK_ANNOUNCEMENT : NACK_SYNC, status,
                         key.space);
@@ -125,21 +146,36 @@ static struct sinew_request *receive_prepare(struct sinew_team *team, void *buf,
     return r;
 }
 
-int receive_start(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
-                  uint32_t digest, struct sinew_status *status, struct completion *c,
-                  struct sinew_request **out)
+static int receive_begin(struct sinew_request *r, struct completion *c, struct sinew_request **out)
 {
-    struct sinew *s = team->core->context;
-    struct sinew_request *r = receive_prepare(team, buf, cap, key, status);
-    if (!r) return SINEW_ENOMEM;
-    r->digest = digest;
-    struct unexpected *u = match_unexpected(&s->match, key);
+    struct unexpected *u = match_unexpected(&r->context->match, &r->key);
     int rc = 0;
     if (u)
         receive_take(r, u);
     else
         rc = receive_post(r);
     return receive_started(r, rc, c, out);
+}
+
+int receive_start(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
+                  uint32_t digest, struct sinew_status *status, struct completion *c,
+                  struct sinew_request **out)
+{
+    struct sinew_request *r = receive_prepare(team, buf, cap, key, status);
+    if (!r) return SINEW_ENOMEM;
+    r->digest = digest;
+    return receive_begin(r, c, out);
+}
+
+int receive_start_landing(struct sinew_team *team, struct landing *landing, void *room, size_t len,
+                          const struct match_key *key, uint32_t digest, struct completion *c,
+                          struct sinew_request **out)
+{
+    struct sinew_request *r = receive_prepare(team, room, len, key, NULL);
+    if (!r) return SINEW_ENOMEM;
+    r->digest = digest;
+    r->landing = landing;
+    return receive_begin(r, c, out);
 }
 
 int receive_message(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,
@@ -312,6 +348,7 @@ struct arrival {
     size_t body_len;
     uint64_t theirs, length;
     bool announced;
+    enum space credit;
 };
 
 static int keep(const struct arrival *a)
@@ -333,6 +370,7 @@ static int keep(const struct arrival *a)
         u->begun = (uint32_t)announced_bytes(a->body_len);
         u->offered = u->begun ? 0 : (uint8_t)a->body_len;
     }
+    u->credit = (uint8_t)a->credit;
     match_keep(&s->match, u);
     /* It may be what is waited for; what comes behind it must not overtake. */
     if (a->peer->quick_in) a->peer->quick_in->expect = NULL;
@@ -346,7 +384,7 @@ static int drop(const struct arrival *a, int status)
     struct sinew *s = a->peer->context;
     s->counters.messages_dropped++;
     if (!a->announced || announced_bytes(a->body_len))
-        outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
+        outgoing_owe(a->peer, a->credit, blocks_of(a->body_len), 0);
     if (!a->announced && a->e->kind != KIND_SYNC) return 0;
     return outgoing_answer(a->peer, KIND_NACK, a->theirs,
                            a->announced ? NACK_ANNOUNCEMENT : NACK_SYNC, status, a->key.space);
@@ -368,12 +406,11 @@ static void arrive_announced(const struct arrival *a, struct sinew_request *r)
     struct offer offer = { .len = begun ? 0 : a->body_len };
     uint64_t number = request_number(r);
     if (offer.len) memcpy(offer.bytes, a->body, offer.len);
-    if (begun) p->owed.blocks[a->key.space] += blocks_of(begun); /* it may tell that too */
+    if (begun) p->owed.blocks[a->credit] += blocks_of(begun); /* it may tell that too */
     receive_announced(r, p, a->theirs, a->e->digest, a->length, &offer);
     if (!begun) return;
-    if (request_find(p->context, number) == r && r->state == STATE_FILLING)
-        memcpy(r->buf, a->body, begun < r->mine.len ? begun : r->mine.len);
-    outgoing_owe(p, a->key.space, 0, 0);
+    receive_begun(p->context, number, r, a->body, begun);
+    outgoing_owe(p, a->credit, 0, 0);
 }
 
 static int arrive(const struct arrival *a)
@@ -395,9 +432,8 @@ static int arrive(const struct arrival *a)
         arrive_announced(a, r);
         return 0;
     }
-    outgoing_owe(a->peer, a->key.space, blocks_of(a->body_len), 0);
-    size_t part = fitting(r, a->length);
-    if (part) memcpy(r->buf, a->body, part);
+    outgoing_owe(a->peer, a->credit, blocks_of(a->body_len), 0);
+    receive_body(r, a->body, fitting(r, a->length));
     int rc = 0;
     if (a->e->kind == KIND_SYNC)
         rc = outgoing_answer(a->peer, KIND_ACK, a->theirs, NACK_SYNC, 0, SPACE_USER);
@@ -405,6 +441,7 @@ static int arrive(const struct arrival *a)
     return rc;
 }
 
+/* by NULL: a short one, which never has an announcement; its blocks are of what was lent to the link. */
 static int take_message(struct peer *p, struct transport *by, const struct envelope *e,
                         struct wire_reader *more, const void *body, size_t blen)
 {
@@ -422,13 +459,15 @@ static int take_message(struct peer *p, struct transport *by, const struct envel
         .body_len = blen,
         .length = blen,
         .announced = e->kind == KIND_RTS || e->kind == KIND_COLL_RTS,
+        .credit = collective && by ? SPACE_COLLECTIVE : SPACE_USER,
     };
     if (e->kind != KIND_EAGER && e->kind != KIND_COLL) a.theirs = wire_take64(more);
     if (a.announced) {
         p->in = by;
         a.length = wire_take64(more);
         bool is_offer = blen && !announced_bytes(blen);
-        bool odd = is_offer ? blen < 2 || ((const uint8_t *)body)[1] != blen - 2 : blen > a.length;
+        bool odd = is_offer ? blen < 2 || ((const uint8_t *)body)[1] != blen - 2
+                            : blen > a.length || blen % LANDING_ALIGN;
         if (odd || a.length > PTRDIFF_MAX)
             return why_set(&p->why, SINEW_EPROTO,
                            "rank %d announced a message of %llu bytes, in %zu", p->rank,
@@ -518,17 +557,24 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
 }
 
 /* A short message that nobody took: its head is the key. */
-static int take_short(struct peer *p, uint64_t key, const void *body, size_t blen)
+static int take_short(struct peer *p, uint64_t key, const uint8_t *body, size_t blen)
 {
-    struct envelope e = { .kind = KIND_EAGER,
-                          .length = (uint32_t)blen,
-                          .team = (uint32_t)key,
-                          .tag = (uint32_t)(key >> 32) };
+    struct envelope e = { .kind = KIND_EAGER, .team = (uint32_t)key, .tag = (uint32_t)(key >> 32) };
     struct wire_reader none = wire_read(NULL, 0);
-    if (blen > TRANSPORT_SHORT)
+    bool collective = e.team & ENVELOPE_OF_COLLECTIVE;
+    if (blen > TRANSPORT_SHORT || (collective && blen < SHORT_MATCH))
         return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message of %zu bytes", p->rank,
                        blen);
     if (window_arrive_short(p, key, body, blen)) return 0;
+    if (collective) {
+        e.kind = KIND_COLL;
+        e.team &= ~ENVELOPE_OF_COLLECTIVE;
+        e.step = wire_get32(body);
+        e.digest = wire_get32(body + 4);
+        body += SHORT_MATCH;
+        blen -= SHORT_MATCH;
+    }
+    e.length = (uint32_t)blen;
     p->messages_in++;
     p->bytes_in += blen;
     p->general_in.messages++;

@@ -61,7 +61,9 @@ static void rendezvous_clear(struct sinew_request *r)
     struct peer *p = r->peer;
     r->state = STATE_FILLING;
     if (r->mine.len > 0 && r->transport) {
-        int rc = r->transport->ops->reg(r->transport, NULL, &r->mine);
+        bool can = !r->landing || r->transport->caps.lands;
+        r->mine.landing = r->landing;
+        int rc = can ? r->transport->ops->reg(r->transport, NULL, &r->mine) : SINEW_ENOTSUP;
         if (rc < 0) {
             outgoing_answer(p, KIND_NACK, r->theirs, refusal_of(r), rc, r->space);
             request_status(r, p->rank, r->key.tag, 0);
@@ -94,6 +96,7 @@ static void rendezvous_read(struct sinew_request *r)
                            .local = r->buf,
                            .len = r->mine.len,
                            .peers = &r->peers,
+                           .landing = r->landing,
                            .cookie = request_number(r) };
     list_init(&r->rma.entry);
     int rc = l->ops->rma(l, &r->rma);
@@ -120,6 +123,11 @@ void rendezvous_read_done(struct sinew_request *r, int status)
     struct peer *p = r->peer;
     r->transport->ops->dereg(r->transport, &r->peers);
     r->peers_registered = false;
+    if (status < 0 && r->landing && r->rma.progress > 0) { /* what has landed must not land again */
+        outgoing_answer(p, KIND_NACK, r->theirs, refusal_of(r), SINEW_ECANCELED, r->space);
+        request_end(r, status);
+        return;
+    }
     if (status < 0) { /* or the link is going, and `down` will end this */
         if (r->deadline && list_empty(&r->timed)) list_append(&r->context->timed, &r->timed);
         rendezvous_clear(r);

@@ -63,6 +63,7 @@ static size_t send_beginning(const struct sinew_request *r)
     const struct peer *p = r->peer;
     size_t most = p->out->transport->caps.begin_max, limit = send_eager_limit(p, r->space);
     if (most > limit) most = limit;
+    most -= most % LANDING_ALIGN; /* what is put behind it may land */
     bool is_alone = list_empty(&p->attached);
     return is_alone && most > OFFER_MAX && blocks_of(most) <= p->mine.blocks[r->space] ? most : 0;
 }

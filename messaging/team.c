@@ -77,6 +77,7 @@ static struct sinew_team *handle_new(struct team_core *core)
 
 static void handle_free(struct sinew_team *team)
 {
+    if (team->cache) team->cache->destroy(team->cache);
     list_remove(&team->entry);
     context_release(team->core->context, team, sizeof(*team));
 }
@@ -171,6 +172,8 @@ int team_make(struct sinew_team *parent, uint32_t id, const int *members, int n,
         *out = NULL;
         return 0;
     }
+    if (id >= ENVELOPE_OF_COLLECTIVE)
+        return context_fail(s, SINEW_ELIMIT, "no id is left for a team: %u were made", id);
     struct team_core *core = core_new(s, id, n);
     struct sinew_team *team = NULL;
     if (core && core_members(core, parent->core, members) == 0) team = handle_new(core);
@@ -217,6 +220,11 @@ const char *team_algorithm(const struct sinew_team *team)
 struct team_cache **team_cache(struct sinew_team *team)
 {
     return &team->core->cache;
+}
+
+struct team_cache **team_view_cache(struct sinew_team *team)
+{
+    return &team->cache;
 }
 
 void team_describe_rank(const struct sinew_team *team, int rank, struct text *text)

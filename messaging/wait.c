@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/relax.h"
 #include "messaging/context.h"
 
 enum {
@@ -216,6 +217,21 @@ static void give_way(struct sinew *s, struct patience *p, int64_t now)
     bool alone = world_now(s->world) - now < ALONE_NS;
     note_turn(s, alone);
     if (alone && now - p->since <= SPIN_NS) p->polls = p->yields = 0;
+}
+
+bool wait_shortly(struct sinew *s, struct shortly *w)
+{
+    if (++w->polls < s->quick_polls) {
+        cpu_relax();
+        return true;
+    }
+    if (!s->takes_turns || w->yields++ >= s->yields || s->turns_shared >= TURNS_AWAKE) return false;
+    int64_t now = world_now(s->world);
+    w->polls = 0;
+    s->counters.yields++;
+    s->world->yield(s->world->arg);
+    note_turn(s, world_now(s->world) - now < ALONE_NS);
+    return true;
 }
 
 /*

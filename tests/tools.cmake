@@ -31,6 +31,10 @@ sinew_tools_test(examples 400)
 # gcc 12 makes it.
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
   sinew_add_test(NAME instructions COMMAND instructions 200 294 LABELS tools release-only TIMEOUT 60)
+  sinew_add_test(NAME instructions-barrier COMMAND instructions 640 barrier LABELS tools release-only
+    TIMEOUT 60)
+  sinew_add_test(NAME instructions-allreduce COMMAND instructions 720 allreduce LABELS tools release-only
+    TIMEOUT 60)
 endif()
 
 # Memory decides; the time is told, for a busy machine may take any.

@@ -23,6 +23,18 @@ int64_t stub_take_short(struct link *l, const struct expect *e)
     return TRANSPORT_NOT_THIS;
 }
 
+int stub_peek(struct link *l, struct peeked *m)
+{
+    (void)l;
+    (void)m;
+    return TRANSPORT_NOT_THIS;
+}
+
+void stub_drop(struct link *l)
+{
+    (void)l;
+}
+
 int stub_flush_ordered(struct link *l, uint64_t cookie)
 {
     (void)l;

@@ -38,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/landing.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -99,6 +100,8 @@ struct transport_caps {
     bool keeps;          /* takes REGION_LASTING                                                 */
     bool local;          /* reaches this host only                                               */
     bool expects;        /* looks for link->expect                                               */
+    bool lends;          /* has peek() and drop()                                                */
+    bool lands;          /* knows what to do with a landing; and its puts never come twice       */
     bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
     bool holds;          /* sends may be HELD, so that many go together                          */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
@@ -199,6 +202,13 @@ struct link {
  * the message was taken straight (take_short(), expect); of one that came by recv messaging does. */
 enum { TRANSPORT_SHORT = 48, TRANSPORT_SHORT_HEAD = 8 };
 
+/* The next message of a link where it lies, in memory that the peer may be able to write: of the head
+ * each byte is read once, and of the body any value will do. */
+struct peeked {
+    const uint8_t *head, *body;
+    size_t hlen, blen;
+};
+
 /* What peers may do with a region. Atomic operations on one have one agent, fixed when it is
  * registered: with REGION_ATOMIC it is the transport's (a NIC's are not atomic beside a CPU's), and
  * everybody, its owner too, updates it by RMA_ATOMIC of that transport alone. */
@@ -212,6 +222,7 @@ struct region {
     void *base;  /* mine; a peer's: a direct pointer when the transport can give one, else NULL */
     size_t len;
     struct link *reader; /* mine: who alone is given the key, to read (RMA_GET); NULL: peers put */
+    struct landing *landing; /* mine, with caps.lands: gets what is put, in place of base; or NULL */
     unsigned rights; /* mine: enum region_rights; 0: with a reader GET, else PUT                 */
     uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
     uint32_t key_len;
@@ -235,13 +246,14 @@ struct rma {
     uint64_t cookie;            /* of done                                                       */
     enum rma_atomic atomic;     /* RMA_ATOMIC: which, on len = 8 bytes, and with what:           */
     uint64_t operand, compare;  /* add operand; or, if it is `compare`, becomes operand          */
+    struct landing *landing;    /* a get, with caps.lands: gets it, and `local` is room; or NULL */
     bool ahead;                 /* set by rma(): PENDING, yet what is sent from now on is seen after it */
     /* the transport's own, while it is under way: */
     struct list entry;
     size_t progress;
 };
 
-/* The fifteen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
+/* The seventeen operations. Those a transport cannot do are typed stubs, never NULL (see stub.h). */
 struct transport_ops {
     const char *name;
     uint8_t id; /* in a rank's published record; never reused: 1 sim, 2 shm, 3 tcp, 4 verbs, 5 ucx, 6 ofi,
@@ -291,6 +303,12 @@ struct transport_ops {
 
     /* Take the next message if it is there, short, for e->key, and fits e->buf: its length. */
     int64_t (*take_short)(struct link *l, const struct expect *e); /* or < 0: enum transport_no */
+
+    /* The next message, if it is there: 0 and *m, or < 0: enum transport_no. It is lent until drop(), the
+     * next call of all on l, which counts it as taken (a short one: straight); what is not dropped
+     * comes by recv as ever. Neither makes upcalls. */
+    int (*peek)(struct link *l, struct peeked *m);
+    void (*drop)(struct link *l);
 
     /* 0: the local memory is free again and the data is on its way (of a get: it is here). PENDING:
      * until done. A get alone may fail without its link: EACCESS, at once or as status of done, when

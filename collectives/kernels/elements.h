@@ -38,3 +38,27 @@ ALWAYS_INLINE void each(void *d, const void *left, const void *right, size_t n,
     else
         each_at(d, left, right, n, op);
 }
+
+/*
+ * KERNEL(sum) makes sum() of element_sum(), and on x86-64 the same again for processors with AVX2, chosen
+ * when a kernel is looked up. KERNEL_OF(sum) is its entry in the table.
+ */
+#if defined(__x86_64__)
+#define KERNEL_WIDE(name)                                                                          \
+    __attribute__((target("avx2"))) static void name##_wide(void *d, const void *l, const void *r, \
+                                                            size_t n)                              \
+    {                                                                                              \
+        each(d, l, r, n, element_##name);                                                          \
+    }
+#define KERNEL_OF(name) { name, name##_wide }
+#else
+#define KERNEL_WIDE(name)
+#define KERNEL_OF(name) { name, NULL }
+#endif
+
+#define KERNEL(name)                                                                               \
+    static void name(void *d, const void *l, const void *r, size_t n)                              \
+    {                                                                                              \
+        each(d, l, r, n, element_##name);                                                          \
+    }                                                                                              \
+    KERNEL_WIDE(name)

@@ -49,49 +49,19 @@ ALWAYS_INLINE ELEMENT element_lxor(ELEMENT a, ELEMENT b)
     return (ELEMENT)((a != 0) ^ (b != 0));
 }
 
-static void sum(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_sum);
-}
-static void prod(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_prod);
-}
-static void min(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_min);
-}
-static void max(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_max);
-}
-static void band(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_band);
-}
-static void bor(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_bor);
-}
-static void bxor(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_bxor);
-}
-static void land(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_land);
-}
-static void lor(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_lor);
-}
-static void lxor(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_lxor);
-}
+KERNEL(sum)
+KERNEL(prod)
+KERNEL(min)
+KERNEL(max)
+KERNEL(band)
+KERNEL(bor)
+KERNEL(bxor)
+KERNEL(land)
+KERNEL(lor)
+KERNEL(lxor)
 
 const struct kernels KERNELS = { {
-    [SINEW_SUM] = sum, [SINEW_PROD] = prod, [SINEW_MIN] = min, [SINEW_MAX] = max,
-    [SINEW_BAND] = band, [SINEW_BOR] = bor, [SINEW_BXOR] = bxor,
-    [SINEW_LAND] = land, [SINEW_LOR] = lor, [SINEW_LXOR] = lxor,
+    [SINEW_SUM] = KERNEL_OF(sum), [SINEW_PROD] = KERNEL_OF(prod), [SINEW_MIN] = KERNEL_OF(min), [SINEW_MAX] = KERNEL_OF(max),
+    [SINEW_BAND] = KERNEL_OF(band), [SINEW_BOR] = KERNEL_OF(bor), [SINEW_BXOR] = KERNEL_OF(bxor),
+    [SINEW_LAND] = KERNEL_OF(land), [SINEW_LOR] = KERNEL_OF(lor), [SINEW_LXOR] = KERNEL_OF(lxor),
 } };

@@ -16,9 +16,15 @@
 
 #include "sinew/sinew.h"
 
-/* NULL where the operator makes no sense of the type. */
+/* The same twice: what one element becomes does not depend on the width. NULL: there is none. */
+struct kernel {
+    void (*narrow)(void *d, const void *left, const void *right, size_t n);
+    void (*wide)(void *d, const void *left, const void *right, size_t n);
+};
+
+/* Empty where the operator makes no sense of the type. */
 struct kernels {
-    void (*of[SINEW_LXOR + 1])(void *d, const void *left, const void *right, size_t n);
+    struct kernel of[SINEW_LXOR + 1];
 };
 
 extern const struct kernels kernels_i8, kernels_i16, kernels_i32, kernels_i64;

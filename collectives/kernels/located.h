@@ -42,13 +42,7 @@ ALWAYS_INLINE struct located element_maxloc(struct located a, struct located b)
                         b_nan > a_nan || (!a_nan && value_before(a.value, b.value)));
 }
 
-static void minloc(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_minloc);
-}
-static void maxloc(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_maxloc);
-}
+KERNEL(minloc)
+KERNEL(maxloc)
 
-const struct kernels KERNELS = { { [SINEW_MINLOC] = minloc, [SINEW_MAXLOC] = maxloc } };
+const struct kernels KERNELS = { { [SINEW_MINLOC] = KERNEL_OF(minloc), [SINEW_MAXLOC] = KERNEL_OF(maxloc) } };

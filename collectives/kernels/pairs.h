@@ -36,13 +36,7 @@ ALWAYS_INLINE struct complex element_prod(struct complex a, struct complex b)
     };
 }
 
-static void sum(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_sum);
-}
-static void prod(void *d, const void *l, const void *r, size_t n)
-{
-    each(d, l, r, n, element_prod);
-}
+KERNEL(sum)
+KERNEL(prod)
 
-const struct kernels KERNELS = { { [SINEW_SUM] = sum, [SINEW_PROD] = prod } };
+const struct kernels KERNELS = { { [SINEW_SUM] = KERNEL_OF(sum), [SINEW_PROD] = KERNEL_OF(prod) } };

@@ -18,6 +18,7 @@ struct ring_case {
     const struct message_plan *plan; /* message n of either: plan[n] */
     bool tells_at_will; /* after any message, or not: both are tried */
     bool says_goodbye;  /* in the reserved slot, right after the last message */
+    bool peeks;         /* messages are taken from where they lie             */
 };
 
 struct message_plan {
@@ -158,9 +159,30 @@ static bool end_take_expected(const struct ring_case *c, struct ring_end *e, int
     return true;
 }
 
+/* The next message is looked at where it lies, and dropped. */
+static bool end_take_peeked(const struct ring_case *c, struct ring_end *e, int me)
+{
+    struct ring_peeked there = { 0 };
+    uint8_t head[RING_INLINE];
+    if (!c->peeks || e->got == c->messages[!me]) return false;
+    if (ring_peek(&e->rx, 1 << KIND | 1 << SHORT_KIND, &there) <= 0) return false;
+    memory_read(head, there.head, there.hlen);
+    struct ring_message m = {
+        .kind = there.kind, .hlen = there.hlen, .blen = there.blen, .head = head, .body = there.body
+    };
+    end_check(c, e, &m, !me);
+    e->got++;
+    explore_say("has message %d, peeked at", e->got);
+    ring_drop(&e->rx, there.body_next, there.kind == SHORT_KIND);
+    if (e->tx.ring && ring_returned(&e->tx, there.credit) < 0)
+        explore_fail("ring_returned: the credit was refused");
+    return true;
+}
+
 static void end_receive(const struct ring_case *c, struct ring_end *e, int me)
 {
     struct ring_message m;
+    if (end_take_peeked(c, e, me)) return;
     if (end_take_expected(c, e, me)) {
         if (c->tells_at_will && explore_pick(2)) ring_tell(&e->rx);
         return;
@@ -226,26 +248,28 @@ static const struct message_plan bulk[MESSAGES_MAX] = {
 #define FOUR { 4, 512, 128 }
 #define SHORT { 4, 384, 128 } /* shorter than its laps */
 
-static const struct ring_case one_way = { TWO, 0, 0, { 6, 0 }, mixed, true, false };
-static const struct ring_case one_way_four = { FOUR, 0, 0, { 7, 0 }, mixed, true, false };
+static const struct ring_case one_way = { TWO, 0, 0, { 6, 0 }, mixed, true, false, false };
+static const struct ring_case one_way_peeked = { TWO, 0, 0, { 6, 0 }, mixed, true, false, true };
+static const struct ring_case one_way_four = { FOUR, 0, 0, { 7, 0 }, mixed, true, false, false };
 static const struct ring_case index_wraps = { FOUR, UINT32_MAX - 2, UINT32_MAX - 191, { 7, 0 },
-                                              mixed, true, false };
+                                              mixed, true, false, false };
 static const struct ring_case short_wraps = { SHORT, UINT32_MAX - 2, UINT32_MAX - 319, { 7, 0 },
-                                              mixed, true, false };
-static const struct ring_case turn_wraps = { TWO, 32768 - 2, 0, { 6, 0 }, mixed, true, false };
-static const struct ring_case goodbye = { TWO, 0, 0, { 3, 3 }, mixed, true, true };
-static const struct ring_case bulk_and_data = { FOUR, 0, 0, { 6, 0 }, bulk, true, false };
-static const struct ring_case both_ways = { TWO, 0, 0, { 4, 4 }, mixed, true, false };
+                                              mixed, true, false, false };
+static const struct ring_case turn_wraps = { TWO, 32768 - 2, 0, { 6, 0 }, mixed, true, false, false };
+static const struct ring_case goodbye = { TWO, 0, 0, { 3, 3 }, mixed, true, true, false };
+static const struct ring_case bulk_and_data = { FOUR, 0, 0, { 6, 0 }, bulk, true, false, false };
+static const struct ring_case both_ways = { TWO, 0, 0, { 4, 4 }, mixed, true, false, false };
 static const struct ring_case both_wrap = { TWO, UINT32_MAX - 1, UINT32_MAX - 191, { 4, 4 }, mixed,
-                                            true, false };
-static const struct ring_case both_ways_four = { FOUR, 0, 0, { 4, 4 }, mixed, false, false };
-static const struct ring_case both_ways_five = { FOUR, 0, 0, { 5, 5 }, mixed, false, false };
-static const struct ring_case both_ways_many = { TWO, 32768 - 3, 0, { 6, 6 }, mixed, true, true };
+                                            true, false, false };
+static const struct ring_case both_ways_four = { FOUR, 0, 0, { 4, 4 }, mixed, false, false, false };
+static const struct ring_case both_ways_five = { FOUR, 0, 0, { 5, 5 }, mixed, false, false, false };
+static const struct ring_case both_ways_many = { TWO, 32768 - 3, 0, { 6, 6 }, mixed, true, true, false };
 static const struct ring_case four_at_will = { FOUR, UINT32_MAX - 2, UINT32_MAX - 191, { 4, 4 },
-                                               mixed, true, false };
+                                               mixed, true, false, false };
 
 const struct scenario ring_scenarios[] = {
     { "2 slots, one way", 2, ring_reset, ring_run, NULL, &one_way, false },
+    { "2 slots, peeked at", 2, ring_reset, ring_run, NULL, &one_way_peeked, false },
     { "4 slots, one way", 2, ring_reset, ring_run, NULL, &one_way_four, false },
     { "4 slots, index and bytes wrap at 2^32", 2, ring_reset, ring_run, NULL, &index_wraps, false },
     { "4 slots, bytes shorter than a lap", 2, ring_reset, ring_run, NULL, &short_wraps, false },

@@ -115,6 +115,7 @@ void case_run(struct kase *k)
         .size = k->size,
         .eager_bytes = eager[fake_random(&random) % 3],
         .at_once = at_once[fake_random(&random) % 3],
+        .lands = fake_random(&random) & 1,
     };
     struct fake *f = fake_new(&options);
     for (int r = 0; r < k->size; r++) {

@@ -20,6 +20,7 @@ struct end {
     int rank, peer; /* whose end, and who is at the other */
     struct collective_key key;
     void *buffer; /* of a send that has ended already: a copy of ours */
+    struct landing *landing; /* of a receive, or NULL */
     size_t len;
     struct completion *c; /* NULL: ended already */
 };
@@ -50,7 +51,7 @@ struct sinew_team {
     int level;
     int rank, size;
     uint32_t sequence, next_id;
-    struct team_cache *cache;
+    struct team_cache *cache, *view_cache;
     bool persistent;
     const char *algorithm;
     int outstanding; /* completions owed */
@@ -70,7 +71,7 @@ struct fake {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     struct fake_options options;
-    uint64_t random, messages;
+    uint64_t random, messages, straight;
     struct list ends; /* that wait for their other end */
     struct event *events;
     size_t event_count, event_cap;
@@ -141,6 +142,7 @@ struct fake *fake_new(const struct fake_options *options)
 static void team_end(struct sinew_team *t)
 {
     assert_int_equal(t->outstanding, 0);
+    if (t->view_cache) t->view_cache->destroy(t->view_cache);
     if (t->cache) t->cache->destroy(t->cache);
 }
 
@@ -180,6 +182,10 @@ int fake_allocations(const struct fake *f)
 {
     return f->allocations;
 }
+uint64_t fake_straight(const struct fake *f)
+{
+    return f->straight;
+}
 uint64_t fake_messages(const struct fake *f)
 {
     return f->messages;
@@ -187,6 +193,9 @@ uint64_t fake_messages(const struct fake *f)
 
 void fake_view(struct fake *f, int rank, bool persistent, const char *algorithm)
 {
+    struct team_cache **cache = &f->team[rank].view_cache;
+    if (*cache) (*cache)->destroy(*cache);
+    *cache = NULL;
     f->team[rank].persistent = persistent;
     f->team[rank].algorithm = algorithm;
 }
@@ -241,7 +250,12 @@ static int end_meet(const struct end *send, const struct end *receive)
 {
     if (send->key.digest != receive->key.digest) return SINEW_EMISMATCH;
     size_t n = send->len < receive->len ? send->len : receive->len;
-    if (n) memcpy(receive->buffer, send->buffer, n);
+    struct landing *landing = receive->landing;
+    for (size_t at = 0, part; landing && at < n; at += part) {
+        part = n - at < LANDING_ALIGN ? n - at : LANDING_ALIGN;
+        landing->land(landing, at, (const char *)send->buffer + at, part);
+    }
+    if (n && !landing) memcpy(receive->buffer, send->buffer, n);
     return send->len > receive->len ? SINEW_ETRUNCATED : 0;
 }
 
@@ -304,6 +318,63 @@ int collective_recv(struct sinew_team *team, void *buf, size_t cap, int from,
     return message(
         team, (struct end){
                   .receives = true, .peer = from, .key = *key, .buffer = buf, .len = cap, .c = c });
+}
+
+int collective_recv_landing(struct sinew_team *team, struct landing *landing, void *room,
+                            size_t len, int from, const struct collective_key *key,
+                            struct completion *c)
+{
+    (void)room;
+    return message(team, (struct end){ .receives = true,
+                                       .peer = from,
+                                       .key = *key,
+                                       .landing = landing,
+                                       .len = len,
+                                       .c = c });
+}
+
+bool collective_lands(const struct sinew_team *team)
+{
+    return team->fake->options.lands;
+}
+
+/* The short way: taken when it is there, now and then. */
+bool collective_begin(struct sinew_team *team, uint32_t *sequence)
+{
+    if (!fake_chance(team->fake, team->fake->options.at_once)) return false;
+    *sequence = ++team->sequence;
+    return true;
+}
+
+bool collective_send_short(struct sinew_team *team, const void *buf, size_t len, int to,
+                           const struct collective_key *key)
+{
+    struct fake *f = team->fake;
+    struct end end = { .rank = team->rank, .peer = to, .key = *key, .len = len };
+    assert_in_range(to, 0, team->size - 1);
+    if (len > f->options.eager_bytes || !fake_chance(f, f->options.at_once)) return false;
+    struct end *other = end_find(f, &end);
+    end.buffer = memcpy(malloc(len + 1), len ? buf : "", len);
+    end_add(f, end, other);
+    f->straight++;
+    return true;
+}
+
+bool collective_await_short(struct sinew_team *team, size_t len, int from,
+                            const struct collective_key *key, struct collective_lent *m)
+{
+    struct end end = { .receives = true, .rank = team->rank, .peer = from, .key = *key };
+    struct end *send = end_find(team->fake, &end);
+    assert_in_range(from, 0, team->size - 1);
+    if (!send || send->c || send->len != len || send->key.digest != key->digest) return false;
+    if (!fake_chance(team->fake, team->fake->options.at_once)) return false;
+    *m = (struct collective_lent){ .body = send->buffer, .peer = (struct peer *)(void *)send };
+    return true;
+}
+
+void collective_taken(const struct collective_lent *m)
+{
+    end_free((struct end *)(void *)m->peer);
 }
 
 void collective_tell(struct sinew_team *team, int to, uint32_t sequence, const void *word,
@@ -557,6 +628,7 @@ struct sinew *fake_context(struct fake *f, int rank)
 }
 void fake_level(struct fake *f, int rank, int level)
 {
+    fake_view(f, rank, f->team[rank].persistent, f->team[rank].algorithm);
     f->team[rank].level = level;
 }
 bool team_is_crowded(const struct sinew_team *team)
@@ -586,6 +658,10 @@ const char *team_algorithm(const struct sinew_team *team)
 struct team_cache **team_cache(struct sinew_team *team)
 {
     return &team->cache;
+}
+struct team_cache **team_view_cache(struct sinew_team *team)
+{
+    return &team->view_cache;
 }
 void team_describe_rank(const struct sinew_team *team, int rank, struct text *text)
 {

@@ -22,7 +22,7 @@ struct fake;
 struct fake_options {
     uint64_t seed;
     int size;
-    bool crowded;
+    bool crowded, lands;
     size_t eager_bytes;  /* longer sends end when they are received           */
     unsigned at_once;    /* percent of calls that may end inside the call     */
     uint64_t fail_after; /* the message call of this number fails; 0: none    */
@@ -63,6 +63,8 @@ const char *fake_why(struct fake *f);
 int fake_allocations(const struct fake *f);
 size_t fake_allocated(const struct fake *f); /* bytes held now, by all ranks */
 uint64_t fake_messages(const struct fake *f);
+/* Messages that went the short way. */
+uint64_t fake_straight(const struct fake *f);
 /* The operation's deadline has passed. */
 void fake_deadline(struct sinew_request *request);
 /* It has been waited for in vain for a second. */

@@ -120,7 +120,8 @@ static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, 
                       .op = SINEW_SUM,
                       .count = count,
                       .seed = seed };
-    struct fake_options options = { .seed = seed, .size = size, .eager_bytes = 100, .at_once = 50 };
+    struct fake_options options = { .seed = seed, .size = size, .eager_bytes = 100, .at_once = 50,
+                                    .lands = seed & 1 };
     struct rank_state ranks[RANKS_MAX];
     struct fake *f = fake_new(&options);
     uint64_t random = seed;
@@ -326,7 +327,7 @@ static void several_at_once_agree(void **state)
         struct fake_options options = { .seed = fake_random(&random),
                                         .size = 1 + (int)(fake_random(&random) % 9),
                                         .eager_bytes = 100,
-                                        .at_once = 50 };
+                                        .at_once = 50, .lands = fake_random(&random) & 1 };
         struct fake *f = fake_new(&options);
         for (int i = 0; i < AT_ONCE; i++) {
             uint32_t a = (uint32_t)(fake_random(&random) % algorithm_count);
@@ -374,7 +375,7 @@ static void nobody_leaves_a_barrier_early(void **state)
                                             .size = size,
                                             .crowded = crowded,
                                             .eager_bytes = 64,
-                                            .at_once = 50 };
+                                            .at_once = 50, .lands = fake_random(&random) & 1 };
             struct fake *f = fake_new(&options);
             for (int r = 0; r < size; r++)
                 if (r != last) assert_true(sinew_barrier(fake_team(f, r), &req[r]) > 0);

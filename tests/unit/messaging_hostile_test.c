@@ -111,6 +111,10 @@ static void a_beginning_beyond_its_end(struct fake *f)
 {
     announce(f, 1, 63, 64, 1);
 }
+static void a_beginning_that_ends_between(struct fake *f)
+{
+    announce(f, 1, 1000, 100, 1);
+}
 static void beginnings_beyond_their_credit(struct fake *f)
 {
     for (int i = 0; i < 64; i++) announce(f, 1, 100000, 4096, 1);
@@ -167,6 +171,7 @@ static void bad_bytes_cost_their_own_link(void **state)
         a_grant_that_wraps,
         short_over_a_link_without,
         a_beginning_beyond_its_end,
+        a_beginning_that_ends_between,
         beginnings_beyond_their_credit,
         more_than_its_credit,
         a_word_too_long,
@@ -467,6 +472,24 @@ static void receive_of(struct sinew_team *team, size_t cap, struct sinew_status 
     assert_int_equal(sinew_recv(team, lent, cap, 1, 5, status, req), SINEW_PENDING);
 }
 
+static void land_lent(struct landing *landing, size_t offset, const void *piece, size_t len)
+{
+    (void)landing;
+    memcpy(lent + offset, piece, len);
+}
+
+/* The same, but what comes lands, and the room for it is as long as what is kept of it. */
+static void landing_of(struct sinew_team *team, size_t cap, struct sinew_status *status,
+                       struct sinew_request **req)
+{
+    static struct landing landing = { land_lent };
+    static char room[640];
+    struct match_key key = { .source = 1, .tag = 5, .space = SPACE_USER };
+    assert_int_equal(receive_start_landing(team, &landing, room, cap, &key, 0, NULL, req),
+                     SINEW_PENDING);
+    (*req)->status_out = status;
+}
+
 /* The first bytes come with the announcement: asked for or not, and more of them than there is room
  * for; the message is there with FIN, and the credit that they cost goes back. */
 static void a_message_that_has_begun(void **state)
@@ -474,18 +497,21 @@ static void a_message_that_has_begun(void **state)
     struct fake *f = *state;
     struct sinew_team *team = meet(f);
     move(f);
-    for (int i = 0; i < 4; i++) {
-        bool is_late = i % 2, is_cut = i / 2;
+    f->s->transport[0]->caps.lands = true;
+    for (int i = 0; i < 8; i++) {
+        bool is_late = i % 2, is_cut = i / 2 % 2;
+        void (*post)(struct sinew_team *, size_t, struct sinew_status *, struct sinew_request **) =
+            i < 4 ? receive_of : landing_of;
         size_t cap = is_cut ? 100 : 1000;
         struct sinew_status status;
         struct sinew_request *req;
         uint32_t free = f->s->peer[1]->blocks_free;
         memset(lent, 7, sizeof(lent));
-        if (!is_late) receive_of(team, cap, &status, &req);
+        if (!is_late) post(team, cap, &status, &req);
         int before = f->sents;
         announce(f, 5, 1000, 640, (uint8_t)(20 + i));
         move(f);
-        if (is_late) receive_of(team, cap, &status, &req);
+        if (is_late) post(team, cap, &status, &req);
         assert_int_equal(f->s->peer[1]->blocks_free, free);
         const struct packet *cts = told(f, 1, KIND_CTS);
         assert_ptr_equal(cts, &f->sent[f->sents - 1]);

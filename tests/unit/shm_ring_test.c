@@ -272,6 +272,36 @@ static void test_short_messages_have_slots_and_units(void **state)
     free(pair.memory);
 }
 
+/* What is peeked at stays until it is dropped, at its place; a short one gives its unit back, too. */
+static void test_a_peek_takes_nothing(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&small, 0);
+    uint8_t in[RING_SHORT], out[RING_SHORT] = "lent";
+    struct ring_peeked m = { 0 };
+    uint64_t credit;
+    pair.p.units = 8;
+    ring_promise(&pair.p);
+    assert_true(ring_peek(&pair.c, 1 << 2, &m) < 0); /* nothing is there */
+    ring_put_short(&pair.p, 2, out, 16, 7, 0);
+    assert_int_equal(ring_peek(&pair.c, 1 << 1, &m), 0); /* not of these kinds */
+    for (int i = 0; i < 2; i++) assert_int_equal(ring_peek(&pair.c, 1 << 2, &m), 1);
+    assert_true(m.hlen == RING_SHORT_HEAD && m.blen == 16 && wire_get64(m.head) == 7);
+    assert_memory_equal(m.body, out, 16);
+    ring_drop(&pair.c, m.body_next, true);
+    assert_int_equal(ring_untold(&pair.c), RING_SLOT + RING_UNIT);
+    assert_int_equal(put(&pair.p, RING_DATA, 1, 28, 100), 0); /* a body in the byte ring */
+    ring_put_short(&pair.p, 2, out, 8, 9, 0);
+    struct ring_message same = { 0 };
+    assert_int_equal(ring_take(&pair.c, &same), 1);
+    assert_int_equal(ring_peek(&pair.c, 1 << same.kind, &m), 1);
+    assert_true(m.body == same.body && m.body_next == same.body_next && m.blen == 100);
+    ring_drop(&pair.c, m.body_next, false);
+    assert_int_equal(ring_untold(&pair.c), 2 * RING_SLOT + RING_UNIT);
+    assert_int_equal(ring_take_short(&pair.c, ring_due_as(2, RING_SHORT_HEAD), 9, in, 48, &credit), 8);
+    free(pair.memory);
+}
+
 /* A slot that is only set aside keeps no other message waiting; units are as many as before. */
 static void test_promised_slots_are_for_others_when_none_is_left(void **state)
 {
@@ -427,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
         cmocka_unit_test(test_credit_both_ways_adds_up),
         cmocka_unit_test(test_short_messages_have_slots_and_units),
+        cmocka_unit_test(test_a_peek_takes_nothing),
         cmocka_unit_test(test_promised_slots_are_for_others_when_none_is_left),
         cmocka_unit_test(test_bulk_leaves_slots_to_messages),
         cmocka_unit_test(test_too_much_credit_is_refused),

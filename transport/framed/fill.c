@@ -26,7 +26,7 @@ void fill_refuse(struct framed *t, const struct header *h)
 void landings_give_up(struct framed *t, const struct endpoint *end)
 {
     for (struct list *e = t->landings.next; e != &t->landings; e = e->next) {
-        struct landing *g = LIST_OWNER(e, struct landing, entry);
+        struct framed_landing *g = LIST_OWNER(e, struct framed_landing, entry);
         if (g->end != end || g->given_up) continue;
         g->given_up = true;
         region_hold(t, g->region, -1);
@@ -37,11 +37,11 @@ void landings_release(struct framed *t)
 {
     struct list *e;
     while ((e = list_take(&t->landings)))
-        world_release(t->base.opt.world, LIST_OWNER(e, struct landing, entry),
-                      sizeof(struct landing));
+        world_release(t->base.opt.world, LIST_OWNER(e, struct framed_landing, entry),
+                      sizeof(struct framed_landing));
 }
 
-static void landing_release(struct landing *g)
+static void landing_release(struct framed_landing *g)
 {
     struct framed *t = g->end->t;
     g->end->busy--;
@@ -50,7 +50,7 @@ static void landing_release(struct landing *g)
     world_release(t->base.opt.world, g, sizeof(*g));
 }
 
-void landing_is_over(struct landing *g, int status, const char *why)
+void landing_is_over(struct framed_landing *g, int status, const char *why)
 {
     struct framed_link *l = g->end->link;
     g->end->t->moved = true;
@@ -64,12 +64,12 @@ void landing_is_over(struct landing *g, int status, const char *why)
 static int fill_start(struct framed_link *l, const struct header *h, uint8_t *to)
 {
     struct framed *t = framed_under(l);
-    struct landing *g = world_allocate(t->base.opt.world, sizeof(*g));
+    struct framed_landing *g = world_allocate(t->base.opt.world, sizeof(*g));
     if (!g) {
         fill_refuse(t, h);
         return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for a long message", l->name);
     }
-    *g = (struct landing){ .end = l->end, .region = h->region, .work = h->work };
+    *g = (struct framed_landing){ .end = l->end, .region = h->region, .work = h->work };
     list_init(&g->entry);
     list_append(&t->landings, &g->entry);
     region_hold(t, g->region, 1);

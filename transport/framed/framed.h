@@ -178,7 +178,7 @@ struct work {
 };
 
 /* A FILL that is being fetched. */
-struct landing {
+struct framed_landing {
     struct list entry; /* t->landings */
     struct endpoint *end;
     uint64_t region, work;
@@ -236,7 +236,7 @@ struct fabric {
     bool (*look)(struct framed *t);
     /* What was to be fetched, as it came: into `to`. 0: it is there. PENDING: until
      * landing_is_over(). */
-    int (*fetch)(struct landing *g, void *what, uint8_t *to, size_t len, struct why *why);
+    int (*fetch)(struct framed_landing *g, void *what, uint8_t *to, size_t len, struct why *why);
     void (*refuse)(struct framed *t, void *what); /* it was kept, and will not be fetched */
     /* Start what is left of a native work: w->sent, w->busy, until op->len. 0, AGAIN, < 0. */
     int (*move)(struct work *w, const struct key *key, struct why *why);
@@ -418,7 +418,7 @@ void serves_drop(struct framed_link *l);
 int serve_fill(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len);
 void fill_refuse(struct framed *t, const struct header *h); /* it will not be fetched */
 /* The fabric writes there no more: the bytes have come (0), or will not. */
-void landing_is_over(struct landing *g, int status, const char *why);
+void landing_is_over(struct framed_landing *g, int status, const char *why);
 void landings_give_up(struct framed *t, const struct endpoint *end);
 void landings_release(struct framed *t);
 

@@ -238,6 +238,26 @@ int64_t shm_take_short(struct link *base, const struct expect *e)
     return credit || ring_tell_slots(&l->rx) ? link_taken(l, credit, len) : len;
 }
 
+int shm_peek(struct link *base, struct peeked *m)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    if (l->state != SHM_UP) return TRANSPORT_NOT_THIS;
+    int there = ring_peek(&l->rx, 1 << SHM_MESSAGE | 1 << SHM_SHORT, &l->lent);
+    if (there <= 0) return there < 0 ? TRANSPORT_NOTHING : TRANSPORT_NOT_THIS;
+    *m = (struct peeked){ l->lent.head, l->lent.body, l->lent.hlen, l->lent.blen };
+    return 0;
+}
+
+void shm_drop(struct link *base)
+{
+    struct shm_link *l = (struct shm_link *)base;
+    ring_drop(&l->rx, l->lent.body_next, l->lent.kind == SHM_SHORT);
+    if (l->lent.credit && ring_returned(&l->tx, l->lent.credit) < 0)
+        link_break(l, "it gave back slots that it never had");
+    else if (ring_should_tell(&l->rx))
+        link_tell(l);
+}
+
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie)
 {

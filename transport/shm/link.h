@@ -73,6 +73,7 @@ struct shm_link {
     uint16_t wanted_hlen;
     uint32_t wanted_blen;
     uint32_t short_due; /* shm_take_short() takes nothing but this; see ring_take_short() */
+    struct ring_peeked lent; /* by shm_peek() */
     uint32_t taken; /* messages finished with when last in turn; see shm_poll_cold() */
     struct ring_consumer rx;
     struct ring_producer tx;
@@ -190,6 +191,8 @@ int link_break(struct shm_link *l, const char *what);
 void shm_allow(struct link *base, uint32_t units);
 int shm_send_short(struct link *base, const void *body, size_t blen, uint64_t key);
 int64_t shm_take_short(struct link *base, const struct expect *e);
+int shm_peek(struct link *base, struct peeked *m);
+void shm_drop(struct link *base);
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie);
 void shm_disconnect(struct link *base, enum disconnect_how how);

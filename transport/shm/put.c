@@ -24,6 +24,7 @@ enum { PUT_KEY_LEN = 24, PUT_HEAD_LEN = 24, PUT_REGIONS_FIRST = 16 };
 
 struct shm_region {
     uint8_t *base;
+    struct landing *landing; /* or NULL */
     size_t len;
     uint64_t nonce;
     uint32_t generation, next_free;
@@ -64,6 +65,7 @@ static int reg_mine(struct shm_transport *t, struct region *region)
     struct shm_region *r = &t->regions[index];
     t->region_free = r->next_free;
     r->base = region->base;
+    r->landing = region->landing;
     r->used = true;
     r->len = region->len;
     wire_put32(region->key, index);
@@ -134,7 +136,10 @@ int put_land(struct shm_link *l, const struct ring_message *m)
         return why_set(&l->base.why, SINEW_EPROTO,
                        "a put of %zu bytes at %" PRIu64 " into a region of %zu", m->blen, offset,
                        r->len);
-    shared_read(r->base + offset, m->body, m->blen);
+    if (r->landing)
+        r->landing->land(r->landing, offset, m->body, m->blen);
+    else
+        shared_read(r->base + offset, m->body, m->blen);
     return 0;
 }
 

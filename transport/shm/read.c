@@ -168,20 +168,37 @@ static int read_confirm(struct shm_link *l, const struct rma *op, bool mapped)
     return shared_load_after_stores32(pledge) == generation ? 0 : SINEW_EACCESS;
 }
 
+/* The next piece of it, by the kernel; bytes read, or < 0. */
+static ssize_t read_piece(struct shm_link *l, struct rma *op, uint64_t from, size_t len)
+{
+    uint8_t *to = op->local;
+    if (!l->reads) return SINEW_EACCESS;
+    if (!op->landing) return read_cross(l, to + op->progress, from, len);
+    if (len > LANDING_ROOM) len = LANDING_ROOM;
+    for (size_t got = 0; got < len;) {
+        ssize_t n = read_cross(l, to + got, from + got, len - got);
+        if (n < 0) return n;
+        got += (size_t)n;
+    }
+    op->landing->land(op->landing, op->progress, to, len);
+    return (ssize_t)len;
+}
+
 int read_advance(struct shm_link *l, struct rma *op)
 {
     if (op->len == 0) return 0;
     const uint8_t *key = op->peers->key;
     uint64_t from = wire_get64(key + 8) + op->offset + op->progress;
-    uint8_t *to = (uint8_t *)op->local + op->progress;
     size_t left = op->len - op->progress, len = left < READ_CHUNK ? left : READ_CHUNK;
     const void *mapped = share_at(l, wire_get32(key + 24), from, len);
-    if (mapped) {
-        shared_read(to, mapped, len);
-    } else {
-        ssize_t n = l->reads ? read_cross(l, to, from, len) : SINEW_EACCESS;
+    if (!mapped) {
+        ssize_t n = read_piece(l, op, from, len);
         if (n < 0) return (int)n;
         len = (size_t)n;
+    } else if (op->landing) {
+        op->landing->land(op->landing, op->progress, mapped, len);
+    } else {
+        shared_read((uint8_t *)op->local + op->progress, mapped, len);
     }
     op->progress += len;
     return op->progress < op->len ? SINEW_PENDING : read_confirm(l, op, mapped);

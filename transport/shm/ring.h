@@ -445,6 +445,46 @@ static inline int64_t ring_take_short(struct ring_consumer *c, uint32_t due, uin
     return len;
 }
 
+/* The next message where it lies, by ring_peek(). */
+struct ring_peeked {
+    const uint8_t *head, *body;
+    size_t hlen, blen;
+    uint32_t credit, body_next; /* what it gives back; where the byte ring stands after it */
+    uint8_t kind;
+};
+
+/* > 0: the next message, of a kind whose bit is in `kinds`; 0: something else, or not of lengths that
+ * ring_take() would take; < 0: none. Nothing happens until ring_drop(). */
+static inline int ring_peek(const struct ring_consumer *c, uint32_t kinds, struct ring_peeked *m)
+{
+    uint32_t next = c->next;
+    const struct ring_slot *slot = &c->slots[next & c->slot_mask];
+    /* Acquire, partner ring_publish(), as in ring_take(). */
+    uint64_t word = shared_load_acquire64(&slot->word);
+    if ((uint16_t)word != ring_due(next, 0, 0)) return -1;
+    m->kind = (uint8_t)(word >> 16);
+    m->hlen = (uint8_t)(word >> 24);
+    m->blen = (uint16_t)(word >> 32);
+    m->credit = (uint32_t)(word >> 48);
+    m->body_next = c->body_next;
+    m->head = slot->data;
+    if (m->kind >= 32 || !(kinds >> m->kind & 1) || m->hlen > RING_INLINE) return 0;
+    if (m->blen > c->body_max) return 0;
+    m->body = slot->data + m->hlen;
+    if (m->hlen + m->blen > RING_INLINE)
+        m->body = c->bodies + ring_place(&m->body_next, c->body_bytes, c->body_mask, m->blen);
+    return 1;
+}
+
+/* That message is taken. `unit`: it was a short one. */
+static inline void ring_drop(struct ring_consumer *c, uint32_t body_next, bool unit)
+{
+    c->untold.credit += unit ? RING_SLOT + RING_UNIT : RING_SLOT;
+    c->untold.bytes += body_next - c->body_next;
+    c->body_next = body_next;
+    c->next++;
+}
+
 /* Done with the message taken: its room may be given back. */
 static inline void ring_finish(struct ring_consumer *c, const struct ring_message *m)
 {

@@ -59,6 +59,8 @@ static int shm_open_transport(struct transport *base)
         .memory = true,
         .local = true,
         .expects = true,
+        .lends = true,
+        .lands = true,
         .latency_ns = 100,
         .megabytes_per_s = 8000,
     };
@@ -243,6 +245,8 @@ const struct transport_ops transport_shm = {
     .allow = shm_allow,
     .send_short = shm_send_short,
     .take_short = shm_take_short,
+    .peek = shm_peek,
+    .drop = shm_drop,
     .rma = shm_rma,
     .flush = shm_flush,
     .reg = shm_reg,

@@ -572,7 +572,8 @@ static int sim_transport_arm(struct transport *t)
         .close = sim_transport_close, .reach = sim_transport_reach,                                \
         .connect = sim_transport_connect, .disconnect = sim_transport_disconnect,                  \
         .send = sim_transport_send, .allow = stub_allow, .send_short = stub_send_short,            \
-        .take_short = stub_take_short, .rma = sim_transport_rma,                                   \
+        .take_short = stub_take_short, .peek = stub_peek, .drop = stub_drop,                       \
+        .rma = sim_transport_rma,                                                                  \
         .flush = sim_transport_flush, .reg = sim_transport_reg, .dereg = sim_transport_dereg,      \
         .progress = sim_transport_progress, .arm = sim_transport_arm,                              \
     }

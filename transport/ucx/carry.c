@@ -171,7 +171,7 @@ static bool carry_look(struct framed *base)
 
 static void fetched(void *request, ucs_status_t status, size_t len, void *user_data)
 {
-    struct landing *g = user_data;
+    struct framed_landing *g = user_data;
     struct ucx *t = ucx_of(g->end->t);
     struct words words;
     (void)len;
@@ -180,7 +180,7 @@ static void fetched(void *request, ucs_status_t status, size_t len, void *user_d
     landing_is_over(g, ours, words.text);
 }
 
-static int carry_fetch(struct landing *g, void *what, uint8_t *to, size_t len, struct why *why)
+static int carry_fetch(struct framed_landing *g, void *what, uint8_t *to, size_t len, struct why *why)
 {
     struct ucx *t = ucx_of(g->end->t);
     const ucp_request_param_t param = {

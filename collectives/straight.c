@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collectives/straight.h"
+
+#include "base/copy.h"
+#include "base/list.h"
+#include "collectives/cache.h"
+
+enum { CALLS = 32, STEPS = 64, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
+
+/* An instance of the schedule. Places are bytes from where their buffer begins. */
+struct straight_step {
+    uint8_t kind, a_is_left;
+    uint8_t a, b, d; /* enum op_buffer */
+    uint32_t peer, ordinal;
+    uint32_t at_a, at_b, at_d;
+    size_t count; /* elements */
+};
+
+struct straight {
+    uint64_t kind;
+    size_t count;
+    size_t in_bytes, out_bytes; /* what the user must give; 0: it is not looked at */
+    size_t *counts;             /* as the user gave them, or NULL */
+    size_t counts_bytes;
+    size_t element_bytes;
+    uint32_t steps, digest;
+    struct record record; /* but for the sequence */
+    struct call call;
+    struct reduction reduction;
+    unsigned char *tmp;
+    size_t bytes; /* of this allocation: steps, counts and tmp are behind */
+    struct straight_step step[];
+};
+
+struct straight_table {
+    struct team_cache base;
+    const struct world *world;
+    struct past_calls *calls; /* of the team's cache, which outlives every view's */
+    struct straight *call[CALLS];
+    uint64_t missed[CALLS]; /* the hash of who was not there last */
+};
+
+static uint64_t straight_hash(uint64_t kind, uint64_t count)
+{
+    return (kind * UINT64_C(0x9e3779b97f4a7c15)) ^ (count * UINT64_C(0xc4ceb9fe1a85ec53));
+}
+
+static uint32_t straight_slot(uint64_t hash)
+{
+    return (uint32_t)(hash >> 59);
+}
+_Static_assert(CALLS == 1 << (64 - 59), "five bits choose the slot");
+
+/* ----------------------------------------------------------------------------------------- run */
+
+/* The buffers are such that nothing is to be said about them. */
+static inline bool straight_fits(const struct straight *s, const struct straight_call *call)
+{
+    uintptr_t in = (uintptr_t)call->in, out = (uintptr_t)call->out;
+    if ((s->in_bytes && !in) || (s->out_bytes && !out)) return false;
+    if (s->in_bytes && s->out_bytes && in < out + s->out_bytes && out < in + s->in_bytes)
+        return false;
+    if (s->counts && memcmp(s->counts, call->counts, s->counts_bytes) != 0) return false;
+    return true;
+}
+
+/* A call under way. */
+struct straight_at {
+    struct sinew_team *team;
+    const struct straight *s;
+    unsigned char *base[BUFFER_COUNT];
+    struct collective_key key;
+};
+
+static inline unsigned char *straight_place(const struct straight_at *at, unsigned buffer,
+                                            uint32_t offset)
+{
+    unsigned char *base = at->base[buffer];
+    return base ? base + offset : NULL;
+}
+
+static bool straight_receive(const struct straight_at *at, const struct straight_step *step)
+{
+    struct collective_lent m;
+    const struct straight *s = at->s;
+    size_t count = step->count, len = count * s->element_bytes;
+    if (!collective_await_short(at->team, len, (int)step->peer, &at->key, &m)) return false;
+    unsigned char *d = straight_place(at, step->d, step->at_d);
+    if (step->kind == OP_RECV) {
+        copy_short(d, m.body, len);
+    } else if (count) {
+        const void *b = straight_place(at, step->b, step->at_b);
+        s->reduction.kernel(d, step->a_is_left ? m.body : b, step->a_is_left ? b : m.body, count);
+    }
+    collective_taken(&m);
+    return true;
+}
+
+static void straight_local(const struct straight_at *at, const struct straight_step *step)
+{
+    size_t count = step->count;
+    if (count == 0 || step->kind == OP_NOP) return;
+    unsigned char *d = straight_place(at, step->d, step->at_d);
+    const unsigned char *a = straight_place(at, step->a, step->at_a);
+    if (step->kind == OP_COPY) {
+        copy_short(d, a, count * at->s->element_bytes);
+    } else {
+        const unsigned char *b = straight_place(at, step->b, step->at_b);
+        at->s->reduction.kernel(d, step->a_is_left ? a : b, step->a_is_left ? b : a, count);
+    }
+}
+
+/* How many steps went that way. */
+static uint32_t straight_steps(struct straight_at *at)
+{
+    const struct straight *s = at->s;
+    for (uint32_t i = 0; i < s->steps; i++) {
+        const struct straight_step *step = &s->step[i];
+        size_t len = step->count * s->element_bytes;
+        at->key.step = step->ordinal;
+        at->key.digest = message_digest(s->digest, len);
+        if (step->kind == OP_SEND) {
+            const void *a = straight_place(at, step->a, step->at_a);
+            if (!collective_send_short(at->team, a, len, (int)step->peer, &at->key)) return i;
+        } else if (step->kind == OP_RECV || step->kind == OP_RECV_REDUCE) {
+            if (!straight_receive(at, step)) return i;
+        } else {
+            straight_local(at, step);
+        }
+    }
+    return s->steps;
+}
+
+/* What is left. */
+static int straight_otherwise(const struct straight_at *at, const struct straight_call *call,
+                              uint32_t done, struct past_calls *calls)
+{
+    struct call general = at->s->call;
+    struct remainder remainder = { at->key.sequence, done, at->s->tmp };
+    general.in = call->in;
+    general.out = call->out;
+    if (at->s->counts) general.in_parts.counts = call->counts;
+    int status = execution_resume(at->team, &general, &remainder);
+    if (status < 0) agree_fail(calls, &at->s->record, remainder.sequence, status);
+    return status;
+}
+
+bool straight_run(struct sinew_team *team, const struct straight_call *call, int *status)
+{
+    uint32_t sequence;
+    struct team_cache *learned = team ? *team_view_cache(team) : NULL;
+    if (!learned) return false;
+    const struct straight_table *t = LIST_OWNER(learned, struct straight_table, base);
+    const struct straight *s = t->call[straight_slot(straight_hash(call->kind, call->count))];
+    if (!s || s->kind != call->kind || s->count != call->count || !straight_fits(s, call) ||
+        t->calls->is_untold || !collective_begin(team, &sequence))
+        return false;
+    struct straight_at at = { .team = team,
+                              .s = s,
+                              .base = { [BUFFER_IN] = (unsigned char *)(uintptr_t)call->in,
+                                        [BUFFER_OUT] = call->out,
+                                        [BUFFER_TMP] = s->tmp },
+                              .key = { .sequence = sequence } };
+    uint32_t done = straight_steps(&at);
+    *status = 0;
+    if (done == s->steps)
+        agree_past(t->calls, &s->record, sequence);
+    else
+        *status = straight_otherwise(&at, call, done, t->calls);
+    return true;
+}
+
+/* --------------------------------------------------------------------------------------- learn */
+
+static void table_destroy(struct team_cache *base)
+{
+    struct straight_table *t = LIST_OWNER(base, struct straight_table, base);
+    for (int i = 0; i < CALLS; i++)
+        if (t->call[i]) world_release(t->world, t->call[i], t->call[i]->bytes);
+    world_release(t->world, t, sizeof(*t));
+}
+
+static struct straight_table *table_of(struct sinew_team *team)
+{
+    struct team_cache **slot = team_view_cache(team);
+    if (*slot) return LIST_OWNER(*slot, struct straight_table, base);
+    const struct world *world = team_world(team);
+    struct cache *cache = cache_of(team);
+    struct straight_table *t = cache ? world_allocate(world, sizeof(*t)) : NULL;
+    if (!t) return NULL;
+    t->calls = &cache->calls;
+    t->base.destroy = table_destroy;
+    t->world = world;
+    *slot = &t->base;
+    return t;
+}
+
+/* Bytes from the buffer's beginning, and of the whole place; false: not for here. */
+static bool learn_place(const struct bound *b, const struct step *step, enum op_field f,
+                        uint8_t *buffer, uint32_t *at, size_t *count)
+{
+    size_t first;
+    *buffer = (uint8_t)op_buffer(step->op, f);
+    if (*buffer == BUFFER_NONE) return true;
+    first = buffer_place(&b->buffer[*buffer], step->at[f], step->op->n, count);
+    *at = (uint32_t)(first * b->call.element_bytes);
+    bool apart = b->buffer[*buffer].table && step->op->n > 1 && op_kind(step->op) == OP_COPY;
+    return first * b->call.element_bytes <= UINT32_MAX && !apart;
+}
+
+static bool learn_step(const struct bound *b, const struct step *step, struct straight_step *out)
+{
+    enum op_kind kind = op_kind(step->op);
+    size_t count = 0, most = STRAIGHT_BYTES / b->call.element_bytes;
+    *out = (struct straight_step){ .kind = (uint8_t)kind,
+                                   .a_is_left = op_flags(step->op) & OP_A_LEFT,
+                                   .peer = step->at[FIELD_PEER],
+                                   .ordinal = step->at[kind == OP_SEND ? FIELD_D : FIELD_A] };
+    if (kind == OP_NOP) return true;
+    if (!learn_place(b, step, FIELD_A, &out->a, &out->at_a, &count) ||
+        !learn_place(b, step, FIELD_B, &out->b, &out->at_b, &count) ||
+        !learn_place(b, step, FIELD_D, &out->d, &out->at_d, &count))
+        return false;
+    out->count = count;
+    return count <= most;
+}
+
+/* How many steps; 0: too many, or one that does not go this way. */
+static uint32_t learn_steps(const struct bound *b, struct straight_step step[STEPS])
+{
+    struct cursor cursor = { 0 };
+    struct step next;
+    uint32_t n = 0;
+    for (; cursor_next(b->schedule, &cursor, &next); n++)
+        if (n == STEPS || !learn_step(b, &next, &step[n])) return 0;
+    return n;
+}
+
+/* Bytes of TMP; more than TMP_BYTES: it does not go this way. */
+static size_t learn_tmp(const struct bound *b)
+{
+    const struct buffer *tmp = &b->buffer[BUFFER_TMP];
+    if (tmp->blocks == 0) return 0;
+    size_t elements = tmp->whole * tmp->blocks + tmp->rest;
+    return elements > TMP_BYTES ? SIZE_MAX : elements * b->call.element_bytes;
+}
+
+static size_t learn_count(const struct call *call)
+{
+    return call->collective == COLLECTIVE_REDUCE_SCATTER ? call->in_count : (size_t)call->agreed;
+}
+
+static bool learn_may(const struct bound *b, uint32_t size)
+{
+    const struct call *call = &b->call;
+    bool counts = call->in_parts.counts != NULL;
+    if (!call->comes_again || call->own || call->graph) return false;
+    if (call->out_parts.counts || call->in_parts.offsets) return false;
+    if (b->schedule->blocks[BUFFER_CNT]) return false; /* lengths that come in messages */
+    if (call->type > 255 || call->op > 255 || (call->op && !b->reduction.kernel)) return false;
+    if (counts != (call->collective == COLLECTIVE_REDUCE_SCATTER) || size > COUNTS) return false;
+    return learn_tmp(b) <= TMP_BYTES;
+}
+
+static size_t learn_round(size_t bytes)
+{
+    return (bytes + TMP_ALIGN - 1) / TMP_ALIGN * TMP_ALIGN;
+}
+
+static struct straight *learn(const struct sinew_team *team, const struct world *world,
+                              const struct bound *b, uint32_t size)
+{
+    struct straight_step step[STEPS];
+    const struct call *call = &b->call;
+    uint32_t n = learn_steps(b, step);
+    size_t counts = call->in_parts.counts ? size : 0;
+    size_t head = learn_round(sizeof(struct straight) + n * sizeof(step[0]) +
+                              counts * sizeof(size_t));
+    size_t bytes = head + learn_tmp(b);
+    struct straight *s = n ? world_allocate_aligned(world, TMP_ALIGN, bytes) : NULL;
+    if (!s) return NULL;
+    *s = (struct straight){ .element_bytes = call->element_bytes,
+                            .counts_bytes = counts * sizeof(size_t),
+                            .steps = n,
+                            .digest = b->digest,
+                            .record = agree_record(team, call, 0, b->digest),
+                            .call = *call,
+                            .reduction = b->reduction,
+                            .bytes = bytes };
+    if (call->in && !call->in_place) s->in_bytes = call->in_count * call->element_bytes;
+    size_t out = call->out_count;
+    if (call->in_place && call->in_count > out) out = call->in_count;
+    if (call->out) s->out_bytes = out * call->element_bytes;
+    memcpy(s->step, step, n * sizeof(step[0]));
+    if (counts) {
+        s->counts = (size_t *)(void *)&s->step[n];
+        memcpy(s->counts, call->in_parts.counts, s->counts_bytes);
+    }
+    if (bytes > head) s->tmp = (unsigned char *)s + head;
+    return s;
+}
+
+void straight_learn(struct sinew_team *team, const struct bound *b)
+{
+    uint32_t size = (uint32_t)sinew_size(team);
+    const struct call *call = &b->call;
+    if (!learn_may(b, size)) return;
+    struct straight_table *t = table_of(team);
+    if (!t) return;
+    uint64_t kind = straight_kind(call->collective, call->type, call->op, call->root, call->in_place);
+    uint64_t hash = straight_hash(kind, learn_count(call));
+    uint32_t slot = straight_slot(hash);
+    bool again = t->missed[slot] == hash;
+    t->missed[slot] = hash;
+    if (!again) return;
+    struct straight *s = learn(team, t->world, b, size);
+    if (!s) return;
+    s->kind = kind;
+    s->count = learn_count(call);
+    if (t->call[slot]) world_release(t->world, t->call[slot], t->call[slot]->bytes);
+    t->call[slot] = s;
+}

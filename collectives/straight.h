@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COLLECTIVES_STRAIGHT_H
+#define COLLECTIVES_STRAIGHT_H
+/*
+ * straight.h - a call that was made before: straight through, from the arguments to the messages
+ *
+ * A blocking call that comes again with the same collective, count, type, operator and root needs no
+ * checks but those of its buffers, no choice, no schedule and no request: its steps are kept with
+ * every place worked out. They run in the program's order, one after the other, each message by the
+ * short way (messaging/operation.h). The first that cannot go that way, and what is left after it,
+ * is the executor's.
+ */
+#include "collectives/execute.h"
+#include "collectives/places.h"
+#include "collectives/reduce.h"
+
+enum { STRAIGHT_BYTES = 7680 }; /* of one message, at most: half the window of unexpected ones has room for it */
+
+/* What two calls must have in common, but for the count. */
+static inline uint64_t straight_kind(enum collective collective, int type, int op, int root,
+                                     bool in_place)
+{
+    return (uint64_t)collective | (uint64_t)(type & 255) << 8 | (uint64_t)(op & 255) << 16 |
+           (uint64_t)in_place << 24 | (uint64_t)(uint32_t)root << 32;
+}
+
+/* A call as the user made it; `in` is where the input is, in place too. */
+struct straight_call {
+    uint64_t kind;
+    size_t count;         /* of the API; of a reduce_scatter the sum of: */
+    const size_t *counts; /* or NULL */
+    const void *in;
+    void *out;
+};
+
+/* true: it was such a call, and *status is its outcome. */
+bool straight_run(struct sinew_team *team, const struct straight_call *call, int *status);
+
+/* A blocking call as it is about to be executed: remembered, if it comes a second time. No memory for that
+ * is no failure. */
+void straight_learn(struct sinew_team *team, const struct bound *bound);
+
+#endif
