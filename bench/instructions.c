@@ -142,7 +142,7 @@ static int run(void)
 }
 
 /* Goes on to the next SIGSTOP. Returns how often it stopped before, or < 0: it ended otherwise. */
-static long steps_to_stop(pid_t child, int how)
+static long steps_to_stop(pid_t child, enum __ptrace_request how)
 {
     int status;
     for (long steps = 0;; steps++) {

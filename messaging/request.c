@@ -25,7 +25,8 @@ static int pool_grow(struct sinew *s)
         pool->chunks_cap = cap;
     }
     size_t bytes = REQUEST_CHUNK * sizeof(struct sinew_request);
-    struct sinew_request *fresh = world_allocate_aligned(s->world, alignof(*fresh), bytes);
+    struct sinew_request *fresh =
+        world_allocate_aligned(s->world, _Alignof(struct sinew_request), bytes);
     if (!fresh) return SINEW_ENOMEM;
     s->counters.memory_bytes += bytes;
     for (uint32_t i = 0; i < REQUEST_CHUNK; i++) {
