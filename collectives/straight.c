@@ -245,9 +245,12 @@ static size_t learn_tmp(const struct bound *b)
     return elements > TMP_BYTES ? SIZE_MAX : elements * b->call.element_bytes;
 }
 
+/* As straight_call has it. */
 static size_t learn_count(const struct call *call)
 {
-    return call->collective == COLLECTIVE_REDUCE_SCATTER ? call->in_count : (size_t)call->agreed;
+    if (call->collective == COLLECTIVE_REDUCE_SCATTER) return call->in_count;
+    if (call->collective == COLLECTIVE_REDUCE_SCATTER_BLOCK) return call->out_count;
+    return (size_t)call->agreed;
 }
 
 static bool learn_may(const struct bound *b, uint32_t size)

@@ -240,6 +240,49 @@ static void what_went_straight_is_remembered(void **state)
     fake_free(f);
 }
 
+/* What is done again must not be taken for what was called: every length of a block is its own. */
+struct blocks_rank {
+    struct fake *f;
+    int rank;
+    bool wrong;
+};
+
+static void *blocks_thread(void *arg)
+{
+    enum { SHORT = 4, LONG = 2 * SHORT };
+    struct blocks_rank *me = arg;
+    struct sinew_team *team = fake_team(me->f, me->rank);
+    int64_t in[2 * LONG], out[LONG];
+    for (int i = 0; i < 2 * LONG; i++) in[i] = i + 1;
+    fake_lock(me->f);
+    for (int call = 0; call < 6; call++) {
+        size_t n = call < 3 ? SHORT : LONG;
+        memset(out, 0, sizeof(out));
+        me->wrong |= sinew_reduce_scatter_block(team, in, out, n, SINEW_I64, SINEW_SUM, NULL) != 0;
+        for (size_t i = 0; i < n; i++)
+            me->wrong |= out[i] != 2 * in[(size_t)me->rank * n + i];
+    }
+    fake_unlock(me->f);
+    return NULL;
+}
+
+static void a_longer_block_is_another_call(void **state)
+{
+    (void)state;
+    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100 };
+    struct fake *f = fake_new(&options);
+    struct blocks_rank rank[2];
+    pthread_t thread[2];
+    for (int r = 0; r < 2; r++) {
+        rank[r] = (struct blocks_rank){ f, r, false };
+        assert_int_equal(pthread_create(&thread[r], NULL, blocks_thread, &rank[r]), 0);
+    }
+    for (int r = 0; r < 2; r++) pthread_join(thread[r], NULL);
+    assert_false(rank[0].wrong || rank[1].wrong);
+    assert_true(fake_straight(f) > 0);
+    fake_free(f);
+}
+
 /* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call that
  * comes again would be remembered by it does without. */
 static void no_memory_is_refused_and_forgotten(void **state)
@@ -592,6 +635,7 @@ int main(void)
         cmocka_unit_test(different_arguments_are_a_mismatch),
         cmocka_unit_test(words_are_not_believed),
         cmocka_unit_test(what_went_straight_is_remembered),
+        cmocka_unit_test(a_longer_block_is_another_call),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(kept_memory_is_bounded),
         cmocka_unit_test(impossible_arguments_are_refused),
