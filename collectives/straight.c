@@ -57,7 +57,8 @@ _Static_assert(CALLS == 1 << (64 - 59), "five bits choose the slot");
 static inline bool straight_fits(const struct straight *s, const struct straight_call *call)
 {
     uintptr_t in = (uintptr_t)call->in, out = (uintptr_t)call->out;
-    if ((s->in_bytes && !in) || (s->out_bytes && !out)) return false;
+    if (s->in_bytes && (!in || call->in == SINEW_IN_PLACE)) return false;
+    if (s->out_bytes && (!out || call->out == SINEW_IN_PLACE)) return false;
     if (s->in_bytes && s->out_bytes && in < out + s->out_bytes && out < in + s->in_bytes)
         return false;
     if (s->counts && memcmp(s->counts, call->counts, s->counts_bytes) != 0) return false;
@@ -290,10 +291,12 @@ static struct straight *learn(const struct sinew_team *team, const struct world 
                             .call = *call,
                             .reduction = b->reduction,
                             .bytes = bytes };
-    if (call->in && !call->in_place) s->in_bytes = call->in_count * call->element_bytes;
+    bool scatters = call->out == SINEW_IN_PLACE; /* of a call in place it has the input */
+    if (call->in && (!call->in_place || scatters))
+        s->in_bytes = call->in_count * call->element_bytes;
     size_t out = call->out_count;
     if (call->in_place && call->in_count > out) out = call->in_count;
-    if (call->out) s->out_bytes = out * call->element_bytes;
+    if (call->out && !scatters) s->out_bytes = out * call->element_bytes;
     memcpy(s->step, step, n * sizeof(step[0]));
     if (counts) {
         s->counts = (size_t *)(void *)&s->step[n];

@@ -283,6 +283,45 @@ static void a_longer_block_is_another_call(void **state)
     fake_free(f);
 }
 
+/* A call that comes again is refused as the first one was for what its buffers cannot be. */
+static void buffers_that_cannot_be_are_refused_again(void **state)
+{
+    (void)state;
+    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100 };
+    struct fake *f = fake_new(&options);
+    struct sinew_team *root = fake_team(f, 0);
+    void *here = SINEW_IN_PLACE;
+    int64_t in[4] = { 1, 2, 3, 4 };
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_bcast(root, in, sizeof(in), 0, NULL), 0);
+    assert_int_equal(fake_straight(f), 1);
+    assert_int_equal(sinew_bcast(root, here, sizeof(in), 0, NULL), SINEW_EINVAL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_scatter(root, in, 16, here, 0, NULL), 0);
+    assert_int_equal(fake_straight(f), 2);
+    assert_int_equal(sinew_scatter(root, NULL, 16, here, 0, NULL), SINEW_EINVAL);
+    assert_int_equal(sinew_scatter(root, here, 16, here, 0, NULL), SINEW_EINVAL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_reduce(root, in, NULL, 4, SINEW_I64, SINEW_SUM, 1, NULL), 0);
+    assert_int_equal(fake_straight(f), 3);
+    assert_int_equal(sinew_reduce(root, here, in, 4, SINEW_I64, SINEW_SUM, 1, NULL), SINEW_EINVAL);
+    fake_fail_waiting(f);
+    fake_free(f);
+    options.size = 1;
+    f = fake_new(&options);
+    struct sinew_team *alone = fake_team(f, 0);
+    int64_t out[4];
+    for (int i = 0; i < 4; i++) {
+        bool again = i == 3;
+        int expected = again ? SINEW_EINVAL : 0;
+        assert_int_equal(sinew_allgather(alone, in, sizeof(in), again ? here : out, NULL), expected);
+        assert_int_equal(sinew_allreduce(alone, again ? here : in, again ? here : out, 4, SINEW_I64,
+                                         SINEW_SUM, NULL),
+                         expected);
+    }
+    fake_free(f);
+}
+
 /* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call that
  * comes again would be remembered by it does without. */
 static void no_memory_is_refused_and_forgotten(void **state)
@@ -636,6 +675,7 @@ int main(void)
         cmocka_unit_test(words_are_not_believed),
         cmocka_unit_test(what_went_straight_is_remembered),
         cmocka_unit_test(a_longer_block_is_another_call),
+        cmocka_unit_test(buffers_that_cannot_be_are_refused_again),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(kept_memory_is_bounded),
         cmocka_unit_test(impossible_arguments_are_refused),
