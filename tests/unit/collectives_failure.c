@@ -322,6 +322,28 @@ static void buffers_that_cannot_be_are_refused_again(void **state)
     fake_free(f);
 }
 
+/* Any two calls that take turns go straight both: neither makes the other one forgotten. */
+static void two_calls_by_turns_are_both_remembered(void **state)
+{
+    (void)state;
+    enum { LENGTHS = 40, CALLS = 4 }; /* of each, the last two straight */
+    char bytes[LENGTHS + 1] = "";
+    for (size_t len = 2; len <= LENGTHS; len++) {
+        struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 64, .at_once = 100 };
+        struct fake *f = fake_new(&options);
+        for (int i = 0; i < CALLS; i++) {
+            assert_int_equal(sinew_bcast(fake_team(f, 0), bytes, 1, 0, NULL), 0);
+            assert_int_equal(sinew_bcast(fake_team(f, 0), bytes, len, 0, NULL), 0);
+        }
+        assert_int_equal(fake_straight(f), 2 * (CALLS - 2));
+        for (int i = 0; i < CALLS; i++) {
+            assert_int_equal(sinew_bcast(fake_team(f, 1), bytes, 1, 0, NULL), 0);
+            assert_int_equal(sinew_bcast(fake_team(f, 1), bytes, len, 0, NULL), 0);
+        }
+        fake_free(f);
+    }
+}
+
 /* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call that
  * comes again would be remembered by it does without. */
 static void no_memory_is_refused_and_forgotten(void **state)
@@ -675,6 +697,7 @@ int main(void)
         cmocka_unit_test(words_are_not_believed),
         cmocka_unit_test(what_went_straight_is_remembered),
         cmocka_unit_test(a_longer_block_is_another_call),
+        cmocka_unit_test(two_calls_by_turns_are_both_remembered),
         cmocka_unit_test(buffers_that_cannot_be_are_refused_again),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(kept_memory_is_bounded),
