@@ -151,7 +151,8 @@ static int straight_otherwise(const struct straight_at *at, const struct straigh
     general.out = call->out;
     if (at->s->counts) general.in_parts.counts = call->counts;
     int status = execution_resume(at->team, &general, &remainder);
-    if (status < 0) agree_fail(calls, &at->s->record, remainder.sequence, status);
+    if (status < 0 && agree_fail(calls, &at->s->record, remainder.sequence, status))
+        collective_cancel(at->team, remainder.sequence, status); /* what has come for it */
     return status;
 }
 
@@ -345,7 +346,8 @@ void straight_learn(struct sinew_team *team, const struct bound *b)
     if (!learn_may(b, size)) return;
     struct straight_table *t = table_of(team);
     if (!t) return;
-    uint64_t kind = straight_kind(call->collective, call->type, call->op, call->root, call->in_place);
+    uint64_t kind =
+        straight_kind(call->collective, call->type, call->op, call->root, call->in_place);
     uint64_t hash = straight_hash(kind, learn_count(call));
     uint32_t set = straight_set(hash);
     if (!learn_missed(t->missed[set], hash)) return;

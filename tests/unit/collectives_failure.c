@@ -344,6 +344,37 @@ static void two_calls_by_turns_are_both_remembered(void **state)
     }
 }
 
+/* One that began straight, and whose rest cannot begin, is given up: what waits for it does not wait on. */
+static void a_rest_without_memory_is_given_up(void **state)
+{
+    (void)state;
+    int before = 0;
+    for (int fails = 0; fails < 2; fails++) {
+        struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 16, .at_once = 100,
+                                        .fail_allocation = fails ? before + 1 : 0 };
+        struct fake *f = fake_new(&options);
+        struct sinew_team *team[] = { fake_team(f, 0), fake_team(f, 1) };
+        struct sinew_request *barrier[2] = { NULL }, *req = NULL;
+        uint64_t bytes[4] = { 1 };
+        for (int i = 0; i < 2; i++) {
+            assert_true(sinew_bcast(team[1], bytes, sizeof(bytes), 1, &req) > 0);
+            assert_int_equal(sinew_bcast(team[0], bytes, sizeof(bytes), 1, NULL), 0);
+            assert_int_equal(sinew_wait(&req), 0);
+        }
+        assert_true(sinew_barrier(team[0], &barrier[0]) > 0); /* it has what would be used again */
+        assert_true(sinew_barrier(team[1], &barrier[1]) >= 0);
+        assert_true(sinew_bcast(team[1], bytes, sizeof(bytes), 1, &req) > 0);
+        before = fake_allocations(f);
+        assert_int_equal(sinew_bcast(team[0], bytes, sizeof(bytes), 1, NULL), fails ? SINEW_ENOMEM : 0);
+        while (fake_progress(f)) {
+        }
+        for (int r = 0; r < 2; r++) assert_int_equal(sinew_test(&barrier[r]), 0);
+        int status = sinew_test(&req);
+        assert_true(fails ? status < 0 : status == 0);
+        fake_free(f);
+    }
+}
+
 /* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call that
  * comes again would be remembered by it does without. */
 static void no_memory_is_refused_and_forgotten(void **state)
@@ -698,6 +729,7 @@ int main(void)
         cmocka_unit_test(what_went_straight_is_remembered),
         cmocka_unit_test(a_longer_block_is_another_call),
         cmocka_unit_test(two_calls_by_turns_are_both_remembered),
+        cmocka_unit_test(a_rest_without_memory_is_given_up),
         cmocka_unit_test(buffers_that_cannot_be_are_refused_again),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(kept_memory_is_bounded),
