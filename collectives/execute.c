@@ -13,7 +13,8 @@
  *
  * RECV_REDUCE receives into one of a few stages as soon as one is free, in order, and reduces once
  * its dependencies are done; so a sender never waits for what guards the operands. If they are done
- * before, and the links can do that, what comes is reduced piece by piece as it lands, with no stage.
+ * before, and the links can do that, what comes is reduced piece by piece as it lands, without a
+ * stage. Stages and all other memory: scratch.h.
  *
  * After a failure nothing more is started, what is under way is cancelled, and the operation ends
  * when the last completion has come: not before are the buffers the user's again.
@@ -26,9 +27,10 @@
 #include "collectives/operators.h"
 #include "collectives/places.h"
 #include "collectives/reduce.h"
+#include "collectives/scratch.h"
 #include "collectives/straight.h"
 
-enum { WINDOW = 64, STAGES = 32, STAGE_BYTES = 256 * 1024, SCRATCH_ALIGN = 64 };
+enum { WINDOW = 64 };
 
 struct instance {
     struct completion completion;
@@ -45,16 +47,7 @@ struct execution {
     struct cache *cache;
     struct cached_schedule *cached;
     struct bound b;
-    unsigned char *scratch; /* tables, TMP, room, then the stages */
-    size_t scratch_bytes;
-    unsigned char *late; /* TMP, and its table, where lengths come in messages */
-    size_t late_bytes;
-    unsigned char *stages;
-    size_t stage_bytes;
-    uint32_t stage_count;
-    bool lands;           /* what is ready when it is received needs no stage */
-    unsigned char *room;  /* for landings; see base/landing.h, used by one at a time */
-    size_t room_bytes;
+    struct scratch scratch;
 
     /* of the round */
     struct sinew_request *request;
@@ -74,8 +67,6 @@ struct execution {
     struct instance window[WINDOW];
 };
 
-/* --------------------------------------------------------------------------------------- memory */
-
 /* Where field `f` of an instance lies, and how many elements it has. */
 static unsigned char *execution_place(const struct execution *e, const struct step *step,
                                       enum op_field f, size_t *count)
@@ -83,207 +74,6 @@ static unsigned char *execution_place(const struct execution *e, const struct st
     const struct buffer *b = &e->b.buffer[op_buffer(step->op, f)];
     size_t first = buffer_place(b, step->at[f], step->op->n, count);
     return b->base ? b->base + first * e->b.call.element_bytes : NULL;
-}
-
-static size_t scratch_round(size_t bytes)
-{
-    return (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
-}
-
-/* It waits for nothing: when it is received it can land. */
-static bool execution_always_lands(const struct execution *e, const struct op *op)
-{
-    return e->lands && !op->dep[0] && !op->dep[1];
-}
-
-/* How many stages of which size the schedule's RECV_REDUCEs get. */
-static void execution_plan_stages(struct execution *e)
-{
-    const struct schedule *s = e->b.schedule;
-    size_t longest = 0, instances = 0, landing = 0;
-    uint64_t repetitions = 1;
-    uint32_t loop_end = 0;
-    for (uint32_t i = 0; i < s->ops; i++) {
-        const struct op *op = &s->op[i];
-        if (i == loop_end) repetitions = 1;
-        if (op_kind(op) == OP_LOOP) {
-            repetitions = op->n;
-            loop_end = i + 1 + op->dep[0];
-        } else if (op_kind(op) == OP_RECV_REDUCE) {
-            size_t elements = buffer_longest(&e->b.buffer[op_buffer(op, FIELD_D)], op->n);
-            if (elements > landing) landing = elements;
-            if (execution_always_lands(e, op)) continue;
-            if (elements > longest) longest = elements;
-            instances += repetitions;
-        }
-    }
-    e->room_bytes = e->lands ? scratch_round(landing * e->b.call.element_bytes) : 0;
-    if (e->room_bytes > LANDING_ROOM) e->room_bytes = LANDING_ROOM;
-    e->stage_bytes = scratch_round(longest * e->b.call.element_bytes);
-    size_t n = e->stage_bytes ? STAGE_BYTES / e->stage_bytes : STAGES;
-    if (n > STAGES) n = STAGES;
-    if (n > instances) n = instances;
-    e->stage_count = n ? (uint32_t)n : 1;
-}
-
-/* The table of IN or OUT, with TMP's after it if that is like it; the next free place. */
-static struct extent *execution_table(struct execution *e, enum op_buffer which,
-                                      const struct parts *parts, struct extent *at)
-{
-    struct buffer *b = &e->b.buffer[which], *tmp = &e->b.buffer[BUFFER_TMP];
-    const struct schedule *s = e->b.schedule;
-    if (!parts->counts) return at;
-    size_t next = 0;
-    b->table = at;
-    for (uint32_t i = 0; i < b->blocks; i++, next += parts->counts[i - 1])
-        at[i] = (struct extent){ parts->offsets ? parts->offsets[i] : next, parts->counts[i] };
-    at += b->blocks;
-    if (s->blocks[BUFFER_CNT] || tmp->blocks != b->blocks || which != schedule_tmp_like(s)) return at;
-    tmp->table = at;
-    next = 0;
-    for (uint32_t i = 0; i < tmp->blocks; i++, next += at[i - 1].count)
-        at[i] = (struct extent){ next, b->table[(i + s->tmp_shift) % b->blocks].count };
-    return at + tmp->blocks;
-}
-
-static void execution_tables(struct execution *e)
-{
-    struct extent *at = (struct extent *)(void *)e->scratch;
-    at = execution_table(e, BUFFER_IN, &e->b.call.in_parts, at);
-    execution_table(e, BUFFER_OUT, &e->b.call.out_parts, at);
-}
-
-/* Elements of TMP. */
-static size_t execution_tmp(const struct execution *e)
-{
-    const struct schedule *s = e->b.schedule;
-    enum op_buffer like = schedule_tmp_like(s);
-    const struct parts *parts = like == BUFFER_OUT ? &e->b.call.out_parts : &e->b.call.in_parts;
-    size_t whole = like == BUFFER_OUT ? e->b.call.out_count : e->b.call.in_count, sum = 0;
-    if (s->blocks[BUFFER_TMP] == 0 || s->blocks[BUFFER_CNT]) return 0;
-    if (!parts->counts)
-        return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole : whole * s->blocks[BUFFER_TMP];
-    for (uint32_t i = 0; i < s->blocks[like]; i++) sum += parts->counts[i];
-    return sum;
-}
-
-static size_t execution_tables_bytes(const struct execution *e)
-{
-    const struct schedule *s = e->b.schedule;
-    size_t n = 0;
-    if (e->b.call.in_parts.counts) n += s->blocks[BUFFER_IN] + s->blocks[BUFFER_TMP];
-    if (e->b.call.out_parts.counts) n += s->blocks[BUFFER_OUT] + s->blocks[BUFFER_TMP];
-    return scratch_round(n * sizeof(struct extent));
-}
-
-static int execution_need(struct execution *e, size_t need)
-{
-    const struct world *world = e->cache->world;
-    if (need <= e->scratch_bytes) return 0;
-    world_release(world, e->scratch, e->scratch_bytes);
-    e->scratch = world_allocate_aligned(world, SCRATCH_ALIGN, need);
-    e->scratch_bytes = e->scratch ? need : 0;
-    if (e->scratch) return 0;
-    return team_refuse(e->team, SINEW_ENOMEM, "%s by %s: no memory for %zu bytes between",
-                       collective_name(e->b.call.collective), algorithms[e->b.call.algorithm].name,
-                       need);
-}
-
-/* -------------------------------------------------------------------------- lengths that come */
-
-static size_t counts_bytes(const struct execution *e)
-{
-    return e->b.schedule->blocks[BUFFER_CNT] * sizeof(uint64_t);
-}
-
-static uint64_t *counts_of(const struct execution *e)
-{
-    return (uint64_t *)(void *)e->b.buffer[BUFFER_CNT].base;
-}
-
-/* What is known before any have come: all at the root of a scatter, else one's own. */
-static void counts_begin(struct execution *e, unsigned char *base)
-{
-    const struct schedule *s = e->b.schedule;
-    const struct call *call = &e->b.call;
-    uint32_t n = s->blocks[BUFFER_CNT], own = s->rank - s->tmp_shift;
-    buffer_set(&e->b.buffer[BUFFER_CNT], n ? base : NULL, n * sizeof(uint64_t), n);
-    for (uint32_t i = 0; i < n && call->in_parts.counts; i++)
-        counts_of(e)[i] = call->in_parts.counts[i];
-    if (n && !call->in_parts.counts)
-        counts_of(e)[own] = call->out_parts.counts ? call->out_parts.counts[own] : call->in_count;
-}
-
-/* The team rank whose count is not what is known of it here; -1: none. */
-static int counts_differ(const struct execution *e)
-{
-    const struct schedule *s = e->b.schedule;
-    const struct extent *known = e->b.buffer[BUFFER_OUT].table; /* the caller's own may be gone */
-    bool scatters = e->b.call.collective == COLLECTIVE_SCATTERV;
-    for (uint32_t i = 0; i < s->blocks[BUFFER_CNT] && known; i++)
-        if (counts_of(e)[i] != known[i].count) return (int)(s->tmp_shift + i);
-    if (scatters && s->rank != s->root && counts_of(e)[0] != e->b.call.out_count)
-        return (int)s->root;
-    return -1;
-}
-
-/* The lengths of TMP's blocks are here, from other processes: its memory. */
-static int counts_bind(struct execution *e)
-{
-    const struct world *world = e->cache->world;
-    uint32_t n = e->b.schedule->blocks[BUFFER_TMP];
-    size_t tables = scratch_round(n * sizeof(struct extent)), need = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (__builtin_add_overflow(need, counts_of(e)[i], &need) || need > PTRDIFF_MAX - tables)
-            return SINEW_ENOMEM;
-    if (tables + need > e->late_bytes) {
-        world_release(world, e->late, e->late_bytes);
-        e->late = world_allocate_aligned(world, SCRATCH_ALIGN, tables + need);
-        e->late_bytes = e->late ? tables + need : 0;
-    }
-    if (!e->late) return SINEW_ENOMEM;
-    struct extent *table = (struct extent *)(void *)e->late;
-    size_t first = 0;
-    for (uint32_t i = 0; i < n; first += table[i++].count)
-        table[i] = (struct extent){ first, (size_t)counts_of(e)[i] };
-    e->b.buffer[BUFFER_TMP].table = table;
-    e->b.buffer[BUFFER_TMP].base = e->late + tables;
-    return 0;
-}
-
-static void counts_release(struct execution *e)
-{
-    world_release(e->cache->world, e->late, e->late_bytes);
-    e->late = NULL;
-    e->late_bytes = 0;
-}
-
-static int execution_bind(struct execution *e)
-{
-    const struct schedule *s = e->b.schedule;
-    const struct call *call = &e->b.call;
-    size_t tmp = execution_tmp(e), tables = execution_tables_bytes(e);
-    size_t tmp_bytes = scratch_round(tmp * call->element_bytes + counts_bytes(e));
-    buffer_set(&e->b.buffer[BUFFER_NONE], NULL, 0, 0);
-    buffer_set(&e->b.buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
-    buffer_set(&e->b.buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
-    buffer_set(&e->b.buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
-    e->b.reduction = reduction_find(call->type, call->op);
-    e->b.reduction.own = call->own;
-    e->lands = call->op && e->b.reduction.kernel && collective_lands(e->team);
-
-    int status = tables ? execution_need(e, tables) : 0; /* what follows asks them */
-    if (status < 0) return status;
-    execution_tables(e);
-    execution_plan_stages(e);
-    status = execution_need(e, tables + tmp_bytes + e->room_bytes + e->stage_bytes * e->stage_count);
-    if (status < 0) return status;
-    execution_tables(e); /* they may have moved */
-    e->b.buffer[BUFFER_TMP].base = e->scratch ? e->scratch + tables : NULL;
-    counts_begin(e, e->b.buffer[BUFFER_TMP].base); /* then TMP is elsewhere */
-    e->room = e->scratch ? e->scratch + tables + tmp_bytes : NULL;
-    e->stages = e->scratch ? e->room + e->room_bytes : NULL;
-    return 0;
 }
 
 /* ------------------------------------------------------------------------------------- one
@@ -366,7 +156,7 @@ static void instance_message(struct execution *e, uint64_t i, void *buffer, size
 
 static bool stage_take(struct execution *e, struct instance *in)
 {
-    for (uint32_t s = 0; s < e->stage_count; s++) {
+    for (uint32_t s = 0; s < e->scratch.stage_count; s++) {
         if (e->stages_used >> s & 1) continue;
         e->stages_used |= (uint32_t)1 << s;
         in->stage = (int)s;
@@ -377,7 +167,7 @@ static bool stage_take(struct execution *e, struct instance *in)
 
 static unsigned char *stage_at(const struct execution *e, int stage)
 {
-    return e->stages ? e->stages + (size_t)stage * e->stage_bytes : NULL;
+    return e->scratch.stages ? e->scratch.stages + (size_t)stage * e->scratch.stage_bytes : NULL;
 }
 
 /* d = what arrived (+) b, from byte `offset` on. */
@@ -419,9 +209,9 @@ static bool instance_receive_reduce(struct execution *e, uint64_t i, bool may_po
     if (!(e->issued & window_bit(i))) {
         size_t count;
         execution_place(e, &in->step, FIELD_D, &count);
-        in->lands = e->lands && instance_ready(e, i);
+        in->lands = e->scratch.lands && instance_ready(e, i);
         if (!in->lands && (!may_post || !stage_take(e, in))) return false;
-        instance_message(e, i, in->lands ? e->room : stage_at(e, in->stage), count);
+        instance_message(e, i, in->lands ? e->scratch.room : stage_at(e, in->stage), count);
     }
     if (e->arrived & window_bit(i) && instance_ready(e, i)) instance_reduce_arrived(e, i);
     return true;
@@ -450,12 +240,12 @@ static void instance_copy(const struct execution *e, const struct instance *in)
 static void instance_counts(struct execution *e)
 {
     const struct extent *known = e->b.buffer[BUFFER_OUT].table;
-    int other = counts_differ(e);
+    int other = scratch_counts_differ(&e->b);
     if (other >= 0)
         execution_disagree(e, other, SINEW_EMISMATCH,
                            known ? known[other].count : e->b.call.out_count);
     else
-        e->status = counts_bind(e);
+        e->status = scratch_counts_bind(&e->scratch, &e->b, e->cache->world);
     if (e->status == SINEW_ENOMEM)
         team_refuse(e->team, e->status, "%s by %s: no memory for the parts of %u ranks",
                     collective_name(e->b.call.collective), algorithms[e->b.call.algorithm].name,
@@ -612,8 +402,7 @@ static int execution_start(void *state, struct sinew_request *request)
 
 static void execution_delete(struct cache *cache, struct execution *e)
 {
-    world_release(cache->world, e->scratch, e->scratch_bytes);
-    counts_release(e);
+    scratch_release(&e->scratch, cache->world, 0);
     world_release(cache->world, e, sizeof(*e));
 }
 
@@ -628,12 +417,7 @@ static void execution_release(void *state)
     struct cache *cache = e->cache;
     cache_put(cache, e->cached);
     if (e->b.call.own) e->b.call.own->users--;
-    if (e->late_bytes > CACHE_SCRATCH) counts_release(e);
-    if (e->scratch_bytes > CACHE_SCRATCH) {
-        world_release(cache->world, e->scratch, e->scratch_bytes);
-        e->scratch = NULL;
-        e->scratch_bytes = 0;
-    }
+    scratch_release(&e->scratch, cache->world, CACHE_SCRATCH);
     if (cache->idle_count < CACHE_EXECUTIONS) {
         list_append(&cache->idle, &e->idle);
         cache->idle_count++;
@@ -782,7 +566,7 @@ static struct execution *execution_new(struct sinew_team *team, const struct cal
     e->b.schedule = cached->schedule;
     e->b.call = *call;
     e->b.digest = call_digest(call, team_level(team));
-    *status = execution_bind(e);
+    *status = scratch_bind(&e->scratch, &e->b, e->team, e->cache->world);
     if (*status == 0) return e;
     execution_release(e);
     return NULL;

@@ -33,7 +33,7 @@ bool record_take(struct wire_reader *w, struct record *r)
     return !w->bad && r->collective < COLLECTIVE_END;
 }
 
-static void add_type(struct text *t, int type)
+const char *type_name(int type)
 {
     static const char *const names[] = {
         [SINEW_I8] = "i8",           [SINEW_I16] = "i16",         [SINEW_I32] = "i32",
@@ -43,8 +43,13 @@ static void add_type(struct text *t, int type)
         [SINEW_C32] = "c32",         [SINEW_C64] = "c64",         [SINEW_F32_I32] = "f32_i32",
         [SINEW_F64_I32] = "f64_i32", [SINEW_I32_I32] = "i32_i32", [SINEW_I64_I32] = "i64_i32",
     };
-    if (type >= SINEW_I8 && type <= SINEW_I64_I32)
-        text_add(t, "%s", names[type]);
+    return type >= SINEW_I8 && type <= SINEW_I64_I32 ? names[type] : NULL;
+}
+
+static void add_type(struct text *t, int type)
+{
+    if (type_name(type))
+        text_add(t, "%s", type_name(type));
     else if (sinew_type_size(type))
         text_add(t, "records of %zu bytes", sinew_type_size(type));
     else

@@ -27,6 +27,9 @@ void record_put(uint8_t bytes[RECORD_BYTES], const struct record *r);
 /* false: no record. Numbers that only names are made of may be anything. */
 bool record_take(struct wire_reader *w, struct record *r);
 
+/* "i64", of enum sinew_type; NULL: it is none of them. */
+const char *type_name(int type);
+
 /* "allreduce 5 of 1 x i64, sum, by recursive-doubling" */
 void record_text(const struct record *r, struct text *t);
 

@@ -19,7 +19,7 @@ static void (*reduction_kernel(const struct kernel *k))(void *, const void *, co
     return k->narrow;
 }
 
-struct reduction reduction_find(int type, int op)
+const struct kernels *kernels_find(int type)
 {
     static const struct kernels *const kernels[] = {
         [SINEW_I8] = &kernels_i8,           [SINEW_I16] = &kernels_i16,
@@ -32,9 +32,15 @@ struct reduction reduction_find(int type, int op)
         [SINEW_F32_I32] = &kernels_f32_i32, [SINEW_F64_I32] = &kernels_f64_i32,
         [SINEW_I32_I32] = &kernels_i32_i32, [SINEW_I64_I32] = &kernels_i64_i32,
     };
+    return type >= SINEW_I8 && type <= SINEW_I64_I32 ? kernels[type] : NULL;
+}
+
+struct reduction reduction_find(int type, int op)
+{
+    const struct kernels *kernels = kernels_find(type);
     struct reduction found = { .type = type, .element_bytes = sinew_type_size(type) };
-    if (type >= SINEW_I8 && type <= SINEW_I64_I32 && op >= SINEW_SUM && op <= SINEW_LXOR)
-        found.kernel = reduction_kernel(&kernels[type]->of[op]);
+    if (kernels && op >= SINEW_SUM && op <= SINEW_LXOR)
+        found.kernel = reduction_kernel(&kernels->of[op]);
     return found;
 }
 

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* An operator of the user's; see operators.h. */
-struct user_operator;
+struct kernels;       /* kernels/kernels.h */
+struct user_operator; /* an operator of the user's: operators.h */
 
 struct reduction {
     void (*kernel)(void *d, const void *left, const void *right, size_t n); /* built in, or NULL */
@@ -20,6 +20,9 @@ struct reduction {
     int type;
     size_t element_bytes;
 };
+
+/* Of enum sinew_type, those that are built in; NULL: it is none of them. */
+const struct kernels *kernels_find(int type);
 
 /* enum sinew_type, enum sinew_operator: the kernel is NULL for what makes no sense together. */
 struct reduction reduction_find(int type, int op);

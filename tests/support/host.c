@@ -15,6 +15,30 @@
 
 #include <cmocka.h>
 
+enum { RANK = 1, LONG = 1 << 20 };
+
+void host_use(struct end e[2])
+{
+    static uint8_t from[LONG], to[LONG];
+    const struct transport_ops *ops = ends_of.ops;
+    struct region mine = { .base = to, .len = LONG }, theirs = { .len = LONG };
+    ends_connect(e, RANK);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(end_send(&e[0], RANK, i, (size_t)i * 80), 0);
+        ends_turn(e);
+    }
+    assert_int_equal(ops->reg(e[1].t, NULL, &mine), 0);
+    theirs.key_len = mine.key_len;
+    memcpy(theirs.key, mine.key, mine.key_len);
+    assert_int_equal(ops->reg(e[0].t, e[0].link[RANK].link, &theirs), 0);
+    memset(from, 7, sizeof(from));
+    struct rma op = { .kind = RMA_PUT, .local = from, .len = LONG, .peers = &theirs };
+    assert_int_equal(ops->rma(e[0].link[RANK].link, &op), TRANSPORT_PENDING);
+    ENDS_UNTIL(e, e[0].link[RANK].dones == 1 && e[1].link[RANK].received == 100);
+    assert_memory_equal(from, to, LONG);
+    assert_int_equal(ops->dereg(e[1].t, &mine), 0);
+}
+
 enum { CODE = 16, FUNCTIONS = 4, RESTORER = 0x04000000 };
 
 struct host {

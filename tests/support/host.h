@@ -9,6 +9,11 @@
  */
 #include <stdbool.h>
 
+#include "tests/support/ends.h"
+
+/* Messages and a long put, so that whatever the library makes at first use is made. */
+void host_use(struct end e[2]);
+
 /* Three times: while it is open signal actions, alternate stack, environment, and the heads of the
  * functions that are commonly hooked are as before; when it is closed descriptors and threads too;
  * and this process's own SIGSEGV handler is called all the time. */

@@ -19,6 +19,8 @@
 #include <string.h>
 
 #include "collectives/kernels/kernels.h"
+#include "collectives/records.h"
+#include "collectives/reduce.h"
 #include "tests/seed.h"
 
 enum { ELEMENTS = 300, WIDEST = 16, ROUNDS = 12 };
@@ -26,31 +28,10 @@ enum { ELEMENTS = 300, WIDEST = 16, ROUNDS = 12 };
 static const char *const kinds[] = { "scalar", "avx2", "avx512", "native" };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
-static const char *const type_names[] = {
-    [SINEW_I8] = "i8",           [SINEW_I16] = "i16",         [SINEW_I32] = "i32",
-    [SINEW_I64] = "i64",         [SINEW_U8] = "u8",           [SINEW_U16] = "u16",
-    [SINEW_U32] = "u32",         [SINEW_U64] = "u64",         [SINEW_F32] = "f32",
-    [SINEW_F64] = "f64",         [SINEW_F16] = "f16",         [SINEW_BF16] = "bf16",
-    [SINEW_C32] = "c32",         [SINEW_C64] = "c64",         [SINEW_F32_I32] = "f32_i32",
-    [SINEW_F64_I32] = "f64_i32", [SINEW_I32_I32] = "i32_i32", [SINEW_I64_I32] = "i64_i32",
-};
-
-static const struct kernels *const shipped[] = {
-    [SINEW_I8] = &kernels_i8,           [SINEW_I16] = &kernels_i16,
-    [SINEW_I32] = &kernels_i32,         [SINEW_I64] = &kernels_i64,
-    [SINEW_U8] = &kernels_u8,           [SINEW_U16] = &kernels_u16,
-    [SINEW_U32] = &kernels_u32,         [SINEW_U64] = &kernels_u64,
-    [SINEW_F32] = &kernels_f32,         [SINEW_F64] = &kernels_f64,
-    [SINEW_F16] = &kernels_f16,         [SINEW_BF16] = &kernels_bf16,
-    [SINEW_C32] = &kernels_c32,         [SINEW_C64] = &kernels_c64,
-    [SINEW_F32_I32] = &kernels_f32_i32, [SINEW_F64_I32] = &kernels_f64_i32,
-    [SINEW_I32_I32] = &kernels_i32_i32, [SINEW_I64_I32] = &kernels_i64_i32,
-};
-
 static const struct kernels *kernels_in(void *module, int type)
 {
     char symbol[32];
-    snprintf(symbol, sizeof(symbol), "kernels_%s", type_names[type]);
+    snprintf(symbol, sizeof(symbol), "kernels_%s", type_name(type));
     const struct kernels *found = dlsym(module, symbol);
     assert_non_null(found);
     return found;
@@ -90,7 +71,7 @@ static unsigned compare(void (*mine)(void *, const void *, const void *, size_t)
         other(e + shift, l + shift, r, n);
         if (memcmp(d, e, sizeof(d)) != 0)
             fail_msg("%s: operator %d of type %s, %zu elements of %zu bytes", kind, op,
-                     type_names[type], n, each);
+                     type_name(type), n, each);
         elements += (unsigned)n;
     }
     return elements;
@@ -120,7 +101,7 @@ static void every_instruction_set_gives_the_same_bits(void **state)
             continue;
         }
         for (int type = SINEW_I8; type <= SINEW_I64_I32; type++) {
-            const struct kernels *mine = shipped[type];
+            const struct kernels *mine = kernels_find(type);
             const struct kernels *other = kernels_in(module, type);
             assert_ptr_not_equal(mine, other);
             for (int op = SINEW_SUM; op <= SINEW_LXOR; op++) {

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* messaging_hostile_short.c - the short way: order, room, and windows of receives */
+#include "tests/unit/messaging_hostile.h"
+
+static void say_sync_then_eager(struct fake *f)
+{
+    f->in_progress = NULL;
+    uint8_t more[8] = { 9 };
+    say(f, &(struct words){ .rank = 1,
+                            .kind = KIND_SYNC,
+                            .tag = 5,
+                            .more = more,
+                            .more_len = 8,
+                            .blen = 1,
+                            .fill = 'a' });
+    say_eager(f, 1, 5, 1, 'b');
+}
+
+/* One round brings a message that the short way does not take, and one that it would. */
+static void a_blocking_receive_takes_the_first(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    char in = 0;
+    move(f);
+    f->in_progress = say_sync_then_eager;
+    assert_int_equal(sinew_recv(team, &in, 1, 1, 5, NULL, NULL), 0);
+    assert_int_equal(in, 'a');
+    assert_int_equal(sinew_recv(team, &in, 1, 1, 5, NULL, NULL), 0);
+    assert_int_equal(in, 'b');
+}
+
+/* Transports decide by it how long messages travel. */
+static void transports_know_at_open_whether_ranks_outnumber_the_cores(void **unused)
+{
+    (void)unused;
+    for (int cores = 1; cores <= RANKS + 1; cores++) {
+        void *state;
+        assert_int_equal(open_fake_on(&state, cores), 0);
+        bool crowded = ((struct fake *)state)->crowded;
+        close_fake(&state);
+        assert_int_equal(crowded, RANKS > cores);
+    }
+}
+
+/* Credit is set aside for short messages only where they can be sent. */
+static void a_link_without_short_messages_leaves_the_window_whole(void **state)
+{
+    struct fake *f = *state;
+    f->s->transport[0]->caps.expects = true;
+    meet(f);
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .credit = 80, .team = 32 });
+    move(f);
+    const struct peer *p = f->s->peer[1];
+    assert_non_null(p->quick_in);
+    assert_int_equal(p->window_blocks[SPACE_USER], 160);
+    assert_int_equal(p->mine.blocks[SPACE_USER], 159); /* meeting it took one */
+}
+
+/* As a link that has such hands it up: its head is the key. */
+static void say_short(struct fake *f, int rank, uint32_t tag, size_t blen, uint8_t fill)
+{
+    struct packet *p = say_eager(f, rank, tag, blen, fill);
+    p->hlen = TRANSPORT_SHORT_HEAD;
+    wire_put64(p->head, envelope_key(0, tag));
+}
+
+/* Whatever way a short message comes, a window met in order is never filed. */
+static void short_messages_meet_a_window(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct sinew_status st[3];
+    struct sinew_request *req[3];
+    char in[3][8] = { "" };
+    const int32_t some = 0;
+    move(f);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_recv(team, in[i], i == 2 ? 4 : 8, 1, 7, &st[i], &req[i]),
+                         SINEW_PENDING);
+    const struct peer *p = f->s->peer[1];
+    p->out->shorts = &some;
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(p->window);
+        say_short(f, 1, 7, 8, (uint8_t)(i + 1));
+        move(f);
+        assert_int_equal(p->filed, 0);
+        const struct packet *credit = told(f, 1, KIND_CREDIT); /* for its block */
+        assert_true(credit == &f->sent[f->sents - 1] && wire_get16(credit->head + 3) == 1);
+    }
+    assert_null(p->window);
+    assert_int_equal(sinew_wait(&req[0]), 0);
+    assert_int_equal(sinew_wait(&req[1]), 0);
+    assert_int_equal(sinew_wait(&req[2]), SINEW_ETRUNCATED);
+    assert_true(in[0][7] == 1 && in[1][7] == 2 && in[2][3] == 3 && in[2][4] == 0);
+    assert_true(st[1].bytes == 8 && st[2].bytes == 4 && st[2].sent == 8);
+    rank_2_is_well(f);
+}
+
+int hostile_short(void)
+{
+    const struct CMUnitTest cases[] = {
+        CASE(a_blocking_receive_takes_the_first),
+        CASE(a_link_without_short_messages_leaves_the_window_whole),
+        CASE(short_messages_meet_a_window),
+        cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
+    };
+    return cmocka_run_group_tests_name("the short way", cases, NULL, NULL);
+}

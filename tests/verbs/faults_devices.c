@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* faults_devices.c - what devices, ports and addresses there are, is used as well as it can be */
+#include <stdio.h>
+
+#include "tests/verbs/faults.h"
+
+static void carries_messages(struct end e[2])
+{
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    ends_connect(e, 0);
+    for (int i = 0; i < 300; i++) {
+        while (end_send(&e[0], 0, i, (size_t)i * 20) == TRANSPORT_AGAIN) ends_turn(e);
+        while (end_send(&e[1], 0, i, (size_t)i % 200) == TRANSPORT_AGAIN) ends_turn(e);
+    }
+    ENDS_UNTIL(e, e[0].link[0].received == 300 && e[1].link[0].received == 300);
+    assert_int_equal(fake_stats().not_ready, 0);
+    ends_close(e);
+}
+
+static void poor_devices_are_enough(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int lack = 0; lack < 6; lack++) {
+        fake_reset();
+        ends_prepare(e);
+        switch (lack) {
+        case 0: fake_knobs.max_inline = 0; break;
+        case 1: fake_knobs.max_inline = 60; break;
+        case 2: fake_knobs.max_qp_wr = 40; break;
+        case 3: fake_knobs.max_cqe = 100; break;
+        case 4: fake_knobs.max_srq = 0; break;
+        default:
+            fake_knobs.device[0].mtu = IBV_MTU_256;
+            fake_knobs.reads = 1;
+            fake_knobs.atomic_cap = IBV_ATOMIC_NONE;
+        }
+        carries_messages(e);
+    }
+}
+
+static void one_credit_is_enough(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        fake_reset();
+        ends_prepare(e);
+        for (int i = 0; i < 2; i++) {
+            e[i].config.verbs_credits = 1;
+            e[i].config.verbs_srq = shared;
+        }
+        carries_messages(e);
+    }
+}
+
+/* The row of the table in the offer that link 0 of `e` tells. */
+static const uint8_t *offered(struct end e[2])
+{
+    assert_int_equal(end_connect(&e[0], 0), 0);
+    end_turn(&e[0]);
+    assert_int_equal(e[1].tells, 1);
+    assert_int_equal(e[1].told[0].bytes[1], 1);
+    return e[1].told[0].bytes + 32;
+}
+
+static void addresses_are_ranked_and_follow_the_route(void **state)
+{
+    struct end e[2];
+    struct fake_device *d = &fake_knobs.device[0];
+    (void)state;
+    d->gids = 4;
+    d->gid[2] = d->gid[3] = d->gid[1];
+    d->gid[1].type = IBV_GID_TYPE_ROCE_V1;
+    d->gid[2].gid.raw[15] = 2;
+    d->gid[3].gid.raw[15] = 3;
+    ends_open(e);
+    assert_int_equal(e[0].t->address[5], 2); /* the first of v2 with IPv4 */
+    assert_int_equal(offered(e)[15], 2);
+    ends_close(e);
+    fake_knobs.routed = true;
+    fake_knobs.source = d->gid[3].gid;
+    ends_open(e);
+    assert_int_equal(offered(e)[15], 3);
+    ends_close(e);
+    ends_prepare(e);
+    e[0].config.verbs_gid_index = 0;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    assert_int_equal(offered(e)[0], 0xfe); /* what the operator says, whatever the route */
+    ends_close(e);
+}
+
+static void ports_that_work_come_first(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.devices = 3;
+    fake_knobs.device[1] = fake_knobs.device[2] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[2].name = "fake2";
+    fake_knobs.device[0].state = IBV_PORT_DOWN;
+    fake_knobs.device[2].layer = IBV_LINK_LAYER_INFINIBAND;
+    ends_open(e);
+    ends_connect(e, 5);
+    transport_verbs.disconnect(e[0].link[5].link, DISCONNECT_BROKEN);
+    ENDS_UNTIL(e, e[0].link[5].downs);
+    contains(e[0].link[5].why, "fake2 port 1");
+    ends_close(e);
+    ends_prepare(e);
+    snprintf(e[0].config.verbs_device, CONFIG_TEXT_MAX, "fake1");
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    struct why why; /* one on Ethernet, one on InfiniBand */
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) < 0);
+    contains(why.text, "InfiniBand");
+    ends_close(e);
+}
+
+static void a_route_by_another_port_is_said(void **state)
+{
+    struct end e[2];
+    struct why why;
+    (void)state;
+    fake_knobs.devices = 2;
+    fake_knobs.device[1] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[1].gid[1].gid.raw[14] = 9;
+    fake_knobs.routed = true;
+    fake_knobs.source = fake_knobs.device[1].gid[1].gid;
+    ends_open(e);
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) < 0);
+    contains(why.text, "leaves by fake1 port 1, and fake0 port 1 is in use");
+    fake_knobs.source = fake_knobs.device[0].gid[1].gid;
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) > 0);
+    ends_close(e);
+}
+
+int faults_of_devices(void)
+{
+    const struct CMUnitTest cases[] = {
+        FAULT(poor_devices_are_enough),
+        FAULT(one_credit_is_enough),
+        FAULT(addresses_are_ranked_and_follow_the_route),
+        FAULT(ports_that_work_come_first),
+        FAULT(a_route_by_another_port_is_said),
+    };
+    return cmocka_run_group_tests_name("devices", cases, NULL, NULL);
+}
