@@ -142,13 +142,14 @@ struct record agree_record(const struct sinew_team *team, const struct call *cal
                             .count = call_count(call) };
 }
 
-void agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status)
+bool agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status)
 {
-    if (past_find(calls, sequence)) return;
+    if (past_find(calls, sequence)) return false;
     struct past *past = &calls->past[calls->ended % PASTS];
     agree_past(calls, call, sequence);
     past->status = status;
     past->found = nothing_found;
+    return true;
 }
 
 int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team *team,

@@ -99,8 +99,8 @@ static inline void agree_past(struct past_calls *calls, const struct record *cal
     past->status = 0;
     past->is_told = false;
 }
-/* The rest of one could not begin: it was given up. Unless it did begin, and is over. */
-void agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status);
+/* The rest of one could not begin: it was given up, true. Unless it did begin, and is over. */
+bool agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status);
 /* It ends with `status`: those who have asked are told. */
 void agree_end(struct agreement *a, int status);
 /* Who disagreed about what, if that ended it. Until the next round. */

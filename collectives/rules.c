@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "sinew/sinew.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -17,7 +19,7 @@ enum { FILE_MAX = 1 << 20 };
 struct cJSON;
 struct json {
     void *library;
-    struct cJSON *(*parse)(const char *, size_t);
+    struct cJSON *(*parse)(const char *, size_t, const char **end, int);
     void (*delete)(struct cJSON *);
     struct cJSON *(*member)(const struct cJSON *, const char *);
     struct cJSON *(*item)(const struct cJSON *, int);
@@ -29,14 +31,13 @@ struct json {
     int (*is_true)(const struct cJSON *);
     double (*number)(const struct cJSON *);
     char *(*string)(const struct cJSON *);
-    const char *(*error)(void);
 };
 
 static const struct {
     const char *name;
     size_t at;
 } functions[] = {
-    { "cJSON_ParseWithLength", offsetof(struct json, parse) },
+    { "cJSON_ParseWithLengthOpts", offsetof(struct json, parse) },
     { "cJSON_Delete", offsetof(struct json, delete) },
     { "cJSON_GetObjectItemCaseSensitive", offsetof(struct json, member) },
     { "cJSON_GetArrayItem", offsetof(struct json, item) },
@@ -48,7 +49,6 @@ static const struct {
     { "cJSON_IsTrue", offsetof(struct json, is_true) },
     { "cJSON_GetNumberValue", offsetof(struct json, number) },
     { "cJSON_GetStringValue", offsetof(struct json, string) },
-    { "cJSON_GetErrorPtr", offsetof(struct json, error) },
 };
 
 static int json_open(struct json *j, struct why *why)
@@ -96,16 +96,63 @@ static const struct {
     { "ports", offsetof(struct link_model, ports) },
 };
 
+static const char *const file_fields[] = { "links", "rules" };
+static const char *const rule_fields[] = { "collective", "algorithm", "link",
+                                           "ranks",      "bytes",     "crowded" };
+enum { FILE_FIELDS = sizeof(file_fields) / sizeof(file_fields[0]),
+       RULE_FIELDS = sizeof(rule_fields) / sizeof(rule_fields[0]),
+       LINK_FIELDS = sizeof(link_fields) / sizeof(link_fields[0]) };
+
+static const char *file_field(uint32_t i)
+{
+    return i < FILE_FIELDS ? file_fields[i] : NULL;
+}
+
+static const char *rule_field(uint32_t i)
+{
+    return i < RULE_FIELDS ? rule_fields[i] : NULL;
+}
+
+static const char *link_field(uint32_t i)
+{
+    return i < LINK_FIELDS ? link_fields[i].name : NULL;
+}
+
+static const char *link_name(uint32_t i)
+{
+    const struct link_model *m = link_model_at(i);
+    return m ? m->name : NULL;
+}
+
+/* Who misspells a field, or has one twice, is not taken to have left it out. */
+static int check_fields(struct reader *r, const struct cJSON *object, const char *where,
+                        const char *(*field)(uint32_t))
+{
+    char words[160] = "";
+    struct text t = text_into(words, sizeof(words));
+    int known = 0;
+    for (uint32_t i = 0; field(i); i++) {
+        known += r->json.member(object, field(i)) != NULL;
+        text_add(&t, "%s%s", i ? ", " : "", field(i));
+    }
+    if (known == r->json.size(object)) return 0;
+    return why_set(r->why, SINEW_EINVAL, "%s: %s has a field that is none of: %s; or one twice",
+                   r->file, where, words);
+}
+
 static int read_link(struct reader *r, const struct cJSON *links, const struct link_model *built_in)
 {
     const struct json *j = &r->json;
     const struct cJSON *object = j->member(links, built_in->name);
+    char where[16 + LINK_NAME_MAX];
     if (!object) return 0;
     struct link_model *m = &r->rules->link[r->rules->links++];
     *m = *built_in;
     if (!j->is_object(object))
         return why_set(r->why, SINEW_EINVAL, "%s: links.%s is no object", r->file, m->name);
-    for (size_t i = 0; i < sizeof(link_fields) / sizeof(link_fields[0]); i++) {
+    snprintf(where, sizeof(where), "links.%s", m->name);
+    int status = check_fields(r, object, where, link_field);
+    for (size_t i = 0; status == 0 && i < LINK_FIELDS; i++) {
         const struct cJSON *value = j->member(object, link_fields[i].name);
         if (!value) continue;
         double v = j->is_number(value) ? j->number(value) : -1;
@@ -114,7 +161,7 @@ static int read_link(struct reader *r, const struct cJSON *links, const struct l
                            r->file, m->name, link_fields[i].name);
         memcpy((char *)m + link_fields[i].at, &v, sizeof(v));
     }
-    return 0;
+    return status;
 }
 
 static int read_range(struct reader *r, const struct cJSON *rule, int number, const char *name,
@@ -122,19 +169,19 @@ static int read_range(struct reader *r, const struct cJSON *rule, int number, co
 {
     const struct json *j = &r->json;
     const struct cJSON *value = j->member(rule, name);
+    bool sound = true;
     range[0] = 0;
     range[1] = UINT64_MAX;
-    if (!value) return 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; value && sound && i < 2; i++) {
         const struct cJSON *end = j->is_array(value) && j->size(value) == 2 ? j->item(value, i)
                                                                             : NULL;
         double v = end && j->is_number(end) ? j->number(end) : -1;
-        if (!(v >= 0 && v <= 1e18))
-            return why_set(r->why, SINEW_EINVAL, "%s: rule %d: \"%s\" must be [from, to]", r->file,
-                           number, name);
-        range[i] = (uint64_t)v;
+        sound = v >= 0 && v <= 1e18;
+        if (sound) range[i] = (uint64_t)v;
     }
-    return 0;
+    if (sound && range[0] <= range[1]) return 0;
+    return why_set(r->why, SINEW_EINVAL, "%s: rule %d: \"%s\" must be [from, to]", r->file, number,
+                   name);
 }
 
 static int read_algorithm(struct reader *r, const struct cJSON *object, int number,
@@ -167,10 +214,13 @@ static int read_rule(struct reader *r, const struct cJSON *object, int number)
 {
     const struct json *j = &r->json;
     struct rule *rule = &r->rules->rule[r->rules->count++];
-    const struct cJSON *crowded = j->member(object, "crowded");
-    const char *link = j->string(j->member(object, "link"));
+    const struct cJSON *crowded = j->member(object, "crowded"), *of = j->member(object, "link");
+    const char *link = j->string(of);
+    char where[32];
     *rule = (struct rule){ .crowded = -1 };
-    int status = read_algorithm(r, object, number, rule);
+    snprintf(where, sizeof(where), "rule %d", number);
+    int status = check_fields(r, object, where, rule_field);
+    if (status == 0) status = read_algorithm(r, object, number, rule);
     if (status == 0) status = read_range(r, object, number, "ranks", rule->ranks);
     if (status == 0) status = read_range(r, object, number, "bytes", rule->bytes);
     if (status < 0) return status;
@@ -178,6 +228,8 @@ static int read_rule(struct reader *r, const struct cJSON *object, int number)
         return why_set(r->why, SINEW_EINVAL, "%s: rule %d: \"crowded\" must be true or false",
                        r->file, number);
     if (crowded) rule->crowded = j->is_true(crowded) != 0;
+    if (of && !link)
+        return why_set(r->why, SINEW_EINVAL, "%s: rule %d: \"link\" must be a name", r->file, number);
     if (link && strlen(link) >= sizeof(rule->link))
         return why_set(r->why, SINEW_EINVAL, "%s: rule %d: no link is called \"%.40s\"", r->file,
                        number, link);
@@ -189,7 +241,7 @@ static int read_all(struct reader *r, const struct world *world, const struct cJ
 {
     const struct json *j = &r->json;
     const struct cJSON *links = j->member(root, "links"), *list = j->member(root, "rules");
-    int count = list ? j->size(list) : 0, status = 0;
+    int count = list ? j->size(list) : 0;
     if (!j->is_object(root) || (links && !j->is_object(links)) || (list && !j->is_array(list)))
         return why_set(r->why, SINEW_EINVAL,
                        "%s: an object is wanted, with an object \"links\", an array \"rules\", "
@@ -197,6 +249,9 @@ static int read_all(struct reader *r, const struct world *world, const struct cJ
     if (count > RULES_MAX)
         return why_set(r->why, SINEW_EINVAL, "%s: %d rules are more than %d", r->file, count,
                        RULES_MAX);
+    int status = check_fields(r, root, "the file", file_field);
+    if (status == 0 && links) status = check_fields(r, links, "links", link_name);
+    if (status < 0) return status;
     size_t size = sizeof(*r->rules) + (size_t)count * sizeof(struct rule);
     r->rules = world_allocate(world, size);
     if (!r->rules) return why_set(r->why, SINEW_ENOMEM, "%s: no memory for its rules", r->file);
@@ -215,13 +270,14 @@ int rules_parse(const struct world *world, const char *file, const char *text, s
     struct reader r = { .file = file, .why = why };
     int status = json_open(&r.json, why);
     if (status < 0) return status;
-    struct cJSON *root = r.json.parse(text, len);
-    if (root) {
+    const char *end = text;
+    struct cJSON *root = r.json.parse(text, len, &end, 0);
+    while (root && end < text + len && (*end == ' ' || (*end >= '\t' && *end <= '\r'))) end++;
+    if (root && end == text + len) {
         status = read_all(&r, world, root);
     } else {
-        const char *at = r.json.error();
         size_t line = 1;
-        for (const char *c = text; at && c < at && c < text + len; c++) line += *c == '\n';
+        for (const char *c = text; c < end; c++) line += *c == '\n';
         status = why_set(why, SINEW_EINVAL, "%s, line %zu: this is no JSON", file, line);
     }
     r.json.delete(root);

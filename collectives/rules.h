@@ -8,10 +8,10 @@
  *     "rules": [ { "collective": "allreduce", "link": "shm", "ranks": [2, 8],
  *                  "bytes": [0, 2047], "crowded": false, "algorithm": "recursive-multiplying:4" } ] }
  *
- * What is left out of a link is the built-in value; what is left out of a rule is anything. The
- * first rule that fits decides, if its algorithm keeps what the call needs; then the model. The file
- * must be the same on all ranks: if it is not, calls end in SINEW_EMISMATCH. Reading it needs cJSON,
- * which is looked for when a file is named.
+ * What is left out of a link is the built-in value; what is left out of a rule is anything; a field
+ * that is not known is an error. The first rule that fits decides, if its algorithm keeps what the
+ * call needs; then the model. The file must be the same on all ranks: if it is not, calls end in
+ * SINEW_EMISMATCH. Reading it needs cJSON, which is looked for when a file is named.
  */
 #include "base/text.h"
 #include "base/world.h"

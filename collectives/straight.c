@@ -5,7 +5,7 @@
 #include "base/list.h"
 #include "collectives/cache.h"
 
-enum { CALLS = 32, STEPS = 64, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
+enum { SETS = 16, WAYS = 2, STEPS = 64, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
 
 /* An instance of the schedule. Places are bytes from where their buffer begins. */
 struct straight_step {
@@ -36,8 +36,8 @@ struct straight_table {
     struct team_cache base;
     const struct world *world;
     struct past_calls *calls; /* of the team's cache, which outlives every view's */
-    struct straight *call[CALLS];
-    uint64_t missed[CALLS]; /* the hash of who was not there last */
+    struct straight *call[SETS][WAYS]; /* the latest learned first */
+    uint64_t missed[SETS][WAYS];       /* hashes of those that were not there, the last one first */
 };
 
 static uint64_t straight_hash(uint64_t kind, uint64_t count)
@@ -45,11 +45,11 @@ static uint64_t straight_hash(uint64_t kind, uint64_t count)
     return (kind * UINT64_C(0x9e3779b97f4a7c15)) ^ (count * UINT64_C(0xc4ceb9fe1a85ec53));
 }
 
-static uint32_t straight_slot(uint64_t hash)
+static uint32_t straight_set(uint64_t hash)
 {
-    return (uint32_t)(hash >> 59);
+    return (uint32_t)(hash >> 60);
 }
-_Static_assert(CALLS == 1 << (64 - 59), "five bits choose the slot");
+_Static_assert(SETS == 1 << (64 - 60), "four bits choose the set");
 
 /* ----------------------------------------------------------------------------------------- run */
 
@@ -57,11 +57,21 @@ _Static_assert(CALLS == 1 << (64 - 59), "five bits choose the slot");
 static inline bool straight_fits(const struct straight *s, const struct straight_call *call)
 {
     uintptr_t in = (uintptr_t)call->in, out = (uintptr_t)call->out;
-    if ((s->in_bytes && !in) || (s->out_bytes && !out)) return false;
+    if (s->in_bytes && (!in || call->in == SINEW_IN_PLACE)) return false;
+    if (s->out_bytes && (!out || call->out == SINEW_IN_PLACE)) return false;
     if (s->in_bytes && s->out_bytes && in < out + s->out_bytes && out < in + s->in_bytes)
         return false;
     if (s->counts && memcmp(s->counts, call->counts, s->counts_bytes) != 0) return false;
     return true;
+}
+
+static inline const struct straight *straight_find(const struct straight_table *t, uint64_t kind,
+                                                   size_t count)
+{
+    struct straight *const *set = t->call[straight_set(straight_hash(kind, count))];
+    for (int i = 0; i < WAYS; i++)
+        if (set[i] && set[i]->kind == kind && set[i]->count == count) return set[i];
+    return NULL;
 }
 
 /* A call under way. */
@@ -141,7 +151,8 @@ static int straight_otherwise(const struct straight_at *at, const struct straigh
     general.out = call->out;
     if (at->s->counts) general.in_parts.counts = call->counts;
     int status = execution_resume(at->team, &general, &remainder);
-    if (status < 0) agree_fail(calls, &at->s->record, remainder.sequence, status);
+    if (status < 0 && agree_fail(calls, &at->s->record, remainder.sequence, status))
+        collective_cancel(at->team, remainder.sequence, status); /* what has come for it */
     return status;
 }
 
@@ -151,9 +162,8 @@ bool straight_run(struct sinew_team *team, const struct straight_call *call, int
     struct team_cache *learned = team ? *team_view_cache(team) : NULL;
     if (!learned) return false;
     const struct straight_table *t = LIST_OWNER(learned, struct straight_table, base);
-    const struct straight *s = t->call[straight_slot(straight_hash(call->kind, call->count))];
-    if (!s || s->kind != call->kind || s->count != call->count || !straight_fits(s, call) ||
-        t->calls->is_untold || !collective_begin(team, &sequence))
+    const struct straight *s = straight_find(t, call->kind, call->count);
+    if (!s || !straight_fits(s, call) || t->calls->is_untold || !collective_begin(team, &sequence))
         return false;
     struct straight_at at = { .team = team,
                               .s = s,
@@ -172,11 +182,15 @@ bool straight_run(struct sinew_team *team, const struct straight_call *call, int
 
 /* --------------------------------------------------------------------------------------- learn */
 
+static void learned_free(const struct world *world, struct straight *s)
+{
+    if (s) world_release(world, s, s->bytes);
+}
+
 static void table_destroy(struct team_cache *base)
 {
     struct straight_table *t = LIST_OWNER(base, struct straight_table, base);
-    for (int i = 0; i < CALLS; i++)
-        if (t->call[i]) world_release(t->world, t->call[i], t->call[i]->bytes);
+    for (int i = 0; i < SETS * WAYS; i++) learned_free(t->world, t->call[i / WAYS][i % WAYS]);
     world_release(t->world, t, sizeof(*t));
 }
 
@@ -245,9 +259,12 @@ static size_t learn_tmp(const struct bound *b)
     return elements > TMP_BYTES ? SIZE_MAX : elements * b->call.element_bytes;
 }
 
+/* As straight_call has it. */
 static size_t learn_count(const struct call *call)
 {
-    return call->collective == COLLECTIVE_REDUCE_SCATTER ? call->in_count : (size_t)call->agreed;
+    if (call->collective == COLLECTIVE_REDUCE_SCATTER) return call->in_count;
+    if (call->collective == COLLECTIVE_REDUCE_SCATTER_BLOCK) return call->out_count;
+    return (size_t)call->agreed;
 }
 
 static bool learn_may(const struct bound *b, uint32_t size)
@@ -287,10 +304,12 @@ static struct straight *learn(const struct sinew_team *team, const struct world 
                             .call = *call,
                             .reduction = b->reduction,
                             .bytes = bytes };
-    if (call->in && !call->in_place) s->in_bytes = call->in_count * call->element_bytes;
+    bool scatters = call->out == SINEW_IN_PLACE; /* of a call in place it has the input */
+    if (call->in && (!call->in_place || scatters))
+        s->in_bytes = call->in_count * call->element_bytes;
     size_t out = call->out_count;
     if (call->in_place && call->in_count > out) out = call->in_count;
-    if (call->out) s->out_bytes = out * call->element_bytes;
+    if (call->out && !scatters) s->out_bytes = out * call->element_bytes;
     memcpy(s->step, step, n * sizeof(step[0]));
     if (counts) {
         s->counts = (size_t *)(void *)&s->step[n];
@@ -300,6 +319,26 @@ static struct straight *learn(const struct sinew_team *team, const struct world 
     return s;
 }
 
+/* Whether it was missed not long ago. */
+static bool learn_missed(uint64_t missed[WAYS], uint64_t hash)
+{
+    if (missed[0] == hash) return true;
+    bool again = missed[1] == hash;
+    missed[1] = missed[0];
+    missed[0] = hash;
+    return again;
+}
+
+/* In the place of the same call, as it was before, or of the one learned first. */
+static void learn_keep(const struct straight_table *t, struct straight *set[WAYS],
+                       struct straight *s)
+{
+    bool same = set[0] && set[0]->kind == s->kind && set[0]->count == s->count;
+    learned_free(t->world, set[same ? 0 : 1]);
+    if (!same) set[1] = set[0];
+    set[0] = s;
+}
+
 void straight_learn(struct sinew_team *team, const struct bound *b)
 {
     uint32_t size = (uint32_t)sinew_size(team);
@@ -307,16 +346,14 @@ void straight_learn(struct sinew_team *team, const struct bound *b)
     if (!learn_may(b, size)) return;
     struct straight_table *t = table_of(team);
     if (!t) return;
-    uint64_t kind = straight_kind(call->collective, call->type, call->op, call->root, call->in_place);
+    uint64_t kind =
+        straight_kind(call->collective, call->type, call->op, call->root, call->in_place);
     uint64_t hash = straight_hash(kind, learn_count(call));
-    uint32_t slot = straight_slot(hash);
-    bool again = t->missed[slot] == hash;
-    t->missed[slot] = hash;
-    if (!again) return;
+    uint32_t set = straight_set(hash);
+    if (!learn_missed(t->missed[set], hash)) return;
     struct straight *s = learn(team, t->world, b, size);
     if (!s) return;
     s->kind = kind;
     s->count = learn_count(call);
-    if (t->call[slot]) world_release(t->world, t->call[slot], t->call[slot]->bytes);
-    t->call[slot] = s;
+    learn_keep(t, t->call[set], s);
 }

@@ -225,7 +225,8 @@ bool wait_shortly(struct sinew *s, struct shortly *w)
         cpu_relax();
         return true;
     }
-    if (!s->takes_turns || w->yields++ >= s->yields || s->turns_shared >= TURNS_AWAKE) return false;
+    int64_t yields = s->yields < YIELDS ? s->yields : YIELDS; /* deaths and deadlines are not seen */
+    if (!s->takes_turns || w->yields++ >= yields || s->turns_shared >= TURNS_AWAKE) return false;
     int64_t now = world_now(s->world);
     w->polls = 0;
     s->counters.yields++;

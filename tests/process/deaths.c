@@ -228,6 +228,26 @@ static void collectives_end_when_a_member_died(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* The same among calls that come again and again, which go straight where there is such a way. */
+static void the_same_call_ends_when_a_member_dies(struct job_rank *me)
+{
+    enum { CALLS = 100000, KNOWN = 3 };
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    int64_t one = 1, sum = 0;
+    int victim = me->size - 1, status = 0;
+    uint64_t last = KNOWN + job_below(me, 2000);
+    meet_all(me, world);
+    for (uint64_t i = 0; i < CALLS && status == 0; i++) {
+        if (me->rank == victim && i == last) die(me);
+        sum = 0;
+        status = sinew_allreduce(world, &one, &sum, 1, SINEW_I64, SINEW_SUM, NULL);
+        if (status == 0) CHECK_EQ(me, sum, me->size);
+    }
+    CHECK_IS(me, status, SINEW_EPEER);
+    soon(me);
+    job_close(me, me->s);
+}
+
 static void first_contact_with_the_dead(struct job_rank *me)
 {
     struct sinew_team *world = sinew_world(job_open(me, NULL));
@@ -265,6 +285,8 @@ const struct suite_case process_deaths[] = {
       0, 0, 0 },
     { "collectives end when a member died", collectives_end_when_a_member_died, 3, 5,
       SUITE_PROCESSES, 0, 0, 0 },
+    { "the same call ends when a member dies", the_same_call_ends_when_a_member_dies, 2, 5,
+      SUITE_PROCESSES, 0, 0, 3 },
     { "first contact with the dead", first_contact_with_the_dead, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
     { "the launcher tells of strangers", the_launcher_tells_of_strangers, 2, 2,
       SUITE_PROCESSES | SUITE_FAILURES, 0, 0, 0 },

@@ -99,6 +99,25 @@ static void what_is_wrong_is_named(void **state)
         { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
           "\"crowded\": 1 } ] }",
           "\"crowded\" must be true or false" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
+          "\"link\": 3 } ] }",
+          "rule 1: \"link\" must be a name" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
+          "\"ranks\": [8, 2] } ] }",
+          "rule 1: \"ranks\" must be [from, to]" },
+        /* Who misspells what a rule is for must not get one for everything. */
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
+          "\"rank\": [2, 8] } ] }",
+          "rule 1 has a field that is none of: collective, algorithm, link, ranks, bytes, crowded" },
+        { "{ \"rules\": [ { \"collective\": \"bcast\", \"algorithm\": \"binomial\", "
+          "\"bytes\": [0, 8], \"bytes\": [9, 99] } ] }",
+          "rule 1 has a field that is none of: collective, algorithm, link, ranks, bytes, crowded" },
+        { "{ \"rule\": [] }", "the file has a field that is none of: links, rules" },
+        { "{ \"links\": { \"smh\": { \"byte_ns\": 1 } } }", "links has a field that is none of: " },
+        { "{ \"links\": { \"shm\": { \"bytes_ns\": 1 } } }",
+          "links.shm has a field that is none of: latency_ns, overhead_ns" },
+        { "{ \"rules\": [] }\n{ \"rules\": [] }", "job.json, line 2: this is no JSON" },
+        { "", "job.json, line 1: this is no JSON" },
     };
     rules_free(&world_real, parsed("{}"));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -240,6 +240,141 @@ static void what_went_straight_is_remembered(void **state)
     fake_free(f);
 }
 
+/* What is done again must not be taken for what was called: every length of a block is its own. */
+struct blocks_rank {
+    struct fake *f;
+    int rank;
+    bool wrong;
+};
+
+static void *blocks_thread(void *arg)
+{
+    enum { SHORT = 4, LONG = 2 * SHORT };
+    struct blocks_rank *me = arg;
+    struct sinew_team *team = fake_team(me->f, me->rank);
+    int64_t in[2 * LONG], out[LONG];
+    for (int i = 0; i < 2 * LONG; i++) in[i] = i + 1;
+    fake_lock(me->f);
+    for (int call = 0; call < 6; call++) {
+        size_t n = call < 3 ? SHORT : LONG;
+        memset(out, 0, sizeof(out));
+        me->wrong |= sinew_reduce_scatter_block(team, in, out, n, SINEW_I64, SINEW_SUM, NULL) != 0;
+        for (size_t i = 0; i < n; i++)
+            me->wrong |= out[i] != 2 * in[(size_t)me->rank * n + i];
+    }
+    fake_unlock(me->f);
+    return NULL;
+}
+
+static void a_longer_block_is_another_call(void **state)
+{
+    (void)state;
+    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100 };
+    struct fake *f = fake_new(&options);
+    struct blocks_rank rank[2];
+    pthread_t thread[2];
+    for (int r = 0; r < 2; r++) {
+        rank[r] = (struct blocks_rank){ f, r, false };
+        assert_int_equal(pthread_create(&thread[r], NULL, blocks_thread, &rank[r]), 0);
+    }
+    for (int r = 0; r < 2; r++) pthread_join(thread[r], NULL);
+    assert_false(rank[0].wrong || rank[1].wrong);
+    assert_true(fake_straight(f) > 0);
+    fake_free(f);
+}
+
+/* A call that comes again is refused as the first one was for what its buffers cannot be. */
+static void buffers_that_cannot_be_are_refused_again(void **state)
+{
+    (void)state;
+    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100 };
+    struct fake *f = fake_new(&options);
+    struct sinew_team *root = fake_team(f, 0);
+    void *here = SINEW_IN_PLACE;
+    int64_t in[4] = { 1, 2, 3, 4 };
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_bcast(root, in, sizeof(in), 0, NULL), 0);
+    assert_int_equal(fake_straight(f), 1);
+    assert_int_equal(sinew_bcast(root, here, sizeof(in), 0, NULL), SINEW_EINVAL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_scatter(root, in, 16, here, 0, NULL), 0);
+    assert_int_equal(fake_straight(f), 2);
+    assert_int_equal(sinew_scatter(root, NULL, 16, here, 0, NULL), SINEW_EINVAL);
+    assert_int_equal(sinew_scatter(root, here, 16, here, 0, NULL), SINEW_EINVAL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sinew_reduce(root, in, NULL, 4, SINEW_I64, SINEW_SUM, 1, NULL), 0);
+    assert_int_equal(fake_straight(f), 3);
+    assert_int_equal(sinew_reduce(root, here, in, 4, SINEW_I64, SINEW_SUM, 1, NULL), SINEW_EINVAL);
+    fake_fail_waiting(f);
+    fake_free(f);
+    options.size = 1;
+    f = fake_new(&options);
+    struct sinew_team *alone = fake_team(f, 0);
+    int64_t out[4];
+    for (int i = 0; i < 4; i++) {
+        bool again = i == 3;
+        int expected = again ? SINEW_EINVAL : 0;
+        assert_int_equal(sinew_allgather(alone, in, sizeof(in), again ? here : out, NULL), expected);
+        assert_int_equal(sinew_allreduce(alone, again ? here : in, again ? here : out, 4, SINEW_I64,
+                                         SINEW_SUM, NULL),
+                         expected);
+    }
+    fake_free(f);
+}
+
+/* Any two calls that take turns go straight both: neither makes the other one forgotten. */
+static void two_calls_by_turns_are_both_remembered(void **state)
+{
+    (void)state;
+    enum { LENGTHS = 40, CALLS = 4 }; /* of each, the last two straight */
+    char bytes[LENGTHS + 1] = "";
+    for (size_t len = 2; len <= LENGTHS; len++) {
+        struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 64, .at_once = 100 };
+        struct fake *f = fake_new(&options);
+        for (int i = 0; i < CALLS; i++) {
+            assert_int_equal(sinew_bcast(fake_team(f, 0), bytes, 1, 0, NULL), 0);
+            assert_int_equal(sinew_bcast(fake_team(f, 0), bytes, len, 0, NULL), 0);
+        }
+        assert_int_equal(fake_straight(f), 2 * (CALLS - 2));
+        for (int i = 0; i < CALLS; i++) {
+            assert_int_equal(sinew_bcast(fake_team(f, 1), bytes, 1, 0, NULL), 0);
+            assert_int_equal(sinew_bcast(fake_team(f, 1), bytes, len, 0, NULL), 0);
+        }
+        fake_free(f);
+    }
+}
+
+/* One that began straight, and whose rest cannot begin, is given up: what waits for it does not wait on. */
+static void a_rest_without_memory_is_given_up(void **state)
+{
+    (void)state;
+    int before = 0;
+    for (int fails = 0; fails < 2; fails++) {
+        struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 16, .at_once = 100,
+                                        .fail_allocation = fails ? before + 1 : 0 };
+        struct fake *f = fake_new(&options);
+        struct sinew_team *team[] = { fake_team(f, 0), fake_team(f, 1) };
+        struct sinew_request *barrier[2] = { NULL }, *req = NULL;
+        uint64_t bytes[4] = { 1 };
+        for (int i = 0; i < 2; i++) {
+            assert_true(sinew_bcast(team[1], bytes, sizeof(bytes), 1, &req) > 0);
+            assert_int_equal(sinew_bcast(team[0], bytes, sizeof(bytes), 1, NULL), 0);
+            assert_int_equal(sinew_wait(&req), 0);
+        }
+        assert_true(sinew_barrier(team[0], &barrier[0]) > 0); /* it has what would be used again */
+        assert_true(sinew_barrier(team[1], &barrier[1]) >= 0);
+        assert_true(sinew_bcast(team[1], bytes, sizeof(bytes), 1, &req) > 0);
+        before = fake_allocations(f);
+        assert_int_equal(sinew_bcast(team[0], bytes, sizeof(bytes), 1, NULL), fails ? SINEW_ENOMEM : 0);
+        while (fake_progress(f)) {
+        }
+        for (int r = 0; r < 2; r++) assert_int_equal(sinew_test(&barrier[r]), 0);
+        int status = sinew_test(&req);
+        assert_true(fails ? status < 0 : status == 0);
+        fake_free(f);
+    }
+}
+
 /* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call that
  * comes again would be remembered by it does without. */
 static void no_memory_is_refused_and_forgotten(void **state)
@@ -592,6 +727,10 @@ int main(void)
         cmocka_unit_test(different_arguments_are_a_mismatch),
         cmocka_unit_test(words_are_not_believed),
         cmocka_unit_test(what_went_straight_is_remembered),
+        cmocka_unit_test(a_longer_block_is_another_call),
+        cmocka_unit_test(two_calls_by_turns_are_both_remembered),
+        cmocka_unit_test(a_rest_without_memory_is_given_up),
+        cmocka_unit_test(buffers_that_cannot_be_are_refused_again),
         cmocka_unit_test(no_memory_is_refused_and_forgotten),
         cmocka_unit_test(kept_memory_is_bounded),
         cmocka_unit_test(impossible_arguments_are_refused),

@@ -62,11 +62,28 @@ static void a_crowd_that_sleeps_is_none(void **unused)
     close_fake(&state);
 }
 
+/* A wait for one link alone is short, however long others are told to poll: it sees no death, no deadline. */
+static void a_wait_for_one_link_is_short(void **unused)
+{
+    enum { MANY = 1000000 };
+    (void)unused;
+    void *state;
+    assert_int_equal(open_fake_together(&state, 1), 0);
+    struct fake *f = state;
+    struct shortly patience = { 0, 0 };
+    int looks = 0;
+    f->s->yields = 1000000000; /* the most that poll_yields may be */
+    while (looks < MANY && wait_shortly(f->s, &patience)) looks++;
+    assert_true(looks < MANY);
+    close_fake(&state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_of_a_crowd_take_turns),
         cmocka_unit_test(a_crowd_that_sleeps_is_none),
+        cmocka_unit_test(a_wait_for_one_link_is_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
