@@ -28,8 +28,8 @@ struct suite_test {
     char name[96];
 };
 
-/* Where messages are read, and where announcements bring beginnings: each case in one of the ways, by
- * seed and number of ranks. */
+/* Where messages are read, and where announcements bring beginnings: each case in one of the ways,
+ * by seed and number of ranks. */
 static const struct sim_options *suite_way(uint64_t seed, int ranks)
 {
     static const struct sim_options ways[] = { { .reads = true }, { .begin_max = 1024 }, { 0 } };

@@ -7,7 +7,8 @@
  * the source when the last fragment has left, and counts for flush and dereg until the last has
  * landed.
  *
- * A key, little-endian:   | "sIm1" (4) | port (4) | slot (4) | generation (4) | len (8) | rights (1) |
+ * A key, little-endian:
+ *     | "sIm1" (4) | port (4) | slot (4) | generation (4) | len (8) | rights (1) |
  */
 #include <stdlib.h>
 #include <string.h>

@@ -305,7 +305,8 @@ static int sim_transport_rma(struct link *l, struct rma *op)
     int status = end_accepts(e);
     if (status) return status;
     if (op->kind == RMA_GET && l->transport->caps.get) return get_start(e, op, e->port->rank->now);
-    if (op->kind != RMA_PUT) return why_set(&l->why, SINEW_ENOTSUP, "sim can put, and get if told to, nothing else");
+    if (op->kind != RMA_PUT)
+        return why_set(&l->why, SINEW_ENOTSUP, "sim can put, and get if told to, nothing else");
     struct sim_rank *me = e->port->rank;
     me->now += me->sim->opt.overhead_ns;
     me->idle_since = me->now;
