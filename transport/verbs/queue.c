@@ -26,9 +26,10 @@ uint32_t queue_room(const struct verbs_link *l)
 static bool queue_signals(struct verbs_link *l, const struct request *r)
 {
     const struct verbs *t = verbs_under(l);
+    const struct pool *slots = r->small ? &t->small : &t->large;
     uint32_t every = l->depth / 4 < VERBS_SIGNAL ? l->depth / 4 : VERBS_SIGNAL;
-    bool scarce = t->small.free < pool_count(&t->small) / 2 || t->cq_taken > t->cq_size / 2;
-    bool wanted = r->signal || scarce || (r->slot != SLOT_NONE && !r->small);
+    bool scarce = slots->free < pool_count(slots) / 2 || t->cq_taken > t->cq_size / 2;
+    bool wanted = r->signal || scarce;
     l->unsignalled++;
     if (!wanted && l->unsignalled < every) return false;
     l->unsignalled = 0;
