@@ -181,7 +181,7 @@ static int read_algorithm(struct reader *r, const struct cJSON *object, int numb
                           struct rule *rule)
 {
     const struct json *j = &r->json;
-    char names[ALGORITHM_NAMES_MAX];
+    char why[ALGORITHM_NAMES_MAX];
     const char *collective = j->string(j->member(object, "collective"));
     const char *algorithm = j->string(j->member(object, "algorithm"));
     for (int c = 1; collective && c < COLLECTIVE_END; c++)
@@ -194,10 +194,9 @@ static int read_algorithm(struct reader *r, const struct cJSON *object, int numb
     int index = algorithm ? algorithm_parse(rule->collective, algorithm, &rule->parameter) : -1;
     if (index < 0)
         return why_set(r->why, SINEW_EINVAL,
-                       "%s: rule %d: \"algorithm\" is %s, it must be one of: %s, with a number "
-                       "behind a colon where it has one", r->file, number,
+                       "%s: rule %d: \"algorithm\" is %s, %s", r->file, number,
                        algorithm ? algorithm : "missing",
-                       algorithm_names(rule->collective, names));
+                       algorithm_refusal(rule->collective, algorithm ? algorithm : "", why));
     rule->algorithm = (uint32_t)index;
     if (!rule->parameter) rule->parameter = algorithms[index].initial;
     return 0;
