@@ -282,6 +282,16 @@ struct pending {
 
 static inline struct tcp *tcp_of(struct transport *t) { return (struct tcp *)t; }
 static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_link *)l; }
+/* Leaves before the peer has answered its JOIN: it may have taken the connection already, and would take
+ * its end for a death. So the goodbye goes behind the JOIN, unasked. */
+static inline bool link_leaves_unmet(const struct tcp_link *l)
+{
+    return l->state == LINK_DRAINING && l->line == LINE_GREETING && l->session.theirs == 0;
+}
+static inline bool line_carries(const struct tcp_link *l)
+{
+    return l->line == LINE_OPEN || link_leaves_unmet(l);
+}
 static inline struct tcp *tcp_under(const struct tcp_link *l) { return tcp_of(l->base.transport); }
 
 /* tcp.c */
