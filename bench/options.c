@@ -65,6 +65,7 @@ static void options_help(void)
            "  --iterations N   rounds of the timed loop, 1 to 1000000000; otherwise about 0.1 s\n"
            "  --warmup N       rounds before it, 0 to 1000000000; otherwise about 10 ms\n"
            "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
+           "  --one-buffer     one buffer for all of a window, not one each (bandwidth, rate)\n"
            "  --memory M       buffers are plain, or shared: from sinew_memory_alloc()\n"
            "  --rewrite        write every buffer before it is sent; that counts (latency,\n"
            "                   bandwidth, rate)\n"
@@ -186,6 +187,7 @@ enum options_code {
     ITERATIONS,
     WARMUP,
     WINDOW,
+    ONE_BUFFER,
     MEMORY,
     REWRITE,
     VALIDATE,
@@ -201,6 +203,7 @@ static const struct option options_table[] = {
     { "iterations", required_argument, NULL, ITERATIONS },
     { "warmup", required_argument, NULL, WARMUP },
     { "window", required_argument, NULL, WINDOW },
+    { "one-buffer", no_argument, NULL, ONE_BUFFER },
     { "memory", required_argument, NULL, MEMORY },
     { "rewrite", no_argument, NULL, REWRITE },
     { "validate", no_argument, NULL, VALIDATE },
@@ -229,6 +232,9 @@ static bool options_take(struct perf_options *opt, int which)
     case WINDOW:
         if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &window)) return false;
         opt->window = (int)window;
+        return true;
+    case ONE_BUFFER:
+        opt->one_buffer = true;
         return true;
     case MEMORY:
         opt->shared = strcmp(optarg, "shared") == 0;

@@ -63,6 +63,7 @@ struct perf_options {
     int64_t iterations, warmup; /* -1: by time */
     int window;
     bool validate, json;
+    bool one_buffer; /* for all messages of a window */
     bool shared;  /* buffers from sinew_memory_alloc()             */
     bool rewrite; /* every buffer, whole, before it is sent, timed */
 };
