@@ -53,7 +53,7 @@ void move_frame_made(struct framed *base, struct frame *f)
     struct ofi *t = ofi_of(base);
     struct fid_mr *mr = NULL;
     if (!(t->mr_mode & FI_MR_LOCAL)) return;
-    /* Should it fail, so will the send, which says what it lacks. */
+    /* Should it fail, it is tried once more when the frame is sent. */
     move_register(t, f->header, sizeof(f->header) + f->cap, FI_SEND, ++t->keys, &mr);
     f->memory = mr;
 }
