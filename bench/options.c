@@ -67,6 +67,7 @@ static void options_help(void)
            "  --batch N        rounds in a sample of the percentiles, 1 to 1000; otherwise %d below 4K,\n"
            "                   and 1 from there on\n"
            "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
+           "  --one-buffer     one buffer for all of a window, not one each (bandwidth, rate)\n"
            "  --memory M       buffers are plain, or shared: from sinew_memory_alloc()\n"
            "  --rewrite        write every buffer before it is sent; that counts (latency,\n"
            "                   bandwidth, rate)\n"
@@ -189,6 +190,7 @@ enum options_code {
     WARMUP,
     BATCH,
     WINDOW,
+    ONE_BUFFER,
     MEMORY,
     REWRITE,
     VALIDATE,
@@ -205,6 +207,7 @@ static const struct option options_table[] = {
     { "warmup", required_argument, NULL, WARMUP },
     { "batch", required_argument, NULL, BATCH },
     { "window", required_argument, NULL, WINDOW },
+    { "one-buffer", no_argument, NULL, ONE_BUFFER },
     { "memory", required_argument, NULL, MEMORY },
     { "rewrite", no_argument, NULL, REWRITE },
     { "validate", no_argument, NULL, VALIDATE },
@@ -237,6 +240,9 @@ static bool options_take(struct perf_options *opt, int which)
     case WINDOW:
         if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &window)) return false;
         opt->window = (int)window;
+        return true;
+    case ONE_BUFFER:
+        opt->one_buffer = true;
         return true;
     case MEMORY:
         opt->shared = strcmp(optarg, "shared") == 0;

@@ -90,8 +90,8 @@ void output_foot(const struct perf *p)
 {
     if (p->opt.json) return;
     if (p->opt.workload->amount)
-        printf("\nOne iteration is a window of %d messages, each with its own buffer.\n",
-               p->opt.window);
+        printf("\nOne iteration is a window of %d messages, %s.\n", p->opt.window,
+               p->opt.one_buffer ? "all with one buffer" : "each with its own buffer");
     else
         printf("\nmean: one loop without a clock inside. Percentiles: a second pass, %d at a time "
                "below %d bytes.\n",

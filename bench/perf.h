@@ -64,6 +64,7 @@ struct perf_options {
     int64_t iterations, warmup; /* -1: by time */
     int window, batch; /* batch 0: by size */
     bool validate, json;
+    bool one_buffer; /* for all messages of a window */
     bool shared;  /* buffers from sinew_memory_alloc()             */
     bool rewrite; /* every buffer, whole, before it is sent, timed */
 };

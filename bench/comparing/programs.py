@@ -20,6 +20,7 @@ UNITS = {"latency": "us", "bandwidth": "MB/s", "rate": "Mmsg/s", "start": "s", "
 PAIR_TESTS = ("latency", "bandwidth", "rate")
 REWRITTEN = "-rewritten"  # before every message, as programs do; Sinew's buffers are shared then
 REWRITTEN_TESTS = ("latency" + REWRITTEN, "bandwidth" + REWRITTEN)
+ONE_BUFFER = "bandwidth-one-buffer"  # again and again, as ucx_perftest has it
 COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "allgather",
                "alltoall", "reduce_scatter")
 # Transports that are somebody else's library: how Sinew is told, and both what to carry it on.
@@ -27,11 +28,13 @@ FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
            "ucx/posix": {"UCX_TLS": "posix,self"},
            "ofi/tcp": {"SINEW_OFI_PROVIDER": "tcp;ofi_rxm", "FI_TCP_IFACE": "lo"},
            "ofi/shm": {"SINEW_OFI_PROVIDER": "shm"}}
-TESTS = PAIR_TESTS + REWRITTEN_TESTS + COLLECTIVES + ("start", "memory")
+TESTS = PAIR_TESTS + REWRITTEN_TESTS + (ONE_BUFFER,) + COLLECTIVES + ("start", "memory")
 
 
 def base(test):
     """The loop that is run, and whether buffers are rewritten in it."""
+    if test == ONE_BUFFER:
+        return "bandwidth", False
     return test.removesuffix(REWRITTEN), test.endswith(REWRITTEN)
 
 
@@ -143,6 +146,7 @@ class Sinew:
         loop, rewritten = base(test)
         words = [] if test == "barrier" else ["--bytes", str(size)]
         words += ["--memory", "shared", "--rewrite"] if rewritten else []
+        words += ["--one-buffer"] if test == ONE_BUFFER else []
         return run + [os.path.join(self.bin, "sinew-perf"), loop] + words + ["--json"]
 
     def run(self, test, transport, ranks, size, way):
@@ -254,10 +258,11 @@ def ucx_ways(test, transport, ranks, size):
 
 class UcxPerftest(ClientServer):
     """One buffer used again and again, and no answer after a window. Beyond small messages that
-    measures a cache: such figures are shown, and not counted among the peers'."""
+    measures a cache: such figures are shown, and not counted among the peers', but where Sinew
+    uses one buffer too."""
 
     name = "ucx_perftest"
-    tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw"}
+    tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw", ONE_BUFFER: "tag_bw"}
 
     def missing(self):
         return None if shutil.which("ucx_perftest") else "ucx_perftest is not installed"
@@ -266,7 +271,7 @@ class UcxPerftest(ClientServer):
         return first_line(["ucx_info", "-v"], r"Version (\S+)")
 
     def other_work(self, test, size):
-        return test != "latency" and size >= 1024
+        return test not in ("latency", ONE_BUFFER) and size >= 1024
 
     def ways(self, test, transport, ranks, size):
         return ucx_ways(test, transport, ranks, size) if test in self.tests else []
@@ -289,7 +294,7 @@ class UcxPerftest(ClientServer):
         row = dict(zip(rows[0], map(float, rows[-1])))
         if test == "latency":
             return row["overall_lat"]
-        return row["overall_mr"] / 1e6 * (size if test == "bandwidth" else 1)
+        return row["overall_mr"] / 1e6 * (1 if test == "rate" else size)
 
 
 class Libfabric(ClientServer):
@@ -367,7 +372,8 @@ class Ucx(Compiled):
     version_command = (["ucx_info", "-v"], r"Version (\S+)")
 
     def ways(self, test, transport, ranks, size):
-        return ucx_ways(test, transport, ranks, size) if base(test)[0] in PAIR_TESTS else []
+        does = base(test)[0] in PAIR_TESTS and test != ONE_BUFFER
+        return ucx_ways(test, transport, ranks, size) if does else []
 
     def command(self, test, transport, ranks, size, way):
         loop, rewritten = base(test)
@@ -417,7 +423,7 @@ class OpenMpi(Mpi):
         ob1 = ["--mca", "pml", "ob1", "--mca", "btl"]
         ucx = ["--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices",
                "any"]
-        if transport in FABRICS:
+        if transport in FABRICS or test == ONE_BUFFER:
             return []
         if test in ("start", "memory"):
             return [Way("as it comes"), Way("ob1, vader", *ob1, "vader,self")]
@@ -439,7 +445,7 @@ class Mpich(Mpi):
         return ["-n", str(ranks), "-bind-to", "none"]
 
     def ways(self, test, transport, ranks, size):
-        if transport in FABRICS:
+        if transport in FABRICS or test == ONE_BUFFER:
             return []
         if transport == "tcp":
             return [Way("ucx tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]
