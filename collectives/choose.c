@@ -14,7 +14,7 @@
 #include "collectives/pattern/flat.h"
 #include "sinew/sinew.h"
 
-enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 4 * KIB };
+enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 32 * KIB };
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
