@@ -60,9 +60,10 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     const struct algorithm *a = &algorithms[index];
     static const uint32_t radices[] = { 2, 4, 8, 16, 0 };
     static const uint32_t pieces[] = { 1, 2, 4, 8, 16, 32, 64, 0 };
+    bool in_pieces = a->parameter == PARAMETER_PIECES && a->initial > 1; /* else it gains nothing */
     uint32_t only[] = { a->parameter == PARAMETER_NODE ? at->node : a->initial, 0 };
     const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
-                          : a->parameter == PARAMETER_PIECES ? pieces
+                          : in_pieces                       ? pieces
                                                              : only;
     struct choice best = { index, only[0], INFINITY, NULL };
     for (int i = 0; i == 0 || try[i]; i++) {
