@@ -9,6 +9,5 @@ endforeach()
 foreach(unit exchange hub node rendezvous)
   sinew_test(NAME launch-${unit} SOURCES unit/launch_${unit}.c)
 endforeach()
-add_test(NAME launch-hosts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/launch
+sinew_add_test(NAME launch-hosts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/launch
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:launch-rank>)
-set_tests_properties(launch-hosts PROPERTIES LABELS always TIMEOUT 60 SKIP_RETURN_CODE 77)

@@ -102,6 +102,8 @@ void job_start_script(struct job *j, const char *options, const char *script)
 
 void job_take(struct stream_text *s)
 {
+    struct pollfd p = { .fd = s->fd, .events = POLLIN };
+    if (poll(&p, 1, PATIENCE_MS) == 0) fail_msg("nothing more comes than: %s", s->text);
     s->text = realloc(s->text, s->len + 65537);
     ssize_t n = read(s->fd, s->text + s->len, 65536);
     if (n > 0) s->len += (size_t)n;

@@ -26,6 +26,7 @@
 #include "launch/launch.h"
 #include "launch/providers.h"
 #include "tests/seed.h"
+#include "tests/support/bounded.h"
 
 #define SECONDS(n) (world_now(&world_real) + (int64_t)((n)*1e9))
 
@@ -262,7 +263,7 @@ static int visit(const char *at)
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                               .sin_port = htons((uint16_t)atoi(strchr(at, ':') + 1)) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    while (connect(fd, (struct sockaddr *)&in, sizeof(in)) < 0) {
+    WHILE (connect(fd, (struct sockaddr *)&in, sizeof(in)) < 0) {
         assert_int_equal(errno, ECONNREFUSED); /* rank 0 is not there yet */
         sched_yield();
     }

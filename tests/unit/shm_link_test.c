@@ -88,7 +88,7 @@ static void test_a_peer_may_come_back(void **state)
         struct end *from = round % 2 ? &a : &b, *to = round % 2 ? &b : &a;
         int me = round % 2 ? 0 : 1, peer = 1 - me;
         end_disconnect(from, peer, DISCONNECT_DRAIN);
-        while (from->peers[peer].link) end_progress(from);
+        WHILE (from->peers[peer].link) end_progress(from);
         end_connect(from, peer, to); /* the other side has not yet seen the end of the old one */
         UNTIL(from->peers[peer].ups == round && to->peers[me].ups == round, &a, &b);
         assert_int_equal(to->peers[me].downs, round - 1);

@@ -83,7 +83,7 @@ static _Noreturn void hostile_run(const struct end *victim, enum manner manner,
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     end_open(&me, 0, 3, NULL);
     end_connect(&me, 1, victim);
-    while (me.peers[1].ups == 0) end_progress(&me);
+    WHILE (me.peers[1].ups == 0) end_progress(&me);
     uint8_t *segment = me.peers[1].link->segment;
     uint64_t one = 1;
     for (uint32_t n = 0;; n++) {

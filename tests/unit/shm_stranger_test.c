@@ -183,6 +183,7 @@ static void test_bad_witnesses_are_refused(void **state)
     f = forgery_make(&b);
     pid_t child = fork(); /* a pidfd, but of somebody else */
     if (child == 0) {
+        bounded_child();
         pause();
         _exit(0);
     }
@@ -374,11 +375,12 @@ static void test_another_user_is_refused(void **state)
         struct hello_packet packet;
         int descriptors[HELLO_DESCRIPTORS], n;
         if (setuid(65534) < 0) _exit(3);
+        bounded_child();
         int fd = raw_connect(b.t->self.name);
-        while ((status = hello_receive(fd, &packet, descriptors, &n, NULL)) > 0) {}
+        WHILE ((status = hello_receive(fd, &packet, descriptors, &n, NULL)) > 0) {}
         _exit(status == SINEW_EPEER ? 0 : 1);
     }
-    while (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
+    WHILE (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(b.links, 0);
     end_close(&b);
@@ -443,10 +445,11 @@ static void test_another_user_does_not_fill_the_log(void **state)
     pid_t child = fork();
     if (child == 0) {
         if (setuid(65534) < 0) _exit(3);
+        bounded_child();
         for (int i = 0; i < 300; i++) close(raw_connect(b.t->self.name));
         _exit(0);
     }
-    while (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
+    WHILE (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
     for (int i = 0; i < 1000; i++) end_progress(&b);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(lines[0], 1);
@@ -504,6 +507,7 @@ static void test_a_name_taken_by_another_user_is_refused(void **state)
     pid_t child = fork();
     if (child == 0) {
         if (setuid(65534) < 0) _exit(3);
+        bounded_child();
         squat(address.name);
         if (write(ready[1], "x", 1) == 1) pause();
         _exit(4);

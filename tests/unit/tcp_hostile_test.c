@@ -250,7 +250,7 @@ static int impostor(struct end *b, uint64_t epoch)
     socklen_t nobody_len = sizeof(nobody);
     getsockname(fd, &nobody.any, &nobody_len);
     join.address_len = (uint8_t)address_encode(&nobody, join.address);
-    while ((rc = tcp_shake(&h, &shaken, fd, &events, &why)) > 0) end_progress(b, NULL);
+    WHILE ((rc = tcp_shake(&h, &shaken, fd, &events, &why)) > 0) end_progress(b, NULL);
     assert_int_equal(rc, 0);
     session_join_encode(bytes, FRAME_JOIN, epoch, &join);
     assert_int_equal(send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
@@ -333,7 +333,7 @@ static void slices_of_any_length_make_the_same_messages(void **state)
             len += n;
             messages += !put;
         }
-        while (sent < len) {
+        WHILE (sent < len) {
             size_t n = 1 + (size_t)seed_below(&seed, seed_below(&seed, 3) ? 40 : 5000);
             if (n > len - sent) n = len - sent;
             ssize_t took = send(fd, stream + sent, n, MSG_NOSIGNAL);
