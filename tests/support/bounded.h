@@ -10,12 +10,12 @@
  * what did not change. It may stand in any thread and in a forked child, in which a failed assertion
  * of cmocka would begin the next test.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,10 +53,18 @@ static inline bool bounded_go_on(int64_t *until, const char *file, int line, con
          (condition) &&                                                               \
          bounded_go_on(&BOUNDED_NAME(__LINE__), __FILE__, __LINE__, #condition);)
 
-/* First in a forked child: it goes when its parent does. */
-static inline void bounded_child(void)
+/* In a forked child: it goes when its parent does, or has gone. */
+static inline void bounded_child(pid_t parent)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* again after setuid(), which forgets it */
+    if (getppid() != parent) _exit(1);
+}
+
+static inline pid_t bounded_fork(void)
+{
+    pid_t parent = getpid(), child = fork();
+    if (child == 0) bounded_child(parent);
+    return child;
 }
 
 #endif

@@ -249,7 +249,7 @@ static void test_the_limit_of_locked_memory_is_named(void **state)
 {
     (void)state;
     int status;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) child_locks();
     waitpid(child, &status, 0);
     assert_true(WIFEXITED(status));
@@ -291,7 +291,7 @@ static void test_a_real_group_refuses_and_kills_nobody(void **state)
         print_message("skip: a memory control group (version 1) that this user may divide\n");
         skip();
     }
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct end a, b;
         file_write(group, "memory.limit_in_bytes", "1048576");

@@ -206,7 +206,7 @@ static void test_a_forked_child_does_not_listen_on(void **state)
     end_open(&b, 1, 2, secret);
     struct host_address gone = b.t->self;
     assert_int_equal(pipe(hold), 0);
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         close(hold[1]);
         _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);

@@ -23,7 +23,6 @@ enum child_end { CHILD_LEAVES, CHILD_IS_KILLED, CHILD_IS_KILLED_BUT_FORKED };
 static void child_run(const struct end *parent, enum child_end how, int alive)
 {
     struct end me;
-    bounded_child();
     end_open(&me, 1, 2, secret);
     end_connect(&me, 0, parent);
     WHILE (me.peers[0].ups == 0) end_progress(&me);
@@ -76,7 +75,7 @@ static void child_ends(enum child_end how, bool sleeps)
     assert_int_equal(pipe(alive), 0);
     end_open(&me, 0, 2, secret);
     me.recv = in_order;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         close(alive[1]);
         child_run(&me, how, alive[0]);
@@ -121,7 +120,7 @@ static void test_what_is_expected_cuts_nothing_off(void **state)
     struct expect never = { .mask = UINT64_MAX };
     end_open(&me, 0, 2, secret);
     me.recv = in_order;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) child_run(&me, CHILD_IS_KILLED, -1);
     /* So many that the rest fits the ring and the child can die. */
     UNTIL(me.peers[1].messages > 1000 - SEGMENT_SLOTS, &me, &me);
@@ -146,10 +145,9 @@ static void ping_pong_asleep(bool fencing)
     end_open(&me, 0, 2, secret);
     if (fencing) me.t->membarrier = false; /* as if it had been refused: told at connect */
     me.recv = peer_echo;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct end c;
-        bounded_child();
         end_open(&c, 1, 2, secret);
         end_connect(&c, 0, &me);
         WHILE (c.peers[0].ups == 0) end_progress(&c);
@@ -187,10 +185,9 @@ static void child_is_killed_after(int steps)
     int status;
     end_open(&me, 0, 2, secret);
     me.recv = in_order;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct end c;
-        bounded_child();
         end_open(&c, 1, 2, secret);
         end_connect(&c, 0, &me);
         for (uint64_t n = 0;;) {
