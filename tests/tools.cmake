@@ -40,6 +40,8 @@ endif()
 # Memory decides; the time is told, for a busy machine may take any.
 sinew_add_test(NAME startup-memory COMMAND startup --memory LABELS tools release-only TIMEOUT 60)
 sinew_tools_test(limits 120)
+# Two that spin, each on a core of its own: beside others this takes minutes.
+set_tests_properties(tools-limits PROPERTIES RUN_SERIAL ON)
 
 # bench/compare measures a release build; under a sanitizer there is nothing to compare.
 find_package(Python3 COMPONENTS Interpreter QUIET)
@@ -49,4 +51,7 @@ if(Python3_FOUND)
   sinew_add_test(NAME tools-compare LABELS tools release-only TIMEOUT 200
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/tools/compare.py
       ${PROJECT_SOURCE_DIR}/bench/compare ${PROJECT_BINARY_DIR})
+  if(TEST tools-compare)
+    set_tests_properties(tools-compare PROPERTIES RUN_SERIAL ON) # its limits spin likewise
+  endif()
 endif()
