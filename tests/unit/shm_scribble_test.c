@@ -197,7 +197,7 @@ static struct tally scribbled_often(enum manner manner, const char *name, int ti
     struct seed seed = seed_from_environment(name);
     struct tally tally = { 0 };
     int i = 0;
-    for (; i < times || (tally.ended < ended && i < 10 * times); i++) scribbled(manner, &seed, &tally);
+    for (; i < times || (tally.ended < ended && i < 5 * times); i++) scribbled(manner, &seed, &tally);
     print_message("%s: %d links of %d ended, %llu messages taken\n", name, tally.ended, i,
                   (unsigned long long)tally.taken);
     return tally;
