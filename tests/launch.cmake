@@ -2,8 +2,9 @@
 sinew_program(launch-rank unit/launch_rank.c)
 set_target_properties(launch-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
+set(launch_labels_sinewrun LABELS processes)
 foreach(group sinewrun several)
-  sinew_test(NAME launch-${group} SOURCES unit/launch_${group}.c unit/launch_job.c
+  sinew_test(NAME launch-${group} ${launch_labels_${group}} SOURCES unit/launch_${group}.c unit/launch_job.c
     ARGS $<TARGET_FILE:sinewrun> $<TARGET_FILE:launch-rank>)
 endforeach()
 foreach(unit exchange hub node rendezvous)
