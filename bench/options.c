@@ -174,6 +174,7 @@ static bool options_fit(const struct perf_options *opt)
     } only[] = {
         { opt->algorithm, collective, "algorithm", "collectives" },
         { opt->window, windows, "window", "bandwidth and rate" },
+        { opt->one_buffer, windows, "one-buffer", "bandwidth and rate" },
         { opt->sizes > 0, moves, "bytes", "tests that move data" },
         { opt->shared, moves, "memory shared", "tests that move data" },
         { opt->rewrite, moves, "rewrite", "tests that move data" },
