@@ -4,13 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Says that the rest of `len` bytes did not fit; no character is cut in two. */
+static void why_mark_cut(struct why *why, size_t len)
+{
+    size_t at = WHY_MAX - sizeof("...");
+    if (len < WHY_MAX) return;
+    while (at > 0 && ((unsigned char)why->text[at] & 0xc0) == 0x80) at--; /* UTF-8, RFC 3629 */
+    memcpy(why->text + at, "...", sizeof("..."));
+}
+
 int why_set(struct why *why, int status, const char *format, ...)
 {
     va_list args;
     if (!why) return status;
     va_start(args, format);
-    vsnprintf(why->text, sizeof(why->text), format, args);
+    int len = vsnprintf(why->text, sizeof(why->text), format, args);
     va_end(args);
+    why_mark_cut(why, len > 0 ? (size_t)len : 0);
     return status;
 }
 
@@ -26,6 +36,7 @@ int why_wrap(struct why *why, int status, const char *format, ...)
     struct text t = text_into(why->text, sizeof(why->text));
     text_add(&t, "%s", outer);
     if (inner[0]) text_add(&t, ": %s", inner);
+    why_mark_cut(why, t.need);
     return status;
 }
 

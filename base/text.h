@@ -5,7 +5,7 @@
  * text.h - bounded text, for failures and reports
  *
  * A `struct why` collects "outer: inner: cause". The cause is said where it happens; each caller that
- * knows more puts its own words in front.
+ * knows more puts its own words in front. What does not fit is cut, and "..." stands in its place.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -44,6 +44,36 @@ static void whys_are_cut_and_terminated(void **state)
     assert_memory_equal(why.text, "outer: xxx", 10);
     why_wrap(&why, -1, "%s", long_text);
     assert_int_equal(strlen(why.text), WHY_MAX - 1);
+    assert_string_equal(why.text + WHY_MAX - 1 - 4, "x...");
+}
+
+static void what_fits_whole_is_not_marked(void **state)
+{
+    char text[WHY_MAX];
+    struct why why;
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[WHY_MAX - 1] = '\0';
+    why_set(&why, -1, "%s", text);
+    assert_string_equal(why.text, text);
+    why_set(&why, -1, "%s", text + 7);
+    why_wrap(&why, -1, "outer");
+    assert_string_equal(why.text + WHY_MAX - 1 - 4, "xxxx");
+}
+
+static void no_character_is_cut_in_two(void **state)
+{
+    char text[2 * WHY_MAX];
+    struct why why;
+    (void)state;
+    for (size_t shift = 0; shift < 3; shift++) {
+        memset(text, 'x', shift);
+        for (size_t i = shift; i + 3 < sizeof(text); i += 3) memcpy(text + i, "\xe2\x82\xac", 4);
+        why_set(&why, -1, "%s", text);
+        size_t len = strlen(why.text);
+        assert_true(len > WHY_MAX - 4 && len < WHY_MAX);
+        assert_string_equal(why.text + len - 4, "\xac...");
+    }
 }
 
 static void text_counts_what_it_would_need(void **state)
@@ -84,6 +114,8 @@ int main(void)
         cmocka_unit_test(whys_grow_from_the_cause_outwards),
         cmocka_unit_test(wrapping_nothing_adds_no_colon),
         cmocka_unit_test(whys_are_cut_and_terminated),
+        cmocka_unit_test(what_fits_whole_is_not_marked),
+        cmocka_unit_test(no_character_is_cut_in_two),
         cmocka_unit_test(text_counts_what_it_would_need),
         cmocka_unit_test(no_buffer_only_counts),
         cmocka_unit_test(durations_have_the_fitting_unit),

@@ -132,9 +132,8 @@ static int attempt_socket(struct shm_link *l)
     if (connect(l->socket, (struct sockaddr *)&address, len) < 0) {
         if (errno == EAGAIN || errno == EINTR) return SINEW_PENDING; /* its queue is full */
         int status = errno == ECONNREFUSED ? SINEW_EPEER : SINEW_EIO;
-        return why_set(why, status, "nobody listens at @%s: %s%s", address.sun_path + 1,
-                       strerror(errno),
-                       status == SINEW_EPEER ? "; its process has ended, or left the job" : "");
+        return why_set(why, status, "nobody listens at @%s: %s", address.sun_path + 1,
+                       strerror(errno));
     }
     return host_socket_peer(l->socket, t->self.user, &l->pid, why);
 }

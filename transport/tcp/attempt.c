@@ -77,7 +77,8 @@ static void round_reason(const struct tcp_link *l, const struct why *last, struc
     if (l->turns < 2)
         *reason = *last;
     else
-        why_set(reason, 0, "rank %d: none of %d ways leads there: %s; SINEW_TCP_INTERFACE chooses others",
+        why_set(reason, 0,
+                "rank %d: none of %d ways leads there (SINEW_TCP_INTERFACE chooses others): %s",
                 l->base.rank, l->turns, l->tried);
 }
 
