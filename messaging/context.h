@@ -639,6 +639,8 @@ extern const struct transport_up wireup_upcalls;
 struct peer *peer_get(struct sinew *s, int world_rank); /* NULL: ENOMEM, sinew_why set */
 int peer_meet(struct peer *p);                          /* start connecting, if nobody has */
 void peer_gone(struct peer *p, int status, enum gone gone, const char *why);
+/* It did what is said, as "sent a clearance that makes no sense": its link goes. SINEW_EPROTO. */
+int peer_breaks(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void peer_destroy(struct peer *p);
 void peer_lost(struct sinew *s, int world_rank, const char *why); /* the launcher's word */
 void wireup_deferred(struct sinew *s);

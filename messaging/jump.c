@@ -76,7 +76,7 @@ int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader 
     struct match_key want = {
         .source = p->context->rank, .team = e->team, .tag = e->tag, .any_tag = any_tag
     };
-    if (more->bad) return SINEW_EPROTO;
+    if (more->bad) return peer_breaks(p, "sent a wish for a message that is cut off");
     p->told_stuck = false;
     if (p->stuck || p->jumping) return 0;
     struct sinew_request *r = jump_first(p, &want);
@@ -183,7 +183,7 @@ int jump_take(struct peer *p, const struct envelope *e, struct wire_reader *more
 {
     uint64_t theirs = wire_take64(more), length = wire_take64(more), receive = wire_take64(more);
     struct match_key key = { .source = p->rank, .team = e->team, .tag = e->tag };
-    if (more->bad || length > PTRDIFF_MAX) return SINEW_EPROTO;
+    if (more->bad || length > PTRDIFF_MAX) return peer_breaks(p, "sent a jump that makes no sense");
     window_file(p);
     struct sinew_request *r = match_posted(&p->context->match, &key);
     if (!r || request_number(r) != receive || p->state == PEER_GONE)

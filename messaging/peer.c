@@ -2,6 +2,7 @@
 /*
  * peer.c - what is known of a rank once it was met, and how it goes
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "messaging/context.h"
@@ -145,6 +146,16 @@ static void count_in_teams(struct peer *p)
         struct team_core *core = LIST_OWNER(l, struct team_core, entry);
         if (team_rank_of(core, p->rank) >= 0) core->gone++;
     }
+}
+
+int peer_breaks(struct peer *p, const char *format, ...)
+{
+    va_list args;
+    char what[WHY_MAX];
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    return why_set(&p->why, SINEW_EPROTO, "rank %d broke the protocol: it %.400s", p->rank, what);
 }
 
 void peer_gone(struct peer *p, int status, enum gone gone, const char *why)

@@ -173,10 +173,10 @@ static bool expect_poll(struct sinew *s, struct link *l, struct expect *e, int *
 
 int quick_refuse(struct peer *p)
 {
-    why_set(&p->why, 0, "rank %d sent a message that breaks the protocol", p->rank);
+    int status = peer_breaks(p, "sent a short message that makes no sense");
     if (p->out) p->out->why = p->why;
     wireup_disconnect(p, DISCONNECT_NOW);
-    return SINEW_EPROTO;
+    return status;
 }
 
 static int wanted_truncated(const struct wanted *w, size_t len)

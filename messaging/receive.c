@@ -355,9 +355,7 @@ static int keep(const struct arrival *a)
 {
     struct sinew *s = a->peer->context;
     struct unexpected *u = unexpected_new(a->peer, a->body, a->body_len);
-    if (!u)
-        return why_set(&a->peer->why, SINEW_EPROTO, "rank %d sent more than its credit",
-                       a->peer->rank);
+    if (!u) return peer_breaks(a->peer, "sent more than its credit");
     u->kind = a->e->kind;
     u->team = a->key.team;
     u->tag = a->key.tag;
@@ -419,9 +417,7 @@ static int arrive(const struct arrival *a)
     struct team_core *core = a->key.team < s->next_team ? team_find(s, a->key.team) : NULL;
     if (!core && a->key.team < s->next_team) return drop(a, SINEW_ESTATE);
     if (core && team_rank_of(core, a->peer->rank) < 0)
-        return why_set(&a->peer->why, SINEW_EPROTO,
-                       "rank %d sent to team %u, which it is no member of", a->peer->rank,
-                       a->key.team);
+        return peer_breaks(a->peer, "sent to team %u, which it is no member of", a->key.team);
     if (a->peer->window) window_file(a->peer);
     struct sinew_request *r = match_posted(&s->match, &a->key);
     if (!r) return arrive_unexpected(a, core);
@@ -469,18 +465,17 @@ static int take_message(struct peer *p, struct transport *by, const struct envel
         bool odd = is_offer ? blen < 2 || ((const uint8_t *)body)[1] != blen - 2
                             : blen > a.length || blen % LANDING_ALIGN;
         if (odd || a.length > PTRDIFF_MAX)
-            return why_set(&p->why, SINEW_EPROTO,
-                           "rank %d announced a message of %llu bytes, in %zu", p->rank,
-                           (unsigned long long)a.length, blen);
+            return peer_breaks(p, "sent an announcement of %llu bytes, in %zu",
+                               (unsigned long long)a.length, blen);
     }
-    if (more->bad) return SINEW_EPROTO;
+    if (more->bad) return peer_breaks(p, "sent a message whose head is cut off");
     return arrive(&a);
 }
 
 static int take_ack(struct peer *p, struct wire_reader *more)
 {
     struct sinew_request *r = request_find(p->context, wire_take64(more));
-    if (more->bad) return SINEW_EPROTO;
+    if (more->bad) return peer_breaks(p, "sent an acknowledgement that is cut off");
     /* None: its deadline has passed. */
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p) return 0;
     request_end(r, 0);
@@ -495,9 +490,7 @@ static int take_credit(struct peer *p, const struct envelope *e)
     if (e->kind == KIND_CREDIT) {
         collective = e->team;
         if (!p->granted) {
-            if (collective > UINT16_MAX)
-                return why_set(&p->why, SINEW_EPROTO, "rank %d grants more than anybody has",
-                               p->rank);
+            if (collective > UINT16_MAX) return peer_breaks(p, "grants more than anybody has");
             p->window_blocks[SPACE_USER] += user;
             p->window_blocks[SPACE_COLLECTIVE] += collective;
             p->granted = true;
@@ -507,7 +500,7 @@ static int take_credit(struct peer *p, const struct envelope *e)
     }
     if (user > p->window_blocks[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
         collective > p->window_blocks[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
-        return why_set(&p->why, SINEW_EPROTO, "rank %d gave back more credit than it had", p->rank);
+        return peer_breaks(p, "gave back more credit than it had");
     p->mine.blocks[SPACE_USER] += user;
     p->mine.blocks[SPACE_COLLECTIVE] += collective;
     quick_lend(p);
@@ -551,8 +544,7 @@ static int dispatch(struct peer *p, struct transport *by, const struct envelope 
     case KIND_COLL_WHY:
         return word_arrive(p, e, body, blen);
     default:
-        return why_set(&p->why, SINEW_EPROTO,
-                       "rank %d sent a message of kind %u, which is not built", p->rank, e->kind);
+        return peer_breaks(p, "sent a message of kind %u, which is not built", e->kind);
     }
 }
 
@@ -563,8 +555,7 @@ static int take_short(struct peer *p, uint64_t key, const uint8_t *body, size_t 
     struct wire_reader none = wire_read(NULL, 0);
     bool collective = e.team & ENVELOPE_OF_COLLECTIVE;
     if (blen > TRANSPORT_SHORT || (collective && blen < SHORT_MATCH))
-        return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message of %zu bytes", p->rank,
-                       blen);
+        return peer_breaks(p, "sent a short message of %zu bytes", blen);
     if (window_arrive_short(p, key, body, blen)) return 0;
     if (collective) {
         e.kind = KIND_COLL;
@@ -590,8 +581,7 @@ int receive_from(struct peer *p, struct transport *by, const void *head, size_t 
     if (hlen == ENVELOPE_SMALL && window_arrive(p, head, body, blen)) return 0;
     size_t used = envelope_decode(head, hlen, &e);
     if (!used || e.seq != (uint16_t)p->messages_in || e.length != blen)
-        return why_set(&p->why, SINEW_EPROTO, "rank %d sent a message that breaks the protocol",
-                       p->rank);
+        return peer_breaks(p, "sent a message whose head, length or number makes no sense");
     struct wire_reader more = wire_read((const uint8_t *)head + used, hlen - used);
     p->messages_in++;
     p->bytes_in += blen;
@@ -599,9 +589,6 @@ int receive_from(struct peer *p, struct transport *by, const void *head, size_t 
     p->general_in.bytes += blen;
     int rc = take_credit(p, &e);
     if (rc == 0) rc = dispatch(p, by, &e, &more, body, blen);
-    if (rc == SINEW_EPROTO && !p->why.text[0])
-        why_set(&p->why, rc, "rank %d sent a message of kind %u that breaks the protocol", p->rank,
-                e.kind);
     if (rc == 0 && !p->stuck && outgoing_waits(p) &&
         (e.credit || e.kind == KIND_CREDIT || e.kind == KIND_CTS || e.kind == KIND_GOT ||
          e.kind == KIND_NACK))
@@ -616,8 +603,7 @@ int receive_upcall(struct link *l, const void *head, size_t hlen, const void *bo
     (void)lease; /* bodies are taken at once */
     if (hlen == TRANSPORT_SHORT_HEAD && !quick_has_shorts(l)) {
         p->ending = true;
-        return why_set(&p->why, SINEW_EPROTO, "rank %d sent a short message over %s, which has none",
-                       p->rank, l->ops->name);
+        return peer_breaks(p, "sent a short message over %s, which has none", l->ops->name);
     }
     int rc = p->wired ? shift_arrive(l, head, hlen, body, blen) : SINEW_PENDING;
     if (rc == SINEW_PENDING && hlen >= ENVELOPE_SMALL && ((const uint8_t *)head)[2] == KIND_TELL)

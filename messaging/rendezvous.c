@@ -143,7 +143,7 @@ void rendezvous_read_done(struct sinew_request *r, int status)
 int rendezvous_fin(struct peer *p, struct wire_reader *more)
 {
     struct sinew_request *r = request_find(p->context, wire_take64(more));
-    if (more->bad) return SINEW_EPROTO;
+    if (more->bad) return peer_breaks(p, "sent an end of a message that is cut off");
     /* None, or another's: it was given up. */
     if (!r || r->kind != REQUEST_RECV || r->state != STATE_FILLING || r->peer != p) return 0;
     rendezvous_filled(r);
@@ -185,12 +185,14 @@ int rendezvous_again(struct peer *p, struct wire_reader *more)
 {
     struct sinew_request *r = request_find(p->context, wire_take64(more));
     uint64_t theirs = wire_take64(more);
-    if (more->bad) return SINEW_EPROTO;
+    if (more->bad) return peer_breaks(p, "sent a request for a clearance that is cut off");
     bool waits = r && r->kind == REQUEST_RECV && r->state == STATE_FILLING && r->peer == p;
-    if (waits && r->theirs != theirs) return SINEW_EPROTO;
+    if (waits && r->theirs != theirs)
+        return peer_breaks(p, "sent a request for the clearance of another message");
     if (!waits) /* it was given up */
         return outgoing_answer(p, KIND_NACK, theirs, NACK_SYNC, SINEW_ECANCELED, SPACE_USER);
-    if (r->control.kind) return SINEW_EPROTO; /* the clearance has not even gone */
+    if (r->control.kind)
+        return peer_breaks(p, "sent a request for a clearance that has not gone yet");
     r->again = r->cleared_again = true;
     r->state = STATE_REVOKING;
     list_remove(&r->timed);
@@ -256,11 +258,12 @@ static void rendezvous_answered(struct peer *p, uint32_t space)
 int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader *more)
 {
     struct sinew_request *r = request_find(p->context, wire_take64(more));
-    if (more->bad || e->tag > AFTER_JUMP) return SINEW_EPROTO;
+    if (more->bad || e->tag > AFTER_JUMP)
+        return peer_breaks(p, "sent a confirmation that makes no sense");
     rendezvous_answered(p, e->tag);
     /* None: it was given up, and the reader has not seen it in time; or never offered. */
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p) return 0;
-    if (!r->offered) return SINEW_EPROTO;
+    if (!r->offered) return peer_breaks(p, "sent word that it has read what was not offered");
     p->context->counters.bytes_sent += r->len;
     request_end(r, 0);
     return 0;
@@ -304,12 +307,14 @@ static void ask_again(struct sinew_request *r)
 int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, size_t len)
 {
     struct clearance c;
-    if (!read_clearance(body, len, &c) || e->tag > AFTER_AGAIN) return SINEW_EPROTO;
+    if (!read_clearance(body, len, &c) || e->tag > AFTER_AGAIN)
+        return peer_breaks(p, "sent a clearance that makes no sense");
     struct sinew_request *r = request_find(p->context, c.mine);
     rendezvous_answered(p, e->tag);
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p)
         return outgoing_answer(p, KIND_NACK, c.theirs, NACK_RECEIVER, SINEW_ECANCELED, SPACE_USER);
-    if (c.accepted > r->len || (r->asked_again && c.accepted != r->len)) return SINEW_EPROTO;
+    if (c.accepted > r->len || (r->asked_again && c.accepted != r->len))
+        return peer_breaks(p, "sent a clearance for more than was announced, or less than before");
     rendezvous_take_back(r);
     list_remove(&r->timed);                              /* from here on it ends by itself */
     r->theirs = c.theirs;
@@ -327,11 +332,13 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
         ask_again(r);
         return 0;
     }
-    if (!p->out || c.transport != p->out->transport->ops->id) return SINEW_EPROTO;
+    if (!p->out || c.transport != p->out->transport->ops->id)
+        return peer_breaks(p, "sent a clearance for another transport than the link's");
     r->peers = (struct region){ .len = r->len, .key_len = c.key_len };
     memcpy(r->peers.key, c.key, c.key_len);
     r->transport = p->out->transport;
-    if (r->transport->ops->reg(r->transport, p->out, &r->peers) < 0) return SINEW_EPROTO;
+    if (r->transport->ops->reg(r->transport, p->out, &r->peers) < 0)
+        return peer_breaks(p, "sent a key of memory that its transport does not know");
     r->peers_registered = true;
     rendezvous_put(r);
     return 0;
@@ -435,7 +442,7 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     uint8_t whose = wire_take8(more);
     int32_t status = (int32_t)wire_take32(more);
     if (more->bad || e->tag >= SPACES || status >= 0 || status < SINEW_EABORTED)
-        return SINEW_EPROTO;
+        return peer_breaks(p, "sent a refusal that makes no sense");
     /* Their deadline is not this request's own. */
     if (status == SINEW_ETIMEDOUT) status = SINEW_ECANCELED;
     struct sinew_request *r = request_find(p->context, number);

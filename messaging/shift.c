@@ -100,8 +100,7 @@ static int shift_park(struct peer *p, const void *head, size_t hlen, const void 
 {
     struct wired *w = p->wired;
     if (w->parked_count == AHEAD_MESSAGES || w->parked_bytes + blen > AHEAD_BYTES)
-        return why_set(&p->why, SINEW_EPROTO, "rank %d goes ahead of SWITCH further than it may",
-                       p->rank);
+        return peer_breaks(p, "goes ahead of SWITCH further than it may");
     if (!copy_keep(p, &w->parked, head, hlen, body, blen)) return SINEW_ENOMEM;
     w->parked_count++;
     w->parked_bytes += blen;
@@ -117,7 +116,7 @@ int shift_arrive(struct link *l, const void *head, size_t hlen, const void *body
     if (on_data) return shift_park(p, head, hlen, body, blen);
     /* A tell is no message of the pair. */
     if (hlen >= ENVELOPE_SMALL && ((const uint8_t *)head)[2] == KIND_TELL) return SINEW_PENDING;
-    return why_set(&p->why, SINEW_EPROTO, "rank %d goes on over a link it had left", p->rank);
+    return peer_breaks(p, "goes on over a link it had left");
 }
 
 static int unpark(struct peer *p, struct transport *by)
@@ -139,7 +138,7 @@ int shift_take(struct peer *p, struct transport *by, const struct envelope *e)
     struct wired *w = p->wired;
     if (!w || !w->live || w->taking || !w->control || by != w->control->transport ||
         e->tag != w->attempt || w->switch_came)
-        return why_set(&p->why, SINEW_EPROTO, "rank %d switches to no link", p->rank);
+        return peer_breaks(p, "switches to no link");
     w->switch_came = true;
     if (!w->data) { /* it has broken since: what came before that is parked */
         int rc = unpark(p, by);

@@ -136,8 +136,7 @@ void tell_none(struct peer *p, const char *why)
 
 static int refuse(struct peer *p, const char *what)
 {
-    return why_set(&p->why, SINEW_EPROTO, "rank %d tells what breaks the protocol: %s", p->rank,
-                   what);
+    return peer_breaks(p, "tells what makes no sense: %s", what);
 }
 
 static int transport_of(const struct sinew *s, uint8_t id)

@@ -300,8 +300,9 @@ static void describe_down(struct peer *p, const struct link *l, int status, enum
                           struct why *why)
 {
     static const char *const how[] = { "left: it closed its context", "died", "is lost" };
-    /* Where this side ended it, the transport knows no more than that it was told to. */
-    bool ours = status == SINEW_ECANCELED && p->ending && !p->going && p->why.text[0];
+    /* Where this side ended it, or refused what came, the transport knows no more than that. */
+    bool ours = (status == SINEW_ECANCELED || status == SINEW_EPROTO) && p->ending && !p->going &&
+                p->why.text[0];
     const char *cause = l->why.text[0] && !ours ? l->why.text : p->why.text;
     if (p->lost && gone == GONE_DIED)
         why_set(why, 0, "%s", p->why.text);

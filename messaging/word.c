@@ -66,13 +66,12 @@ int word_arrive(struct peer *p, const struct envelope *e, const void *body, size
     struct team_core *core = e->team < s->next_team ? team_find(s, e->team) : NULL;
     int from = core ? team_rank_of(core, p->rank) : 0;
     if (len > COLLECTIVE_WORD_MAX || from < 0)
-        return why_set(&p->why, SINEW_EPROTO,
-                       "rank %d sent a word of %zu bytes about team %u, which %s", p->rank, len,
-                       e->team, from < 0 ? "it is no member of" : "is too long");
+        return peer_breaks(p, "sent a word of %zu bytes about team %u, which %s", len, e->team,
+                           from < 0 ? "it is no member of" : "is too long");
     if (core && core->cache) {
         int n = core->cache->told(core->cache, from, e->tag, body, len, answer);
         if (n > 0) word_tell(p, e->team, e->tag, answer, (size_t)n);
-        return n < 0 ? n : 0;
+        return n < 0 ? peer_breaks(p, "sent a word about a collective that makes no sense") : 0;
     }
     /* Nothing was called in it yet, as far as is known here. An empty word answers nothing. */
     if (len > 0) word_tell(p, e->team, e->tag, NULL, 0);

@@ -214,6 +214,8 @@ static void bad_bytes_cost_their_own_link(void **state)
         move(f);
         if (linked(f, 1)) fail_msg("the link survived number %zu", i);
         assert_int_equal(sinew_wait(&req), SINEW_EPEER);
+        if (!strstr(sinew_why(f->s), "rank 1 broke the protocol: it "))
+            fail_msg("number %zu is not told: %s", i, sinew_why(f->s));
         rank_2_is_well(f);
         assert_true(linked(f, 2));
         assert_int_equal(close_fake(state), 0);
