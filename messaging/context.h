@@ -235,6 +235,8 @@ struct peer {
     uint32_t window_blocks[SPACES];    /* blocks I may have outstanding in all       */
     uint32_t kept_blocks;              /* … in the users' space, not by short sends  */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
+    bool has_grown;                    /* my window at the peer has                  */
+    uint32_t growth;                   /* blocks by which its window here has, not told yet */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
     uint32_t owed_below;               /* less may be owed without looking; see outgoing_owe() */
@@ -244,7 +246,8 @@ struct peer {
     uint32_t words;                    /* of them about collectives; see word.c      */
     struct list puts;                  /* requests whose rma was told AGAIN          */
     struct list attached;              /* requests in flight with this peer          */
-    uint8_t *blocks;                   /* the pool of unexpected blocks              */
+    uint8_t *blocks, *more_blocks;     /* the pool of unexpected blocks; see peer_grow() */
+    uint32_t blocks_first;             /* of them, in `blocks`                       */
     uint32_t blocks_total, blocks_free;
     int32_t block_free;                /* first of the free chain                    */
     int64_t connecting_since;
@@ -379,6 +382,7 @@ struct sinew {
     uint32_t idle_steps; /* since the last sleep */
     uint32_t stuck_round; /* of STUCK messages that came */
     int stuck_peers, unasked;
+    int grown; /* peers that have more room here than others, see peer_grow() */
     uint32_t asked_round; /* every receive posted so far was asked for in this round … */
     uint64_t asked_posts; /* … when there had been so many                             */
     bool launch_gone;
@@ -474,6 +478,7 @@ _Static_assert(MATCH_BUCKETS == 1 << (32 - 22), "ten bits choose the bucket");
 
 /* unexpected.c */
 int unexpected_open(struct peer *p);
+bool unexpected_grow(struct peer *p, uint32_t blocks); /* once; false: no memory */
 struct unexpected *unexpected_new(struct peer *p, const void *body, size_t len); /* NULL: no room */
 void unexpected_copy(struct peer *p, const struct unexpected *u, void *buf, size_t len);
 uint32_t unexpected_free(struct peer *p, struct unexpected *u); /* blocks freed */
@@ -642,6 +647,8 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why);
 /* It did what is said, as "sent a clearance that makes no sense": its link goes. SINEW_EPROTO. */
 int peer_breaks(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void peer_destroy(struct peer *p);
+/* Its sends wait for room here: more of it, where that is what keeps them. */
+void peer_grow(struct peer *p);
 void peer_lost(struct sinew *s, int world_rank, const char *why); /* the launcher's word */
 void wireup_deferred(struct sinew *s);
 void wireup_defer(struct peer *p); /* something is to be done at the end of progress */

@@ -41,7 +41,7 @@ enum envelope_kind {
     KIND_CTS,       /* put it here                                                */
     KIND_FIN,       /* it is there                                                */
     KIND_NACK,      /* that request has failed here                               */
-    KIND_CREDIT,    /* room given back, or granted at the start                   */
+    KIND_CREDIT,    /* room given back, or granted                                */
     KIND_BYE,       /* reserved                                                   */
     KIND_TELL,      /* no message of the pair: its links are set up; see tell.c   */
     KIND_SWITCH,    /* the last on this link (tag: attempt); see shift.c          */

@@ -111,6 +111,7 @@ void jump_take_stuck(struct peer *p, const struct envelope *e)
     if (is_stuck) s->stuck_round++;
     if (is_stuck != p->they_are_stuck) s->stuck_peers += is_stuck ? 1 : -1;
     p->they_are_stuck = is_stuck;
+    if (is_stuck) peer_grow(p);
 }
 
 void jump_forget(struct peer *p)

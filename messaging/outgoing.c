@@ -160,13 +160,13 @@ int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_who
 
 static bool owes(const struct peer *p)
 {
-    return !p->grant_sent || p->owed.blocks[SPACE_USER] || p->owed.blocks[SPACE_COLLECTIVE] ||
+    return !p->grant_sent || p->growth || p->owed.blocks[SPACE_USER] || p->owed.blocks[SPACE_COLLECTIVE] ||
            p->owed.requests[SPACE_USER] || p->owed.requests[SPACE_COLLECTIVE];
 }
 
 static bool owes_much(const struct peer *p)
 {
-    return p->owed.blocks[SPACE_USER] >= p->owed_below ||
+    return p->growth || p->owed.blocks[SPACE_USER] >= p->owed_below ||
            p->owed.blocks[SPACE_COLLECTIVE] >= p->owed_below;
 }
 
@@ -175,14 +175,16 @@ void outgoing_grant(struct peer *p)
     if (owes(p) && p->out && !p->stuck) {
         struct credit *owed = &p->owed;
         uint32_t collective = owed->blocks[SPACE_COLLECTIVE];
+        if (collective > UINT16_MAX) collective = UINT16_MAX;
         int rc =
             outgoing_send(p, &(struct outgoing){ .kind = KIND_CREDIT,
-                                                 .team = collective,
+                                                 .team = collective | p->growth << 16,
                                                  .tag = owed->requests[SPACE_USER] |
                                                         owed->requests[SPACE_COLLECTIVE] << 16 });
         if (rc == 0) {
             p->grant_sent = true;
             owed->blocks[SPACE_COLLECTIVE] -= collective;
+            p->growth = 0;
             owed->requests[SPACE_USER] = owed->requests[SPACE_COLLECTIVE] = 0;
             p->context->counters.controls_sent++;
         }

@@ -14,6 +14,13 @@
  */
 enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
 
+/*
+ * A stream is as fast as its credit comes back: a peer whose messages are consumed as they come, and
+ * which has to wait for room all the same, gets as much again GROWTH times, once and for good. So do
+ * the first GROWN_MAX of them, which bounds the memory.
+ */
+enum { GROWTH = 3, GROWTH_BYTES_MAX = 196608, GROWN_MAX = 8 };
+
 static struct credit credit_of(uint64_t bytes, uint32_t requests)
 {
     uint32_t eighth = (uint32_t)(bytes / BLOCK_BYTES / 8);
@@ -34,6 +41,21 @@ static void credit_open(struct peer *p)
         p->owed.requests[i] = all.requests[i] - least.requests[i];
         p->blocks_total += all.blocks[i] + all.requests[i];
     }
+}
+
+void peer_grow(struct peer *p)
+{
+    struct sinew *s = p->context;
+    uint64_t bytes = GROWTH * (uint64_t)s->config.unexpected_bytes;
+    if (p->more_blocks || s->grown == GROWN_MAX || p->state == PEER_GONE ||
+        p->blocks_free < p->blocks_total - p->blocks_total / 8)
+        return;
+    if (bytes > GROWTH_BYTES_MAX) bytes = GROWTH_BYTES_MAX;
+    uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES);
+    if (!unexpected_grow(p, blocks)) return;
+    s->grown++;
+    p->growth = blocks;
+    outgoing_grant(p); /* or with the first that finds room */
 }
 
 static void peer_init(struct peer *p, struct sinew *s, int rank)
@@ -86,7 +108,12 @@ void peer_destroy(struct peer *p)
     }
     wired_release(p);
     s->peer[p->rank] = NULL;
-    context_release(s, p->blocks, (size_t)p->blocks_total * BLOCK_BYTES);
+    context_release(s, p->blocks, (size_t)p->blocks_first * BLOCK_BYTES);
+    if (p->more_blocks) {
+        context_release(s, p->more_blocks,
+                        (size_t)(p->blocks_total - p->blocks_first) * BLOCK_BYTES);
+        s->grown--;
+    }
     context_release(s, p, sizeof(*p));
 }
 

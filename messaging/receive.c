@@ -482,15 +482,27 @@ static int take_ack(struct peer *p, struct wire_reader *more)
     return 0;
 }
 
+/* My window at the peer is larger from now on; once. */
+static int take_growth(struct peer *p, uint32_t blocks)
+{
+    if (p->has_grown)
+        return why_set(&p->why, SINEW_EPROTO, "rank %d grants more than anybody has", p->rank);
+    p->has_grown = true;
+    p->window_blocks[SPACE_USER] += blocks;
+    p->mine.blocks[SPACE_USER] += blocks;
+    return 0;
+}
+
 /* Room given back. The first one also says how large the window is. */
 static int take_credit(struct peer *p, const struct envelope *e)
 {
     uint32_t user = e->kind == KIND_COLL || e->kind == KIND_COLL_RTS ? 0 : e->credit;
     uint32_t collective = e->credit - user;
     if (e->kind == KIND_CREDIT) {
-        collective = e->team;
+        uint32_t growth = e->team >> 16;
+        collective = (uint16_t)e->team;
+        if (growth && take_growth(p, growth) < 0) return SINEW_EPROTO;
         if (!p->granted) {
-            if (collective > UINT16_MAX) return peer_breaks(p, "grants more than anybody has");
             p->window_blocks[SPACE_USER] += user;
             p->window_blocks[SPACE_COLLECTIVE] += collective;
             p->granted = true;

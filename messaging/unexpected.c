@@ -10,12 +10,32 @@ _Static_assert(sizeof(struct unexpected) <= BLOCK_BYTES - BLOCK_FIRST, "the head
 
 static uint8_t *block_at(const struct peer *p, int32_t i)
 {
-    return p->blocks + (size_t)i * BLOCK_BYTES;
+    uint32_t n = (uint32_t)i, first = p->blocks_first;
+    return n < first ? p->blocks + (size_t)n * BLOCK_BYTES
+                     : p->more_blocks + (size_t)(n - first) * BLOCK_BYTES;
+}
+
+static int32_t block_index(const struct peer *p, const void *block)
+{
+    size_t at = (uintptr_t)block - (uintptr_t)p->blocks, first = p->blocks_first;
+    if (at < first * BLOCK_BYTES) return (int32_t)(at / BLOCK_BYTES);
+    return (int32_t)(first + ((uintptr_t)block - (uintptr_t)p->more_blocks) / BLOCK_BYTES);
 }
 
 static int32_t *block_next(const struct peer *p, int32_t i)
 {
     return (int32_t *)(void *)block_at(p, i);
+}
+
+/* Those from `from` on are free, before all others. */
+static void blocks_add(struct peer *p, uint32_t from, size_t bytes)
+{
+    p->context->counters.memory_bytes += bytes;
+    for (uint32_t i = p->blocks_total; i-- > from;) {
+        *block_next(p, (int32_t)i) = p->block_free;
+        p->block_free = (int32_t)i;
+        p->blocks_free++;
+    }
 }
 
 int unexpected_open(struct peer *p)
@@ -26,12 +46,20 @@ int unexpected_open(struct peer *p)
         return context_fail(p->context, SINEW_ENOMEM,
                             "no memory for %zu bytes of unexpected messages from rank %d", bytes,
                             p->rank);
-    p->context->counters.memory_bytes += bytes;
-    for (uint32_t i = 0; i < p->blocks_total; i++)
-        *block_next(p, (int32_t)i) = i + 1 < p->blocks_total ? (int32_t)i + 1 : BLOCK_NONE;
-    p->block_free = 0;
-    p->blocks_free = p->blocks_total;
+    p->blocks_first = p->blocks_total;
+    p->block_free = BLOCK_NONE;
+    blocks_add(p, 0, bytes);
     return 0;
+}
+
+bool unexpected_grow(struct peer *p, uint32_t blocks)
+{
+    size_t bytes = (size_t)blocks * BLOCK_BYTES;
+    p->more_blocks = world_allocate_aligned(p->context->world, 64, bytes);
+    if (!p->more_blocks) return false;
+    p->blocks_total += blocks;
+    blocks_add(p, p->blocks_first, bytes);
+    return true;
 }
 
 static int32_t block_take(struct peer *p)
@@ -99,7 +127,7 @@ uint32_t unexpected_free(struct peer *p, struct unexpected *u)
         next = after;
         freed++;
     }
-    block_give(p, (int32_t)(((uint8_t *)u - p->blocks) / BLOCK_BYTES));
+    block_give(p, block_index(p, u));
     return freed;
 }
 

@@ -152,7 +152,8 @@ struct sinew_options {
                                 10 s; SINEW_NEVER silences it; from 1 ms                          */
     size_t eager_bytes;      /* longer messages ask the receiver first; 16 KiB; 0 to 16 KiB       */
     size_t unexpected_bytes; /* per peer met, for messages nobody has asked for yet; 64 KiB;
-                                32 KiB to 8 MiB; ranks may differ */
+                                32 KiB to 8 MiB; ranks may differ. The first 8 peers that stream
+                                get three times as much more, at most 192 KiB each          */
     int unexpected_requests; /* per peer met, long messages announced; 16; 1 to 256 */
     int log_level;           /* 0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail; 2           */
     /* Where stall reports and log lines go; NULL: standard error. One line, no newline. The

@@ -97,12 +97,91 @@ static void short_messages_meet_a_window(void **state)
     rank_2_is_well(f);
 }
 
+static void say_stuck(struct fake *f, int rank)
+{
+    say(f, &(struct words){ .rank = rank, .kind = KIND_STUCK, .tag = 1 });
+    move(f);
+}
+
+/* The upper half of a CREDIT's team is what the window has grown by; 0: none was told. */
+static uint32_t growth_told(const struct fake *f, int rank)
+{
+    const struct link *l = f->s->peer[rank]->out;
+    uint32_t all = 0;
+    for (int i = 0; i < f->sents; i++)
+        if (f->sent[i].link == l && f->sent[i].head[2] == KIND_CREDIT)
+            all += wire_get32(f->sent[i].head + 8) >> 16;
+    return all;
+}
+
+/* Whose messages are taken as they come, and who waits for room all the same, gets more of it, once;
+ * and then that much can be kept. */
+static void a_stream_gets_more_room_once(void **state)
+{
+    enum { MESSAGES = 12, LEN = 16000 };
+    struct fake *f = *state;
+    static uint8_t in[LEN];
+    struct sinew_team *team = meet(f);
+    move(f);
+    const struct peer *p = f->s->peer[1];
+    uint64_t memory = f->s->counters.memory_bytes;
+    for (int i = 0; i < 3; i++) {
+        say_stuck(f, 1);
+        assert_int_equal(growth_told(f, 1), 196608 / BLOCK_BYTES);
+        assert_int_equal(f->s->counters.memory_bytes, memory + 196608);
+    }
+    for (int i = 0; i < MESSAGES; i++) say_eager(f, 1, 3, LEN, (uint8_t)(i + 1));
+    move(f);
+    assert_true(p->blocks_total - p->blocks_free == MESSAGES * blocks_of(LEN));
+    for (int i = 0; i < MESSAGES; i++) {
+        assert_int_equal(sinew_recv(team, in, LEN, 1, 3, NULL, NULL), 0);
+        assert_true(in[0] == i + 1 && in[LEN / 2] == i + 1 && in[LEN - 1] == i + 1);
+    }
+    assert_int_equal(p->blocks_free, p->blocks_total);
+    assert_true(linked(f, 1));
+    rank_2_is_well(f);
+}
+
+/* Who sends what nobody takes waits, as ever; and where there is no memory nothing is lost. */
+static void what_nobody_takes_gets_no_more_room(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    for (int i = 0; i < 2; i++) say_eager(f, 1, 3, 16000, 1);
+    say_stuck(f, 1);
+    assert_int_equal(growth_told(f, 1), 0);
+    assert_null(f->s->peer[1]->more_blocks);
+    f->s->grown = 8; /* as many as may */
+    say_stuck(f, 2);
+    assert_int_equal(growth_told(f, 2), 0);
+    f->s->grown = 0;
+    assert_true(linked(f, 1) && linked(f, 2));
+}
+
+/* The other end of it. */
+static void a_window_grows_by_what_is_granted(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    const struct peer *p = f->s->peer[1];
+    uint32_t window = p->window_blocks[SPACE_USER], mine = p->mine.blocks[SPACE_USER];
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 100 << 16 });
+    move(f);
+    assert_int_equal(p->window_blocks[SPACE_USER], window + 100);
+    assert_int_equal(p->mine.blocks[SPACE_USER], mine + 100);
+    assert_true(linked(f, 1));
+}
+
 int hostile_short(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(a_blocking_receive_takes_the_first),
         CASE(a_link_without_short_messages_leaves_the_window_whole),
         CASE(short_messages_meet_a_window),
+        CASE(a_stream_gets_more_room_once),
+        CASE(what_nobody_takes_gets_no_more_room),
+        CASE(a_window_grows_by_what_is_granted),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
     };
     return cmocka_run_group_tests_name("the short way", cases, NULL, NULL);

@@ -122,9 +122,10 @@ static void too_much_credit(struct fake *f)
     say(f, &(struct words){ .rank = 1, .kind = KIND_EAGER, .tag = 1, .credit = 9 });
 }
 /* The window would wrap, and then any credit fit it. */
-static void a_grant_that_wraps(struct fake *f)
+static void a_window_that_grows_twice(struct fake *f)
 {
-    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = UINT32_MAX });
+    for (int i = 0; i < 2; i++)
+        say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 0xffff0000 });
 }
 static void short_over_a_link_without(struct fake *f)
 {
@@ -193,7 +194,7 @@ static void bad_bytes_cost_their_own_link(void **state)
         clearance_of_no_space,
         refusal_of_success,
         too_much_credit,
-        a_grant_that_wraps,
+        a_window_that_grows_twice,
         short_over_a_link_without,
         a_beginning_beyond_its_end,
         a_beginning_that_ends_between,
