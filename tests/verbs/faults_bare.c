@@ -175,7 +175,7 @@ static void they_are_taken_where_they_are_expected(void **state)
         struct expect x = { .key = 7, .word = word_of(i, 1, 0, 0), .mask = 0xffffff, .buf = got,
                             .cap = sizeof(got) };
         fill(&sent[i], word_of(i, 1, (unsigned)i, MTU), 7, MTU, (uint8_t)i);
-        while (!send_next(&e[0])) end_turn(&e[0]);
+        WHILE (!send_next(&e[0])) end_turn(&e[0]);
         for (int turns = 0; !x.done; turns++) {
             assert_true(turns < 100);
             e[1].link[0].link->expect = &x;
