@@ -49,7 +49,7 @@ static void completions(struct verbs *t)
 {
     do {
         if (!fetch(t)) {
-            receives_return(t);
+            if (t->again_n) receives_return(t);
             return;
         }
     } while (batch_empty(t) && t->batch_n == VERBS_BATCH);
