@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "transport/ofi/internal.h"
 
@@ -25,6 +26,34 @@ const struct fabric fabric_ofi = {
 
 /* ---- to whom --------------------------------------------------------------------------------- */
 
+/* The provider `shm` has a file in /dev/shm for each process, and one that is killed leaves it there.
+ * Its name is the address, behind "fi_shm://": process, domain, endpoint. */
+enum { SHM_NAME_MAX = 64 };
+
+static void remember_file(struct endpoint *end, const uint8_t *address, size_t len)
+{
+    struct ofi *t = ofi_of(end->t);
+    const char *from = strnlen((const char *)address, len) < len ? (const char *)address : "";
+    const char *name = strstr(from, "://");
+    if (!t->local || !name) return;
+    name += 3;
+    size_t digits = strspn(name, "0123456789:");
+    if (name[digits] || digits == 0 || digits + 2 > SHM_NAME_MAX) return;
+    char *kept = world_allocate(t->base.base.opt.world, SHM_NAME_MAX);
+    if (!kept) return;
+    snprintf(kept, SHM_NAME_MAX, "/%s", name);
+    end->ending = kept;
+}
+
+/* Whoever knows that its owner is dead takes it away. */
+static void forget_file(struct endpoint *end)
+{
+    if (!end->ending) return;
+    if (end->link && end->link->gone == GONE_DIED) shm_unlink(end->ending);
+    world_release(end->t->base.opt.world, end->ending, SHM_NAME_MAX);
+    end->ending = NULL;
+}
+
 int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct why *why)
 {
     struct ofi *t = ofi_of(end->t);
@@ -37,6 +66,7 @@ int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct 
     if (n != 1)
         return why_set(why, SINEW_EUNREACHABLE, "libfabric does not take its address (%d)", n);
     end->to = to;
+    remember_file(end, address, len);
     return 0;
 }
 
@@ -44,6 +74,7 @@ void carry_close(struct endpoint *end, bool by_force)
 {
     (void)by_force; /* it knows no other way */
     struct ofi *t = ofi_of(end->t);
+    forget_file(end);
     fi_addr_t to = end->to;
     /* Where connections are rxm's, that ends them and what is under way. Others are not asked to
      * forget whom they still send to: shared memory's does not survive it. */

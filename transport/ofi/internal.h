@@ -73,7 +73,7 @@ struct ofi {
     int wait_fd;   /* -1: it has none */
     bool many;     /* one buffer receives many messages */
     bool connects; /* ofi_rxm: to each peer by a connection */
-    bool tagged, armed;
+    bool tagged, local, armed;
     int mr_mode;
     size_t inject, part;
     uint8_t *memory; /* of all buffers */
@@ -98,13 +98,13 @@ struct candidate {
     char name[64];
     int rank;
     uint64_t speed; /* bits/s, declared; 0: it says nothing */
+    bool local;     /* reaches this host only; told only to who asks for no capabilities */
 };
 enum { CANDIDATES_MAX = 24 };
 int providers_find(struct ofi *t, struct candidate found[CANDIDATES_MAX], struct text *refused,
                    struct why *why);
 /* t->info of it, with the most of what is asked for that it has. */
 int provider_take(struct ofi *t, const char *name, struct why *why);
-bool provider_is_local(const struct ofi *t); /* reaches this host only */
 
 /* station.c */
 int station_open(struct ofi *t, struct why *why);
