@@ -26,19 +26,19 @@ const struct fabric fabric_ofi = {
 
 /* ---- to whom --------------------------------------------------------------------------------- */
 
-/* The provider `shm` has a file in /dev/shm for each process, and one that is killed leaves it there.
- * Its name is the address, behind "fi_shm://": process, domain, endpoint. */
+/* The provider `shm` has a file in /dev/shm for each endpoint, and who is killed leaves it there. Its
+ * name is the address behind "fi_shm://" (station.c). */
 enum { SHM_NAME_MAX = 64 };
 
 static void remember_file(struct endpoint *end, const uint8_t *address, size_t len)
 {
     struct ofi *t = ofi_of(end->t);
-    const char *from = strnlen((const char *)address, len) < len ? (const char *)address : "";
-    const char *name = strstr(from, "://");
-    if (!t->local || !name) return;
-    name += 3;
-    size_t digits = strspn(name, "0123456789:");
-    if (name[digits] || digits == 0 || digits + 2 > SHM_NAME_MAX) return;
+    static const char prefix[] = "fi_shm://" OFI_SHM_NAME;
+    const char *name = (const char *)address + strlen("fi_shm://");
+    if (!t->local || len < sizeof(prefix) || memcmp(address, prefix, strlen(prefix)) != 0) return;
+    size_t known = strlen(OFI_SHM_NAME);
+    size_t digits = strspn(name + known, "0123456789abcdef:");
+    if (name[known + digits] || known + digits + 2 > SHM_NAME_MAX) return;
     char *kept = world_allocate(t->base.base.opt.world, SHM_NAME_MAX);
     if (!kept) return;
     snprintf(kept, SHM_NAME_MAX, "/%s", name);
@@ -59,7 +59,8 @@ int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct 
     struct ofi *t = ofi_of(end->t);
     fi_addr_t to;
     if (!t->ep) return why_set(why, SINEW_EIO, "libfabric's endpoint was closed after a failure");
-    if (len != t->base.address_len)
+    bool is_text = t->info->addr_format == FI_ADDR_STR;
+    if (is_text ? address[len - 1] != '\0' : len != t->base.address_len)
         return why_set(why, SINEW_EPROTO, "an address of %zu bytes, those here are of %zu", len,
                        t->base.address_len);
     int n = fi_av_insert(t->av, address, 1, &to, 0, NULL);

@@ -39,6 +39,9 @@ enum {
     OFI_MODES = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT,
 };
 
+/* What the files of provider `shm` are called, before random digits. */
+#define OFI_SHM_NAME "sinew-"
+
 /* Where no descriptor tells of events: it is looked at so often. */
 #define OFI_TICK_NS INT64_C(100000)
 
