@@ -26,8 +26,8 @@ const struct fabric fabric_ofi = {
 
 /* ---- to whom --------------------------------------------------------------------------------- */
 
-/* The provider `shm` has a file in /dev/shm for each endpoint, and who is killed leaves it there. Its
- * name is the address behind "fi_shm://" (station.c). */
+/* The provider `shm` has a file in /dev/shm for each endpoint, and who is killed leaves it there.
+ * Its name is the address behind "fi_shm://" (station.c). */
 enum { SHM_NAME_MAX = 64 };
 
 static void remember_file(struct endpoint *end, const uint8_t *address, size_t len)

@@ -112,8 +112,8 @@ static int open_queue(struct ofi *t, struct why *why)
     return ofi_said(t, why, status, "opens no completion queue");
 }
 
-/* The provider `shm` names an endpoint's file for its process, so what a dead one has left is in the
- * way of the next with that number. */
+/* The provider `shm` names an endpoint's file for its process, so what a dead one has left is in
+ * the way of the next with that number. */
 static int name_endpoint(struct ofi *t, struct why *why)
 {
     const struct world *w = t->base.base.opt.world;
