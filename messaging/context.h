@@ -361,6 +361,7 @@ struct sinew {
 
     struct list deferrals; /* peers with something to connect or disconnect */
     struct list owing;     /* peers owed credit                             */
+    bool credit_due;       /* one of them is owed much: told with the next look for messages */
     struct list timed;     /* requests with a deadline                      */
     struct list dead_links; /* link memory to release after progress        */
     struct list revoking;  /* receives whose region a transport still holds  */
@@ -499,6 +500,7 @@ void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
 void outgoing_withdraw(struct sinew_request *r, int status);
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
 void outgoing_grant(struct peer *p); /* tell what is owed, now */
+void outgoing_tell_due(struct sinew *s); /* whoever is owed much, when credit_due */
 
 /* The same as outgoing_owe(), which is only called when there is more to do than to count. */
 static inline void outgoing_owe_quick(struct peer *p, enum space space, uint32_t blocks)

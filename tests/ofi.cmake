@@ -6,7 +6,7 @@ endif()
 include(support/job.cmake)
 
 function(sinew_ofi_program name)
-  add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_ofi_objects>
+  add_executable(test-${name} ${ARGN} ${SINEW_WATCHDOG} $<TARGET_OBJECTS:sinew_ofi_objects>
     $<TARGET_OBJECTS:sinew_framed>)
   sinew_flags(test-${name})
   target_link_libraries(test-${name} PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})

@@ -6,7 +6,7 @@ endif()
 include(support/job.cmake)
 
 function(sinew_ucx_program name)
-  add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_ucx_objects>
+  add_executable(test-${name} ${ARGN} ${SINEW_WATCHDOG} $<TARGET_OBJECTS:sinew_ucx_objects>
     $<TARGET_OBJECTS:sinew_framed>)
   sinew_flags(test-${name})
   target_include_directories(test-${name} SYSTEM PRIVATE ${UCX_INCLUDE_DIR})

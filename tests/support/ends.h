@@ -8,6 +8,7 @@
  * carry their number.
  */
 #include "base/config.h"
+#include "tests/support/bounded.h"
 #include "transport/transport.h"
 
 /* What they are links of; the test program has it. */
