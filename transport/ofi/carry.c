@@ -78,8 +78,10 @@ void carry_close(struct endpoint *end, bool by_force)
     forget_file(end);
     fi_addr_t to = end->to;
     /* Where connections are rxm's, that ends them and what is under way. Others are not asked to
-     * forget whom they still send to: shared memory's does not survive it. */
-    if (t->ep && (end->busy == 0 || t->connects)) fi_av_remove(t->av, &to, 1, 0);
+     * forget whom they still send to; shared memory's nobody at all: it takes the process with it
+     * when something of that peer's is still to be read (1.17). */
+    bool may = t->connects || (end->busy == 0 && !t->local);
+    if (t->ep && may) fi_av_remove(t->av, &to, 1, 0);
 }
 
 void carry_give_up(struct framed *base)
