@@ -235,7 +235,7 @@ static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
     w->e.done = w->e.is_short = false;
     for (int polls = 1; polls < s->quick_polls && !w->e.done; polls++) {
         if (events && (!p->quick_in || must_turn_back(p))) break;
-        cpu_relax();
+        if (quick_has_shorts(p->quick_in)) cpu_relax(); /* else a look is long enough by itself */
         /* A look that finds nothing takes the line from its writer: one each time, not two. */
         int64_t len = polls % LOOK_ABOUT ? p->quick_in->ops->take_short(p->quick_in, &w->e)
                                          : TRANSPORT_NOT_THIS;

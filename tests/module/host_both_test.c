@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * host_both_test.c - UCX and libfabric in one process, both open and used: what they would do to it,
- * and do not
+ * host_both_test.c - UCX and libfabric in one process, both open and used: what they would do to
+ * it, and do not
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * faults_test.c - whatever libfabric says no to, or fails at, and whenever, ends in words and leaves
- * nothing; and each kind of provider is used as it is
+ * faults_test.c - whatever libfabric says no to, or fails at, and whenever, ends in words and
+ * leaves nothing; and each kind of provider is used as it is
  */
 #include <setjmp.h>
 #include <stdarg.h>

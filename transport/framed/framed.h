@@ -130,7 +130,7 @@ struct endpoint {
     struct framed *t;
     struct framed_link *link; /* NULL: it is down */
     uint64_t to;              /* the fabric's own: the counterpart */
-    void *ending;             /* the fabric's own: what tells that it is closed */
+    void *ending;             /* the fabric's own: what tells that it is closed, or then ends */
     uint32_t full_at;         /* t->looks when the fabric took no more; 0: never */
     uint32_t busy;            /* frames, parts and fetches that the fabric still has */
     int64_t until;            /* that is waited for no longer */

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "transport/ofi/internal.h"
 
@@ -25,18 +26,48 @@ const struct fabric fabric_ofi = {
 
 /* ---- to whom --------------------------------------------------------------------------------- */
 
+/* The provider `shm` has a file in /dev/shm for each endpoint, and who is killed leaves it there.
+ * Its name is the address behind "fi_shm://" (station.c). */
+enum { SHM_NAME_MAX = 64 };
+
+static void remember_file(struct endpoint *end, const uint8_t *address, size_t len)
+{
+    struct ofi *t = ofi_of(end->t);
+    static const char prefix[] = "fi_shm://" OFI_SHM_NAME;
+    const char *name = (const char *)address + strlen("fi_shm://");
+    if (!t->local || len < sizeof(prefix) || memcmp(address, prefix, strlen(prefix)) != 0) return;
+    size_t known = strlen(OFI_SHM_NAME);
+    size_t digits = strspn(name + known, "0123456789abcdef:");
+    if (name[known + digits] || known + digits + 2 > SHM_NAME_MAX) return;
+    char *kept = world_allocate(t->base.base.opt.world, SHM_NAME_MAX);
+    if (!kept) return;
+    snprintf(kept, SHM_NAME_MAX, "/%s", name);
+    end->ending = kept;
+}
+
+/* Whoever knows that its owner is dead takes it away. */
+static void forget_file(struct endpoint *end)
+{
+    if (!end->ending) return;
+    if (end->link && end->link->gone == GONE_DIED) shm_unlink(end->ending);
+    world_release(end->t->base.opt.world, end->ending, SHM_NAME_MAX);
+    end->ending = NULL;
+}
+
 int carry_open(struct endpoint *end, const uint8_t *address, size_t len, struct why *why)
 {
     struct ofi *t = ofi_of(end->t);
     fi_addr_t to;
     if (!t->ep) return why_set(why, SINEW_EIO, "libfabric's endpoint was closed after a failure");
-    if (len != t->base.address_len)
+    bool is_text = t->info->addr_format == FI_ADDR_STR;
+    if (is_text ? address[len - 1] != '\0' : len != t->base.address_len)
         return why_set(why, SINEW_EPROTO, "an address of %zu bytes, those here are of %zu", len,
                        t->base.address_len);
     int n = fi_av_insert(t->av, address, 1, &to, 0, NULL);
     if (n != 1)
         return why_set(why, SINEW_EUNREACHABLE, "libfabric does not take its address (%d)", n);
     end->to = to;
+    remember_file(end, address, len);
     return 0;
 }
 
@@ -44,10 +75,13 @@ void carry_close(struct endpoint *end, bool by_force)
 {
     (void)by_force; /* it knows no other way */
     struct ofi *t = ofi_of(end->t);
+    forget_file(end);
     fi_addr_t to = end->to;
     /* Where connections are rxm's, that ends them and what is under way. Others are not asked to
-     * forget whom they still send to: shared memory's does not survive it. */
-    if (t->ep && (end->busy == 0 || t->connects)) fi_av_remove(t->av, &to, 1, 0);
+     * forget whom they still send to; shared memory's nobody at all: it takes the process with it
+     * when something of that peer's is still to be read (1.17). */
+    bool may = t->connects || (end->busy == 0 && !t->local);
+    if (t->ep && may) fi_av_remove(t->av, &to, 1, 0);
 }
 
 void carry_give_up(struct framed *base)

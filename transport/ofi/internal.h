@@ -39,6 +39,9 @@ enum {
     OFI_MODES = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT,
 };
 
+/* What the files of provider `shm` are called, before random digits. */
+#define OFI_SHM_NAME "sinew-"
+
 /* Where no descriptor tells of events: it is looked at so often. */
 #define OFI_TICK_NS INT64_C(100000)
 
@@ -73,7 +76,7 @@ struct ofi {
     int wait_fd;   /* -1: it has none */
     bool many;     /* one buffer receives many messages */
     bool connects; /* ofi_rxm: to each peer by a connection */
-    bool tagged, armed;
+    bool tagged, local, armed;
     int mr_mode;
     size_t inject, part;
     uint8_t *memory; /* of all buffers */
@@ -98,13 +101,13 @@ struct candidate {
     char name[64];
     int rank;
     uint64_t speed; /* bits/s, declared; 0: it says nothing */
+    bool local;     /* reaches this host only; told only to who asks for no capabilities */
 };
 enum { CANDIDATES_MAX = 24 };
 int providers_find(struct ofi *t, struct candidate found[CANDIDATES_MAX], struct text *refused,
                    struct why *why);
 /* t->info of it, with the most of what is asked for that it has. */
 int provider_take(struct ofi *t, const char *name, struct why *why);
-bool provider_is_local(const struct ofi *t); /* reaches this host only */
 
 /* station.c */
 int station_open(struct ofi *t, struct why *why);

@@ -54,7 +54,7 @@ static void write_address(struct ofi *t)
     base->address[4] = (uint8_t)FI_MAJOR(version);
     base->address[5] = (uint8_t)FI_MINOR(version);
     base->address[6] = LINKS_VERSION;
-    base->address[7] = provider_is_local(t);
+    base->address[7] = t->local;
     wire_put64(base->address + 8, host_hash());
     snprintf((char *)base->address + 16, OFI_NAME_MAX, "%s", t->info->fabric_attr->prov_name);
     base->address_len = ADDRESS_LEN;
@@ -81,6 +81,7 @@ static int open_best(struct ofi *t, struct text *refused)
     if (n < 0) return n;
     for (int i = 0; i < n; i++) {
         struct why one;
+        t->local = found[i].local;
         if (open_one(t, found[i].name, &one) == 0) {
             for (int j = i + 1; j < n; j++)
                 text_add(refused, "%s%s: comes after it", refused->need ? "; " : "", found[j].name);
@@ -157,7 +158,7 @@ static int ofi_open(struct transport *base)
         .atomic = true,
         .expects = true,
         .wired = true,
-        .local = provider_is_local(t),
+        .local = t->local,
         .latency_ns = 3000,
         .megabytes_per_s = 5000,
     };

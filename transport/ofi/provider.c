@@ -35,14 +35,16 @@ static int rank_of(const char *name)
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
-static bool is_local(const struct fi_info *info)
+static const char *name_of(const struct fi_info *info)
 {
-    return !(info->caps & FI_REMOTE_COMM) && info->caps & FI_LOCAL_COMM;
+    return info->fabric_attr->prov_name ? info->fabric_attr->prov_name : "";
 }
 
-bool provider_is_local(const struct ofi *t)
+/* 1.17's `shm` says neither. */
+static bool is_local(const struct fi_info *info)
 {
-    return is_local(t->info);
+    bool says = !(info->caps & FI_REMOTE_COMM) && info->caps & FI_LOCAL_COMM;
+    return says || strcmp(name_of(info), "shm") == 0;
 }
 
 /* What this one lacks; NULL: nothing. */
@@ -76,15 +78,10 @@ static struct fi_info *hints_make(struct ofi *t, const char *name)
     return hints;
 }
 
-static const char *name_of(const struct fi_info *info)
-{
-    return info->fabric_attr->prov_name ? info->fabric_attr->prov_name : "";
-}
-
 /* Its place among n; new ones go in by rank, then by speed. */
 static void candidate_add(struct candidate *found, int *n, const struct fi_info *info)
 {
-    struct candidate c = { .rank = rank_of(name_of(info)) };
+    struct candidate c = { .rank = rank_of(name_of(info)), .local = is_local(info) };
     if (info->nic && info->nic->link_attr) c.speed = info->nic->link_attr->speed;
     text_add(&(struct text){ .at = c.name, .cap = sizeof(c.name) }, "%s", name_of(info));
     int at = *n;

@@ -7,6 +7,9 @@
  * it needs of the first. Else one buffer each. What comes when all are full waits with the provider
  * (FI_RM_ENABLED); how much that can be is bounded by the windows of the peers (transport/framed).
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "transport/ofi/internal.h"
@@ -109,8 +112,29 @@ static int open_queue(struct ofi *t, struct why *why)
     return ofi_said(t, why, status, "opens no completion queue");
 }
 
+/* The provider `shm` names an endpoint's file for its process, so what a dead one has left is in
+ * the way of the next with that number. */
+static int name_endpoint(struct ofi *t, struct why *why)
+{
+    const struct world *w = t->base.base.opt.world;
+    enum { NAME_MAX_LEN = 40 };
+    uint64_t number;
+    if (strcmp(t->info->fabric_attr->prov_name, "shm") != 0) return 0;
+    char *name = malloc(NAME_MAX_LEN); /* fi_freeinfo() has it then */
+    if (!name || w->random(w->arg, &number, sizeof(number)) < 0) {
+        free(name);
+        return why_set(why, SINEW_ENOMEM, "no name for an endpoint");
+    }
+    snprintf(name, NAME_MAX_LEN, "fi_shm://" OFI_SHM_NAME "%016" PRIx64, number);
+    free(t->info->src_addr);
+    t->info->src_addr = name;
+    t->info->src_addrlen = strlen(name) + 1;
+    return 0;
+}
+
 static int open_endpoint(struct ofi *t, struct why *why)
 {
+    if (name_endpoint(t, why) < 0) return SINEW_ENOMEM;
     if (t->info->tx_attr->size > TRANSMITS) t->info->tx_attr->size = TRANSMITS;
     if (t->info->rx_attr->size > TRANSMITS) t->info->rx_attr->size = TRANSMITS;
     int status = fi_endpoint(t->domain, t->info, &t->ep, NULL);
