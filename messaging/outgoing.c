@@ -37,7 +37,8 @@ int outgoing_send(struct peer *p, const struct outgoing *o)
     };
     size_t hlen = envelope_encode(head, &e);
     if (o->more_len) memcpy(head + hlen, o->more, o->more_len);
-    int rc = p->out->ops->send(p->out, head, hlen + o->more_len, o->body, o->body_len, NULL, 0);
+    int rc = p->out->ops->send(p->out, head, hlen + o->more_len, o->body, o->body_len, o->region,
+                               0);
     if (rc == 0) {
         p->owed.blocks[space] -= credit;
         p->messages_out++;

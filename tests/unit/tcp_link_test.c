@@ -20,7 +20,7 @@ static void send_all(struct end *from, int to, int count, struct end *receiver)
 {
     for (int i = 0; i < count; i++) {
         int rc;
-        while ((rc = end_send(from, to, (size_t)(i % 700))) == TRANSPORT_AGAIN) {
+        WHILE ((rc = end_send(from, to, (size_t)(i % 700))) == TRANSPORT_AGAIN) {
             end_progress(from, NULL);
             if (receiver) end_progress(receiver, NULL);
         }
@@ -205,7 +205,7 @@ static void drain_gives_up_at_the_repair_deadline(void **state)
     int rc;
     (void)state;
     ends_join(a, b);
-    while ((rc = end_send(a, 1, TCP_EAGER_MAX)) == 0) continue;
+    WHILE ((rc = end_send(a, 1, TCP_EAGER_MAX)) == 0) continue;
     assert_int_equal(rc, TRANSPORT_AGAIN);
     transport_tcp.disconnect(&a->view[1].link->base, DISCONNECT_DRAIN);
     for (int i = 0; i < 20; i++) end_progress(a, NULL);
@@ -478,7 +478,7 @@ static void an_armed_end_sleeps_until_something_happens(void **state)
     struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
     (void)state;
     ends_join(a, b);
-    while (end_progress(b, NULL) > 0) continue;
+    WHILE (end_progress(b, NULL) > 0) continue;
     assert_int_equal(transport_tcp.arm(&b->t->base), 0);
     assert_false(fires(b, 0));
     end_send(a, 1, 10);
@@ -486,7 +486,7 @@ static void an_armed_end_sleeps_until_something_happens(void **state)
     ENDS_UNTIL(b->view[0].received == 1, b);
     /* More messages than one progress hands up: the rest is not forgotten. */
     for (int i = 0; i < 200; i++) assert_int_equal(end_send(a, 1, 10), 0);
-    while (b->view[0].received < 201) {
+    WHILE (b->view[0].received < 201) {
         if (transport_tcp.arm(&b->t->base) == 0) assert_true(fires(b, 10000));
         end_progress(b, NULL);
     }
@@ -508,7 +508,7 @@ static void who_was_read_again_and_again_wakes_a_sleeper(void **state)
         for (int i = 0; i < 100; i++) end_progress(b, &l->base);
         assert_true(l->source.events == SOURCE_QUIET);
         assert_true(other->source.events == EPOLLIN);
-        while (transport_tcp.arm(&b->t->base) != 0) end_progress(b, &l->base);
+        WHILE (transport_tcp.arm(&b->t->base) != 0) end_progress(b, &l->base);
         assert_true(l->source.events == EPOLLIN); /* the timer, too, would wake it, but later */
         end_send(a, 1, 10);
         assert_true(fires(b, 10000));
@@ -534,7 +534,7 @@ static void a_deadline_wakes_a_sleeper(void **state)
     end_connect(again, b);
     ENDS_UNTIL(again->view[1].link->line == LINE_WAITING, b, again);
     ENDS_UNTIL(b->view[0].downs == 1, b);
-    while (transport_tcp.arm(&again->t->base) > 0) end_progress(again, NULL);
+    WHILE (transport_tcp.arm(&again->t->base) > 0) end_progress(again, NULL);
     assert_true(fires(again, 10000));
     ENDS_UNTIL(again->view[1].ups, b, again);
     end_close(a);
