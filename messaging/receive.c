@@ -486,7 +486,7 @@ static int take_ack(struct peer *p, struct wire_reader *more)
 static int take_growth(struct peer *p, uint32_t blocks)
 {
     if (p->has_grown)
-        return why_set(&p->why, SINEW_EPROTO, "rank %d grants more than anybody has", p->rank);
+        return peer_breaks(p, "grants more than anybody has");
     p->has_grown = true;
     p->window_blocks[SPACE_USER] += blocks;
     p->mine.blocks[SPACE_USER] += blocks;

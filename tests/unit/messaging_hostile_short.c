@@ -173,6 +173,47 @@ static void a_window_grows_by_what_is_granted(void **state)
     assert_true(linked(f, 1));
 }
 
+static int credits_told(const struct fake *f)
+{
+    int n = 0;
+    for (int i = 0; i < f->sents; i++)
+        n += f->sent[i].link->rank == 1 && f->sent[i].head[2] == KIND_CREDIT;
+    return n;
+}
+
+/* An eighth of the window is owed: the answer takes it along; without one the next look tells. */
+static void an_answer_takes_the_credit_along(void **state)
+{
+    enum { LONG = 8192 };
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    uint8_t *in = test_malloc(FAKE_BODY), one = 0;
+    move(f);
+    int told_before = credits_told(f);
+    say_eager(f, 1, 5, LONG, 'a');
+    assert_int_equal(sinew_recv(team, in, LONG, 1, 5, NULL, NULL), 0);
+    assert_int_equal(credits_told(f), told_before);
+    assert_int_equal(sinew_send(team, &one, 1, 1, 6, NULL), 0);
+    const struct packet *answer = told(f, 1, KIND_EAGER);
+    assert_int_equal(wire_get16(answer->head + 3), blocks_of(LONG));
+
+    say_eager(f, 1, 5, LONG, 'b');
+    assert_int_equal(sinew_recv(team, in, LONG, 1, 5, NULL, NULL), 0);
+    assert_int_equal(credits_told(f), told_before);
+    say_eager(f, 1, 5, 1, 'c');
+    assert_int_equal(sinew_recv(team, in, LONG, 1, 5, NULL, NULL), 0);
+    assert_int_equal(credits_told(f), told_before + 1);
+    assert_int_equal(wire_get16(told(f, 1, KIND_CREDIT)->head + 3), blocks_of(LONG));
+
+    move(f); /* and the one for 'c' */
+    told_before = credits_told(f);
+    say_eager(f, 1, 5, FAKE_BODY, 'd');
+    assert_int_equal(sinew_recv(team, in, FAKE_BODY, 1, 5, NULL, NULL), 0);
+    assert_int_equal(credits_told(f), told_before);
+    assert_int_equal(sinew_send(team, &one, 1, 1, 6, NULL), 0);
+    test_free(in);
+}
+
 int hostile_short(void)
 {
     const struct CMUnitTest cases[] = {
@@ -182,6 +223,7 @@ int hostile_short(void)
         CASE(a_stream_gets_more_room_once),
         CASE(what_nobody_takes_gets_no_more_room),
         CASE(a_window_grows_by_what_is_granted),
+        CASE(an_answer_takes_the_credit_along),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
     };
     return cmocka_run_group_tests_name("the short way", cases, NULL, NULL);

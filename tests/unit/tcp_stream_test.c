@@ -173,11 +173,11 @@ static void messages_pass_between_fragments(void **state)
 static void in_the_middle_of_a_body_nothing_is_acknowledged(void **state)
 {
     struct end *a = ends[0], *b = ends[1];
-    struct put *first = put_new(a, b, 1, 5000), *second = put_new(a, b, 1, PUT_MAX);
+    struct put *first = put_new(a, b, 1, 2 * TCP_PUT_COPY), *second = put_new(a, b, 1, PUT_MAX);
     struct tcp_link *l = b->view[0].link;
     uint64_t before = l->session.received;
     (void)state;
-    put_start(first, a, 1, 0, 5000, 1);
+    put_start(first, a, 1, 0, 2 * TCP_PUT_COPY, 1); /* lent: its end is urgent */
     put_start(second, a, 1, 0, PUT_MAX, 2);
     ENDS_UNTIL(l->session.received > before, a, b);
     assert_true(l->stream.land_left > 0);

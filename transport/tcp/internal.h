@@ -59,12 +59,13 @@ enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BEGIN = 16 * 1024,           /* of a long message goes with its announcement */
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
-    TCP_READ = 20 * 1024,            /* one receive, of the longest usual message; the body of a put has its own place */
+    TCP_READ = 20 * 1024,            /* one receive: a message of eager_bytes whole; puts have their
+                                        own place */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between, and it may go again whole … */
     TCP_FRAGMENT_MAX = 1024 * 1024,  /* … where that is unlikely and the kernel does all the work */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
-    TCP_PUT_COPY = 4 * 1024,         /* shorter puts are copied, so done at once */
+    TCP_PUT_COPY = 32 * 1024,        /* shorter puts are copied, so done at once */
     TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
     TCP_FLUSHES = 8,                 /* under way at once, per link */
     TCP_PENDING_MAX = 64,            /* strangers at once */

@@ -277,7 +277,8 @@ void session_received(struct session *s, const struct frame *frame)
     s->received = frame->sequence;
     /* The body of a long put is lent: it takes a place among SESSION_LENT, none in the window. */
     size_t len = session_header(s) + (size_t)frame->length;
-    bool lent = frame->kind == FRAME_PUT && len > SESSION_ACK_LENT;
+    bool lent = frame->kind == FRAME_PUT && len > SESSION_ACK_LENT &&
+                (frame->flags & FRAME_URGENT || len > SESSION_COPIED);
     s->untold_bytes += lent ? SESSION_ACK_LENT : len;
     if (frame->flags & FRAME_URGENT || session_ack_is_due(s)) s->awaited = s->received;
 }

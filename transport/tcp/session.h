@@ -40,7 +40,8 @@ enum {
     SESSION_LENT = 32,      /* bodies of puts under way */
     SESSION_HEAD_MAX = 128, /* of what precedes a lent body */
     SESSION_ACK_FRAMES = 256,
-    SESSION_ACK_BYTES = SESSION_WINDOW / 4,
+    SESSION_ACK_BYTES = SESSION_WINDOW / 2,
+    SESSION_COPIED = 36 * 1024, /* a longer put, and one that is urgent, is lent */
     SESSION_ACK_LENT = SESSION_ACK_BYTES / (SESSION_LENT / 4), /* a long put counts as so many */
 };
 

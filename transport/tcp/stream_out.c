@@ -280,7 +280,10 @@ int tcp_rma(struct link *base, struct rma *op)
     if (rc) return rc;
     l->put_unflushed = true;
     if (op->len <= TCP_PUT_COPY && list_empty(&l->stream.puts) && put_copy(l, op)) {
-        stream_added(l, false);
+        if (tcp_under(l)->in_progress)
+            stream_make_dirty(l); /* what says that it is there goes along */
+        else
+            stream_added(l, false);
         return 0;
     }
     put_queue(l, op);
