@@ -114,7 +114,8 @@ static void instance_failed(struct execution *e, uint64_t i, int status)
     const struct step *step = &e->window[i % WINDOW].step;
     size_t count;
     if (e->status < 0) return;
-    e->status = status;
+    e->status = status == SINEW_ESTATE ? SINEW_EMISMATCH : status; /* ESTATE: it freed the team */
+    if (status == SINEW_ESTATE) agree_freed(&e->agreement, (int)step->at[FIELD_PEER]);
     if (status != SINEW_EMISMATCH && status != SINEW_ECANCELED) return;
     execution_place(e, step, op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D, &count);
     execution_disagree(e, (int)step->at[FIELD_PEER], status, count * e->b.call.element_bytes);

@@ -190,7 +190,7 @@ static void words_are_not_believed(void **state)
                                         &req[r]) > 0);
         struct team_cache *cache = *team_cache(fake_team(f, 0));
         unsigned char word[COLLECTIVE_WORD_MAX], answer[COLLECTIVE_WORD_MAX];
-        int len = cache->stray(cache, 1, word); /* of the barrier, which is over: a sound one */
+        int len = cache->stray(cache, 0, 1, word); /* of the barrier, which is over: a sound one */
         assert_true(len > 0);
         for (uint64_t n = fake_random(&random) % 4; n > 0; n--)
             word[fake_random(&random) % (uint64_t)len] = (unsigned char)fake_random(&random);
@@ -231,7 +231,7 @@ static void what_went_straight_is_remembered(void **state)
     assert_int_equal(fake_straight(f), 1);
     for (int rank = 0; rank < 2; rank++) {
         struct team_cache *cache = *team_cache(fake_team(f, rank));
-        int len = cache->stray(cache, CALLS, word); /* "what you sent does not fit" */
+        int len = cache->stray(cache, 0, CALLS, word); /* "what you sent does not fit" */
         assert_true(len > 0);
         assert_int_equal(cache->told(cache, 1 - rank, CALLS, word, (size_t)len, answer), len);
         assert_int_equal(sinew_bcast(fake_team(f, rank), &bytes, sizeof(bytes), 0, NULL),
