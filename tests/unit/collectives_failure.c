@@ -570,7 +570,7 @@ static void impossible_tables_are_refused(void **state)
     assert_refused(f, sinew_gatherv(t, in, 8, to, NULL, NULL, 1, &req), SINEW_EINVAL,
                    "lens is NULL");
     assert_refused(f, sinew_gatherv(t, in, 7, to, lens, NULL, 1, &req), SINEW_EINVAL,
-                   "len is 7, but lens[1], which is root's, is 8");
+                   "len is 7, but lens[1], which is mine, is 8");
     assert_refused(f, sinew_scatterv(t, in, huge, NULL, to, 8, 1, &req), SINEW_EINVAL, "lens[2]");
     assert_refused(f, sinew_scatterv(t, in, lens, NULL, in + 8, 8, 1, &req), SINEW_EINVAL,
                    "overlap");
