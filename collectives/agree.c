@@ -8,7 +8,7 @@
 #include "collectives/records.h"
 
 enum what { WHAT_ASK = 1, WHAT_TELL, WHAT_DIFFERS };
-enum state { LATER, UNDER_WAY, DONE, GIVEN_UP };
+enum state { LATER, UNDER_WAY, DONE, GIVEN_UP, FREED };
 enum { WORD_BYTES = 24 + 3 * RECORD_BYTES };
 _Static_assert((int)WORD_BYTES <= (int)COLLECTIVE_WORD_MAX, "a word fits");
 
@@ -42,7 +42,8 @@ static bool word_take(const void *bytes, size_t len, int size, struct heard *h)
 {
     struct wire_reader w = wire_read(bytes, len);
     *h = (struct heard){ .what = WHAT_TELL, .state = LATER, .found = nothing_found };
-    if (len == 0) return true;
+    if (len == 1) h->state = FREED;
+    if (len <= 1) return true;
     uint8_t what = wire_take8(&w), state = wire_take8(&w);
     uint16_t zero = wire_take16(&w);
     h->status = (int32_t)wire_take32(&w);
@@ -94,6 +95,7 @@ void agree_init(struct past_calls *calls, const struct sinew_team *team)
 {
     calls->rank = sinew_rank(team);
     calls->size = sinew_size(team);
+    calls->log = team_log(team);
     list_init(&calls->running);
 }
 
@@ -202,7 +204,10 @@ void agree_explain(const struct agreement *a, struct text *t)
     text_add(t, found ? "; this rank waited for " : "");
     add_rank(t, a, a->with - 1);
     if (found) return;
-    if (a->their_status)
+    if (a->freed)
+        text_add(t, ", which this one waited for, has freed the team: it has called fewer collectives "
+                    "in it");
+    else if (a->their_status)
         text_add(t, ", which this one waited for, gave up: %s", sinew_strerror(a->their_status));
     else
         text_add(t, " called another collective, or this one with other arguments, and has not "
@@ -223,9 +228,9 @@ void agree_end(struct agreement *a, int status)
     struct past *past = &calls->past[calls->ended++ % PASTS];
     past->call = a->mine;
     past->status = status;
-    past->is_told = false;
+    past->is_told = past->is_logged = false;
     if (status >= 0) return;
-    past->found = a->found;
+    past->found = a->found.rank[0] < 0 ? nothing_found : a->found;
     tell_askers(a, past);
 }
 
@@ -237,6 +242,12 @@ void agree_inquire(struct agreement *a, int peer, int status, uint64_t bytes)
     h.bytes = bytes;
     a->awaits = a->with = peer + 1;
     agree_say(a, peer, &h);
+}
+
+void agree_freed(struct agreement *a, int peer)
+{
+    a->freed = true;
+    a->with = peer + 1;
 }
 
 void agree_ask(struct agreement *a, int peer)
@@ -296,13 +307,20 @@ static int given_up_by(struct agreement *a, int from, const struct heard *h)
 /* What `from` says of the call that is under way here: how this one ends, or 0. */
 static int heard_running(struct agreement *a, int from, const struct heard *h)
 {
-    bool same = h->state != LATER && h->mine.digest == a->mine.digest;
+    bool called = h->state != LATER && h->state != FREED;
+    bool same = called && h->mine.digest == a->mine.digest;
     bool waits = execution_answered(a, from);
+    if (h->state == FREED) {
+        if (!waits && a->awaits != from + 1) return 0;
+        a->awaits = 0;
+        agree_freed(a, from);
+        return SINEW_EMISMATCH;
+    }
     if (a->awaits) { /* its record, before it ends */
         a->awaits = 0;
         return same && h->state == GIVEN_UP ? given_up_by(a, from, h) : ended_by(a, from, h);
     }
-    if (h->state != LATER && !same) return ended_by(a, from, h);
+    if (called && !same) return ended_by(a, from, h);
     if (same && h->state == GIVEN_UP) return given_up_by(a, from, h);
     /* Done, and so has sent all: what is waited for would be here. */
     bool unsent = same && h->state == DONE && (waits || h->what == WHAT_DIFFERS);
@@ -316,16 +334,32 @@ static int heard_running(struct agreement *a, int from, const struct heard *h)
     return 0;
 }
 
+/* For whoever makes no further call. */
+static void log_untold(const struct past_calls *calls, struct past *past)
+{
+    char theirs[WHY_MAX], mine[WHY_MAX];
+    struct text t = text_into(theirs, sizeof(theirs)), m = text_into(mine, sizeof(mine));
+    if (past->is_logged) return;
+    past->is_logged = true;
+    record_text(&calls->untold.call[0], &t);
+    record_text(&calls->untold.call[1], &m);
+    log_line(calls->log, LOG_WARNING,
+             "a collective that is over here did not agree: rank %d of its team called %.200s, "
+             "rank %d, this one, %.200s", calls->untold.rank[0], theirs, calls->rank, mine);
+}
+
 /* Our part is over; the next call is told, once. */
 static void heard_late(struct past_calls *calls, struct past *past, int from,
                        const struct heard *h)
 {
-    if (past->status < 0 || past->is_told || h->state == LATER || calls->is_untold) return;
+    if (past->status < 0 || past->is_told || calls->is_untold) return;
+    if (h->state == LATER || h->state == FREED) return;
     if (h->what != WHAT_DIFFERS && h->mine.digest == past->call.digest &&
         !names_us(calls, &h->found, past->call.sequence))
         return;
     calls->untold = (struct disagreement){ { from, calls->rank }, { h->mine, past->call } };
     calls->is_untold = past->is_told = true;
+    log_untold(calls, past);
 }
 
 static int answer_put(const struct heard *h, void *answer)
@@ -375,10 +409,25 @@ int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void
     return h.what == WHAT_TELL ? 0 : answer_about(calls, sequence, WHAT_TELL, answer);
 }
 
-int agree_stray(struct past_calls *calls, uint32_t sequence, void *word)
+/* What is over and was whole has no use for it. */
+static void log_stray(const struct past_calls *calls, struct past *past, int from)
 {
-    const struct past *past = past_find(calls, sequence);
+    char mine[WHY_MAX];
+    struct text m = text_into(mine, sizeof(mine));
+    if (past->is_logged || past->status < 0) return;
+    past->is_logged = true;
+    record_text(&past->call, &m);
+    log_line(calls->log, LOG_WARNING,
+             "a collective that is over here did not agree: rank %d of its team has sent a message "
+             "of it that rank %d, this one, did not expect, having called %.200s", from, calls->rank,
+             mine);
+}
+
+int agree_stray(struct past_calls *calls, int from, uint32_t sequence, void *word)
+{
+    struct past *past = past_find(calls, sequence);
     if (running_find(calls, sequence)) return 0;
     if (!past) return SINEW_ESTATE; /* long ago */
+    log_stray(calls, past, from);
     return answer_about(calls, sequence, past->status < 0 ? WHAT_TELL : WHAT_DIFFERS, word);
 }

@@ -10,7 +10,9 @@
  * as that of a sender of short messages is, hears it from its next collective on that team. A rank
  * that gave up for any reason says so to those who ask, whose calls then end as its own did.
  *
- * A word is empty ("nothing was called here yet"), or 144 bytes:
+ * What was found and no later call may tell is logged, too, as a warning.
+ *
+ * A word is empty ("nothing was called here yet"), one byte ("the team was freed here"), or 144 bytes:
  *
  *   byte 0      1       2      4        8          16      24               64               144
  *        | what | state | zero | status | two ranks | bytes | speaker's record | their records |
@@ -44,6 +46,7 @@ struct past {
     struct record call;
     int32_t status; /* 0, or why it was given up */
     bool is_told;   /* it was not, and the next call was told that it should have been */
+    bool is_logged; /* likewise, by a warning                                          */
     struct disagreement found; /* if given up */
 };
 
@@ -54,6 +57,7 @@ enum { AGREE_ANSWER_NS = 1000000000 };
 /* What a team remembers of its calls: part of its cache. */
 struct past_calls {
     int rank, size; /* of this one, in the team */
+    const struct log *log;
     struct list running; /* struct agreement */
     struct past past[PASTS];
     uint32_t ended;
@@ -73,6 +77,7 @@ struct agreement {
     int32_t their_status; /* with: why it gave up, if that is why this ends; else 0 */
     bool before;   /* what was found is of an earlier call */
     bool unsent;   /* with: its part is over, and nothing more will come */
+    bool freed;    /* with: it has freed the team */
     uint8_t state; /* asked: of its call */
     uint8_t next_asker;
     int askers[ASKERS]; /* 1 + rank: they wait for this one */
@@ -97,7 +102,7 @@ static inline void agree_past(struct past_calls *calls, const struct record *cal
     past->call = *call;
     past->call.sequence = sequence;
     past->status = 0;
-    past->is_told = false;
+    past->is_told = past->is_logged = false;
 }
 /* The rest of one could not begin: it was given up, true. Unless it did begin, and is over. */
 bool agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status);
@@ -109,6 +114,8 @@ void agree_explain(const struct agreement *a, struct text *t);
 /* A message to or from `peer` did not fit, or was refused: it is asked for its record. `bytes` is
  * how long that message is taken to be here. */
 void agree_inquire(struct agreement *a, int peer, int status, uint64_t bytes);
+/* Nothing that is sent to `peer` in this team will be received. */
+void agree_freed(struct agreement *a, int peer);
 /* It is waited for in vain. */
 void agree_ask(struct agreement *a, int peer);
 /* What is known of whom it waits for. */
@@ -117,7 +124,7 @@ void agree_describe(const struct agreement *a, struct text *text);
 /* As struct team_cache has them. */
 int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void *word, size_t len,
                void *answer);
-int agree_stray(struct past_calls *calls, uint32_t sequence, void *word);
+int agree_stray(struct past_calls *calls, int from, uint32_t sequence, void *word);
 
 /* In execute.c: the call ends with `status`. */
 void execution_give_up(struct agreement *a, int status);

@@ -29,6 +29,23 @@ int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
     return caller_run(&who, &call, req);
 }
 
+static int check_rooted(struct sinew_team *team, const char *name, int root,
+                        struct sinew_request **req, struct caller *who)
+{
+    int status = check_entry(team, name, req, who);
+    return status < 0 ? status : check_root(who, root);
+}
+
+/* This rank's part is as long as the table has it. */
+static int check_own_part(const struct caller *who, size_t len, const size_t *lens)
+{
+    int me = sinew_rank(who->team);
+    if (len == lens[me]) return 0;
+    return team_refuse(who->team, SINEW_EINVAL,
+                       "%s: len is %zu, but lens[%d], which is mine, is %zu", who->name, len, me,
+                       lens[me]);
+}
+
 int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root,
                 struct sinew_request **req)
 {
@@ -36,8 +53,7 @@ int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int root,
     int done;
     if (bytes_straight(team, COLLECTIVE_BCAST, root, len, NULL, buf, NULL, req, &done)) return done;
     size_t bytes = 0;
-    int status = check_entry(team, "sinew_bcast", req, &who);
-    if (status == 0) status = check_root(&who, root);
+    int status = check_rooted(team, "sinew_bcast", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
     if (status == 0) status = check_buffer(&who, "buf", buf, len);
     if (status < 0) return status;
@@ -63,8 +79,7 @@ int sinew_gather(struct sinew_team *team, const void *in, size_t len, void *out,
     int done;
     if (bytes_straight(team, COLLECTIVE_GATHER, root, len, in, out, in, req, &done)) return done;
     size_t bytes = 0;
-    int status = check_entry(team, "sinew_gather", req, &who);
-    if (status == 0) status = check_root(&who, root);
+    int status = check_rooted(team, "sinew_gather", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
     if (status < 0) return status;
     bool at_root = sinew_rank(team) == root;
@@ -90,17 +105,14 @@ int sinew_gatherv(struct sinew_team *team, const void *in, size_t len, void *out
 {
     struct caller who;
     size_t bytes = 0, end = 0;
-    int status = check_entry(team, "sinew_gatherv", req, &who);
-    if (status == 0) status = check_root(&who, root);
+    int status = check_rooted(team, "sinew_gatherv", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
     if (status < 0) return status;
     bool at_root = sinew_rank(team) == root;
     if (at_root) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
     if (status < 0) return status;
-    if (at_root && in != SINEW_IN_PLACE && len != lens[root])
-        return team_refuse(team, SINEW_EINVAL,
-                           "sinew_gatherv: len is %zu, but lens[%d], which is root's, is %zu", len,
-                           root, lens[root]);
+    if (at_root && in != SINEW_IN_PLACE) status = check_own_part(&who, len, lens);
+    if (status < 0) return status;
     status = at_root ? check_pair(&who, in, len, out, end) : check_buffer(&who, "in", in, len);
     if (status < 0) return status;
     struct call call = {
@@ -124,8 +136,7 @@ int sinew_scatter(struct sinew_team *team, const void *in, size_t len, void *out
     int done;
     if (bytes_straight(team, COLLECTIVE_SCATTER, root, len, in, out, out, req, &done)) return done;
     size_t bytes = 0;
-    int status = check_entry(team, "sinew_scatter", req, &who);
-    if (status == 0) status = check_root(&who, root);
+    int status = check_rooted(team, "sinew_scatter", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, who.size, &bytes);
     if (status < 0) return status;
     bool at_root = sinew_rank(team) == root, in_place = at_root && out == SINEW_IN_PLACE;
@@ -152,17 +163,14 @@ int sinew_scatterv(struct sinew_team *team, const void *in, const size_t *lens,
 {
     struct caller who;
     size_t bytes = 0, end = 0;
-    int status = check_entry(team, "sinew_scatterv", req, &who);
-    if (status == 0) status = check_root(&who, root);
+    int status = check_rooted(team, "sinew_scatterv", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
     if (status < 0) return status;
     bool at_root = sinew_rank(team) == root, in_place = at_root && out == SINEW_IN_PLACE;
     if (at_root) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
     if (status < 0) return status;
-    if (at_root && !in_place && len != lens[root])
-        return team_refuse(team, SINEW_EINVAL,
-                           "sinew_scatterv: len is %zu, but lens[%d], which is root's, is %zu", len,
-                           root, lens[root]);
+    if (at_root && !in_place) status = check_own_part(&who, len, lens);
+    if (status < 0) return status;
     status = check_scattered(&who, root, in, end, out, len);
     if (status < 0) return status;
     struct call call = {
@@ -216,11 +224,8 @@ int sinew_allgatherv(struct sinew_team *team, const void *in, size_t len, void *
     if (status == 0) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
     if (status == 0) status = check_counts(&who, "lens", lens, NULL, who.size, 1, &sum);
     if (status < 0) return status;
-    int me = sinew_rank(team);
-    if (in != SINEW_IN_PLACE && len != lens[me])
-        return team_refuse(team, SINEW_EINVAL,
-                           "sinew_allgatherv: len is %zu, but lens[%d], which is mine, is %zu", len,
-                           me, lens[me]);
+    if (in != SINEW_IN_PLACE) status = check_own_part(&who, len, lens);
+    if (status < 0) return status;
     status = check_pair(&who, in, len, out, end);
     if (status < 0) return status;
     struct call call = {

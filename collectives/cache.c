@@ -20,9 +20,9 @@ static int cache_told(struct team_cache *base, int from, uint32_t sequence, cons
                       answer);
 }
 
-static int cache_stray(struct team_cache *base, uint32_t sequence, void *word)
+static int cache_stray(struct team_cache *base, int from, uint32_t sequence, void *word)
 {
-    return agree_stray(&LIST_OWNER(base, struct cache, base)->calls, sequence, word);
+    return agree_stray(&LIST_OWNER(base, struct cache, base)->calls, from, sequence, word);
 }
 
 void cache_release(struct cache *cache)

@@ -2,9 +2,9 @@
 /*
  * execute.c - one loop that carries out any schedule
  *
- * The unrolled schedule passes through a window of 64 instances. What is in it starts as soon as
- * its dependencies are done, in whatever order completions come; `base` is the first instance that
- * is not done, and nothing behind it is remembered:
+ * The unrolled schedule, for one tile after the other, passes through a window of 64 instances. What
+ * is in it starts as soon as its dependencies are done, in whatever order completions come; `base` is
+ * the first instance that is not done, and nothing behind it is remembered:
  *
  *        done          base                    tail        not yet looked at
  *     ------------+-------------------------------+--------------------------
@@ -76,8 +76,7 @@ static unsigned char *execution_place(const struct execution *e, const struct st
     return b->base ? b->base + first * e->b.call.element_bytes : NULL;
 }
 
-/* ------------------------------------------------------------------------------------- one
- * instance */
+/* -------------------------------------------------------------------------------- one instance */
 
 static uint64_t window_bit(uint64_t instance)
 {
@@ -114,7 +113,8 @@ static void instance_failed(struct execution *e, uint64_t i, int status)
     const struct step *step = &e->window[i % WINDOW].step;
     size_t count;
     if (e->status < 0) return;
-    e->status = status;
+    e->status = status == SINEW_ESTATE ? SINEW_EMISMATCH : status; /* ESTATE: it freed the team */
+    if (status == SINEW_ESTATE) agree_freed(&e->agreement, (int)step->at[FIELD_PEER]);
     if (status != SINEW_EMISMATCH && status != SINEW_ECANCELED) return;
     execution_place(e, step, op_kind(step->op) == OP_SEND ? FIELD_A : FIELD_D, &count);
     execution_disagree(e, (int)step->at[FIELD_PEER], status, count * e->b.call.element_bytes);
@@ -145,10 +145,11 @@ static void instance_message(struct execution *e, uint64_t i, void *buffer, size
     int peer = (int)in->step.at[FIELD_PEER];
     e->issued |= window_bit(i);
     e->outstanding++;
-    int status = sends ? collective_send(e->team, buffer, len, peer, &key, &in->completion)
-                 : in->lands ? collective_recv_landing(e->team, &in->landing, buffer, len, peer, &key,
-                                                       &in->completion)
-                             : collective_recv(e->team, buffer, len, peer, &key, &in->completion);
+    struct completion *c = &in->completion;
+    int status =
+        sends       ? collective_send(e->team, buffer, len, peer, &key, c)
+        : in->lands ? collective_recv_landing(e->team, &in->landing, buffer, len, peer, &key, c)
+                    : collective_recv(e->team, buffer, len, peer, &key, c);
     if (status > 0) return;
     e->outstanding--;
     instance_moved(e, i, status);
@@ -283,8 +284,7 @@ static void instance_start(struct execution *e, uint64_t i)
     }
 }
 
-/* --------------------------------------------------------------------------------------- the
- * window */
+/* ---------------------------------------------------------------------------------- the window */
 
 static bool window_full(const struct execution *e)
 {
@@ -367,8 +367,7 @@ static void execution_ended(struct completion *c, int status)
     if (!e->advancing) execution_go_on(e);
 }
 
-/* -------------------------------------------------------------------------------------- the
- * operation */
+/* ------------------------------------------------------------------------------- the operation */
 
 /* Begin where somebody else left off. */
 static void execution_skip(struct execution *e, const struct remainder *r)

@@ -150,11 +150,12 @@ struct sinew_request {
     size_t len; /* to send; or the room for receiving */
     uint64_t sent; /* how long the sender made it      */
     struct match_key key; /* in a window it stands in `expect` */
-    struct list attached; /* peer->attached: in flight with it                   */
+    struct list attached; /* peer->attached: in flight with it; operations under way: see context */
     struct list timed;   /* context->timed                                       */
     struct completion *completion; /* a collective's message: nobody waits for it */
     struct landing *landing;       /* a receive: gets the body in place of buf; or NULL */
-    int64_t deadline, since;
+    int64_t deadline;
+    int64_t asks; /* an operation under way: when it asks next; 0: not known yet */
     uint32_t digest;
     const struct operation_ops *ops;
     void *state_of;
@@ -366,6 +367,7 @@ struct sinew {
     struct list owing;     /* peers owed credit                             */
     bool credit_due;       /* one of them is owed much: told with the next look for messages */
     struct list timed;     /* requests with a deadline                      */
+    struct list operations; /* under way, that have somebody to ask         */
     struct list dead_links; /* link memory to release after progress        */
     struct list revoking;  /* receives whose region a transport still holds  */
     struct list messages;  /* taken by matched probes                       */
@@ -408,6 +410,8 @@ int context_look_again(struct sinew *s);
 void context_tell_credit(struct sinew *s);
 /* Rare matters: deadlines, the launcher's word, credit owed. Returns the events handled. */
 int context_idle_step(struct sinew *s);
+/* Operations that are under way for long ask those they wait for; see operation_ops.stalled. */
+void operations_ask(struct sinew *s);
 int context_ask_launcher(struct sinew *s); /* who died, and in passing who left */
 /* Of a caller that polls: data, and the rare matters when there is none, or now and then. */
 int context_look(struct sinew *s);

@@ -57,6 +57,7 @@ static struct sinew *context_new(const struct world *world)
     list_init(&s->deferrals);
     list_init(&s->owing);
     list_init(&s->timed);
+    list_init(&s->operations);
     list_init(&s->dead_links);
     list_init(&s->revoking);
     list_init(&s->messages);

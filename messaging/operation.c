@@ -4,6 +4,8 @@
  */
 #include "messaging/context.h"
 
+enum { OPERATION_ASKS_NS = 1000000000 };
+
 static struct match_key collective_match(const struct sinew_team *team, int source_world,
                                          const struct collective_key *key)
 {
@@ -151,6 +153,7 @@ void operation_end(struct sinew_request *r, int status)
     else if (status < 0)
         operation_cause(r);
     list_remove(&r->timed);
+    list_remove(&r->attached);
     if (r->persistent) {
         r->state = STATE_DONE;
         r->status = status;
@@ -167,6 +170,21 @@ void operation_conclude(struct sinew_request *r, int64_t patience)
     if (list_empty(&r->timed)) list_append(&s->timed, &r->timed);
 }
 
+void operations_ask(struct sinew *s)
+{
+    int64_t now = world_now(s->world);
+    struct list held;
+    list_init(&held);
+    list_splice(&held, &s->operations);
+    for (struct list *entry; (entry = list_take(&held));) {
+        struct sinew_request *r = LIST_OWNER(entry, struct sinew_request, attached);
+        bool asks = r->asks && now >= r->asks;
+        list_append(&s->operations, &r->attached);
+        if (asks || !r->asks) r->asks = now + OPERATION_ASKS_NS;
+        if (asks) r->ops->stalled(r->state_of);
+    }
+}
+
 /* Begin a round: 0 or < 0 is final, and the request is DONE. */
 static int operation_start(struct sinew_request *r)
 {
@@ -175,6 +193,8 @@ static int operation_start(struct sinew_request *r)
     r->concluding = false;
     request_set_deadline(r);
     int rc = r->ops->start(r->state_of, r);
+    if (rc > 0 && r->ops->stalled) list_append(&r->context->operations, &r->attached);
+    r->asks = 0;
     if (rc > 0) return SINEW_PENDING;
     list_remove(&r->timed);
     r->state = STATE_DONE;

@@ -53,7 +53,8 @@ void collective_cancel(struct sinew_team *team, uint32_t sequence, int status);
 
 /* A word about a collective, from rank to rank, beside its messages and in order with them: never waits,
  * needs no room at the other end, and may be lost where too many wait for room. Its bytes are the
- * collectives' own affair; none at all says that no collective was called in that team yet. */
+ * collectives' own affair; none at all says that no collective was called in that team yet, and one
+ * alone that it was freed. A message of a collective to such a rank may end with SINEW_ESTATE. */
 enum { COLLECTIVE_WORD_MAX = 160 };
 void collective_tell(struct sinew_team *team, int to, uint32_t sequence, const void *word, size_t len);
 
@@ -92,7 +93,8 @@ struct operation_ops {
     void (*describe)(const void *state, struct text *text);
     /* Why it failed, if it knows better than sinew_why() did when it ended; else nothing. Or NULL. */
     void (*explain)(const void *state, struct text *text);
-    /* It has been waited for in vain for a second, and again after each further one. NULL: nothing to do. */
+    /* It is under way for a second, or has been waited for in vain so long, and again after each further
+     * one. NULL: nothing to do. */
     void (*stalled)(void *state);
     /* Whether one of the user's buffers, of this round or of a later one, begins in these bytes. */
     bool (*uses)(const void *state, const void *from, size_t len);
@@ -146,7 +148,7 @@ struct team_cache {
                 void *answer);
     /* A message of a collective that was begun here, and that no receive waits for. 0: keep it. Else it
      * is dropped, > 0 is the length of the word for its sender. */
-    int (*stray)(struct team_cache *cache, uint32_t sequence, void *word);
+    int (*stray)(struct team_cache *cache, int from, uint32_t sequence, void *word);
 };
 struct team_cache **team_cache(struct sinew_team *team);
 /* The same for what belongs to one view, or to the team looked at without one. */

@@ -15,6 +15,7 @@ enum {
     POLL_OTHERS = 16,
     ASK_LAUNCHER = 16, /* idle steps, for asking is a system call; after a sleep at once */
     TELL_CREDIT = 16,  /* idle steps of a rank that gives its core away; else each */
+    ASK_OPERATIONS = 256, /* idle steps */
     BUSY_LOOKS = 256,  /* of a caller that polls: then time passes for the busy too */
 };
 
@@ -128,6 +129,7 @@ int context_idle_step(struct sinew *s)
     if (s->spins > 0 || s->idle_steps % TELL_CREDIT == 0) context_tell_credit(s);
     events += jump_ask(s); /* until all are asked, or nobody would be woken */
     if (!list_empty(&s->timed)) events += expire_requests(s);
+    if (s->idle_steps % ASK_OPERATIONS == 0 && !list_empty(&s->operations)) operations_ask(s);
     if (s->idle_steps++ % ASK_LAUNCHER == 0) events += context_ask_launcher(s);
     if (!list_empty(&s->deferrals)) wireup_deferred(s);
     return events;

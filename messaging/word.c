@@ -73,8 +73,10 @@ int word_arrive(struct peer *p, const struct envelope *e, const void *body, size
         if (n > 0) word_tell(p, e->team, e->tag, answer, (size_t)n);
         return n < 0 ? peer_breaks(p, "sent a word about a collective that makes no sense") : 0;
     }
-    /* Nothing was called in it yet, as far as is known here. An empty word answers nothing. */
-    if (len > 0) word_tell(p, e->team, e->tag, NULL, 0);
+    /* Nothing was called in it yet, as far as is known here, or will be. Such words answer nothing. */
+    size_t freed = !core && e->team < s->next_team;
+    answer[0] = 0;
+    if (len > 1) word_tell(p, e->team, e->tag, answer, freed);
     return 0;
 }
 
@@ -82,7 +84,7 @@ int word_stray(struct peer *p, struct team_core *core, uint32_t sequence)
 {
     uint8_t word[COLLECTIVE_WORD_MAX];
     if (!core->cache || (int32_t)(core->collectives - sequence) < 0) return 0;
-    int n = core->cache->stray(core->cache, sequence, word);
+    int n = core->cache->stray(core->cache, team_rank_of(core, p->rank), sequence, word);
     if (n > 0) word_tell(p, core->id, sequence, word, (size_t)n);
     return n ? SINEW_EMISMATCH : 0;
 }

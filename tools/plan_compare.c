@@ -169,8 +169,9 @@ static void draw_axes(FILE *f, const struct axes *a, const struct comparison *c)
         double y = axis_y(a, pow(10, e));
         fprintf(f, "<line x1='%d' y1='%.1f' x2='%d' y2='%.1f' stroke='#ddd'/>\n", LEFT, y,
                 LEFT + WIDE, y);
-        fprintf(f, "<text x='%d' y='%.1f' text-anchor='end'>%g us</text>\n", LEFT - 6, y + 4,
-                pow(10, e));
+        const char *unit = e >= 6 ? "s" : e >= 3 ? "ms" : "us";
+        fprintf(f, "<text x='%d' y='%.1f' text-anchor='end'>%g %s</text>\n", LEFT - 6, y + 4,
+                pow(10, e >= 6 ? e - 6 : e >= 3 ? e - 3 : e), unit);
     }
     for (uint32_t s = 0; s < c->sizes; s += 2) {
         uint64_t b = c->bytes[s];

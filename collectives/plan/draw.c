@@ -2,18 +2,20 @@
 /*
  * draw.c - a plan as a picture: what happens when, and what waits for what
  *
- * Up to 64 ranks each have a line; a bar is a processor at work (send, receive, arithmetic), a thin
- * line a message from its sender to its receiver, and red what the last rank to finish had to wait
- * for, all the way back. More ranks are bands: a row is the n-th operation, and the bar says between
- * which times the ranks end it, those with equally many operations in a colour of their own. Below are the dependencies of the rank that finishes last. No script, no font of our own;
- * titles tell more where the pointer rests. The same plan gives the same bytes.
+ * Up to 64 ranks each have a line; a bar is a processor at work (send, receive, arithmetic; of every
+ * other tile paler), a thin line a message from its sender to its receiver, and red what the last rank
+ * to finish had to wait for, all the way back. More ranks are bands: a row is the n-th operation, and
+ * the bar says between which times the ranks end it, those with equally many operations in a colour of
+ * their own. Below are the dependencies of the rank that does most on the red line. No script, no font
+ * of our own; titles tell more where the pointer rests. The same plan gives the same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "collectives/plan/simulate.h"
 
-enum { WIDTH = 1100, LEFT = 84, RIGHT = 30, TOP = 84, LANES_MAX = 64, GRAPH_MAX = 120, KINDS_MAX = 3 };
+enum { WIDTH = 1100, LEFT = 84, RIGHT = 30, TOP = 84, LANES_MAX = 64, GRAPH_MAX = 64, KINDS_MAX = 3 };
+enum { ROW_NAMES = 40, INDENT = 22, INDENTS = 520 }; /* of the dependencies: each, and all of them */
 
 struct drawing {
     FILE *out;
@@ -22,12 +24,14 @@ struct drawing {
     int64_t end;
     int lane, height; /* of a rank's line; of all of the diagram */
     uint32_t rows;    /* of bands */
+    double unit;      /* of the axis, ps */
 };
 
 static const char *const style =
     "text{font:12px sans-serif;fill:#222}.t{font-size:17px;font-weight:600}.d{fill:#666}"
     ".axis{stroke:#ccc;stroke-width:1}.idle{stroke:#ddd;stroke-width:2}"
     ".send{fill:#3b78b5}.recv{fill:#57a773}.calc{fill:#d9a13b}"
+    ".odd{opacity:.6}"
     ".msg{stroke:#8aa;stroke-width:1;opacity:.7}.crit{stroke:#c8102e;stroke-width:2.2;fill:none}"
     ".node{fill:#fff;stroke:#555}.dep{stroke:#777;fill:none;marker-end:url(#a)}"
     ".g{paint-order:stroke;stroke:#fff;stroke-width:3px}"
@@ -53,7 +57,7 @@ static void draw_axis(const struct drawing *d)
         fprintf(d->out,
                 "<line class='axis' x1='%.1f' y1='%d' x2='%.1f' y2='%d'/>"
                 "<text class='d' x='%.1f' y='%d' text-anchor='middle'>%.4g</text>\n",
-                x, TOP - 8, x, TOP + d->height, x, TOP - 14, (double)t / 1e6);
+                x, TOP - 8, x, TOP + d->height, x, TOP - 14, (double)t / d->unit);
     }
 }
 
@@ -71,16 +75,19 @@ static void draw_lane(const struct drawing *d, uint32_t rank)
             "<text class='d' x='%d' y='%.1f' text-anchor='end'>%u</text>"
             "<line class='idle' x1='%d' y1='%.1f' x2='%.1f' y2='%.1f'/>\n",
             LEFT - 10, y + 4, rank, LEFT, y, draw_x(d, d->s->finish[rank]), y);
-    for (uint32_t i = 0; i < d->p->lane[rank].n; i++) {
+    const struct lane *lane = &d->p->lane[rank];
+    uint32_t each = d->p->tiles > 1 ? lane->n / d->p->tiles : 0; /* operations of a tile */
+    for (uint32_t i = 0; i < lane->n; i++) {
         const struct happening *h = &d->s->at[rank][i];
         char text[WHY_MAX];
         if (h->end <= h->begin) continue;
+        double wide = draw_x(d, h->end) - draw_x(d, h->begin);
         instance_text(d->p, rank, i, text, sizeof(text));
         fprintf(d->out,
-                "<rect class='%s' x='%.1f' y='%.1f' width='%.1f' height='%.1f'>"
+                "<rect class='%s%s' x='%.1f' y='%.1f' width='%.1f' height='%.1f'>"
                 "<title>%s&#10;%.3f to %.3f us</title></rect>\n",
-                draw_class(&d->p->lane[rank].op[i]), draw_x(d, h->begin), y - tall / 2,
-                draw_x(d, h->end) - draw_x(d, h->begin), tall, text, (double)h->begin / 1e6,
+                draw_class(&lane->op[i]), each && i / each % 2 ? " odd" : "", draw_x(d, h->begin),
+                y - tall / 2, wide > 6 ? wide - 0.8 : wide, tall, text, (double)h->begin / 1e6,
                 (double)h->end / 1e6);
     }
 }
@@ -210,7 +217,7 @@ static void draw_bands(const struct drawing *d)
         if (d->p->lane[r].n > longest->n) longest = &d->p->lane[r];
     for (uint32_t i = 0; i < d->rows; i++) {
         double y = draw_row(d, i), tall = (draw_row(d, i + 1) - y) * 0.85 / kinds;
-        if (d->rows <= 40)
+        if (i % (d->rows / ROW_NAMES + 1) == 0)
             fprintf(d->out, "<text class='d' x='%d' y='%.1f' text-anchor='end'>%s %u</text>\n",
                     LEFT - 8, (y + draw_row(d, i + 1)) / 2 + 3, draw_verb(op_kind(&longest->op[i])),
                     i);
@@ -223,25 +230,58 @@ static void draw_bands(const struct drawing *d)
 /* ----------------------------------------------------------------------------------- dependencies
  */
 
-/* One above the other in program order, what waits for something further right than that. */
-static void draw_graph(const struct drawing *d, int top)
+/* On the red line, of those with most operations the last one. */
+static uint32_t draw_busiest(const struct drawing *d)
 {
-    uint32_t rank = d->s->last_rank, n = d->p->lane[rank].n, column[GRAPH_MAX];
-    n = n < GRAPH_MAX ? n : GRAPH_MAX;
+    uint32_t rank = d->s->last_rank, i = 0, busiest = rank;
+    for (uint32_t k = 0; k < d->p->lane[rank].n; k++)
+        if (d->s->at[rank][k].end > d->s->at[rank][i].end) i = k;
+    while (d->p->lane[rank].n) {
+        const struct happening *h = &d->s->at[rank][i];
+        if (d->p->lane[rank].n > d->p->lane[busiest].n) busiest = rank;
+        if (h->cause_rank == UINT32_MAX) break;
+        rank = h->cause_rank;
+        i = h->cause;
+    }
+    return busiest;
+}
+
+static uint32_t draw_shown(const struct drawing *d, uint32_t rank)
+{
+    return d->p->lane[rank].n < GRAPH_MAX ? d->p->lane[rank].n : GRAPH_MAX;
+}
+
+/* How far right each operation stands: further than what it waits for. The furthest. */
+static uint32_t draw_columns(const struct drawing *d, uint32_t rank, uint32_t column[GRAPH_MAX])
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < draw_shown(d, rank); i++) {
+        const struct op *op = &d->p->lane[rank].op[i];
+        column[i] = 0;
+        for (int k = 0; k < 2; k++)
+            if (op->dep[k] && column[i - op->dep[k]] >= column[i])
+                column[i] = column[i - op->dep[k]] + 1;
+        if (column[i] > most) most = column[i];
+    }
+    return most;
+}
+
+/* One above the other in program order, what waits for something further right than that. */
+static void draw_graph(const struct drawing *d, uint32_t rank, int top)
+{
+    uint32_t n = draw_shown(d, rank), column[GRAPH_MAX];
+    uint32_t most = draw_columns(d, rank, column);
+    int indent = most > INDENTS / INDENT ? INDENTS / (int)most : INDENT;
     fprintf(d->out, "<text class='t' x='20' y='%d'>What waits for what on rank %u%s</text>\n",
             top - 12, rank, n < d->p->lane[rank].n ? ", its beginning" : "");
     for (uint32_t i = 0; i < n; i++) {
         const struct op *op = &d->p->lane[rank].op[i];
         char text[WHY_MAX];
-        column[i] = 0;
-        for (int k = 0; k < 2; k++)
-            if (op->dep[k] && column[i - op->dep[k]] >= column[i])
-                column[i] = column[i - op->dep[k]] + 1;
-        int x = 20 + 22 * (int)column[i], y = top + 12 + 20 * (int)i;
+        int x = 20 + indent * (int)column[i], y = top + 12 + 20 * (int)i;
         for (int k = 0; k < 2; k++) {
             if (!op->dep[k]) continue;
             uint32_t j = i - op->dep[k];
-            int from = 20 + 22 * (int)column[j] + 6, from_y = top + 12 + 20 * (int)j;
+            int from = 20 + indent * (int)column[j] + 6, from_y = top + 12 + 20 * (int)j;
             fprintf(d->out, "<path class='dep' d='M%d %dC%d %d %d %d %d %d'/>\n", from, from_y + 6,
                     from, y, x - 14, y, x - 1, y);
         }
@@ -254,12 +294,26 @@ static void draw_graph(const struct drawing *d, int top)
     }
 }
 
+/* "64 KiB", "1000 bytes" */
+static const char *draw_size(uint64_t bytes, char text[32])
+{
+    unsigned long long n = bytes;
+    if (n >= 1 << 20 && n % (1 << 20) == 0)
+        snprintf(text, 32, "%llu MiB", n >> 20);
+    else if (n >= 1 << 10 && n % (1 << 10) == 0)
+        snprintf(text, 32, "%llu KiB", n >> 10);
+    else
+        snprintf(text, 32, "%llu bytes", n);
+    return text;
+}
+
 void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint64_t bytes)
 {
     struct drawing d = { .out = out, .p = p, .s = s, .end = s->finish[s->last_rank] };
     bool lanes = p->size <= LANES_MAX;
-    uint32_t shown = p->lane[s->last_rank].n < GRAPH_MAX ? p->lane[s->last_rank].n : GRAPH_MAX;
-    char why[WHY_MAX];
+    char why[WHY_MAX], name[ALGORITHM_NAME_MAX], size[32];
+    uint32_t busiest = draw_busiest(&d), shown = draw_shown(&d, busiest);
+    d.unit = d.end >= 10 * INT64_C(1000000000) ? 1e9 : 1e6;
     uint32_t **mate = NULL;
     d.lane = p->size <= 16 ? 30 : 14;
     for (uint32_t r = 0; r < p->size; r++)
@@ -273,20 +327,23 @@ void draw_svg(FILE *out, const struct plan *p, const struct simulation *s, uint6
             "</marker></defs>\n<rect width='%d' height='%d' fill='#fff'/>\n",
             WIDTH, height, WIDTH, height, style, WIDTH, height);
     fprintf(out,
-            "<text class='t' x='20' y='28'>%s by %s, %u ranks, %llu bytes: %.3f us</text>"
+            "<text class='t' x='20' y='28'>%s by %s, %u ranks, %s: %.*f %s</text>"
             "<text class='d' x='20' y='48'>%s; red: what the last one had to wait for. "
-            "Time in us.</text>\n",
-            collective_name(p->algorithm->collective), p->algorithm->name, p->size,
-            (unsigned long long)bytes, (double)d.end / 1e6,
+            "Time in %s.</text>\n",
+            collective_name(p->algorithm->collective),
+            algorithm_text(p->algorithm, p->algorithm->initial, name), p->size,
+            draw_size(bytes, size), d.unit > 1e6 ? 2 : 3, (double)d.end / d.unit,
+            d.unit > 1e6 ? "ms" : "us",
             lanes ? "a line is a rank; blue sends, green receives, yellow computes"
                   : "a row is an operation; its bar: when ranks end it, darker between a quarter "
-                    "and three quarters of them, the line: half");
+                    "and three quarters of them, the line: half",
+            d.unit > 1e6 ? "ms" : "us");
     draw_axis(&d);
     if (lanes && plan_mates(p, &mate, why) == 0) draw_messages(&d, mate);
     plan_mates_free(p, mate);
     for (uint32_t r = 0; lanes && r < p->size; r++) draw_lane(&d, r);
     if (!lanes) draw_bands(&d);
     draw_critical(&d, lanes);
-    draw_graph(&d, graph);
+    draw_graph(&d, busiest, graph);
     fprintf(out, "</svg>\n");
 }

@@ -6,6 +6,9 @@
  * waits for ever, nobody succeeds with wrong data; and once everyone has made as many calls, the
  * team is as before.
  *
+ * Every other round ranks only poll, with sinew_test(). And what no call follows: two roots that are both
+ * done are logged; whoever waits for a rank that has freed the team is told.
+ *
  * All collectives at once, each on a team of its own: what has to be waited for, a second each time,
  * is waited for once.
  *
@@ -28,6 +31,7 @@ struct round {
     enum difference what;
     int odd; /* the rank that differs */
     int turn; /* of the collective's algorithms */
+    bool polls;
 };
 
 /* One collective on its own team. */
@@ -177,6 +181,31 @@ static void stage_go_on(struct job_rank *me, struct stage *st)
     }
 }
 
+/* The next one that has an outcome, in *status; TEAMS: all have. */
+static int next_done(struct job_rank *me, struct stage *st, int *status)
+{
+    const struct round *round = me->arg;
+    struct sinew_request *req[TEAMS];
+    int which;
+    for (int i = 0; i < TEAMS; i++) req[i] = st[i].req;
+    if (!round->polls) {
+        *status = sinew_wait_any(req, TEAMS, &which, SINEW_FOREVER);
+        if (which >= 0) st[which].req = NULL;
+        return which < 0 ? TEAMS : which;
+    }
+    for (;;) {
+        bool open = false;
+        for (int i = 0; i < TEAMS; i++) {
+            if (!st[i].req) continue;
+            open = true;
+            *status = sinew_test(&st[i].req);
+            if (*status <= 0) return i;
+        }
+        if (!open) return TEAMS;
+        job_pause(me, 1000000);
+    }
+}
+
 /* For the nth time. */
 static void meet(struct job_rank *me, int nth)
 {
@@ -191,19 +220,14 @@ static void play(struct job_rank *me)
 {
     const struct round *round = me->arg;
     struct stage *st = calloc(TEAMS, sizeof(*st));
-    struct sinew_request *req[TEAMS];
     struct sinew_options o = SINEW_OPTIONS_INIT;
-    int which;
+    int status;
     o.stall_report = SINEW_NEVER;
     job_open(me, &o);
     for (int i = 0; i < TEAMS; i++) stage_open(me, &st[i], (enum collective)(i + 1));
     int64_t began = job_now(me);
     for (int i = 0; i < TEAMS; i++) stage_go_on(me, &st[i]);
-    for (;;) {
-        for (int i = 0; i < TEAMS; i++) req[i] = st[i].req;
-        int status = sinew_wait_any(req, TEAMS, &which, SINEW_FOREVER);
-        if (which < 0) break;
-        st[which].req = NULL;
+    for (int which; (which = next_done(me, st, &status)) < TEAMS;) {
         stage_result(me, &st[which], status);
         stage_go_on(me, &st[which]);
     }
@@ -226,16 +250,74 @@ static void play(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* --------------------------------------------------------------------------- no call comes after it */
+
+/* Each is a root of its own, and done at once. One at least hears of the other, and says so. */
+static void play_two_roots(struct job_rank *me)
+{
+    char buf[8] = "eight by";
+    job_open(me, NULL);
+    CHECK_OK(me, sinew_barrier(sinew_world(me->s), NULL));
+    CHECK_OK(me, sinew_bcast(sinew_world(me->s), buf, sizeof(buf), me->rank, NULL));
+    meet(me, 1);
+    job_close(me, me->s);
+    atomic_fetch_add(&me->words[0], job_log_count(me, "did not agree"));
+    atomic_fetch_add(&me->words[1], 1);
+    while (atomic_load(&me->words[1]) < me->size) job_pause(me, 20000);
+    CHECK(me, atomic_load(&me->words[0]) > 0);
+}
+
+/* Rank 0 frees the team before the others' collective: of a message, of a long one, polling. */
+static void play_freed(struct job_rank *me)
+{
+    enum { LONG = 1 << 20 };
+    char *buf = calloc(1, LONG);
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    o.stall_report = SINEW_NEVER;
+    job_open(me, &o);
+    for (int i = 0; i < 4; i++) {
+        struct sinew_team *team = NULL;
+        struct sinew_request *req = NULL;
+        int members[] = { 0, 1 }, status;
+        CHECK_OK(me, sinew_team_subset(sinew_world(me->s), members, 2, &team));
+        if (me->rank == 1) {
+            status = i < 2 ? sinew_barrier(team, &req) : sinew_bcast(team, buf, LONG, 1, &req);
+            while (status > 0 && i % 2) {
+                status = sinew_test(&req);
+                job_pause(me, 1000000);
+            }
+            if (status > 0) status = sinew_wait(&req);
+            if (status != SINEW_EMISMATCH || !strstr(sinew_why(me->s), "has freed the team"))
+                job_fail(me, __FILE__, __LINE__, "%d: %d: %s", i, status, sinew_why(me->s));
+        }
+        CHECK_OK(me, sinew_team_free(&team));
+        meet(me, i + 1);
+    }
+    free(buf);
+    job_close(me, me->s);
+}
+
+static bool play_alone(struct job_options *o, void (*body)(struct job_rank *), const char *name)
+{
+    static const struct round none;
+    o->ranks = 2;
+    o->arg = &none;
+    if (job_run(o, body)) return true;
+    fprintf(stderr, "%s\n", name);
+    return false;
+}
+
 /* All kinds of difference; or, where a second takes a second, some of them. */
 static bool is_played(const struct job_options *o, bool all, int what)
 {
     return all || o->kind == JOB_SIM || what == COUNT || what == ROOT || what == ORDER;
 }
 
-static bool play_round(struct job_options *o, int what, int size, int turn)
+static bool play_round(struct job_options *o, int what, int size, int turn, bool polls)
 {
     struct round round = { .what = (enum difference)what,
                            .turn = turn,
+                           .polls = polls,
                            .odd = (what + turn) % size };
     o->ranks = size;
     o->arg = &round;
@@ -269,7 +351,9 @@ int main(int argc, char **argv)
     for (int what = 0; what < DIFFERENCES; what++)
         for (int s = 0; s < (all && o.kind == JOB_SIM ? 4 : 1); s++)
             for (int turn = what; turn < what + turns && is_played(&o, all, what); turn++, rounds++)
-                if (!play_round(&o, what, sizes[s], turn)) return 1;
+                if (!play_round(&o, what, sizes[s], turn, rounds % 2)) return 1;
+    if (!play_alone(&o, play_two_roots, "two roots")) return 1;
+    if (!play_alone(&o, play_freed, "a team that was freed")) return 1;
     printf("%d rounds of %d collectives, seed %llu\n", rounds, TEAMS, (unsigned long long)o.seed);
     return 0;
 }

@@ -190,7 +190,7 @@ static void words_are_not_believed(void **state)
                                         &req[r]) > 0);
         struct team_cache *cache = *team_cache(fake_team(f, 0));
         unsigned char word[COLLECTIVE_WORD_MAX], answer[COLLECTIVE_WORD_MAX];
-        int len = cache->stray(cache, 1, word); /* of the barrier, which is over: a sound one */
+        int len = cache->stray(cache, 0, 1, word); /* of the barrier, which is over: a sound one */
         assert_true(len > 0);
         for (uint64_t n = fake_random(&random) % 4; n > 0; n--)
             word[fake_random(&random) % (uint64_t)len] = (unsigned char)fake_random(&random);
@@ -231,7 +231,7 @@ static void what_went_straight_is_remembered(void **state)
     assert_int_equal(fake_straight(f), 1);
     for (int rank = 0; rank < 2; rank++) {
         struct team_cache *cache = *team_cache(fake_team(f, rank));
-        int len = cache->stray(cache, CALLS, word); /* "what you sent does not fit" */
+        int len = cache->stray(cache, 0, CALLS, word); /* "what you sent does not fit" */
         assert_true(len > 0);
         assert_int_equal(cache->told(cache, 1 - rank, CALLS, word, (size_t)len, answer), len);
         assert_int_equal(sinew_bcast(fake_team(f, rank), &bytes, sizeof(bytes), 0, NULL),
@@ -570,7 +570,7 @@ static void impossible_tables_are_refused(void **state)
     assert_refused(f, sinew_gatherv(t, in, 8, to, NULL, NULL, 1, &req), SINEW_EINVAL,
                    "lens is NULL");
     assert_refused(f, sinew_gatherv(t, in, 7, to, lens, NULL, 1, &req), SINEW_EINVAL,
-                   "len is 7, but lens[1], which is root's, is 8");
+                   "len is 7, but lens[1], which is mine, is 8");
     assert_refused(f, sinew_scatterv(t, in, huge, NULL, to, 8, 1, &req), SINEW_EINVAL, "lens[2]");
     assert_refused(f, sinew_scatterv(t, in, lens, NULL, in + 8, 8, 1, &req), SINEW_EINVAL,
                    "overlap");
