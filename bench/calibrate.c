@@ -7,9 +7,11 @@
  *   G     a byte of a long broadcast: one way, both ends at work at once
  *   O     half a byte of a long exchange, where each end sends and receives: it is the processor's
  *         if the exchange takes longer than one way
- *   R     what a message of four times long_bytes takes longer than L + 2 o + bytes
- *   add   a byte of a long reduce beside the same byte of a broadcast
+ *   ask   what each of a window of messages of twice long_bytes takes longer than bytes and o
+ *   R     what one of four times long_bytes takes longer than L, bytes, and o and ask of both ends
  *   copy  a byte of memcpy()
+ *   add   a byte of a long reduce beside the same byte of a broadcast; what is more than copying is
+ *         called staging
  *
  * Each is the least of several loops, the slower rank's: whatever else runs only adds. What two ranks cannot show (turns, ports)
  * is left out, and so stays as it is built in. The output is a file for collective_rules.
@@ -20,7 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT = 8, LONG = 1 << 20, ASKED = 16 << 10, LOOPS = 15, LOOP_NS = 2000000, F32 = 4 };
+enum { SHORT = 8, LONG = 1 << 20, ASKED = 16 << 10, ROOM = 2 * ASKED * PERF_WINDOW };
+enum { LOOPS = 15, LOOP_NS = 2000000, F32 = 4 };
 
 struct calibration {
     struct perf *perf;
@@ -126,6 +129,13 @@ static double not_less(double value, double least)
     return value > least ? value : least;
 }
 
+/* What one window of long messages takes longer than their bytes do, for each of them. */
+static double asking(const struct calibration *c, double byte_ns, double overhead)
+{
+    size_t len = 2 * ASKED;
+    return not_less(call_ns(c, call_window, len) / PERF_WINDOW - (double)len * byte_ns - overhead, 0);
+}
+
 static void calibrate_print(const struct perf *p, const struct calibration *c)
 {
     char transport[PERF_TRANSPORT_MAX];
@@ -136,20 +146,23 @@ static void calibrate_print(const struct perf *p, const struct calibration *c)
     double added = call_ns(c, call_reduce, LONG) / LONG;
     double asked = call_ns(c, call_ping_pong, (size_t)4 * ASKED) / 2;
     double copied = call_ns(c, call_copy, LONG) / LONG;
+    double ask = asking(c, one_way, overhead), adding = not_less(added - one_way, 0);
     if (overhead > barrier / 2) overhead = barrier / 2;
     if (p->rank > 0) return;
     link_name(p, transport);
     printf("{ \"links\": { \"%s\": {\n"
            "    \"latency_ns\": %.4g, \"overhead_ns\": %.4g, \"byte_ns\": %.3g, \"touch_ns\": %.3g,\n"
-           "    \"long_bytes\": %d, \"long_ns\": %.4g, \"add_ns\": %.3g, \"copy_ns\": %.3g } } }\n",
+           "    \"long_bytes\": %d, \"long_ns\": %.4g, \"ask_ns\": %.4g,\n"
+           "    \"add_ns\": %.3g, \"copy_ns\": %.3g, \"stage_ns\": %.3g } } }\n",
            transport, barrier - 2 * overhead, overhead, one_way, both / 2, ASKED,
-           not_less(asked - barrier - 4 * ASKED * one_way, 0), not_less(added - one_way, 0), copied);
+           not_less(asked - barrier - 2 * ask - 4 * ASKED * one_way, 0), ask,
+           adding < copied ? adding : copied, copied, not_less(adding - copied, 0));
 }
 
 static void calibrate_report(struct perf *p)
 {
-    struct calibration c = { p, calloc(1, LONG), calloc(1, LONG) };
-    if (!c.out || !c.in) perf_die(p, "no memory for buffers of %d bytes", LONG);
+    struct calibration c = { p, calloc(1, ROOM), calloc(1, ROOM) };
+    if (!c.out || !c.in) perf_die(p, "no memory for buffers of %d bytes", ROOM);
     calibrate_print(p, &c);
     free(c.out);
     free(c.in);
