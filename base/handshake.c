@@ -16,6 +16,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "base/wire.h"
 #include "sinew/sinew.h"
 
@@ -49,13 +50,10 @@ struct crypto {
                            size_t len, unsigned char *out, unsigned *out_len);
 };
 
-/* dlsym gives an object pointer; POSIX promises that its bits are the function's. */
-static bool crypto_find(void *library, const char *name, void *function)
-{
-    void *found = dlsym(library, name);
-    memcpy(function, &found, sizeof(found));
-    return found;
-}
+static const struct library_function functions[] = {
+    { "EVP_sha256", offsetof(struct crypto, sha256) },
+    { "HMAC", offsetof(struct crypto, hmac) },
+};
 
 static int crypto_open(struct crypto *c, struct why *why)
 {
@@ -68,12 +66,11 @@ static int crypto_open(struct crypto *c, struct why *why)
                        "security=none on a closed network",
                        reason ? reason : "cannot be opened");
     }
-    if (crypto_find(c->library, "EVP_sha256", &c->sha256) &&
-        crypto_find(c->library, "HMAC", &c->hmac))
-        return 0;
+    const char *missing = library_functions(c->library, functions,
+                                            sizeof(functions) / sizeof(functions[0]), c);
+    if (!missing) return 0;
     dlclose(c->library);
-    return why_set(why, SINEW_ENOTSUP,
-                   "libcrypto.so.3 has no HMAC or EVP_sha256: install OpenSSL 3");
+    return why_set(why, SINEW_ENOTSUP, "libcrypto.so.3 has no %s: install OpenSSL 3", missing);
 }
 
 int handshake_hmac(const uint8_t key[32], const void *bytes, size_t len, uint8_t out[32],

@@ -168,7 +168,8 @@ static double measure_reported(const struct work *w, double ns)
 static void measure_times(struct work *w, struct result *r)
 {
     uint64_t n = r->iterations;
-    r->batch = w->bytes < PERF_BATCH_BELOW ? PERF_BATCH : 1;
+    r->batch = w->perf->opt.batch > 0 ? w->perf->opt.batch
+               : w->bytes < PERF_BATCH_BELOW ? PERF_BATCH : 1;
     if ((uint64_t)r->batch > n) r->batch = (int)n;
     uint64_t samples = n / (uint64_t)r->batch;
     if (samples > PERF_SAMPLES_MAX) samples = PERF_SAMPLES_MAX;

@@ -65,6 +65,8 @@ static void options_help(void)
            "                   otherwise powers of two from 8 to 4M (latency), 4K (rate) or 1M\n"
            "  --iterations N   rounds of the timed loop, 1 to 1000000000; otherwise about 0.1 s\n"
            "  --warmup N       rounds before it, 0 to 1000000000; otherwise about 10 ms\n"
+           "  --batch N        rounds in a sample of the percentiles, 1 to 1000; otherwise %d below 4K,\n"
+           "                   and 1 from there on\n"
            "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
            "  --memory M       buffers are plain, or shared: from sinew_memory_alloc()\n"
            "  --rewrite        write what is sent before every message or call; that counts\n"
@@ -80,7 +82,7 @@ static void options_help(void)
            "exit status: 0 measured, 1 a call failed, 2 the command line or the number of ranks\n"
            "\n"
            "What is measured, and how to compare it: docs/performance.md\n",
-           PERF_SIZES_MAX, PERF_WINDOW_MAX, PERF_POLLS_MAX);
+           PERF_SIZES_MAX, PERF_BATCH, PERF_WINDOW_MAX, PERF_POLLS_MAX);
 }
 
 static bool options_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -173,6 +175,8 @@ static bool options_fit(const struct perf_options *opt)
         { opt->algorithm, collective, "algorithm", "collectives" },
         { opt->iterations >= 0, !load->report, "iterations", "the other tests" },
         { opt->warmup >= 0, !load->report, "warmup", "the other tests" },
+        { opt->batch, !load->report && !load->amount && !opt->cold && opt->polls < 0, "batch",
+          "times" },
         { opt->validate, !load->report, "validate", "the other tests" },
         { opt->json, !load->report, "json", "the other tests: this one's output is JSON" },
         { opt->window, windows, "window", "bandwidth and rate" },
@@ -217,6 +221,7 @@ enum options_code {
     BYTES,
     ITERATIONS,
     WARMUP,
+    BATCH,
     WINDOW,
     MEMORY,
     REWRITE,
@@ -235,6 +240,7 @@ static const struct option options_table[] = {
     { "bytes", required_argument, NULL, BYTES },
     { "iterations", required_argument, NULL, ITERATIONS },
     { "warmup", required_argument, NULL, WARMUP },
+    { "batch", required_argument, NULL, BATCH },
     { "window", required_argument, NULL, WINDOW },
     { "memory", required_argument, NULL, MEMORY },
     { "rewrite", no_argument, NULL, REWRITE },
@@ -264,6 +270,10 @@ static bool options_take(struct perf_options *opt, int which)
         return options_number("iterations", optarg, 1, PERF_COUNT_MAX, &opt->iterations);
     case WARMUP:
         return options_number("warmup", optarg, 0, PERF_COUNT_MAX, &opt->warmup);
+    case BATCH:
+        if (!options_number("batch", optarg, 1, PERF_BATCH_MAX, &number)) return false;
+        opt->batch = (int)number;
+        return true;
     case WINDOW:
         if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &number)) return false;
         opt->window = (int)number;

@@ -30,7 +30,8 @@ enum {
     PERF_WINDOW_MAX = 4096,
     PERF_POLLS_MAX = 100000,
     PERF_BATCH = 16,          /* rounds per sample …                    */
-    PERF_BATCH_BELOW = 4096,  /* … of messages shorter than this        */
+    PERF_BATCH_BELOW = 4096,  /* … of messages shorter than this, else 1 */
+    PERF_BATCH_MAX = 1000,
     PERF_SAMPLES_MAX = 1000000,
     PERF_TRANSPORT_MAX = 64,
     PERF_TEXT_MAX = 8192,
@@ -71,7 +72,7 @@ struct perf_options {
     size_t bytes[PERF_SIZES_MAX];
     int sizes;
     int64_t iterations, warmup; /* -1: by time */
-    int window;     /* 0: not given */
+    int window, batch; /* 0: not given */
     bool validate, json;
     bool shared;     /* buffers from sinew_memory_alloc()                  */
     bool rewrite;    /* every buffer, whole, before it is sent, timed      */

@@ -5,27 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "collectives/work.h"
 #include "sinew/sinew.h"
+
+enum { TILE_BYTES = 64 * 1024 };
 
 /* clang-format off: a row is three lines, what it is, what it costs, what it is for */
 const struct algorithm algorithms[] = {
     { "dissemination", COLLECTIVE_BARRIER, generate_barrier_dissemination, 0,
       PARAMETER_RADIX, 2, work_barrier_dissemination,
       "log_k p", "0", "0", "a core for each rank" },
-    { "binomial", COLLECTIVE_BCAST, generate_bcast_binomial, 0,
+    { "binomial", COLLECTIVE_BCAST, generate_bcast_binomial, TILED,
       PARAMETER_NONE, 0, work_bcast_tree,
       "l", "l N", "0", "short messages" },
     { "scatter-ring", COLLECTIVE_BCAST, generate_bcast_scatter_ring, 0,
       PARAMETER_NONE, 0, work_bcast_scatter_ring,
       "l + p - 1", "2 N", "0", "by the model" },
-    { "binomial", COLLECTIVE_REDUCE, generate_reduce_binomial, KEEPS_ORDER | ALIGNED,
+    { "binomial", COLLECTIVE_REDUCE, generate_reduce_binomial, KEEPS_ORDER | ALIGNED | TILED,
       PARAMETER_NONE, 0, work_reduce_tree,
       "l", "l N", "N", "short messages; level portable" },
     { "ring", COLLECTIVE_REDUCE, generate_reduce_ring, 0,
       PARAMETER_NONE, 0, work_reduce_ring,
       "p", "2 N", "N", "by the model" },
-    { "recursive-doubling", COLLECTIVE_ALLREDUCE, generate_allreduce_doubling, KEEPS_ORDER,
+    { "recursive-doubling", COLLECTIVE_ALLREDUCE, generate_allreduce_doubling, KEEPS_ORDER | TILED,
       PARAMETER_NONE, 0, work_allreduce_doubling,
       "log p", "N log p", "0", "short messages" },
     { "ring", COLLECTIVE_ALLREDUCE, generate_allreduce_ring, 0,
@@ -58,7 +61,7 @@ const struct algorithm algorithms[] = {
     { "rabenseifner", COLLECTIVE_ALLREDUCE, generate_allreduce_rabenseifner, KEEPS_ORDER,
       PARAMETER_NONE, 0, work_allreduce_rabenseifner,
       "2 log p", "2 N, or 4 N", "0", "long messages whose order is kept" },
-    { "tree", COLLECTIVE_ALLREDUCE, generate_allreduce_tree, KEEPS_ORDER | ALIGNED,
+    { "tree", COLLECTIVE_ALLREDUCE, generate_allreduce_tree, KEEPS_ORDER | ALIGNED | TILED,
       PARAMETER_NONE, 0, work_allreduce_tree,
       "2 l", "2 l N", "N", "level portable" },
     { "binomial", COLLECTIVE_SCATTER, generate_scatter_binomial, 0,
@@ -85,14 +88,14 @@ const struct algorithm algorithms[] = {
     { "tree", COLLECTIVE_REDUCE_SCATTER_BLOCK, generate_reduce_scatter_tree, KEEPS_ORDER | ALIGNED,
       PARAMETER_NONE, 0, work_reduce_scatter_tree,
       "2 l", "l N", "N", "level portable, order that is kept" },
-    { "recursive-doubling", COLLECTIVE_SCAN, generate_scan_doubling, KEEPS_ORDER | ALIGNED,
+    { "recursive-doubling", COLLECTIVE_SCAN, generate_scan_doubling, KEEPS_ORDER | ALIGNED | TILED,
       PARAMETER_NONE, 0, work_scan_doubling,
       "l", "l N", "2 N", "short messages; level portable" },
     { "chain", COLLECTIVE_SCAN, generate_scan_chain, KEEPS_ORDER,
       PARAMETER_PIECES, 16, work_scan_chain,
       "p + k", "N", "0", "long messages, few ranks" },
-    { "recursive-doubling", COLLECTIVE_EXSCAN, generate_exscan_doubling, KEEPS_ORDER | ALIGNED,
-      PARAMETER_NONE, 0, work_scan_doubling,
+    { "recursive-doubling", COLLECTIVE_EXSCAN, generate_exscan_doubling,
+      KEEPS_ORDER | ALIGNED | TILED, PARAMETER_NONE, 0, work_scan_doubling,
       "l", "l N", "2 N", "short messages; level portable" },
     { "chain", COLLECTIVE_EXSCAN, generate_exscan_chain, KEEPS_ORDER,
       PARAMETER_PIECES, 16, work_scan_chain,
@@ -121,7 +124,7 @@ const struct algorithm algorithms[] = {
     { "direct", COLLECTIVE_NEIGHBOUR_ALLTOALLV, NULL, 0,
       PARAMETER_NONE, 0, work_neighbours,
       "1", "N for each neighbour", "0", "all messages" },
-    { "k-nomial", COLLECTIVE_BCAST, generate_bcast_knomial, 0,
+    { "k-nomial", COLLECTIVE_BCAST, generate_bcast_knomial, TILED,
       PARAMETER_RADIX, 4, work_bcast_tree,
       "log_k p", "(k - 1) N log_k p", "0", "short messages, rounds that cost much" },
     { "scatter-allgather", COLLECTIVE_BCAST, generate_bcast_scatter_allgather, 0,
@@ -133,10 +136,10 @@ const struct algorithm algorithms[] = {
     { "circulant", COLLECTIVE_BCAST, generate_bcast_circulant, 0,
       PARAMETER_PIECES, 16, work_bcast_circulant,
       "l + k", "N (1 + l / k)", "0", "long messages" },
-    { "two-level", COLLECTIVE_BCAST, generate_bcast_two_level, 0,
+    { "two-level", COLLECTIVE_BCAST, generate_bcast_two_level, TILED,
       PARAMETER_NODE, 4, work_bcast_two_level,
       "log (p / k) + 1", "N (log (p / k) + k)", "0", "when named" },
-    { "k-nomial", COLLECTIVE_REDUCE, generate_reduce_knomial, KEEPS_ORDER,
+    { "k-nomial", COLLECTIVE_REDUCE, generate_reduce_knomial, KEEPS_ORDER | TILED,
       PARAMETER_RADIX, 4, work_reduce_tree,
       "log_k p", "(k - 1) N log_k p", "N", "short messages, rounds that cost much" },
     { "scatter-gather", COLLECTIVE_REDUCE, generate_reduce_scatter_gather, 0,
@@ -148,11 +151,11 @@ const struct algorithm algorithms[] = {
     { "circulant", COLLECTIVE_REDUCE, generate_reduce_circulant, 0,
       PARAMETER_PIECES, 16, work_reduce_circulant,
       "l + k", "N (1 + l / k)", "N", "long messages" },
-    { "two-level", COLLECTIVE_REDUCE, generate_reduce_two_level, KEEPS_ORDER,
+    { "two-level", COLLECTIVE_REDUCE, generate_reduce_two_level, KEEPS_ORDER | TILED,
       PARAMETER_NODE, 4, work_reduce_two_level,
       "log (p / k) + 1", "N (log (p / k) + k)", "N", "when named" },
-    { "recursive-multiplying", COLLECTIVE_ALLREDUCE, generate_allreduce_multiplying, KEEPS_ORDER,
-      PARAMETER_RADIX, 4, work_allreduce_multiplying,
+    { "recursive-multiplying", COLLECTIVE_ALLREDUCE, generate_allreduce_multiplying,
+      KEEPS_ORDER | TILED, PARAMETER_RADIX, 4, work_allreduce_multiplying,
       "log_k p", "(k - 1) N log_k p", "(k - 1) N", "short messages, rounds that cost much" },
     { "circulant", COLLECTIVE_ALLREDUCE, generate_allreduce_circulant, 0,
       PARAMETER_NONE, 0, work_allreduce_circulant,
@@ -251,41 +254,100 @@ int algorithm_find(enum collective collective, const char *name)
     return SINEW_ENOENT;
 }
 
-static bool parameter_fits(const struct algorithm *a, uint32_t value)
+static const uint32_t parameter_least[] = { 0, 2, 1, 1 };
+static const uint32_t parameter_most[] = { 0, RADIX_MAX, PIECES_MAX, NODE_MAX };
+
+/* The number that `text` is up to `end`, if it is from least to most; 0: it is not. */
+static uint32_t parse_number(const char *text, const char *end, uint32_t least, uint32_t most)
 {
-    static const uint32_t least[] = { 0, 2, 1, 1 };
-    static const uint32_t most[] = { 0, RADIX_MAX, PIECES_MAX, NODE_MAX };
-    return value >= least[a->parameter] && value <= most[a->parameter];
+    uint32_t value = 0;
+    if (text == end || end - text > 5) return 0;
+    for (; text < end; text++) {
+        if (*text < '0' || *text > '9') return 0;
+        value = 10 * value + (uint32_t)(*text - '0');
+    }
+    return value >= least && value <= most ? value : 0;
 }
 
 int algorithm_parse(enum collective collective, const char *text, uint32_t *parameter)
 {
-    char name[32], *end;
-    size_t len = strcspn(text, ":");
+    char name[32];
+    size_t len = strcspn(text, ":/");
     if (len >= sizeof(name)) return SINEW_ENOENT;
     memcpy(name, text, len);
     name[len] = '\0';
     int index = algorithm_find(collective, name);
     *parameter = 0;
-    if (index < 0 || text[len] == '\0') return index;
-    unsigned long value = strtoul(text + len + 1, &end, 10);
+    if (index < 0) return index;
     const struct algorithm *a = &algorithms[index];
-    if (*end || end == text + len + 1 || a->parameter == PARAMETER_NONE || value > UINT32_MAX ||
-        !parameter_fits(a, (uint32_t)value))
-        return SINEW_EINVAL;
-    *parameter = (uint32_t)value;
+    const char *end = text + strlen(text), *slash = text + strcspn(text, "/");
+    uint32_t number = a->initial, tiles = 0;
+    if (text[len] == ':') {
+        if (a->parameter == PARAMETER_NONE) return SINEW_EINVAL;
+        number = parse_number(text + len + 1, slash, parameter_least[a->parameter],
+                              parameter_most[a->parameter]);
+        if (number == 0) return SINEW_EINVAL;
+    }
+    if (*slash) {
+        tiles = a->flags & TILED ? parse_number(slash + 1, end, 1, TILES_MAX) : 0;
+        if (tiles == 0) return SINEW_EINVAL;
+    }
+    if (text[len]) *parameter = number | tiles << 16;
     return index;
 }
 
-const char *algorithm_names(enum collective collective, char names[ALGORITHM_NAMES_MAX])
+/* Where nobody said, what goes up a tree and down again goes in tiles: ranks send one tile up while
+ * another comes down. Elsewhere one rank is busy all the time, or all are (docs/decisions/tiles.md). */
+uint32_t algorithm_tiles(const struct algorithm *a, uint32_t parameter, uint64_t bytes)
 {
-    size_t used = 0;
-    names[0] = '\0';
-    for (uint32_t i = 0; i < algorithm_count && used < ALGORITHM_NAMES_MAX; i++) {
-        if (algorithms[i].collective != collective) continue;
-        int n = snprintf(names + used, ALGORITHM_NAMES_MAX - used, "%s%s", used ? ", " : "",
-                         algorithms[i].name);
-        used += n > 0 ? (size_t)n : 0;
+    uint64_t tiles = bytes / TILE_BYTES;
+    if (a->generate != generate_allreduce_tree || parameter >> 16 || tiles < 2) return parameter;
+    return parameter | (uint32_t)(tiles < TILES_MAX ? tiles : TILES_MAX) << 16;
+}
+
+const char *algorithm_text(const struct algorithm *a, uint32_t parameter,
+                           char name[ALGORITHM_NAME_MAX])
+{
+    int n = a->parameter ? snprintf(name, ALGORITHM_NAME_MAX, "%s:%u", a->name,
+                                    parameter_number(parameter))
+                         : snprintf(name, ALGORITHM_NAME_MAX, "%s", a->name);
+    if (parameter_tiles(parameter) > 1 && n > 0 && n < ALGORITHM_NAME_MAX)
+        snprintf(name + n, (size_t)(ALGORITHM_NAME_MAX - n), "/%u", parameter_tiles(parameter));
+    return name;
+}
+
+/* What may stand behind its name. */
+static void refuse_number(const struct algorithm *a, struct text *t)
+{
+    static const char *const what[] = { "", "radix", "number of pieces", "number of ranks on a node" };
+    if (a->parameter)
+        text_add(t, "behind %s: stands a %s, from %u to %u", a->name, what[a->parameter],
+                 parameter_least[a->parameter], parameter_most[a->parameter]);
+    else
+        text_add(t, "%s has no number behind it", a->name);
+    if (a->flags & TILED)
+        text_add(t, "; and behind / a number of tiles, from 1 to %d", TILES_MAX);
+    else
+        text_add(t, "; it does not go in tiles");
+}
+
+const char *algorithm_refusal(enum collective collective, const char *text,
+                              char why[ALGORITHM_NAMES_MAX])
+{
+    struct text t = text_into(why, ALGORITHM_NAMES_MAX);
+    char name[ALGORITHM_NAME_MAX];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ":/"), text);
+    int index = algorithm_find(collective, name);
+    if (index >= 0) {
+        refuse_number(&algorithms[index], &t);
+        return why;
     }
-    return names;
+    text_add(&t, "it must be one of: ");
+    const char *separator = "";
+    for (uint32_t i = 0; i < algorithm_count; i++) {
+        if (algorithms[i].collective != collective) continue;
+        text_add(&t, "%s%s", separator, algorithms[i].name);
+        separator = ", ";
+    }
+    return why;
 }

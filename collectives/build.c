@@ -75,6 +75,32 @@ void build_copy(struct build *b, struct place a, struct place d, uint32_t n)
     op_place(op, FIELD_D, d);
 }
 
+void build_read(struct build *b, uint32_t peer, struct place from, struct place d, uint32_t n)
+{
+    struct op *op = build_add(b, OP_READ, 0, peer, n);
+    op_place(op, FIELD_A, from);
+    op_place(op, FIELD_D, d);
+}
+
+void build_read_reduce(struct build *b, uint32_t peer, struct place from, struct place mine,
+                       struct place d, uint32_t n)
+{
+    struct op *op = build_add(b, OP_READ_REDUCE, peer < b->rank ? OP_A_LEFT : 0, peer, n);
+    op_place(op, FIELD_A, from);
+    op_place(op, FIELD_B, mine);
+    op_place(op, FIELD_D, d);
+}
+
+void build_tell(struct build *b, uint32_t peer)
+{
+    build_add(b, OP_SEND, 0, peer, 0);
+}
+
+void build_await(struct build *b, uint32_t peer)
+{
+    build_add(b, OP_RECV, 0, peer, 0);
+}
+
 void build_fence(struct build *b)
 {
     build_add(b, OP_NOP, OP_FENCE, 0, 0);
@@ -134,9 +160,16 @@ static bool op_writes(const struct op *op, enum op_field field)
     return field == FIELD_D && op_buffer(op, FIELD_D) != BUFFER_NONE;
 }
 
+/* A peer's block is none of this rank's. */
+static bool is_elsewhere(const struct op *op, enum op_field field)
+{
+    return op_reads(op) && field == FIELD_A;
+}
+
 /* Whether fields of two operations touch one buffer, and one of them writes it. */
 static bool fields_meet(const struct op *x, enum op_field fx, const struct op *y, enum op_field fy)
 {
+    if (is_elsewhere(x, fx) || is_elsewhere(y, fy)) return false;
     return op_buffer(x, fx) != BUFFER_NONE && op_buffer(x, fx) == op_buffer(y, fy) && x->n &&
            y->n && (op_writes(x, fx) || op_writes(y, fy));
 }
@@ -146,9 +179,12 @@ static bool ranges_overlap(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny)
     return (uint64_t)x < (uint64_t)y + ny && (uint64_t)y < (uint64_t)x + nx;
 }
 
-/* Whether any instances of x and y may conflict; what moves is taken to go everywhere. */
+/* Whether any instances of x, and y after it, may conflict; what moves is taken to go everywhere. */
 static bool ops_may_conflict(const struct op *x, const struct op *y)
 {
+    if (op_is_word(x) && op_is_word(y)) return op_receives(x) && op_kind(y) == OP_SEND;
+    if (op_is_word(y) && op_kind(y) == OP_SEND) return true;
+    if (op_is_word(x) && op_receives(x)) return true;
     for (int fx = FIELD_A; fx <= FIELD_D; fx++)
         for (int fy = FIELD_A; fy <= FIELD_D; fy++) {
             enum op_field f = (enum op_field)fx, g = (enum op_field)fy;
@@ -243,6 +279,7 @@ static void loop_depend(struct build *b, struct section s)
     for (uint32_t y = 0; y < s.n; y++) {
         struct op *op = &b->op[s.first + y];
         int deps = 0;
+        if (op_reads(op) || op_is_word(op)) b->failure = "what is read from a peer in a loop";
         for (uint32_t back = 1; back <= s.n; back++) { /* nearest first, within one repetition */
             uint32_t x = (y + s.n - back) % s.n, least = x >= y;
             uint32_t distance =

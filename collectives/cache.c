@@ -158,7 +158,7 @@ static int schedule_make(struct cache *cache, struct sinew_team *team, const str
         .size = (uint32_t)sinew_size(team),
         .rank = (uint32_t)sinew_rank(team),
         .root = (uint32_t)call->root,
-        .parameter = call->parameter,
+        .parameter = parameter_number(call->parameter),
         .in_place = call->in_place,
     };
     struct op op[BUILD_MAX];

@@ -6,6 +6,7 @@
 #include "collectives/cache.h"
 #include "collectives/execute.h"
 #include "collectives/operators.h"
+#include "collectives/records.h"
 #include "collectives/reduce.h"
 
 int check_entry(struct sinew_team *team, const char *name, struct sinew_request **req,
@@ -88,9 +89,14 @@ int check_arithmetic(const struct caller *who, int type, int op, struct user_ope
         return team_refuse(who->team, SINEW_EINVAL,
                            "%s: op is %d, it must be from %d to %d, or from sinew_operator()",
                            who->name, op, SINEW_SUM, SINEW_LXOR);
+    char operator_name[32], type_name[32];
+    struct text o = text_into(operator_name, sizeof(operator_name));
+    struct text t = text_into(type_name, sizeof(type_name));
+    operator_text(&o, op);
+    type_text(&t, type);
     return team_refuse(who->team, SINEW_EINVAL,
-                       "%s: operator %d makes no sense of type %d; see enum sinew_operator",
-                       who->name, op, type);
+                       "%s: the operator %s makes no sense of %s; see enum sinew_operator",
+                       who->name, operator_name, type_name);
 }
 
 int check_counts(const struct caller *who, const char *what, const size_t *counts,
@@ -126,7 +132,7 @@ static unsigned caller_needs(const struct caller *who, const struct call *call)
 static int caller_choose(const struct caller *who, struct call *call)
 {
     const char *name = team_algorithm(who->team);
-    char names[ALGORITHM_NAMES_MAX];
+    char why[ALGORITHM_NAMES_MAX];
     unsigned need = caller_needs(who, call);
     if (!name) {
         struct situation at = { .bytes = call->bytes,
@@ -142,8 +148,8 @@ static int caller_choose(const struct caller *who, struct call *call)
     int index = algorithm_parse(call->collective, name, &call->parameter);
     if (index < 0)
         return team_refuse(who->team, SINEW_EINVAL,
-                           "%s: the view's algorithm is '%s', it must be one of: %s", who->name,
-                           name, algorithm_names(call->collective, names));
+                           "%s: the view's algorithm is '%s', %s", who->name, name,
+                           algorithm_refusal(call->collective, name, why));
     if ((algorithms[index].flags & need) != need)
         return team_refuse(who->team, SINEW_EINVAL,
                            "%s: the view's algorithm '%s' does not %s, which %s", who->name, name,
@@ -152,6 +158,7 @@ static int caller_choose(const struct caller *who, struct call *call)
                                           : "an operator that does not commute needs");
     call->algorithm = (uint32_t)index;
     if (call->parameter == 0) call->parameter = algorithms[index].initial;
+    call->parameter = algorithm_tiles(&algorithms[index], call->parameter, call->bytes);
     return 0;
 }
 

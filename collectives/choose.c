@@ -49,7 +49,7 @@ const char *algorithm_objection(const struct algorithm *a, const struct situatio
 
 double algorithm_time(const struct algorithm *a, uint32_t parameter, const struct situation *at)
 {
-    struct work w = a->work(at->size, (double)at->bytes, parameter);
+    struct work w = a->work(at->size, (double)at->bytes, parameter_number(parameter));
     return model_time(rules_link(at->rules, at->link), rules_link(at->rules, "shm"), &w, at->size,
                       at->crowded);
 }
@@ -145,7 +145,7 @@ static bool rule_fits(const struct rule *r, enum collective collective,
            !algorithm_objection(&algorithms[r->algorithm], at);
 }
 
-struct choice algorithm_choose(enum collective collective, const struct situation *at)
+static struct choice choose_untiled(enum collective collective, const struct situation *at)
 {
     for (uint32_t i = 0; at->rules && i < at->rules->count; i++) {
         const struct rule *r = &at->rules->rule[i];
@@ -157,22 +157,20 @@ struct choice algorithm_choose(enum collective collective, const struct situatio
     return choose_by_model(collective, at);
 }
 
-/* --- told ------------------------------------------------------------------------------------- */
-
-static void name_text(char name[48], uint32_t algorithm, uint32_t parameter)
+struct choice algorithm_choose(enum collective collective, const struct situation *at)
 {
-    const struct algorithm *a = &algorithms[algorithm];
-    if (a->parameter)
-        snprintf(name, 48, "%s:%u", a->name, parameter);
-    else
-        snprintf(name, 48, "%s", a->name);
+    struct choice c = choose_untiled(collective, at);
+    c.parameter = algorithm_tiles(&algorithms[c.algorithm], c.parameter, at->bytes);
+    return c;
 }
+
+/* --- told ------------------------------------------------------------------------------------- */
 
 void choice_explain(enum collective collective, const struct situation *at,
                     const struct choice *choice, struct text *text)
 {
-    char name[48];
-    name_text(name, choice->algorithm, choice->parameter);
+    char name[ALGORITHM_NAME_MAX];
+    algorithm_text(&algorithms[choice->algorithm], choice->parameter, name);
     text_add(text, "%s of %llu bytes among %u ranks over %s%s: %s, by %s\n",
              collective_name(collective), (unsigned long long)at->bytes, at->size, at->link,
              at->crowded ? " that take turns on few cores" : "", name, choice->by);
@@ -181,7 +179,7 @@ void choice_explain(enum collective collective, const struct situation *at,
         if (a->collective != collective) continue;
         const char *no = algorithm_objection(a, at);
         struct choice c = algorithm_best(i, at);
-        name_text(name, i, c.parameter);
+        algorithm_text(a, c.parameter, name);
         if (no)
             text_add(text, "  %-24s %s\n", a->name, no);
         else

@@ -40,6 +40,8 @@ enum algorithm_flag {
      * bracketing depends on nothing but the number of ranks. Of a prefix, the tree cut off at its
      * end.       */
     ALIGNED = 2,
+    /* Each operation of each rank has one block, which is the whole vector: it can go in tiles. */
+    TILED = 4,
 };
 
 /* What the number behind an algorithm's name means: "bruck:4". */
@@ -49,7 +51,19 @@ enum parameter {
     PARAMETER_PIECES, /* that what goes from rank to rank is cut into: 1 or more    */
     PARAMETER_NODE,   /* ranks on each node, the last one perhaps fewer: 1 or more  */
 };
-enum { RADIX_MAX = 16, PIECES_MAX = 64, NODE_MAX = 64 };
+enum { RADIX_MAX = 16, PIECES_MAX = 64, NODE_MAX = 64, TILES_MAX = 64 };
+
+/* The number behind an algorithm's name, and behind that one the tiles, "k-nomial:4/8": as choices,
+ * rules, calls and plans carry them, in one word. Tiles 0: nothing was said. */
+static inline uint32_t parameter_number(uint32_t parameter)
+{
+    return parameter & 0xffff;
+}
+
+static inline uint32_t parameter_tiles(uint32_t parameter)
+{
+    return parameter >> 16 ? parameter >> 16 : 1;
+}
 
 /* What one call costs, as counted: of the rank that is busiest, and in the order of time. Bytes are
  * those of one rank's input, as sinew-perf has them. See model.h. */
@@ -73,7 +87,7 @@ struct algorithm {
     /* The program of b->rank; sets b->blocks, too. O(log size) operations. NULL: the graph of the
      * call says it all (neighbours.h). */
     void (*generate)(struct build *b);
-    unsigned flags; /* enum algorithm_flag, of those with arithmetic */
+    unsigned flags; /* enum algorithm_flag */
     enum parameter parameter;
     uint32_t initial; /* the parameter when nothing else is said                                  */
     struct work (*work)(double ranks, double bytes, double parameter);
@@ -93,12 +107,20 @@ bool collective_adds(enum collective collective);
 
 /* The index of the algorithm of that name for the collective, or SINEW_ENOENT. */
 int algorithm_find(enum collective collective, const char *name);
-/* The same for a name as users write it, "bruck" or "bruck:4": *parameter is what it says, or 0.
- * SINEW_EINVAL: it has no parameter, or not that one. */
+/* The same for a name as users write it, "bruck", "bruck:4", "tree/8": *parameter is what it says,
+ * or 0. SINEW_EINVAL: it has no parameter, or not that one; or no tiles, or not so many. */
 int algorithm_parse(enum collective collective, const char *text, uint32_t *parameter);
-/* "ring, recursive-doubling": into the caller's buffer, which is returned. */
-enum { ALGORITHM_NAMES_MAX = 256 };
-const char *algorithm_names(enum collective collective, char names[ALGORITHM_NAMES_MAX]);
+/* The parameter with the tiles that a vector of so many bytes goes in, unless they were said. */
+uint32_t algorithm_tiles(const struct algorithm *a, uint32_t parameter, uint64_t bytes);
+/* "bruck:4", "tree/8": into the caller's buffer, which is returned. */
+enum { ALGORITHM_NAME_MAX = 48 };
+const char *algorithm_text(const struct algorithm *a, uint32_t parameter,
+                           char name[ALGORITHM_NAME_MAX]);
+/* Why algorithm_parse() refused it: "it must be one of: ring, tree", "behind ring: stands a number of
+ * pieces, from 1 to 64". Into the caller's buffer, which is returned. */
+enum { ALGORITHM_NAMES_MAX = 320 };
+const char *algorithm_refusal(enum collective collective, const char *text,
+                              char why[ALGORITHM_NAMES_MAX]);
 
 /* A buffer whose blocks are of different lengths. */
 struct parts {

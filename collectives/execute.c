@@ -140,8 +140,8 @@ static void instance_message(struct execution *e, uint64_t i, void *buffer, size
     struct instance *in = &e->window[i % WINDOW];
     bool sends = op_kind(in->step.op) == OP_SEND;
     size_t len = elements * e->b.call.element_bytes;
-    struct collective_key key = { e->sequence, in->step.at[sends ? FIELD_D : FIELD_A], 0,
-                                  message_digest(e->b.digest, len) };
+    struct collective_key key = { e->sequence, in->step.at[sends ? FIELD_D : FIELD_A],
+                                  in->step.tile, message_digest(e->b.digest, len) };
     int peer = (int)in->step.at[FIELD_PEER];
     e->issued |= window_bit(i);
     e->outstanding++;
@@ -307,7 +307,7 @@ static void window_move(struct execution *e)
         struct instance *in = &e->window[e->tail % WINDOW];
         in->stage = -1;
         in->lands = false;
-        if (cursor_next(e->b.schedule, &e->cursor, &in->step))
+        if (cursor_next_tiled(e->b.schedule, e->b.tiles, &e->cursor, &in->step))
             e->tail++;
         else
             e->exhausted = true;
@@ -565,6 +565,7 @@ static struct execution *execution_new(struct sinew_team *team, const struct cal
     e->remainder = NULL;
     e->b.schedule = cached->schedule;
     e->b.call = *call;
+    e->b.tiles = parameter_tiles(call->parameter);
     e->b.digest = call_digest(call, team_level(team));
     *status = scratch_bind(&e->scratch, &e->b, e->team, e->cache->world);
     if (*status == 0) return e;

@@ -15,7 +15,7 @@ struct bound {
     const struct schedule *schedule;
     struct reduction reduction;
     struct buffer buffer[BUFFER_COUNT];
-    uint32_t digest;
+    uint32_t digest, tiles;
 };
 
 /* Run a checked call: blocking, with a request, or persistent, as operation_run() has it. */

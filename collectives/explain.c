@@ -8,13 +8,16 @@
 static int explain_named(struct sinew_team *team, enum collective collective, const char *name,
                          const struct situation *at, struct choice *choice)
 {
+    char why[ALGORITHM_NAMES_MAX];
     int index = algorithm_parse(collective, name, &choice->parameter);
     if (index < 0)
         return team_refuse(team, SINEW_EINVAL,
-                           "sinew_explain_collective: %s has no algorithm '%s', which the view names",
-                           collective_name(collective), name);
+                           "sinew_explain_collective: the view's algorithm is '%s', for %s %s",
+                           name, collective_name(collective),
+                           algorithm_refusal(collective, name, why));
     choice->algorithm = (uint32_t)index;
     if (!choice->parameter) choice->parameter = algorithms[index].initial;
+    choice->parameter = algorithm_tiles(&algorithms[index], choice->parameter, at->bytes);
     choice->by = "the view";
     choice->ns = algorithm_time(&algorithms[index], choice->parameter, at);
     return 0;

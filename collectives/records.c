@@ -46,7 +46,7 @@ const char *type_name(int type)
     return type >= SINEW_I8 && type <= SINEW_I64_I32 ? names[type] : NULL;
 }
 
-static void add_type(struct text *t, int type)
+void type_text(struct text *t, int type)
 {
     if (type_name(type))
         text_add(t, "%s", type_name(type));
@@ -56,7 +56,7 @@ static void add_type(struct text *t, int type)
         text_add(t, "type %d", type);
 }
 
-static void add_operator(struct text *t, int op)
+void operator_text(struct text *t, int op)
 {
     static const char *const names[] = {
         [SINEW_SUM] = "sum",       [SINEW_PROD] = "prod",     [SINEW_MIN] = "min",
@@ -76,9 +76,9 @@ void record_text(const struct record *r, struct text *t)
     text_add(t, "%s %u", collective_name(c), r->sequence);
     if (r->type) {
         text_add(t, " of %llu x ", (unsigned long long)r->count);
-        add_type(t, r->type);
+        type_text(t, r->type);
         text_add(t, ", ");
-        add_operator(t, r->op);
+        operator_text(t, r->op);
     } else if (c != COLLECTIVE_BARRIER) {
         text_add(t, " of %llu bytes", (unsigned long long)r->count);
     }

@@ -30,6 +30,10 @@ bool record_take(struct wire_reader *w, struct record *r);
 /* "i64", of enum sinew_type; NULL: it is none of them. */
 const char *type_name(int type);
 
+/* The same, "records of 24 bytes", or "type 99"; and "sum", or "operator 256". */
+void type_text(struct text *t, int type);
+void operator_text(struct text *t, int op);
+
 /* "allreduce 5 of 1 x i64, sum, by recursive-doubling" */
 void record_text(const struct record *r, struct text *t);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/library.h"
 #include "base/text.h"
 #include "sinew/sinew.h"
 
@@ -33,10 +34,7 @@ struct json {
     char *(*string)(const struct cJSON *);
 };
 
-static const struct {
-    const char *name;
-    size_t at;
-} functions[] = {
+static const struct library_function functions[] = {
     { "cJSON_ParseWithLengthOpts", offsetof(struct json, parse) },
     { "cJSON_Delete", offsetof(struct json, delete) },
     { "cJSON_GetObjectItemCaseSensitive", offsetof(struct json, member) },
@@ -59,17 +57,12 @@ static int json_open(struct json *j, struct why *why)
                        "collective_rules needs libcjson.so.1 (%s): install cJSON (Debian: "
                        "libcjson1), or leave the setting out",
                        dlerror());
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-        /* POSIX promises that the bits of the object pointer are the function's. */
-        void *found = dlsym(j->library, functions[i].name);
-        if (!found) {
-            dlclose(j->library);
-            return why_set(why, SINEW_ENOTSUP, "libcjson.so.1 has no %s: install cJSON 1.7.13 "
-                           "or later", functions[i].name);
-        }
-        memcpy((char *)j + functions[i].at, &found, sizeof(found));
-    }
-    return 0;
+    const char *missing = library_functions(j->library, functions,
+                                            sizeof(functions) / sizeof(functions[0]), j);
+    if (!missing) return 0;
+    dlclose(j->library);
+    return why_set(why, SINEW_ENOTSUP, "libcjson.so.1 has no %s: install cJSON 1.7.13 or later",
+                   missing);
 }
 
 /* --- what is in it ---------------------------------------------------------------------------- */
@@ -191,7 +184,7 @@ static int read_algorithm(struct reader *r, const struct cJSON *object, int numb
                           struct rule *rule)
 {
     const struct json *j = &r->json;
-    char names[ALGORITHM_NAMES_MAX];
+    char why[ALGORITHM_NAMES_MAX];
     const char *collective = j->string(j->member(object, "collective"));
     const char *algorithm = j->string(j->member(object, "algorithm"));
     for (int c = 1; collective && c < COLLECTIVE_END; c++)
@@ -204,10 +197,9 @@ static int read_algorithm(struct reader *r, const struct cJSON *object, int numb
     int index = algorithm ? algorithm_parse(rule->collective, algorithm, &rule->parameter) : -1;
     if (index < 0)
         return why_set(r->why, SINEW_EINVAL,
-                       "%s: rule %d: \"algorithm\" is %s, it must be one of: %s, with a number "
-                       "behind a colon where it has one", r->file, number,
+                       "%s: rule %d: \"algorithm\" is %s, %s", r->file, number,
                        algorithm ? algorithm : "missing",
-                       algorithm_names(rule->collective, names));
+                       algorithm_refusal(rule->collective, algorithm ? algorithm : "", why));
     rule->algorithm = (uint32_t)index;
     if (!rule->parameter) rule->parameter = algorithms[index].initial;
     return 0;

@@ -27,6 +27,10 @@
  *
  * Operand a stands left of (+) if OP_A_LEFT is set, else right.
  *
+ * READ looks at a peer's buffer without a word to the peer. That its block is there and stays is what
+ * messages of no block say: a SEND of none comes after all that its rank did before, and a RECV of none
+ * before all that its rank does later. So each READ stands between two of them, one each way.
+ *
  * Messages: the end that is not here has no block but an ordinal, "the how manieth message between
  * this pair in this direction". It stands where the block would: in d of SEND, in a of RECV and
  * RECV_REDUCE (their buffer is BUFFER_NONE).
@@ -45,6 +49,12 @@
  * different counts, a table takes the place of the formula; what lies apart there is sent and
  * received one block at a time. Block j of TMP is as long as block j + tmp_shift of tmp_like.
  *
+ * Tiles: a schedule whose operations have one block each may be carried out for each of T tiles.
+ * Tile t of a block is block  block * T + t  of a buffer that has T times as many: a share of every
+ * block, and TMP is no larger. Tiles share nothing. They follow one another through the executor's
+ * window, many of them at once where the schedule has few operations, and a message is known by its
+ * ordinal and its tile. The schedule is as long as without.
+ *
  * Lengths that a rank cannot know beforehand come to it: block j of CNT is 8 bytes, how long rank
  * tmp_shift + j's part is. At the beginning it holds what this rank does know: its own, or at the
  * root of a scatter all of them. Then block j of TMP is as long as CNT[j] says, from a NOP with
@@ -61,8 +71,8 @@ enum op_kind {
     OP_RECV_REDUCE,
     OP_REDUCE,
     OP_COPY,
-    OP_READ,        /* reserved: mapped memory */
-    OP_READ_REDUCE, /* reserved: mapped memory */
+    OP_READ, /* these two are verified, simulated and drawn; no algorithm has them yet */
+    OP_READ_REDUCE,
     OP_LOOP,
 };
 
@@ -114,6 +124,18 @@ static inline bool op_receives(const struct op *op)
     return op_kind(op) == OP_RECV || op_kind(op) == OP_RECV_REDUCE;
 }
 
+static inline bool op_reads(const struct op *op)
+{
+    return op_kind(op) == OP_READ || op_kind(op) == OP_READ_REDUCE;
+}
+
+/* A message of no block: word about what others read. */
+static inline bool op_is_word(const struct op *op)
+{
+    return (op_kind(op) == OP_SEND && op_buffer(op, FIELD_A) == BUFFER_NONE) ||
+           (op_kind(op) == OP_RECV && op_buffer(op, FIELD_D) == BUFFER_NONE);
+}
+
 struct schedule {
     uint32_t collective, algorithm; /* collective.h                                               */
     uint32_t size, rank, root;
@@ -138,6 +160,7 @@ static inline size_t schedule_bytes(uint32_t ops)
 struct step {
     const struct op *op;
     uint32_t at[4], dep[2];
+    uint32_t tile;
 };
 
 /* Where a reader of the unrolled schedule is. Zero is the beginning. */
@@ -145,6 +168,7 @@ struct cursor {
     uint32_t next;      /* operation                                */
     uint32_t loop;      /* 1 + index of the LOOP we are in, or 0     */
     uint32_t iteration; /* of it                                    */
+    uint32_t tile;
 };
 
 static inline uint32_t schedule_modulus(const struct schedule *s, const struct op *op,
@@ -181,6 +205,7 @@ static inline bool cursor_next(const struct schedule *s, struct cursor *c, struc
     uint64_t before = UINT64_MAX; /* instances of this loop before this one */
     if (loop) before = (uint64_t)c->iteration * loop->dep[0] + (c->next - c->loop);
     step->op = op;
+    step->tile = c->tile;
     for (int f = FIELD_PEER; f <= FIELD_D; f++)
         step->at[f] = schedule_field(s, op, loop, c->iteration, (enum op_field)f);
     for (int i = 0; i < 2; i++) step->dep[i] = op->dep[i] <= before ? op->dep[i] : 0;
@@ -192,6 +217,21 @@ static inline bool cursor_next(const struct schedule *s, struct cursor *c, struc
         else
             c->loop = 0;
     }
+    return true;
+}
+
+/* The same of a schedule that is carried out for each of so many tiles, one after the other. */
+static inline bool cursor_next_tiled(const struct schedule *s, uint32_t tiles, struct cursor *c,
+                                     struct step *step)
+{
+    if (!cursor_next(s, c, step)) {
+        if (c->tile + 1 >= tiles) return false;
+        *c = (struct cursor){ .tile = c->tile + 1 };
+        if (!cursor_next(s, c, step)) return false;
+    }
+    for (int f = FIELD_A; f <= FIELD_D && tiles > 1; f++)
+        if (op_buffer(step->op, (enum op_field)f) != BUFFER_NONE)
+            step->at[f] = step->at[f] * tiles + step->tile;
     return true;
 }
 

@@ -22,13 +22,13 @@ static void plan_stages(struct scratch *m, const struct bound *b)
 {
     const struct schedule *s = b->schedule;
     size_t longest = 0, instances = 0, landing = 0;
-    uint64_t repetitions = 1;
+    uint64_t repetitions = b->tiles;
     uint32_t loop_end = 0;
     for (uint32_t i = 0; i < s->ops; i++) {
         const struct op *op = &s->op[i];
-        if (i == loop_end) repetitions = 1;
+        if (i == loop_end) repetitions = b->tiles;
         if (op_kind(op) == OP_LOOP) {
-            repetitions = op->n;
+            repetitions = (uint64_t)op->n * b->tiles;
             loop_end = i + 1 + op->dep[0];
         } else if (op_kind(op) == OP_RECV_REDUCE) {
             size_t elements = buffer_longest(&b->buffer[op_buffer(op, FIELD_D)], op->n);
@@ -180,9 +180,10 @@ int scratch_bind(struct scratch *m, struct bound *b, struct sinew_team *team,
     size_t tmp = tmp_elements(b), tables = tables_bytes(b);
     size_t tmp_bytes = scratch_round(tmp * call->element_bytes + counts_bytes(b));
     buffer_set(&b->buffer[BUFFER_NONE], NULL, 0, 0);
-    buffer_set(&b->buffer[BUFFER_IN], call->in, call->in_count, s->blocks[BUFFER_IN]);
-    buffer_set(&b->buffer[BUFFER_OUT], call->out, call->out_count, s->blocks[BUFFER_OUT]);
-    buffer_set(&b->buffer[BUFFER_TMP], NULL, tmp, s->blocks[BUFFER_TMP]);
+    buffer_set(&b->buffer[BUFFER_IN], call->in, call->in_count, b->tiles * s->blocks[BUFFER_IN]);
+    buffer_set(&b->buffer[BUFFER_OUT], call->out, call->out_count,
+               b->tiles * s->blocks[BUFFER_OUT]);
+    buffer_set(&b->buffer[BUFFER_TMP], NULL, tmp, b->tiles * s->blocks[BUFFER_TMP]);
     b->reduction = reduction_find(call->type, call->op);
     b->reduction.own = call->own;
     m->lands = call->op && b->reduction.kernel && collective_lands(team);

@@ -271,7 +271,7 @@ static bool learn_may(const struct bound *b, uint32_t size)
 {
     const struct call *call = &b->call;
     bool counts = call->in_parts.counts != NULL;
-    if (!call->comes_again || call->own || call->graph) return false;
+    if (!call->comes_again || call->own || call->graph || b->tiles > 1) return false;
     if (call->out_parts.counts || call->in_parts.offsets) return false;
     if (b->schedule->blocks[BUFFER_CNT]) return false; /* lengths that come in messages */
     if (call->type > 255 || call->op > 255 || (call->op && !b->reduction.kernel)) return false;

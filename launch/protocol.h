@@ -18,8 +18,8 @@
  *  WELCOME  | rank u32 | size u32 | here u32 | cores u32 | name u32 | flags u32 | secret, 32, if
  *           flag 1 |
  *           the answer, and what sinewrun says first to its rank. here: ranks on this host, 0 not
- *           known; name: of the cores they share (base/cores.h); flags: 1 the job secret follows (UNIX only), 2 the connection ends once all
- *           records are told
+ *           known; name: of the cores they share (base/cores.h); flags: 1 the job secret follows
+ *           (UNIX only), 2 the connection ends once all records are told
  *  REFUSE   | why: text to the end |
  *           instead of WELCOME
  *  RECORD   | rank u32 | record, 0 to 64 bytes |

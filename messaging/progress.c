@@ -3,8 +3,9 @@
  * progress.c - where data moves
  *
  * One round polls the hinted link's transport each time and the others now and then, without a hint
- * those that have links each time; then what upcalls were not allowed to do is done. The idle step has what no event announces: deadlines, the
- * launcher's word, credit too small to be worth a message while data flows.
+ * those that have links each time; then what upcalls were not allowed to do is done. The idle step
+ * has what no event announces: deadlines, the launcher's word, credit too small to be worth a
+ * message while data flows.
  */
 #include <stdio.h>
 

@@ -8,8 +8,9 @@
  * A plain receive is nonblocking, from one rank, with one tag, no deadline, and uses only the first
  * half of its request, much of which stays as it was the last time. It joins the window of its
  * peer when nothing that came could be its message and no receive from that peer is filed under its
- * key (match.c): so all of a window are older than those filed since. The first message that is not for the oldest is looked up after
- * the window was filed too, among them by age. Windows met in order, as most are, are never filed.
+ * key (match.c): so all of a window are older than those filed since. The first message that is not
+ * for the oldest is looked up after the window was filed too, among them by age. Windows met in
+ * order, as most are, are never filed.
  */
 #include "base/copy.h"
 #include "base/wire.h"

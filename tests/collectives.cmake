@@ -38,11 +38,12 @@ if(NOT SINEW_SANITIZE STREQUAL "thread")
   sinew_add_test(NAME collectives-property-long COMMAND test-collectives-property long
     LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c support/coll_layout.c
-    LABELS unit TIMEOUT 120)
+    support/coll_reads.c LABELS unit TIMEOUT 120)
   sinew_add_test(NAME collectives-verify-long COMMAND test-collectives-verify long
     LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-mutation LABELS unit
-    SOURCES unit/collectives_mutation.c support/coll_interpret.c support/coll_layout.c)
+    SOURCES unit/collectives_mutation.c support/coll_interpret.c support/coll_layout.c
+    support/coll_reads.c)
   sinew_test(NAME collectives-simulate SOURCES unit/collectives_simulate.c LABELS unit)
 endif()
 

@@ -10,6 +10,10 @@ sinew_job_test(NAME conformance PROGRAM conformance TIMEOUT 300)
 sinew_job_test(NAME conformance-read PROGRAM conformance TRANSPORTS shm TIMEOUT 300
   SETTINGS "eager_bytes=1K,shm_read_bytes=0")
 
+# The same in virtual time; by seed and number of ranks messages are read, or begin with their announcement.
+sinew_job_test(NAME conformance-announced PROGRAM conformance TRANSPORTS sim TIMEOUT 300
+  SETTINGS "eager_bytes=1K")
+
 sinew_job_test(NAME conformance-encrypt PROGRAM conformance TRANSPORTS tcp TIMEOUT 300 LABELS long
   SETTINGS "security=encrypt")
 

@@ -33,8 +33,8 @@ sinew_verbs_contract(-least verbs_inline=0,verbs_mtu=256 --ranks 2)
 sinew_verbs_contract(-credit verbs_credits=1 --only "both ways")
 sinew_verbs_contract(-cm verbs_wireup=rdma_cm --ranks 2)
 
-sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/faults_cm.c verbs/faults_links.c
-  verbs/faults_memory.c verbs/faults_messages.c verbs/faults_devices.c support/ends.c
+sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/faults_bare.c verbs/faults_cm.c
+  verbs/faults_links.c verbs/faults_memory.c verbs/faults_messages.c verbs/faults_devices.c support/ends.c
   ${sinew_fake_verbs})
 sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
 

@@ -2,6 +2,7 @@
 /*
  * plan.c - sinew-plan: a collective's schedule, looked at without running it
  */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static const char *const usage =
     "usage: sinew-plan COLLECTIVE --ranks N --bytes B [--algorithm A] [--root R] [--in-place]\n"
     "                  [--verify] [--simulate] [--svg FILE] [--goal FILE] [--compare] [--rank R]\n"
     "                  [--loggp L,o,g,G[,O,calc]] [--link L] [--rules FILE] [--crowded]\n"
-    "       sinew-plan --algorithms\n"
+    "       sinew-plan --algorithms | --help | --version\n"
     "\n"
     "  Prints the schedule of one rank (--rank, else 0) that its ranks would execute; or:\n"
     "  --verify    proves that it does what it is for, however its messages are timed\n"
@@ -36,6 +37,13 @@ static int plan_refuse(const char *what, const char *value)
 {
     fprintf(stderr, "sinew-plan: %s%s%s\n\n%s", what, value ? ": " : "", value ? value : "", usage);
     return EXIT_USAGE;
+}
+
+static int plan_refuse_value(const char *option, const char *value)
+{
+    char text[128];
+    snprintf(text, sizeof(text), "--%s %s", option, value);
+    return plan_refuse("not a value that it takes", text);
 }
 
 static bool parse_number(const char *text, uint64_t most, uint64_t *value)
@@ -79,6 +87,69 @@ static bool parse_link(struct plan_options *o, const char *name)
     return true;
 }
 
+/* The table that docs/collectives.md has. */
+static int print_algorithms(void)
+{
+    printf("| collective | algorithm | rounds | bytes | memory | chosen for |\n"
+           "|---|---|---|---|---|---|\n");
+    for (uint32_t c = 1; c < COLLECTIVE_END; c++)
+        for (uint32_t i = 0; i < algorithm_count; i++) {
+            const struct algorithm *a = &algorithms[i];
+            char name[ALGORITHM_NAME_MAX];
+            if (a->collective != c) continue;
+            printf("| %s | %s%s | %s | %s | %s | %s |\n", collective_name(a->collective),
+                   algorithm_text(a, a->initial, name),
+                   a->flags & ALIGNED       ? " (portable)"
+                   : a->flags & KEEPS_ORDER ? " (ordered)"
+                                            : "",
+                   a->rounds, a->bytes, a->memory, a->when);
+        }
+    return 0;
+}
+
+enum plan_option {
+    OPTION_RANKS = 256,
+    OPTION_BYTES,
+    OPTION_ALGORITHM,
+    OPTION_ROOT,
+    OPTION_RANK,
+    OPTION_IN_PLACE,
+    OPTION_VERIFY,
+    OPTION_SIMULATE,
+    OPTION_COMPARE,
+    OPTION_SVG,
+    OPTION_GOAL,
+    OPTION_LOGGP,
+    OPTION_LINK,
+    OPTION_RULES,
+    OPTION_CROWDED,
+    OPTION_ALGORITHMS,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    { "ranks", required_argument, NULL, OPTION_RANKS },
+    { "bytes", required_argument, NULL, OPTION_BYTES },
+    { "algorithm", required_argument, NULL, OPTION_ALGORITHM },
+    { "root", required_argument, NULL, OPTION_ROOT },
+    { "rank", required_argument, NULL, OPTION_RANK },
+    { "in-place", no_argument, NULL, OPTION_IN_PLACE },
+    { "verify", no_argument, NULL, OPTION_VERIFY },
+    { "simulate", no_argument, NULL, OPTION_SIMULATE },
+    { "compare", no_argument, NULL, OPTION_COMPARE },
+    { "svg", required_argument, NULL, OPTION_SVG },
+    { "goal", required_argument, NULL, OPTION_GOAL },
+    { "loggp", required_argument, NULL, OPTION_LOGGP },
+    { "link", required_argument, NULL, OPTION_LINK },
+    { "rules", required_argument, NULL, OPTION_RULES },
+    { "crowded", no_argument, NULL, OPTION_CROWDED },
+    { "algorithms", no_argument, NULL, OPTION_ALGORITHMS },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
 static bool parse_rules(struct plan_options *o, const char *file)
 {
     struct why why;
@@ -87,80 +158,112 @@ static bool parse_rules(struct plan_options *o, const char *file)
     return status == 0;
 }
 
-static bool parse_flag(struct plan_options *o, const char *name)
+static bool parse_flag(struct plan_options *o, int option)
 {
-    bool *flag = !strcmp(name, "--verify")     ? &o->verify
-                 : !strcmp(name, "--simulate") ? &o->simulate
-                 : !strcmp(name, "--compare")  ? &o->compare
-                 : !strcmp(name, "--in-place") ? &o->in_place
-                 : !strcmp(name, "--crowded")  ? &o->crowded
-                                               : NULL;
+    bool *flag = option == OPTION_VERIFY     ? &o->verify
+                 : option == OPTION_SIMULATE ? &o->simulate
+                 : option == OPTION_COMPARE  ? &o->compare
+                 : option == OPTION_IN_PLACE ? &o->in_place
+                 : option == OPTION_CROWDED  ? &o->crowded
+                                             : NULL;
     if (flag) *flag = true;
     return flag != NULL;
 }
 
-/* An option with a value; false: the value is none, or there is no such option. */
-static bool parse_value(struct plan_options *o, const char *name, const char *value)
+static bool parse_rank(const char *text, uint32_t *rank)
 {
-    uint64_t v = 0;
-    bool known = true, number = parse_number(value, UINT64_C(1) << 40, &v);
-    if (!value) return false;
-    if (!strcmp(name, "--algorithm"))
-        o->algorithm = value;
-    else if (!strcmp(name, "--svg"))
-        o->svg = value;
-    else if (!strcmp(name, "--goal"))
-        o->goal = value;
-    else if (!strcmp(name, "--link"))
-        known = parse_link(o, value);
-    else if (!strcmp(name, "--rules"))
-        known = parse_rules(o, value);
-    else if (!strcmp(name, "--loggp"))
-        known = parse_model(value, &o->model);
-    else if (!number)
-        known = false;
-    else if (!strcmp(name, "--bytes"))
-        o->bytes = v, o->has_bytes = true;
-    else if (v > RANKS_MAX)
-        known = false;
-    else if (!strcmp(name, "--ranks"))
-        o->ranks = (uint32_t)v;
-    else if (!strcmp(name, "--root"))
-        o->root = (uint32_t)v;
-    else if (!strcmp(name, "--rank"))
-        o->rank = (uint32_t)v, o->has_rank = true;
-    else
-        known = false;
-    return known;
+    uint64_t v;
+    if (!parse_number(text, RANKS_MAX, &v)) return false;
+    *rank = (uint32_t)v;
+    return true;
 }
 
-static int options_parse(struct plan_options *o, int argc, char **argv)
+/* false: a value that it does not take. */
+static bool parse_value(struct plan_options *o, int option, const char *value)
 {
-    *o = (struct plan_options){ .bytes = 8, .model = loggops_default, .link = "tcp" };
-    if (argc < 2) return plan_refuse("no collective", NULL);
-    for (int c = 1; c < COLLECTIVE_END; c++)
-        if (!strcmp(argv[1], collective_name((enum collective)c)))
-            o->collective = (enum collective)c;
-    if (!o->collective) return plan_refuse("no such collective", argv[1]);
-    if (o->collective >= COLLECTIVE_NEIGHBOUR_ALLGATHER)
-        return plan_refuse("nothing to plan, its schedule is the graph of the call", argv[1]);
-    for (int i = 2; i < argc; i++) {
-        if (parse_flag(o, argv[i])) continue;
-        if (!parse_value(o, argv[i], i + 1 < argc ? argv[i + 1] : NULL))
-            return plan_refuse("no such option, or no value that it takes behind it", argv[i]);
-        i++;
+    switch (option) {
+    case OPTION_RANKS:
+        return parse_rank(value, &o->ranks);
+    case OPTION_ROOT:
+        return parse_rank(value, &o->root);
+    case OPTION_RANK:
+        o->has_rank = true;
+        return parse_rank(value, &o->rank);
+    case OPTION_BYTES:
+        o->has_bytes = true;
+        return parse_number(value, UINT64_C(1) << 40, &o->bytes);
+    case OPTION_LOGGP:
+        return parse_model(value, &o->model);
+    case OPTION_LINK:
+        return parse_link(o, value);
+    case OPTION_RULES:
+        return parse_rules(o, value);
+    case OPTION_ALGORITHM:
+        o->algorithm = value;
+        return true;
+    case OPTION_SVG:
+        o->svg = value;
+        return true;
+    default:
+        o->goal = value;
+        return true;
     }
+}
+
+/* What was asked for is said, and that is all: *code is how the program ends. */
+static bool parse_question(int option, int *code)
+{
+    if (option == OPTION_HELP || option == 'h')
+        printf("%s", usage);
+    else if (option == OPTION_VERSION)
+        printf("sinew-plan %s\n", sinew_version());
+    else if (option == OPTION_ALGORITHMS)
+        *code = print_algorithms();
+    else
+        return false;
+    return true;
+}
+
+static int options_check(struct plan_options *o, const char *collective)
+{
+    if (!collective) return plan_refuse("no collective", NULL);
+    for (int c = 1; c < COLLECTIVE_END; c++)
+        if (!strcmp(collective, collective_name((enum collective)c)))
+            o->collective = (enum collective)c;
+    if (!o->collective) return plan_refuse("no such collective", collective);
+    if (o->collective >= COLLECTIVE_NEIGHBOUR_ALLGATHER)
+        return plan_refuse("nothing to plan, its schedule is the graph of the call", collective);
     if (o->ranks < 1) return plan_refuse("--ranks N is needed, from 1 to 1048576", NULL);
     if (o->root >= o->ranks || o->rank >= o->ranks)
         return plan_refuse("--root and --rank must be less than --ranks", NULL);
     return 0;
 }
 
+/* true: that was all, the program ends with *code. */
+static bool options_parse(struct plan_options *o, int argc, char **argv, int *code)
+{
+    *o = (struct plan_options){ .bytes = 8, .model = loggops_default, .link = "tcp" };
+    *code = 0;
+    opterr = 0;
+    for (int option, i; (option = getopt_long(argc, argv, ":h", long_options, &i)) != -1;) {
+        if (parse_question(option, code)) return true;
+        if (option == '?' || option == ':')
+            *code = plan_refuse(option == ':' ? "a value is missing" : "no such option",
+                                argv[optind - 1]);
+        else if (!parse_flag(o, option) && !parse_value(o, option, optarg))
+            *code = plan_refuse_value(long_options[i].name, optarg);
+        if (*code) return true;
+    }
+    if (argc > optind + 1) *code = plan_refuse("more than one collective", argv[optind + 1]);
+    if (!*code) *code = options_check(o, argc > optind ? argv[optind] : NULL);
+    return *code != 0;
+}
+
 /* What the library would choose, or the one asked for. */
 static const struct algorithm *plan_algorithm(const struct plan_options *o,
                                               struct algorithm *chosen)
 {
-    char names[ALGORITHM_NAMES_MAX];
+    char why[ALGORITHM_NAMES_MAX];
     struct situation at = { .size = o->ranks,
                             .bytes = o->bytes,
                             .link = o->link,
@@ -177,10 +280,11 @@ static const struct algorithm *plan_algorithm(const struct plan_options *o,
     if (i >= 0) {
         *chosen = algorithms[i];
         if (parameter) chosen->initial = parameter;
+        chosen->initial = algorithm_tiles(chosen, chosen->initial, o->bytes);
         return chosen;
     }
-    fprintf(stderr, "sinew-plan: %s has no algorithm '%s'; there are %s\n",
-            collective_name(o->collective), o->algorithm, algorithm_names(o->collective, names));
+    fprintf(stderr, "sinew-plan: the algorithm of %s is '%s', %s\n", collective_name(o->collective),
+            o->algorithm, algorithm_refusal(o->collective, o->algorithm, why));
     return NULL;
 }
 
@@ -292,38 +396,13 @@ static int run_goal(const struct plan_options *o, const struct plan *p)
     return fclose(f) == 0 ? 0 : EXIT_WRONG;
 }
 
-/* The table that docs/collectives.md has. */
-static int print_algorithms(void)
-{
-    printf("| collective | algorithm | rounds | bytes | memory | chosen for |\n|---|---|---|---|---|---|\n");
-    for (uint32_t c = 1; c < COLLECTIVE_END; c++)
-        for (uint32_t i = 0; i < algorithm_count; i++) {
-            const struct algorithm *a = &algorithms[i];
-            char parameter[16] = "";
-            if (a->collective != c) continue;
-            if (a->parameter) snprintf(parameter, sizeof(parameter), ":%u", a->initial);
-            printf("| %s | %s%s%s | %s | %s | %s | %s |\n", collective_name(a->collective),
-                   a->name, parameter,
-                   a->flags & ALIGNED       ? " (portable)"
-                   : a->flags & KEEPS_ORDER ? " (ordered)"
-                                            : "",
-                   a->rounds, a->bytes, a->memory, a->when);
-        }
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     struct plan_options o;
     char why[WHY_MAX];
     struct plan p;
-    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        printf("%s", usage);
-        return 0;
-    }
-    if (argc == 2 && !strcmp(argv[1], "--algorithms")) return print_algorithms();
-    int code = options_parse(&o, argc, argv);
-    if (code) return code;
+    int code;
+    if (options_parse(&o, argc, argv, &code)) return code;
     if (o.compare) return run_compare(&o);
     struct algorithm chosen;
     const struct algorithm *a = plan_algorithm(&o, &chosen);
@@ -333,10 +412,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "sinew-plan: %s by %s: %s\n", collective_name(o.collective), a->name, why);
         return EXIT_WRONG;
     }
-    char parameter[16] = "";
-    if (a->parameter) snprintf(parameter, sizeof(parameter), ":%u", a->initial);
-    printf("%s by %s%s, %u ranks, %llu bytes; generated in %.2f s\n",
-           collective_name(o.collective), a->name, parameter, o.ranks, (unsigned long long)o.bytes, seconds() - began);
+    char name[ALGORITHM_NAME_MAX];
+    printf("%s by %s, %u ranks, %llu bytes; generated in %.2f s\n", collective_name(o.collective),
+           algorithm_text(a, a->initial, name), o.ranks, (unsigned long long)o.bytes,
+           seconds() - began);
     bool print = !o.verify && !o.simulate && !o.svg && !o.goal;
     if (print || o.has_rank) print_schedule(&o, &p);
     if (o.verify) code = run_verify(&p);

@@ -58,7 +58,9 @@ static void compare_one(const struct comparison *c, const struct algorithm *a, u
         snprintf(f->why, sizeof(f->why), "too many operations to simulate");
         return;
     }
-    if (plan_make(&p, a, o->ranks, o->root, o->in_place, f->why) < 0) return;
+    struct algorithm tiled = *a;
+    tiled.initial = algorithm_tiles(a, a->initial, bytes);
+    if (plan_make(&p, &tiled, o->ranks, o->root, o->in_place, f->why) < 0) return;
     if (simulate(&p, &o->model, bytes, &s, f->why) == 0) {
         f->simulated = (double)s.finish[s.last_rank] / 1e6;
         f->sent = s.bytes;
@@ -78,26 +80,17 @@ static void compare_rows(struct comparison *c)
             compare_one(c, &c->of[r], c->bytes[s], &c->at[r][s]);
 }
 
-static const char *compare_name(const struct algorithm *a, char name[48])
+/* As --algorithm takes it; with tiles, if there is one size. */
+static const char *compare_name(const struct comparison *c, uint32_t row, char *name)
 {
-    if (a->parameter)
-        snprintf(name, 48, "%s:%u", a->name, a->initial);
-    else
-        snprintf(name, 48, "%s", a->name);
-    return name;
-}
-
-/* As --algorithm takes it. */
-static const char *chosen_name(const struct choice *choice, char name[48])
-{
-    struct algorithm a = algorithms[choice->algorithm];
-    if (choice->parameter) a.initial = choice->parameter;
-    return compare_name(&a, name);
+    const struct algorithm *a = &c->of[row];
+    uint64_t bytes = c->sizes == 1 ? c->bytes[0] : 0;
+    return algorithm_text(a, algorithm_tiles(a, a->initial, bytes), name);
 }
 
 static void print_one_size(const struct comparison *c)
 {
-    char name[48];
+    char name[ALGORITHM_NAME_MAX];
     struct situation at = compare_situation(c->o, c->bytes[0]);
     struct choice choice = algorithm_choose(c->o->collective, &at);
     printf("%-26s %12s %12s %14s %10s\n", collective_name(c->o->collective), "us", "predicted",
@@ -105,21 +98,21 @@ static void print_one_size(const struct comparison *c)
     for (uint32_t r = 0; r < c->rows; r++) {
         const struct figure *f = &c->at[r][0];
         if (f->simulated < 0)
-            printf("%-26s %s\n", compare_name(&c->of[r], name), f->why);
+            printf("%-26s %s\n", compare_name(c, r, name), f->why);
         else
-            printf("%-26s %12.3f %12.3f %14llu %10u\n", compare_name(&c->of[r], name), f->simulated,
+            printf("%-26s %12.3f %12.3f %14llu %10u\n", compare_name(c, r, name), f->simulated,
                    f->predicted, (unsigned long long)f->sent, f->between);
     }
-    printf("chosen over %s: %s\n", c->o->link, chosen_name(&choice, name));
+    printf("chosen over %s: %s\n", c->o->link, algorithm_text(&algorithms[choice.algorithm], choice.parameter, name));
 }
 
 /* A line for each size, a column for each algorithm; the least of a line has a star. */
 static void print_sizes(const struct comparison *c)
 {
-    char name[48];
+    char name[ALGORITHM_NAME_MAX];
     printf("%s among %u ranks, simulated us\n%10s", collective_name(c->o->collective), c->o->ranks,
            "bytes");
-    for (uint32_t r = 0; r < c->rows; r++) printf(" %20.20s", compare_name(&c->of[r], name));
+    for (uint32_t r = 0; r < c->rows; r++) printf(" %20.20s", compare_name(c, r, name));
     printf("  chosen over %s\n", c->o->link);
     for (uint32_t s = 0; s < c->sizes; s++) {
         struct situation at = compare_situation(c->o, c->bytes[s]);
@@ -136,7 +129,7 @@ static void print_sizes(const struct comparison *c)
             else
                 printf(" %19.3f%s", f->simulated, f->simulated <= least ? "*" : " ");
         }
-        printf("  %s\n", chosen_name(&choice, name));
+        printf("  %s\n", algorithm_text(&algorithms[choice.algorithm], choice.parameter, name));
     }
 }
 
@@ -196,7 +189,7 @@ static void draw_line(FILE *f, const struct axes *a, const struct comparison *c,
 {
     static const char *const colours[] = { "#4477aa", "#ee6677", "#228833", "#ccbb44",
                                            "#66ccee", "#aa3377", "#000000" };
-    char name[48];
+    char name[ALGORITHM_NAME_MAX];
     const char *dash = r >= 7 ? " stroke-dasharray='6 3'" : "", *colour = colours[r % 7];
     double y = TOP + 18.0 * r;
     fprintf(f, "<polyline fill='none' stroke='%s' stroke-width='2'%s points='", colour, dash);
@@ -206,7 +199,7 @@ static void draw_line(FILE *f, const struct axes *a, const struct comparison *c,
     fprintf(f, "'/>\n<line x1='%d' y1='%.1f' x2='%d' y2='%.1f' stroke='%s' stroke-width='2'%s/>\n",
             LEFT + WIDE + 16, y, LEFT + WIDE + 40, y, colour, dash);
     fprintf(f, "<text x='%d' y='%.1f'>%s</text>\n", LEFT + WIDE + 46, y + 4,
-            compare_name(&c->of[r], name));
+            compare_name(c, r, name));
 }
 
 static int draw_sizes(const struct comparison *c)

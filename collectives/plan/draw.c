@@ -61,7 +61,7 @@ static void draw_axis(const struct drawing *d)
 
 static const char *draw_class(const struct op *op)
 {
-    return op_kind(op) == OP_SEND ? "send" : op_receives(op) ? "recv" : "calc";
+    return op_kind(op) == OP_SEND ? "send" : op_receives(op) || op_reads(op) ? "recv" : "calc";
 }
 
 static void draw_lane(const struct drawing *d, uint32_t rank)
@@ -162,7 +162,8 @@ static int draw_kinds(const struct plan *p, struct alike kind[KINDS_MAX], int64_
 
 static const char *draw_verb(enum op_kind kind)
 {
-    static const char *const verbs[] = { "nop", "send", "recv", "reduce", "reduce", "copy" };
+    static const char *const verbs[] = { "nop", "send", "recv", "reduce", "reduce", "copy", "read",
+                                        "read" };
     return kind < sizeof(verbs) / sizeof(verbs[0]) ? verbs[kind] : "";
 }
 

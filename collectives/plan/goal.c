@@ -2,7 +2,7 @@
 /*
  * goal.c - a plan as GOAL text: labels, sends, receives and calculations, and what requires what
  *
- * A RECV_REDUCE becomes a receive and a calculation that requires it. Fences require everything
+ * A RECV_REDUCE becomes a receive and a calculation that requires it, a READ a calculation. Fences require everything
  * before them. Tags are the ordinals of messages between a pair.
  */
 #include "collectives/plan/simulate.h"
@@ -13,6 +13,7 @@ static void goal_instance(FILE *out, const struct plan *p, uint32_t rank, uint32
     const struct op *op = &p->lane[rank].op[i];
     unsigned long long size = plan_bytes(p, rank, op, bytes);
     unsigned long long ns = size * (unsigned long long)model->calc / 1000;
+    if (op_reads(op)) ns = (unsigned long long)read_time(model, size, op_kind(op)) / 1000;
     if (size == 0) size = 1; /* GOAL has no empty messages */
     if (op_kind(op) == OP_SEND)
         fprintf(out, "l%u: send %llub to %u tag %u\n", i, size, op->at[FIELD_PEER],

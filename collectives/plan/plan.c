@@ -32,7 +32,7 @@ struct schedule *plan_schedule(const struct algorithm *algorithm, uint32_t size,
                                uint32_t root, bool in_place, char why[WHY_MAX])
 {
     struct build b = {
-        .size = size, .rank = rank, .root = root, .parameter = algorithm->initial
+        .size = size, .rank = rank, .root = root, .parameter = parameter_number(algorithm->initial)
     };
     struct op op[BUILD_MAX];
     b.in_place = plan_placed(algorithm->collective, rank, root, in_place);
@@ -55,8 +55,8 @@ struct schedule *plan_schedule(const struct algorithm *algorithm, uint32_t size,
     return s;
 }
 
-/* How many instances; UINT32_MAX: a loop that is none. */
-static uint32_t schedule_instances(const struct schedule *s)
+/* How many instances of a tile; UINT32_MAX: a loop that is none. */
+static uint32_t schedule_instances(const struct schedule *s, uint32_t tiles)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < s->ops; i++) {
@@ -70,15 +70,25 @@ static uint32_t schedule_instances(const struct schedule *s)
             if (op_kind(&s->op[i + j]) == OP_LOOP) return UINT32_MAX;
         n += (uint64_t)op->n * op->dep[0];
         i += op->dep[0];
-        if (n > 1u << 26) return UINT32_MAX;
+        if (n > (1u << 26) / tiles) return UINT32_MAX;
     }
     return (uint32_t)n;
 }
 
-int lane_unroll(struct lane *lane, const struct schedule *s, char why[WHY_MAX])
+/* The end of a message that is not here has its number where a block would be. */
+static void op_tile(struct op *op, uint32_t tiles, uint32_t tile)
 {
-    uint32_t n = schedule_instances(s);
-    struct op *ops = n == UINT32_MAX ? NULL : malloc(((size_t)n + 1) * sizeof(*ops));
+    bool sends = op_kind(op) == OP_SEND;
+    if (sends || op_receives(op)) {
+        uint32_t *ordinal = &op->at[sends ? FIELD_D : FIELD_A];
+        *ordinal = *ordinal * tiles + tile;
+    }
+}
+
+int lane_unroll(struct lane *lane, const struct schedule *s, uint32_t tiles, char why[WHY_MAX])
+{
+    uint32_t n = schedule_instances(s, tiles);
+    struct op *ops = n == UINT32_MAX ? NULL : malloc(((size_t)n * tiles + 1) * sizeof(*ops));
     if (!ops) {
         snprintf(why, WHY_MAX, "rank %u: a loop that cannot be unrolled", s->rank);
         return SINEW_EINVAL;
@@ -86,31 +96,35 @@ int lane_unroll(struct lane *lane, const struct schedule *s, char why[WHY_MAX])
     struct cursor c = { 0 };
     struct step step;
     lane->n = 0;
-    while (cursor_next(s, &c, &step)) {
+    while (cursor_next_tiled(s, tiles, &c, &step)) {
         struct op *op = &ops[lane->n++];
         *op = *step.op;
         op->word &= 0xffffff; /* no multipliers */
         memcpy(op->at, step.at, sizeof(op->at));
         memcpy(op->dep, step.dep, sizeof(op->dep));
+        op_tile(op, tiles, step.tile);
     }
     lane->op = ops;
     lane->schedule_ops = s->ops;
     lane->tmp_like = schedule_tmp_like(s);
     lane->first = s->tmp_shift;
-    memcpy(lane->blocks, s->blocks, sizeof(lane->blocks));
+    for (int b = 0; b < BUFFER_COUNT; b++) lane->blocks[b] = tiles * s->blocks[b];
     return 0;
 }
 
 int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, uint32_t root,
               bool in_place, char why[WHY_MAX])
 {
-    *p = (struct plan){ .algorithm = algorithm, .size = size, .root = root };
+    *p = (struct plan){ .algorithm = algorithm,
+                        .size = size,
+                        .root = root,
+                        .tiles = parameter_tiles(algorithm->initial) };
     p->lane = calloc(size, sizeof(*p->lane));
     int status = p->lane ? 0 : SINEW_ENOMEM;
     if (status < 0) snprintf(why, WHY_MAX, "no memory for %u ranks", size);
     for (uint32_t r = 0; r < size && status == 0; r++) {
         struct schedule *s = plan_schedule(algorithm, size, r, root, in_place, why);
-        status = s ? lane_unroll(&p->lane[r], s, why) : SINEW_ENOTSUP;
+        status = s ? lane_unroll(&p->lane[r], s, p->tiles, why) : SINEW_ENOTSUP;
         p->lane[r].in_place = plan_placed(algorithm->collective, r, root, in_place);
         p->lane[r].has_out = plan_has_out(algorithm->collective, r, root, in_place);
         free(s);
@@ -138,33 +152,50 @@ static size_t place_text(const struct op *op, enum op_field f, char *text, size_
     return (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
+static void message_text(const struct plan *p, uint32_t ordinal, char *text, size_t cap)
+{
+    if (p->tiles > 1)
+        snprintf(text, cap, "message %u of tile %u", ordinal / p->tiles, ordinal % p->tiles);
+    else
+        snprintf(text, cap, "message %u", ordinal);
+}
+
 void instance_text(const struct plan *p, uint32_t rank, uint32_t i, char *text, size_t cap)
 {
     const struct op *op = &p->lane[rank].op[i];
-    char a[48], b[48], d[48];
+    char a[48], b[48], d[48], message[48];
     place_text(op, FIELD_A, a, sizeof(a));
     place_text(op, FIELD_B, b, sizeof(b));
     place_text(op, FIELD_D, d, sizeof(d));
     bool left = op_flags(op) & OP_A_LEFT;
+    if (op_is_word(op)) snprintf(op_receives(op) ? d : a, sizeof(a), "word");
     int n = snprintf(text, cap, "rank %u, operation %u: ", rank, i);
     if (n < 0 || (size_t)n >= cap) return;
     text += n;
     cap -= (size_t)n;
     switch (op_kind(op)) {
     case OP_SEND:
-        snprintf(text, cap, "SEND %s to %u, message %u", a, op->at[FIELD_PEER], op->at[FIELD_D]);
+        message_text(p, op->at[FIELD_D], message, sizeof(message));
+        snprintf(text, cap, "SEND %s to %u, %s", a, op->at[FIELD_PEER], message);
         break;
     case OP_RECV:
-        snprintf(text, cap, "RECV %s from %u, message %u", d, op->at[FIELD_PEER], op->at[FIELD_A]);
+        message_text(p, op->at[FIELD_A], message, sizeof(message));
+        snprintf(text, cap, "RECV %s from %u, %s", d, op->at[FIELD_PEER], message);
         break;
     case OP_RECV_REDUCE:
-        snprintf(text, cap,
-                 left ? "RECV_REDUCE %s = from %u, message %u (+) %s"
-                      : "RECV_REDUCE %s = from %u, message %u, right of %s",
-                 d, op->at[FIELD_PEER], op->at[FIELD_A], b);
+        message_text(p, op->at[FIELD_A], message, sizeof(message));
+        snprintf(text, cap, "RECV_REDUCE %s = from %u, %s%s %s", d, op->at[FIELD_PEER], message,
+                 left ? " (+)" : ", right of", b);
         break;
     case OP_REDUCE:
         snprintf(text, cap, "REDUCE %s = %s (+) %s", d, left ? a : b, left ? b : a);
+        break;
+    case OP_READ:
+        snprintf(text, cap, "READ %s = %s of %u", d, a, op->at[FIELD_PEER]);
+        break;
+    case OP_READ_REDUCE:
+        snprintf(text, cap, "READ_REDUCE %s = %s of %u%s %s", d, a, op->at[FIELD_PEER],
+                 left ? " (+)" : ", right of", b);
         break;
     case OP_COPY:
         snprintf(text, cap, "COPY %s = %s", d, a);

@@ -24,11 +24,12 @@ struct lane {
 struct plan {
     const struct algorithm *algorithm;
     uint32_t size, root;
+    uint32_t tiles;    /* the instances of one come after those of the one before */
     struct lane *lane; /* of each rank */
 };
 
-/* 0, or < 0 with why; plan_free() is due after 0. The parameter is algorithm->initial. in_place as the collective has it (at the root,
- * or everywhere). */
+/* 0, or < 0 with why; plan_free() is due after 0. The parameter, and the tiles, are algorithm->initial.
+ * in_place as the collective has it (at the root, or everywhere). */
 int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, uint32_t root,
               bool in_place, char why[WHY_MAX]);
 void plan_free(struct plan *p);
@@ -38,8 +39,9 @@ bool collective_reduces(enum collective collective);
 /* The schedule of one rank, as it would be executed; free() is due. NULL with why. */
 struct schedule *plan_schedule(const struct algorithm *algorithm, uint32_t size, uint32_t rank,
                                uint32_t root, bool in_place, char why[WHY_MAX]);
-/* A lane for it; 0 or < 0 with why (a schedule that is none). */
-int lane_unroll(struct lane *lane, const struct schedule *s, char why[WHY_MAX]);
+/* A lane for it; 0 or < 0 with why (a schedule that is none). With tiles, block b of tile t becomes
+ * block b * tiles + t, and so do messages. */
+int lane_unroll(struct lane *lane, const struct schedule *s, uint32_t tiles, char why[WHY_MAX]);
 /* Whether a rank's call is in place, and whether it has an output. */
 bool plan_placed(enum collective collective, uint32_t rank, uint32_t root, bool in_place);
 bool plan_has_out(enum collective collective, uint32_t rank, uint32_t root, bool in_place);

@@ -184,6 +184,13 @@ static int node_done(struct machine *m, uint32_t rank, uint32_t i, int64_t now)
     return node_go(m, rank, now);
 }
 
+/* Memory that is mapped: the processor fetches it, and adds it up. */
+int64_t read_time(const struct loggops *l, uint64_t bytes, enum op_kind kind)
+{
+    int64_t calc = kind == OP_READ_REDUCE ? l->calc : 0;
+    return bytes ? l->o + (int64_t)bytes * (l->G + calc) - l->G : 0;
+}
+
 static int node_calculate(struct machine *m, uint32_t rank, uint32_t i, int64_t now)
 {
     const struct op *op = &m->p->lane[rank].op[i];
@@ -191,6 +198,7 @@ static int node_calculate(struct machine *m, uint32_t rank, uint32_t i, int64_t 
     uint32_t by = 0, by_rank;
     int64_t ready = node_latest(m, rank, i, &by_rank, &by);
     if (op_kind(op) == OP_NOP) time = 0;
+    if (op_reads(op)) time = read_time(m->model, plan_bytes(m->p, rank, op, m->bytes), op_kind(op));
     if (op_kind(op) == OP_RECV_REDUCE) { /* receiving was the beginning */
         happening(m, rank, i)->end = now + time;
         if (m->node[rank].processor < now + time) m->node[rank].processor = now + time;

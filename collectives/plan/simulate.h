@@ -4,11 +4,12 @@
 /*
  * simulate.h - when everything of a plan happens, in the LogGOPS model as LogGOPSim computes it
  *
- *   a message of s bytes   costs the sender's processor o + (s - 1) O, keeps its network interface
- *                          busy for g + (s - 1) G, begins to arrive L + o after its start, and
- * costs the receiver's processor o + max((s - 1) O, (s - 1) G) arithmetic, copies     cost the
- * processor their bytes times `calc` longer than S bytes    the sender is done when the receiver
- * has it
+ *   a message of s bytes     costs the sender's processor o + (s - 1) O, keeps its network interface
+ *                            busy for g + (s - 1) G, begins to arrive L + o after its start, and
+ *                            costs the receiver's processor o + max((s - 1) O, (s - 1) G)
+ *   longer than S bytes      the sender is done when the receiver has it
+ *   arithmetic, copies       cost the processor their bytes times `calc`
+ *   READ                     costs the reader's processor o + (s - 1) G, and what it adds up
  *
  * Not in the model: congestion, the round trip of a rendezvous, distances that differ.
  */
@@ -38,6 +39,9 @@ struct simulation {
 
 /* The bytes of instance i of a rank when `bytes` is what sinew-perf calls a collective's bytes. */
 uint64_t plan_bytes(const struct plan *p, uint32_t rank, const struct op *op, uint64_t bytes);
+
+/* How long it takes to read so many of a peer's, ps. */
+int64_t read_time(const struct loggops *l, uint64_t bytes, enum op_kind kind);
 
 /* 0, or < 0 with why; simulation_free() is due after 0. */
 int simulate(const struct plan *p, const struct loggops *model, uint64_t bytes,

@@ -105,6 +105,26 @@ static int check_place(const struct check *c, uint32_t rank, uint32_t i, enum op
     return 0;
 }
 
+/* A place at the peer. */
+static int check_read(const struct check *c, uint32_t rank, uint32_t i)
+{
+    const struct op *op = &c->plan->lane[rank].op[i];
+    const struct lane *peer = &c->plan->lane[op->at[FIELD_PEER]];
+    enum op_buffer buffer = op_buffer(op, FIELD_A);
+    if (buffer != BUFFER_IN && buffer != BUFFER_OUT && buffer != BUFFER_TMP)
+        return check_fail(c, rank, i, "reads from no buffer of the peer");
+    if ((uint64_t)op->at[FIELD_A] + op->n > peer->blocks[buffer])
+        return check_fail(c, rank, i, "beyond the %u blocks of the peer's buffer",
+                          peer->blocks[buffer]);
+    if (buffer == BUFFER_OUT && !peer->has_out)
+        return check_fail(c, rank, i, "the peer has no OUT");
+    if (buffer == BUFFER_IN && peer->in_place)
+        return check_fail(c, rank, i, "the peer is in place and has no IN");
+    if (c->columns.n && op->at[FIELD_A] != op->at[FIELD_D])
+        return check_fail(c, rank, i, "mixes blocks: a sample of them cannot be followed");
+    return 0;
+}
+
 static int check_operation(const struct check *c, uint32_t rank, uint32_t i)
 {
     static const unsigned fields[] = {
@@ -114,16 +134,22 @@ static int check_operation(const struct check *c, uint32_t rank, uint32_t i)
         [OP_REDUCE] = 1 << FIELD_A | 1 << FIELD_B | 1 << FIELD_D,
         [OP_COPY] = 1 << FIELD_A | 1 << FIELD_D,
         [OP_NOP] = 0,
+        [OP_READ] = 1 << FIELD_D,
+        [OP_READ_REDUCE] = 1 << FIELD_B | 1 << FIELD_D,
     };
     const struct op *op = &c->plan->lane[rank].op[i];
     enum op_kind kind = op_kind(op);
-    bool reduces = kind == OP_RECV_REDUCE || kind == OP_REDUCE;
+    bool reduces = kind == OP_RECV_REDUCE || kind == OP_REDUCE || kind == OP_READ_REDUCE;
     if (kind >= sizeof(fields) / sizeof(fields[0]))
         return check_fail(c, rank, i, "is no operation that is executed");
-    if (kind == OP_SEND || op_receives(op)) {
+    if (kind == OP_SEND || op_receives(op) || op_reads(op)) {
         if (op->at[FIELD_PEER] >= c->plan->size) return check_fail(c, rank, i, "no such rank");
-        if (op->at[FIELD_PEER] == rank) return check_fail(c, rank, i, "a message to itself");
+        if (op->at[FIELD_PEER] == rank) return check_fail(c, rank, i, "itself for a peer");
     }
+    if (op_is_word(op) && op->n)
+        return check_fail(c, rank, i, "an operand without a buffer");
+    if (c->plan->tiles > 1 && op->n > 1)
+        return check_fail(c, rank, i, "a tile of several blocks, which are not side by side");
     if (op_flags(op) & OP_COUNTS &&
         (kind != OP_NOP || !(op_flags(op) & OP_FENCE) || !c->plan->lane[rank].blocks[BUFFER_CNT]))
         return check_fail(c, rank, i, "lengths are known at a fence, where there are some");
@@ -133,10 +159,11 @@ static int check_operation(const struct check *c, uint32_t rank, uint32_t i)
     for (int d = 0; d < 2; d++)
         if (op->dep[d] > i) return check_fail(c, rank, i, "depends on what was never");
     for (int f = FIELD_A; f <= FIELD_D; f++) {
-        int status = fields[kind] >> f & 1 ? check_place(c, rank, i, (enum op_field)f) : 0;
+        bool has = fields[kind] >> f & 1 && !op_is_word(op);
+        int status = has ? check_place(c, rank, i, (enum op_field)f) : 0;
         if (status < 0) return status;
     }
-    return 0;
+    return op_reads(op) ? check_read(c, rank, i) : 0;
 }
 
 int check_bounds(const struct check *c)
@@ -283,6 +310,7 @@ int plan_verify(const struct plan *p, const struct verify_options *options, stru
     if (status == 0) status = check_bounds(&c);
     if (status == 0) status = check_matching(&c);
     if (status == 0) status = check_races(&c);
+    if (status == 0) status = check_reads(&c);
     static const uint32_t credits[] = { 0, 1, UINT32_MAX };
     for (int k = 0; k < 3 && status == 0; k++) status = check_run(&c, credits[k]);
     plan_mates_free(p, c.mate);

@@ -35,6 +35,8 @@ uint32_t columns_count(const struct columns *c, uint32_t blocks);
 int check_bounds(const struct check *c);
 int check_matching(struct check *c);
 int check_races(const struct check *c);
+/* The same between ranks: what is read from a peer. */
+int check_reads(const struct check *c);
 /* Progress and dataflow, when so many messages of a pair may be sent before they are received. */
 int check_run(const struct check *c, uint32_t credits);
 

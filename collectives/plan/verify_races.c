@@ -92,7 +92,7 @@ static int races_field(struct races *x, uint32_t i, enum op_field f)
     const struct op *op = &x->lane->op[i];
     enum op_buffer buffer = op_buffer(op, f);
     uint32_t first, n;
-    if (buffer == BUFFER_NONE) return 0;
+    if (buffer == BUFFER_NONE || (f == FIELD_A && op_reads(op))) return 0; /* the peer's */
     n = columns_in(&x->c->columns, op->at[f], op->n, &first);
     for (uint32_t k = 0; k < n; k++) {
         uint32_t slot = x->base[buffer] + first + k;
@@ -114,7 +114,7 @@ static int races_alias(const struct races *x)
         if (op_buffer(&x->lane->op[i], FIELD_D) != BUFFER_OUT) continue;
         for (uint32_t j = 0; j < x->lane->n; j++) {
             const struct op *op = &x->lane->op[j];
-            bool reads = op_buffer(op, FIELD_A) == BUFFER_IN || op_buffer(op, FIELD_B) == BUFFER_IN;
+            bool reads = (op_buffer(op, FIELD_A) == BUFFER_IN && !op_reads(op)) || op_buffer(op, FIELD_B) == BUFFER_IN;
             if (reads && !(j < i && races_ordered(x, j, i)))
                 return check_fail(x->c, x->rank, i, "in place: operation %u reads there", j);
         }

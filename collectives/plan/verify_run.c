@@ -53,6 +53,8 @@ static struct value *run_values(const struct run *x, uint32_t rank, const struct
                                 enum op_field f, uint32_t *n)
 {
     uint32_t first;
+    *n = 0;
+    if (op_buffer(op, f) == BUFFER_NONE) return x->rank[rank].block[BUFFER_NONE]; /* of a word */
     *n = columns_in(&x->c->columns, op->at[f], op->n, &first);
     return x->rank[rank].block[op_buffer(op, f)] + first;
 }
@@ -88,11 +90,12 @@ static int run_local(struct run *x, uint32_t rank, uint32_t i)
     uint32_t n, nb;
     if (op_flags(op) & OP_COUNTS) return run_counts(x, rank, i);
     if (op_kind(op) == OP_NOP) return 0;
-    struct value *a = run_values(x, rank, op, FIELD_A, &n);
+    uint32_t of = op_reads(op) ? op->at[FIELD_PEER] : rank;
+    struct value *a = run_values(x, of, op, FIELD_A, &n);
     struct value *d = run_values(x, rank, op, FIELD_D, &nb);
     int status = run_written(x, rank, i, a, n);
     if (status < 0) return status;
-    if (op_kind(op) == OP_COPY) {
+    if (op_kind(op) == OP_COPY || op_kind(op) == OP_READ) {
         memmove(d, a, n * sizeof(*d));
         return 0;
     }
@@ -322,7 +325,7 @@ static int run_make(struct run *x)
         if (x->credits) x->sent[k] = calloc(p->lane[k].n + 1, sizeof(**x->sent));
         if (!r->state || (x->barrier && !r->heard) || (x->credits && !x->sent[k]))
             return SINEW_ENOMEM;
-        for (int b = BUFFER_IN; b < BUFFER_COUNT; b++) {
+        for (int b = BUFFER_NONE; b < BUFFER_COUNT; b++) {
             uint32_t n = columns_count(&x->c->columns, p->lane[k].blocks[b]);
             r->block[b] = calloc(n + 1, sizeof(**r->block));
             if (!r->block[b]) return SINEW_ENOMEM;
@@ -339,7 +342,7 @@ static void run_free(struct run *x)
 {
     const struct plan *p = x->c->plan;
     for (uint32_t k = 0; x->rank && k < p->size; k++) {
-        for (int b = BUFFER_IN; b < BUFFER_COUNT; b++) free(x->rank[k].block[b]);
+        for (int b = BUFFER_NONE; b < BUFFER_COUNT; b++) free(x->rank[k].block[b]);
         for (uint32_t i = 0; x->sent && x->sent[k] && i < p->lane[k].n; i++) free(x->sent[k][i]);
         if (x->sent) free(x->sent[k]);
         free(x->rank[k].state);

@@ -240,7 +240,8 @@ struct sinew_view_options {
     int level;             /* enum sinew_level                                                    */
     int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
     int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
-    /* Of collectives, by name, with its parameter if it has one: "ring", "bruck:4"; NULL: chosen.
+    /* Of collectives, by name, with its parameter if it has one, and the tiles that a long vector goes
+     * in if it can: "ring", "bruck:4", "tree/8"; NULL: chosen.
      * `sinew-plan --algorithms` and docs/collectives.md list them. A collective refuses a name that
      * it does not have, and one whose bits or order the level or the operator does not allow. */
     const char *algorithm;

@@ -403,6 +403,31 @@ static void head_to_head_sends_are_eager_when_short(struct job_rank *me)
     leave(me);
 }
 
+/* Messages of a pair are numbered, by 15 and 16 bits in places: more than 2^16 short ones, ones with
+ * a full head, ones that wait for an answer. */
+static void numbers_wrap(struct job_rank *me)
+{
+    enum { ROUNDS = 260, WINDOW = 256 };
+    struct sinew_team *world = enter(me);
+    struct sinew_request *req[WINDOW];
+    uint64_t numbers[WINDOW][16] = { { 0 } };
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        for (uint64_t k = 0; k < WINDOW; k++) {
+            size_t len = k % 16 ? sizeof(uint64_t) : sizeof(numbers[k]);
+            numbers[k][0] = me->rank == 0 ? i * WINDOW + k : 0;
+            if (me->rank == 1)
+                CHECK(me, sinew_recv(world, numbers[k], len, 0, 5, NULL, &req[k]) >= 0);
+            else if (k == 7)
+                CHECK(me, sinew_send_sync(world, numbers[k], len, 1, 5, &req[k]) >= 0);
+            else
+                CHECK(me, sinew_send(world, numbers[k], len, 1, 5, &req[k]) >= 0);
+        }
+        CHECK_OK(me, sinew_wait_all(req, WINDOW, NULL, SINEW_FOREVER));
+        for (uint64_t k = 0; k < WINDOW; k++) CHECK_EQ(me, numbers[k][0], i * WINDOW + k);
+    }
+    leave(me);
+}
+
 const struct suite_case conformance_messages[] = {
     { "every size, expected and not", every_size_expected_and_not, 1, 8, 0, 0, 0, 0 },
     { "order of a pair", order_of_a_pair, 2, 8, 0, 0, 0, 0 },
@@ -423,6 +448,7 @@ const struct suite_case conformance_messages[] = {
     { "more unexpected than the budget", more_unexpected_than_the_budget, 2, 2, 0, 0, 0, 0 },
     { "more announced than the limit", more_announced_than_the_limit, 2, 2, 0, 0, 0, 0 },
     { "everyone to everyone", everyone_to_everyone, 1, 8, 0, 0, 0, 0 },
+    { "numbers wrap", numbers_wrap, 2, 2, SUITE_REAL, 0, 0, 0 },
     { "head-to-head sends are eager when short", head_to_head_sends_are_eager_when_short, 2, 2, 0,
       0, 0, 0 },
     SUITE_END,

@@ -157,6 +157,11 @@ static int location_of(const void *word)
     return index;
 }
 
+void memory_begins(const void *word, uint64_t value)
+{
+    memory.location[location_of(word)].messages[0].value = value;
+}
+
 /* --- views ------------------------------------------------------------------------------------ */
 
 static void view_join_places(struct view *v, const struct view *other)

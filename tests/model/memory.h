@@ -65,6 +65,8 @@ void memory_weaken(int index, enum memory_weakening how, enum memory_order_name 
 /* Before each execution: one block of plain memory, then its words. */
 void memory_reset(int threads, void *block, size_t len);
 void memory_location(const void *word, const char *name);
+/* What it is before anybody stores to it, instead of 0. */
+void memory_begins(const void *word, uint64_t value);
 /* Whole granules in which a race spoils what was read, and fails only if that is kept. */
 void memory_tried(const void *at, size_t len);
 

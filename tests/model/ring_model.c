@@ -51,6 +51,13 @@ static void producer_start_bytes(struct ring_producer *p, uint32_t at)
     p->written = p->finished = (struct ring_mark){ at, at };
 }
 
+/* One slot, and one unit, before either half of what is given back wraps. */
+static void start_returned(struct ring *ring, struct ring_producer *p, struct ring_consumer *c)
+{
+    p->returned = c->returned = UINT32_MAX;
+    memory_begins(&ring->returned, UINT32_MAX);
+}
+
 static void ring_reset(const struct scenario *s)
 {
     const struct ring_case *c = s->arg;
@@ -65,6 +72,7 @@ static void ring_reset(const struct scenario *s)
         ring_consumer_init(&ends[!from].rx, ring, &c->shape, c->start);
         producer_start_bytes(&ends[from].tx, c->body_start);
         ends[!from].rx.body_next = c->body_start;
+        if (c->start != 0) start_returned(ring, &ends[from].tx, &ends[!from].rx);
     }
 }
 

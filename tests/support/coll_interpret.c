@@ -57,6 +57,7 @@ struct machine {
     int block[RANKS][BUFFER_COUNT][BLOCKS], stage[RANKS][INSTANCES][BLOCKS];
     uint8_t state[RANKS][INSTANCES];
     uint32_t base[RANKS];
+    bool begun[RANKS];
     struct message message[MESSAGES];
     uint32_t messages;
 };
@@ -70,6 +71,7 @@ static int combine(const struct machine *m, int left, int right)
 static int *place(struct machine *m, uint32_t rank, const struct op *op, enum op_field f)
 {
     enum op_buffer buffer = op_buffer(op, f);
+    if (op_is_word(op) && op->n == 0) return m->block[rank][BUFFER_NONE];
     if (buffer == BUFFER_NONE || buffer >= BUFFER_COUNT ||
         (uint64_t)op->at[f] + op->n > m->p->lane[rank].blocks[buffer] ||
         (buffer == BUFFER_OUT && !m->p->lane[rank].has_out) ||
@@ -145,6 +147,16 @@ static bool receive(struct machine *m, uint32_t rank, uint32_t i)
     return !d;
 }
 
+/* Before it has begun, and when it has ended, a rank's memory is its user's. */
+static int *place_of_peer(struct machine *m, uint32_t rank, const struct op *op)
+{
+    uint32_t peer = op->at[FIELD_PEER];
+    if (peer < m->p->size && peer != rank && m->begun[peer] && m->base[peer] < m->p->lane[peer].n)
+        return place(m, peer, op, FIELD_A);
+    m->o->broken = true;
+    return NULL;
+}
+
 static void compute(struct machine *m, uint32_t rank, uint32_t i, const int *a)
 {
     const struct op *op = &m->p->lane[rank].op[i];
@@ -159,13 +171,16 @@ static void compute(struct machine *m, uint32_t rank, uint32_t i, const int *a)
 static void local(struct machine *m, uint32_t rank, uint32_t i)
 {
     const struct op *op = &m->p->lane[rank].op[i];
-    if (op_kind(op) == OP_COPY) {
-        const int *a = place(m, rank, op, FIELD_A);
+    if (op_kind(op) == OP_COPY || op_kind(op) == OP_READ) {
+        const int *a = op_kind(op) == OP_READ ? place_of_peer(m, rank, op)
+                                              : place(m, rank, op, FIELD_A);
         int *d = place(m, rank, op, FIELD_D);
         if (a && d) memmove(d, a, op->n * sizeof(*d));
         done(m, rank, i);
     } else if (op_kind(op) == OP_REDUCE) {
         compute(m, rank, i, place(m, rank, op, FIELD_A));
+    } else if (op_kind(op) == OP_READ_REDUCE) {
+        compute(m, rank, i, place_of_peer(m, rank, op));
     } else if (op_kind(op) == OP_NOP) {
         const struct lane *lane = &m->p->lane[rank];
         for (uint32_t k = 0; op_flags(op) & OP_COUNTS && k < lane->blocks[BUFFER_CNT]; k++)
@@ -215,7 +230,10 @@ static bool step(struct machine *m, uint32_t held)
         if (rank == held || end == base) continue;
         uint32_t from = (uint32_t)(case_random(&m->random) % (end - base));
         for (uint32_t i = 0; i < end - base; i++)
-            if (try_instance(m, rank, base + (from + i) % (end - base))) return true;
+            if (try_instance(m, rank, base + (from + i) % (end - base))) {
+                m->begun[rank] = true;
+                return true;
+            }
     }
     return false;
 }

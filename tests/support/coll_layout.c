@@ -74,22 +74,29 @@ enum { VARIANTS = 4 };
 uint32_t case_parameter(const struct algorithm *a, uint64_t turn)
 {
     static const uint32_t others[][VARIANTS] = {
+        [PARAMETER_NONE] = { 0, 0, 0, 0 },
         [PARAMETER_RADIX] = { 0, 3, 8, 5 },
         [PARAMETER_PIECES] = { 0, 1, 3, 5 },
         [PARAMETER_NODE] = { 0, 1, 3, 8 },
     };
-    if (a->parameter == PARAMETER_NONE || turn % VARIANTS == 0) return a->initial;
-    return others[a->parameter][turn % VARIANTS];
+    static const uint32_t tiles[VARIANTS] = { 0, 2, 3, 7 };
+    uint64_t v = turn % VARIANTS;
+    if (v == 0) return a->initial;
+    uint32_t number = a->parameter == PARAMETER_NONE ? a->initial : others[a->parameter][v];
+    return a->flags & TILED ? number | tiles[v] << 16 : number;
+}
+
+bool case_has_variants(const struct algorithm *a)
+{
+    return a->parameter != PARAMETER_NONE || a->flags & TILED;
 }
 
 const char *case_variant(uint32_t algorithm, uint64_t turn)
 {
-    static char names[128][VARIANTS][40];
+    static char names[128][VARIANTS][ALGORITHM_NAME_MAX];
     const struct algorithm *a = &algorithms[algorithm];
-    char *name = names[algorithm][turn % VARIANTS];
-    if (a->parameter == PARAMETER_NONE || turn % VARIANTS == 0) return a->name;
-    snprintf(name, sizeof(names[0][0]), "%s:%u", a->name, case_parameter(a, turn));
-    return name;
+    if (!case_has_variants(a) || turn % VARIANTS == 0) return a->name;
+    return algorithm_text(a, case_parameter(a, turn), names[algorithm][turn % VARIANTS]);
 }
 
 /* -------------------------------------------------------------------------------------- lengths */

@@ -46,10 +46,13 @@ bool case_has_root(const struct kase *k);
 bool case_has_arithmetic(const struct kase *k);
 /* Whether this rank's call is in place. */
 bool case_placed(const struct kase *k, int rank);
-/* The name of an algorithm with one of a few parameters, by `turn`: "bruck", "bruck:3" …. */
+/* The name of an algorithm with one of a few parameters and numbers of tiles, by `turn`: "bruck",
+ * "bruck:3", "tree/7" …. */
 const char *case_variant(uint32_t algorithm, uint64_t turn);
-/* The parameter of such a one, where there is one. */
+/* The parameter of such a one, with the tiles. */
 uint32_t case_parameter(const struct algorithm *a, uint64_t turn);
+/* Whether there are others than the first. */
+bool case_has_variants(const struct algorithm *a);
 /* A random type and operator, if the collective has them; a barrier gets count 0. */
 void case_pick(struct kase *k, uint64_t *random);
 

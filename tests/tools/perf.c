@@ -83,6 +83,11 @@ static void iterations_are_what_was_asked(void **state)
     expect_line(&at);
     assert_true(json_number(&j, "iterations") == 77);
     assert_true(json_number(&j, "batch") == 1);
+    run_ranks(&r, 2, "", "sinew-perf latency --bytes 8 --iterations 77 --batch 7 --json");
+    run_expect(&r, 0);
+    at = r.out;
+    expect_line(&at);
+    assert_true(json_number(&j, "batch") == 7);
 }
 
 static void bandwidth_and_rate_print_one_value(void **state)

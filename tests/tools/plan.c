@@ -60,6 +60,22 @@ static void algorithms_are_compared(void **state)
     expect_words("flat is for up to 64 ranks");
 }
 
+/* Values behind a blank or a sign of equality, the collective anywhere. */
+static void options_are_written_as_elsewhere(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan --ranks=4 --bytes=64 reduce --root=1 --rank 1 --algorithm=binomial/2");
+    run_expect(&r, 0);
+    expect_words("reduce by binomial/2, 4 ranks, 64 bytes");
+    expect_words("rank 1, operation 2: RECV_REDUCE OUT[1] = from 0, message 0 of tile 1 (+) IN[1]");
+    run_line(&r, "sinew-plan --version");
+    run_expect(&r, 0);
+    expect_words("sinew-plan 0.");
+    run_line(&r, "sinew-plan --help");
+    run_expect(&r, 0);
+    expect_words("usage: sinew-plan COLLECTIVE");
+}
+
 static void what_is_wrong_is_said(void **state)
 {
     static const char *const lines[][2] = {
@@ -70,10 +86,15 @@ static void what_is_wrong_is_said(void **state)
         { "sinew-plan barrier --ranks 0", "--ranks N is needed" },
         { "sinew-plan barrier --ranks 9999999", "--ranks" },
         { "sinew-plan bcast --ranks 3 --root 3", "--root and --rank" },
-        { "sinew-plan bcast --ranks 3 --bytes many", "--bytes" },
-        { "sinew-plan bcast --ranks 3 --loggp 1,2", "--loggp" },
-        { "sinew-plan bcast --ranks 3 --algorithm ring", "there are binomial, scatter-ring" },
-        { "sinew-plan bcast --ranks 3 --frobnicate", "--frobnicate" },
+        { "sinew-plan bcast --ranks 3 --bytes many", "takes: --bytes many" },
+        { "sinew-plan bcast --ranks 3 --loggp 1,2", "takes: --loggp 1,2" },
+        { "sinew-plan bcast --ranks 3 --algorithm ring", "it must be one of: binomial, scatter-ring" },
+        { "sinew-plan bcast --ranks 3 --algorithm chain:0", "a number of pieces, from 1 to 64" },
+        { "sinew-plan bcast --ranks 3 --algorithm chain/2", "does not go in tiles" },
+        { "sinew-plan reduce --ranks 3 --algorithm binomial/65", "of tiles, from 1 to 64" },
+        { "sinew-plan bcast reduce --ranks 3", "more than one collective: reduce" },
+        { "sinew-plan bcast --ranks", "a value is missing: --ranks" },
+        { "sinew-plan bcast --ranks 3 --frobnicate", "no such option: --frobnicate" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -102,6 +123,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_schedule_is_printed),
         cmocka_unit_test(a_plan_is_verified_and_simulated),
         cmocka_unit_test(algorithms_are_compared),
+        cmocka_unit_test(options_are_written_as_elsewhere),
         cmocka_unit_test(what_is_wrong_is_said),
     };
     if (argc > 1 && strcmp(argv[1], "large") == 0) return cmocka_run_group_tests(large, NULL, NULL);

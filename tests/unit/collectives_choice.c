@@ -41,7 +41,7 @@ static void chosen(struct rules *rules, enum collective collective, struct situa
     at.has_arithmetic = collective_adds(collective);
     struct choice choice = algorithm_choose(collective, &at);
     assert_string_equal(algorithms[choice.algorithm].name, name);
-    if (parameter) assert_int_equal(choice.parameter, parameter);
+    if (parameter) assert_int_equal(parameter_number(choice.parameter), parameter);
 }
 
 static void the_first_rule_that_fits_decides(void **state)

@@ -18,6 +18,7 @@
 #include "tests/seed.h"
 #include "tests/support/coll_interpret.h"
 #include "tests/support/coll_layout.h"
+#include "tests/support/coll_reads.h"
 
 enum { ORDERS = 10, PER_SIZE = 60 };
 
@@ -46,7 +47,7 @@ static bool mutate(struct schedule *s, struct op *op, enum mutation how, uint64_
         op->at[f] += by;
         return true;
     case KIND:
-        op->word = (op->word & ~15u) | (uint32_t)(case_random(random) % OP_READ);
+        op->word = (op->word & ~15u) | (uint32_t)(case_random(random) % OP_LOOP);
         return true;
     case SIDE:
         if (op_kind(op) != OP_RECV_REDUCE && op_kind(op) != OP_REDUCE) return false;
@@ -148,7 +149,7 @@ static void mutants_of(const struct algorithm *a, uint32_t size, bool in_place, 
         enum mutation how = (enum mutation)(case_random(random) % MUTATIONS);
         struct lane sound = p.lane[rank];
         if (mutate(s, &s->op[i], how, random)) {
-            if (lane_unroll(&p.lane[rank], s, why) == 0) {
+            if (lane_unroll(&p.lane[rank], s, p.tiles, why) == 0) {
                 if (p.lane[rank].n <= 400) judge(a, &p, &right, how, rank, i, score, random);
                 free(p.lane[rank].op);
             }
@@ -165,9 +166,10 @@ static void mutants_are_rejected(void **state)
     static const uint32_t sizes[] = { 2, 3, 4, 5, 6, 7, 8 };
     uint64_t seed = seed_from_environment("collectives-mutation").state, random = seed;
     struct score score = { 0 };
-    for (uint32_t i = 0; i < algorithm_count; i++)
-        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]) && algorithms[i].generate; k++) {
-            struct algorithm a = algorithms[i];
+    for (uint32_t i = 0; i < algorithm_count + READS; i++)
+        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+            struct algorithm a = i < READS ? reads[i] : algorithms[i - READS];
+            if (!a.generate) continue;
             a.initial = case_parameter(&a, k + i);
             mutants_of(&a, sizes[k], k % 2, &score, &random);
         }

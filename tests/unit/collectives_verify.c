@@ -17,6 +17,7 @@
 
 #include "collectives/plan/plan.h"
 #include "tests/support/coll_layout.h"
+#include "tests/support/coll_reads.h"
 
 static bool is_long;
 
@@ -58,7 +59,7 @@ static void small_teams_exhaustively(void **state)
     for (uint32_t i = 0; i < algorithm_count; i++)
         for (uint32_t size = 1; size <= 64 && algorithms[i].generate; size++) {
             if (!is_long && size > 20 && size % 9 != i % 9 && size != 64) continue;
-            unsigned variants = algorithms[i].parameter == PARAMETER_NONE ? 1 : 4;
+            unsigned variants = case_has_variants(&algorithms[i]) ? 4 : 1;
             for (unsigned turn = 0; turn < variants; turn++) plans += small_team(i, size, turn);
         }
     print_message("%u plans\n", plans);
@@ -116,11 +117,26 @@ static void a_hundred_thousand_ranks(void **state)
     }
 }
 
+/* What reads peers' memory, alone and in tiles. */
+static void reading_from_peers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < READS; i++)
+        for (uint32_t size = 1; size <= READS_RANKS_MAX; size++)
+            for (unsigned turn = 0; turn < (case_has_variants(&reads[i]) ? 4 : 1); turn++)
+                for (int in_place = 0; in_place < 2; in_place++) {
+                    struct algorithm a = reads[i];
+                    a.initial = case_parameter(&a, turn);
+                    verify(&a, size, collective_has_root(a.collective) ? size / 3 : 0, in_place, 0);
+                }
+}
+
 int main(int argc, char **argv)
 {
     is_long = argc > 1 && !strcmp(argv[1], "long");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_teams_exhaustively),
+        cmocka_unit_test(reading_from_peers),
         cmocka_unit_test(log_steps_up_to_1024),
         cmocka_unit_test(a_hundred_thousand_ranks),
     };

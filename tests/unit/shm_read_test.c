@@ -310,6 +310,45 @@ static void test_pledges_are_bounded(void **state)
     lent_close(&t);
 }
 
+/* A pledge of 0 is none: its generations leave that out. */
+static void test_generations_wrap(void **state)
+{
+    struct lent t;
+    uint8_t from[100];
+    (void)state;
+    lent_open(&t, 0);
+    t.lender.peers[1].link->pledge[0] = UINT32_MAX - 1;
+    for (uint64_t i = 0; i < 3; i++) {
+        fill(from, sizeof(from), i);
+        assert_int_equal(lend(&t, from, sizeof(from)), 0);
+        assert_int_equal(wire_get32(t.mine.key + 4), i == 0 ? UINT32_MAX : (uint32_t)i);
+        assert_int_equal(take_key(&t), 0);
+        assert_int_equal(read_end(&t, read_start(&t, sizeof(from), 0)), 0);
+        check(&t, sizeof(from), 0, i);
+        give_back(&t);
+        assert_int_equal(read_end(&t, read_start(&t, sizeof(from), 0)), SINEW_EACCESS);
+    }
+    lent_close(&t);
+}
+
+/* No two pieces of memory have one id, nor any 0. */
+static void test_ids_of_memory_wrap(void **state)
+{
+    struct lent t;
+    (void)state;
+    lent_open(&t, 0);
+    struct region first = share_make(&t.lender, PAGE);
+    assert_int_equal(first.id, 1);
+    t.lender.t->last_share = UINT32_MAX - 1;
+    struct region last = share_make(&t.lender, PAGE), next = share_make(&t.lender, PAGE);
+    assert_int_equal(last.id, UINT32_MAX);
+    assert_int_equal(next.id, 2);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &next), 0);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &last), 0);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &first), 0);
+    lent_close(&t);
+}
+
 static void test_keys_that_cannot_be_right(void **state)
 {
     struct lent t;
@@ -535,6 +574,8 @@ int main(void)
         TEST(test_what_was_taken_back_is_worth_nothing),
         TEST(test_memory_that_is_not_there_costs_the_read_alone),
         TEST(test_pledges_are_bounded),
+        TEST(test_generations_wrap),
+        TEST(test_ids_of_memory_wrap),
         TEST(test_keys_that_cannot_be_right),
         TEST(test_memory_that_was_not_asked_for),
         TEST(test_memory_that_could_shrink),

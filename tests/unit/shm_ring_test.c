@@ -83,6 +83,13 @@ static size_t length(uint64_t *state, uint32_t most)
     return (size_t)(r % (cap + 1));
 }
 
+/* As if so many slots, and units, had been given back already: 16 bits each. */
+static void start_returned(struct pair *pair, uint32_t returned)
+{
+    pair->p.returned = pair->c.returned = returned;
+    shared_store_relaxed32(&pair->c.ring->returned, returned);
+}
+
 /* Random fill and drain; consumer tells at random times. Every length and index start survives. */
 static void churn(const struct ring_shape *shape, uint32_t start, uint32_t body_start, int rounds)
 {
@@ -91,6 +98,7 @@ static void churn(const struct ring_shape *shape, uint32_t start, uint32_t body_
     uint32_t sent = 0, got = 0, refused = 0;
     pair.p.written = pair.p.finished = (struct ring_mark){ body_start, body_start };
     pair.c.body_next = body_start;
+    start_returned(&pair, start ? 0xfff0fff0 : 0);
     for (int r = 0; r < rounds; r++) {
         for (uint64_t k = seeded(&choose) % 12; k > 0; k--) {
             uint64_t next = writer;
@@ -269,6 +277,30 @@ static void test_short_messages_have_slots_and_units(void **state)
     assert_int_equal(ring_refresh(&pair.p), 0);
     assert_int_equal(ring_outstanding(&pair.p), 0);
     assert_true(pair.p.units == 99 && pair.p.room == 7 && pair.p.shorts == 0);
+    free(pair.memory);
+}
+
+/* Units and slots that are told, each past 2^16: none is lost, none comes twice. */
+static void test_units_wrap(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&small, UINT32_MAX - 20);
+    uint8_t in[RING_SHORT], out[RING_SHORT] = "short";
+    const uint32_t due = ring_due_as(2, RING_SHORT_HEAD);
+    start_returned(&pair, 0xfffdfff9);
+    pair.p.units = 10;
+    for (uint64_t i = 0, credit = 1; i < 60; i++, credit = 1) {
+        ring_promise(&pair.p);
+        assert_true(pair.p.shorts > 0);
+        ring_put_short(&pair.p, 2, out, 8, i, 0);
+        assert_int_equal(ring_take_short(&pair.c, due, i, in, 48, &credit), 8);
+        assert_int_equal(credit, 0);
+        if (i % 3 == 2) ring_tell(&pair.c);
+        assert_int_equal(ring_refresh(&pair.p), 0);
+        assert_int_equal(ring_outstanding(&pair.p), (i + 1) % 3);
+        assert_int_equal(pair.p.units + (uint32_t)pair.p.shorts, 10 - (i + 1) % 3);
+        assert_int_equal(pair.p.room + pair.p.shorts, 7 - (int)((i + 1) % 3));
+    }
     free(pair.memory);
 }
 
@@ -457,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
         cmocka_unit_test(test_credit_both_ways_adds_up),
         cmocka_unit_test(test_short_messages_have_slots_and_units),
+        cmocka_unit_test(test_units_wrap),
         cmocka_unit_test(test_a_peek_takes_nothing),
         cmocka_unit_test(test_promised_slots_are_for_others_when_none_is_left),
         cmocka_unit_test(test_bulk_leaves_slots_to_messages),

@@ -234,9 +234,10 @@ static void choose(struct plan *p, struct sim_options *o, uint64_t seed)
     o->latency_ns = 200 + (int64_t)seed_below(&s, 5000);
     o->jitter_ns = (int64_t)seed_below(&s, 20000);
     o->puts_unordered = seed_below(&s, 2);
-    o->wired_reads = seed_below(&s, 2);
+    o->reads = seed_below(&s, 2);
     o->wired_fails = seed_below(&s, 4) ? 0 : 1 + (uint32_t)seed_below(&s, 3);
     o->window_bytes = 1000 + seed_below(&s, 60000);
+    o->begin_max = seed_below(&s, 2) ? 1024 << seed_below(&s, 4) : 0;
     o->time_limit_ns = 1000 * SECOND;
     p->may_be_unreachable = p->alone && (o->wired_fails || p->breaks || p->end != END_CLOSE);
 }
@@ -255,7 +256,7 @@ static void run(struct plan *p, uint64_t seed, bool loud)
     if (loud || p->failure[0]) fputs(p->log, stderr);
     if (p->failure[0])
         fail_msg("seed %llu (%d ranks, breaks %d, alone %d, end %d, reads %d, unordered %d, fails %u): %s",
-                 (unsigned long long)seed, p->ranks, p->breaks, p->alone, p->end, o.wired_reads,
+                 (unsigned long long)seed, p->ranks, p->breaks, p->alone, p->end, o.reads,
                  o.puts_unordered, o.wired_fails, p->failure);
 }
 

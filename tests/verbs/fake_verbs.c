@@ -116,7 +116,9 @@ static struct ibv_device **get_device_list(int *n)
     struct ibv_device **list = calloc(FAKE_DEVICES + 1, sizeof(struct ibv_device *));
     pthread_mutex_lock(&fake.lock);
     for (int i = 0; i < fake_knobs.devices; i++) {
+        enum ibv_transport_type type = fake_knobs.iwarp ? IBV_TRANSPORT_IWARP : IBV_TRANSPORT_IB;
         list[i] = &fake.devices[i];
+        if (list[i]->transport_type != type) list[i]->transport_type = type;
         if (strcmp(list[i]->name, fake_knobs.device[i].name) == 0) continue; /* others may read it */
         snprintf(list[i]->name, sizeof(list[i]->name), "%s", fake_knobs.device[i].name);
     }

@@ -42,6 +42,7 @@ struct fake_knobs {
     int fork_init; /* what it returns */
     int open_error;
     uint64_t memlock; /* registering more fails; 0: no limit */
+    bool iwarp;       /* its transport: no immediate data  */
     bool prompt;      /* everything is done when posted       */
     bool no_flush;    /* receives are not completed when a queue pair fails */
     int duplicates;   /* each receive completes that many times more        */
@@ -71,7 +72,7 @@ struct fake_stats {
     int overruns;     /* completions lost for want of room                  */
     int not_ready;    /* sends that found no receive                        */
     int misuses;      /* others; the last one:                              */
-    int posts, doorbells, inlined, signalled, sends, writes, reads;
+    int posts, doorbells, inlined, signalled, sends, bare, writes, reads; /* bare: sends with immediate data */
     char misuse[128];
 };
 

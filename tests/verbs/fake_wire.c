@@ -42,12 +42,16 @@ static void complete_send(struct fake_qp *qp, const struct fake_send *s, enum ib
                                                  .opcode = IBV_WC_SEND });
 }
 
+/* s: what came; NULL: nothing */
 static void complete_receive(struct fake_qp *qp, const struct fake_receive *r,
-                             enum ibv_wc_status status, uint32_t len)
+                             enum ibv_wc_status status, const struct fake_send *s)
 {
+    bool immediate = s && s->wr.opcode == IBV_WR_SEND_WITH_IMM;
     complete(qp->base.recv_cq, &(struct ibv_wc){ .wr_id = r->id,
                                                  .status = status,
-                                                 .byte_len = len,
+                                                 .byte_len = s ? s->sge.length : 0,
+                                                 .imm_data = immediate ? s->wr.imm_data : 0,
+                                                 .wc_flags = immediate ? IBV_WC_WITH_IMM : 0,
                                                  .qp_num = qp->base.qp_num,
                                                  .opcode = IBV_WC_RECV });
 }
@@ -72,7 +76,7 @@ void pair_fail(struct fake_qp *qp)
         complete_send(qp, &qp->sends[qp->from % qp->cap.max_send_wr], IBV_WC_WR_FLUSH_ERR);
     struct fake_receives *r = &qp->receives;
     for (; !fake_knobs.no_flush && r->from != r->to; r->from++)
-        complete_receive(qp, &r->wr[r->from % r->cap], IBV_WC_WR_FLUSH_ERR, 0);
+        complete_receive(qp, &r->wr[r->from % r->cap], IBV_WC_WR_FLUSH_ERR, NULL);
 }
 
 /* ---- posting --------------------------------------------------------------------------------- */
@@ -81,7 +85,7 @@ int send_post(struct fake_qp *qp, const struct ibv_send_wr *wr)
 {
     if (qp->base.state != IBV_QPS_RTS && qp->base.state != IBV_QPS_ERR) return EINVAL;
     if (qp->to - qp->reclaimed == qp->cap.max_send_wr) return ENOMEM;
-    if (wr->num_sge != 1) return EINVAL;
+    if (wr->num_sge != 1 || (fake_knobs.iwarp && wr->opcode == IBV_WR_SEND_WITH_IMM)) return EINVAL;
     struct fake_send *s = &qp->sends[qp->to % qp->cap.max_send_wr];
     s->wr = *wr;
     s->sge = *wr->sg_list;
@@ -155,6 +159,7 @@ static enum ibv_wc_status move_message(struct fake_qp *qp, struct fake_send *s, 
                                            : &to->receives;
     const void *from = local_memory(qp, s, 0);
     fake.stats.sends++;
+    fake.stats.bare += s->wr.opcode == IBV_WR_SEND_WITH_IMM;
     if (!from) return IBV_WC_LOC_PROT_ERR;
     if (r->from == r->to) {
         fake.stats.not_ready++;
@@ -168,13 +173,13 @@ static enum ibv_wc_status move_message(struct fake_qp *qp, struct fake_send *s, 
     if (status == IBV_WC_SUCCESS && (!into || s->sge.length > place->sge.length))
         status = into ? IBV_WC_LOC_LEN_ERR : IBV_WC_LOC_PROT_ERR;
     if (status != IBV_WC_SUCCESS) {
-        complete_receive(to, place, status, 0);
+        complete_receive(to, place, status, NULL);
         pair_fail(to);
         return IBV_WC_REM_OP_ERR;
     }
     memcpy(into, from, s->sge.length);
     for (int i = 0; i <= fake_knobs.duplicates; i++)
-        complete_receive(to, place, IBV_WC_SUCCESS, s->sge.length);
+        complete_receive(to, place, IBV_WC_SUCCESS, s);
     return IBV_WC_SUCCESS;
 }
 
@@ -225,7 +230,8 @@ static enum ibv_wc_status carry_out(struct fake_qp *qp, struct fake_send *s)
     if (s->fails != IBV_WC_SUCCESS) return s->fails;
     if (!to) return IBV_WC_RETRY_EXC_ERR;
     switch (s->wr.opcode) {
-    case IBV_WR_SEND: return move_message(qp, s, to);
+    case IBV_WR_SEND:
+    case IBV_WR_SEND_WITH_IMM: return move_message(qp, s, to);
     case IBV_WR_RDMA_WRITE:
     case IBV_WR_RDMA_READ: return move_memory(qp, s, to);
     default: return update(qp, s, to);

@@ -16,6 +16,7 @@
 #include "tests/verbs/fake_verbs.h"
 #include "transport/verbs/verbs.h"
 
+int faults_of_bare(void);
 int faults_of_cm(void);
 int faults_of_links(void);
 int faults_of_memory(void);

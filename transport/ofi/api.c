@@ -5,8 +5,8 @@
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/library.h"
 #include "sinew/sinew.h"
 
 enum { UNIVERSE_LEAST = 16 };
@@ -25,10 +25,7 @@ void api_end(struct api_guard *guard)
     guard_end(&guard->host);
 }
 
-static const struct {
-    const char *name;
-    size_t at;
-} symbols[] = {
+static const struct library_function functions[] = {
     { "fi_version", offsetof(struct ofi_api, version) },
     { "fi_getinfo", offsetof(struct ofi_api, getinfo) },
     { "fi_freeinfo", offsetof(struct ofi_api, freeinfo) },
@@ -37,15 +34,12 @@ static const struct {
     { "fi_strerror", offsetof(struct ofi_api, strerror) },
 };
 
-static int find_symbols(void *library, struct ofi_api *api, struct why *why)
+static int find_functions(void *library, struct ofi_api *api, struct why *why)
 {
-    for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
-        void *symbol = dlsym(library, symbols[i].name);
-        if (!symbol)
-            return why_set(why, SINEW_EVERSION, "libfabric.so.1 has no %s()", symbols[i].name);
-        memcpy((char *)api + symbols[i].at, &symbol, sizeof(symbol));
-    }
-    return 0;
+    const char *missing = library_functions(library, functions,
+                                            sizeof(functions) / sizeof(functions[0]), api);
+    if (!missing) return 0;
+    return why_set(why, SINEW_EVERSION, "libfabric.so.1 has no %s()", missing);
 }
 
 /* Nobody unloads it again: threads and handlers of its providers may still be there. */
@@ -55,7 +49,7 @@ int api_load(struct ofi_api *api, struct why *why)
     if (!library)
         return why_set(why, SINEW_ENOTSUP, "libfabric does not load: %s; is libfabric1 installed?",
                        dlerror());
-    int status = find_symbols(library, api, why);
+    int status = find_functions(library, api, why);
     dlclose(library);
     return status;
 }

@@ -110,6 +110,13 @@ static int shares_grow(struct shm_transport *t)
     return 0;
 }
 
+static struct share *share_named(struct shm_transport *t, uint64_t id)
+{
+    for (uint32_t i = 0; i < t->share_count; i++)
+        if (t->shares[i].id == id) return &t->shares[i];
+    return NULL;
+}
+
 int share_create(struct shm_transport *t, struct region *region)
 {
     int status = t->share_count == t->share_cap ? shares_grow(t) : 0;
@@ -123,23 +130,17 @@ int share_create(struct shm_transport *t, struct region *region)
                        region->len);
     }
     segment_seal_memory(fd);
+    do t->last_share++;
+    while (t->last_share == 0 || share_named(t, t->last_share));
     uint32_t i = share_before(t, at);
     memmove(&t->shares[i + 1], &t->shares[i], (t->share_count - i) * sizeof(*t->shares));
     t->share_count++;
-    if (++t->last_share == 0) t->last_share = 1;
     t->shares[i] = (struct share){ at, region->len, t->last_share, fd };
     region->base = at;
     region->key_len = 0;
     region->id = t->last_share;
     region->private = &t->shares; /* what dereg knows it by */
     return 0;
-}
-
-static struct share *share_named(struct shm_transport *t, uint64_t id)
-{
-    for (uint32_t i = 0; i < t->share_count; i++)
-        if (t->shares[i].id == id) return &t->shares[i];
-    return NULL;
 }
 
 int share_destroy(struct shm_transport *t, struct region *region)

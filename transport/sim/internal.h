@@ -9,7 +9,8 @@
  *   sim.c        ranks, the baton, virtual time, the report of a failed run
  *   wire.c       channels between two ranks and the parcels on them; cut, heal, crash
  *   put.c        memory regions, and puts as fragments
- *   wired.c      what sim_wired has beyond the rest: tells, confirmations, reads, breaking
+ *   get.c        reads of memory regions
+ *   wired.c      what sim_wired has beyond the rest: tells, confirmations, breaking
  *   transport.c  the operations of transport.h
  *   launch.c     the launch provider
  *
@@ -153,8 +154,8 @@ enum parcel_kind {
     PARCEL_FRAGMENT, /* of a put                                             */
     PARCEL_CREDIT,   /* window given back: cost                              */
     PARCEL_CONFIRM,  /* wired: so many messages have arrived: cookie         */
-    PARCEL_READ,     /* wired: send me that                                  */
-    PARCEL_DATA,     /* wired: here it is; or status                         */
+    PARCEL_READ,     /* send me that                                         */
+    PARCEL_DATA,     /* here it is; or status                                */
     PARCEL_FLUSHED,  /* puts have landed: cookie                             */
     PARCEL_GOODBYE,
     PARCEL_GOODBYE_ACK,
@@ -199,8 +200,9 @@ struct end {
     struct list puts;  /* from here, not all landed                            */
     struct list flushes;
     struct list kept;  /* wired: messages from here, not confirmed             */
-    struct list gets;  /* wired: reads from here, not answered                 */
-    uint64_t sent, arrived, gets_started; /* wired                              */
+    struct list gets;  /* reads from here, not answered                        */
+    uint64_t sent, arrived; /* wired                                           */
+    uint64_t gets_started;
     bool losing;       /* on a broken channel: nothing more arrives here       */
     bool dropped;      /* by its own rank: nothing is handed back              */
     uint32_t peer_port;
@@ -284,7 +286,17 @@ void put_cancel_all(struct end *e, int status); /* what has not left e will not 
 void put_free(struct end *e);
 int region_register(struct port *port, struct region *r);
 int region_check(struct end *e, struct region *r);
+bool region_allows(const struct region *peers, enum region_rights right);
 int port_region_remove(struct port *port, struct region *r);
+struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation);
+
+/* get.c ---------------------------------------------------------------------------------------- */
+
+int get_start(struct end *e, struct rma *op, int64_t now);
+void get_serve(struct end *e, const struct parcel *read);
+void get_arrive(struct end *e, const struct parcel *data);
+void get_cancel_all(struct end *e, int status);
+void get_free(struct end *e);
 
 /* wired.c -------------------------------------------------------------------------------------- */
 
@@ -295,12 +307,7 @@ void wired_confirmed(struct end *e, uint64_t upto);
 void wired_hand_back(struct end *e); /* what is kept, as notes */
 void wired_break(struct channel *c);
 bool wired_loses(struct parcel *p); /* on a broken channel */
-int get_start(struct end *e, struct rma *op, int64_t now);
-void get_serve(struct end *e, const struct parcel *read);
-void get_arrive(struct end *e, const struct parcel *data);
-void get_cancel_all(struct end *e, int status);
 void wired_free(struct end *e);
-struct registration *registration_find(struct port *port, uint32_t slot, uint32_t generation);
 
 /* launch.c ------------------------------------------------------------------------------------- */
 void launch_tell_death(struct sim *s, int rank, int64_t time);

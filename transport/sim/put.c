@@ -7,7 +7,8 @@
  * the source when the last fragment has left, and counts for flush and dereg until the last has
  * landed.
  *
- * A key, little-endian:   | "sIm1" (4) | port (4) | slot (4) | generation (4) | len (8) |
+ * A key, little-endian:
+ *     | "sIm1" (4) | port (4) | slot (4) | generation (4) | len (8) | rights (1) |
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 #include "transport/sim/internal.h"
 
 #define KEY_MAGIC 0x316d4973u
-#define KEY_TO_READ 0x726d4973u
-enum { KEY_LEN = 24, READ_BIT = 1 << 12 /* of the length: such a message is read */ };
+enum { KEY_LEN = 25, KEY_RIGHTS = 24, KEY_OFFERED = 128 /* to one reader, of rights */ };
+enum { UNREAD_BIT = 1 << 11, READ_BIT = 1 << 12 }; /* of lengths: see sim_options.reads */
 
 struct put {
     struct event event; /* the next fragment leaves */
@@ -67,6 +68,7 @@ int region_register(struct port *port, struct region *r)
 {
     uint32_t slot;
     if (!r->base && r->len > 0) return SINEW_EINVAL;
+    if (r->reader && (r->len & UNREAD_BIT)) return SINEW_ENOTSUP;
     int status = slot_take(port, &slot);
     if (status < 0) return status;
     struct registration *to = &port->slots[slot];
@@ -74,11 +76,13 @@ int region_register(struct port *port, struct region *r)
     *to = (struct registration){
         .base = r->base, .len = r->len, .generation = generation, .live = true
     };
-    wire_put32(r->key, r->reader ? KEY_TO_READ : KEY_MAGIC);
+    wire_put32(r->key, KEY_MAGIC);
     wire_put32(r->key + 4, port->id);
     wire_put32(r->key + 8, slot);
     wire_put32(r->key + 12, generation);
     wire_put64(r->key + 16, r->len);
+    unsigned rights = r->rights ? r->rights : REGION_PUT;
+    r->key[KEY_RIGHTS] = r->reader ? REGION_GET | KEY_OFFERED : (uint8_t)rights;
     r->key_len = KEY_LEN;
     r->id = (uint64_t)generation << 32 | slot;
     r->private = port; /* mine; NULL in a peer's */
@@ -92,10 +96,10 @@ int region_check(struct end *e, struct region *r)
     wire_take32(&key);
     uint32_t slot = wire_take32(&key), generation = wire_take32(&key);
     uint64_t len = wire_take64(&key);
-    bool to_read = magic == KEY_TO_READ;
-    if (key.bad || r->key_len != KEY_LEN || (magic != KEY_MAGIC && !to_read) || len != r->len)
+    bool offered = wire_take8(&key) & KEY_OFFERED;
+    if (key.bad || r->key_len != KEY_LEN || magic != KEY_MAGIC || len != r->len)
         return SINEW_EINVAL;
-    if (to_read && (!e->port->transport->caps.get || !(len & READ_BIT))) return SINEW_ENOTSUP;
+    if (offered && (!e->port->transport->caps.get || !(len & READ_BIT))) return SINEW_ENOTSUP;
     r->base = NULL;
     r->id = (uint64_t)generation << 32 | slot;
     r->private = NULL;
@@ -115,6 +119,11 @@ static bool region_is_target(const struct port *port, const struct region *r)
         }
     }
     return false;
+}
+
+bool region_allows(const struct region *peers, enum region_rights right)
+{
+    return peers->key[KEY_RIGHTS] & right;
 }
 
 int port_region_remove(struct port *port, struct region *r)
@@ -230,6 +239,7 @@ int put_start(struct end *e, struct rma *op, int64_t now)
 {
     const struct region *to = op->peers;
     if (op->offset > to->len || op->len > to->len - op->offset) return SINEW_EINVAL;
+    if (!region_allows(to, REGION_PUT)) return SINEW_EACCESS;
     if (op->len == 0) return 0;
     if (e->puts_waiting == SIM_PUTS_MAX) {
         e->refused = true;

@@ -39,7 +39,9 @@ struct sim_options {
     uint32_t eager_max;       /* 0: 16 KiB                                                     */
     uint32_t copy_max;        /* longer bodies are lent; 0: none are                           */
     bool puts_unordered;      /* puts overtake and are overtaken: messaging must flush         */
-    bool wired_reads;         /* sim_wired reads, too: lengths of which bit 12 is set          */
+    bool reads;               /* messages are offered to be read, unless bit 11 of their length is
+                                 set, and are read if bit 12 is                                */
+    uint32_t begin_max;       /* caps.begin_max; 0: none                                       */
     uint32_t wired_fails;     /* one in so many set-ups of sim_wired fails; 0: none            */
     bool with_lease;          /* hand out leases in recv                                       */
     int64_t detect_ns;        /* from a death until peers and launchers know; 0: 1 ms          */

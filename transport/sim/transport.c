@@ -66,7 +66,8 @@ static void caps_fill(struct transport *t, const struct sim_options *o, bool wir
                                        .copy_max = wired ? o->eager_max : o->copy_max,
                                        .put_ordered = !o->puts_unordered,
                                        .wired = wired,
-                                       .get = wired && o->wired_reads,
+                                       .begin_max = o->begin_max,
+                                       .get = o->reads,
                                        .latency_ns = (uint32_t)(o->latency_ns + 2 * o->overhead_ns),
                                        .megabytes_per_s = (uint32_t)(1000 / o->gap_ns_per_byte) };
 }
@@ -304,7 +305,8 @@ static int sim_transport_rma(struct link *l, struct rma *op)
     int status = end_accepts(e);
     if (status) return status;
     if (op->kind == RMA_GET && l->transport->caps.get) return get_start(e, op, e->port->rank->now);
-    if (op->kind != RMA_PUT) return why_set(&l->why, SINEW_ENOTSUP, "sim can put, nothing else");
+    if (op->kind != RMA_PUT)
+        return why_set(&l->why, SINEW_ENOTSUP, "sim can put, and get if told to, nothing else");
     struct sim_rank *me = e->port->rank;
     me->now += me->sim->opt.overhead_ns;
     me->idle_since = me->now;

@@ -253,7 +253,7 @@ void end_reset_peer(struct end *e, int64_t time, int status, enum gone gone, con
 void end_goodbye_when_empty(struct end *e)
 {
     if (e->state != END_DRAINING || e->said_goodbye) return;
-    if (!list_empty(&e->lent) || !list_empty(&e->puts)) return;
+    if (!list_empty(&e->lent) || !list_empty(&e->puts) || !list_empty(&e->gets)) return;
     e->said_goodbye = true;
     control_send(e, PARCEL_GOODBYE, 0, e->channel->sim->now);
 }
@@ -558,6 +558,7 @@ void wire_free(struct sim *s)
             list_free_parcels(&c->end[side].inbox);
             list_free_parcels(&c->end[side].held);
             put_free(&c->end[side]);
+            get_free(&c->end[side]);
             wired_free(&c->end[side]);
         }
         free(c);

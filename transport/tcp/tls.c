@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/library.h"
 #include "sinew/sinew.h"
 
 /* --- OpenSSL 3 -------------------------------------------------------------------------------- */
@@ -68,10 +69,7 @@ struct openssl {
     const char *(*error_reason)(unsigned long);
 };
 
-static const struct {
-    const char *name;
-    size_t at;
-} functions[] = {
+static const struct library_function functions[] = {
     { "TLS_method", offsetof(struct openssl, method) },
     { "SSL_CTX_new", offsetof(struct openssl, ctx_new) },
     { "SSL_CTX_free", offsetof(struct openssl, ctx_free) },
@@ -203,15 +201,11 @@ static int library_find(struct tls_library *library, struct why *why)
                        "host, or choose security=authenticate on a network you trust",
                        library_name, reason ? reason : "cannot be opened");
     }
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-        /* POSIX promises that the bits of the object pointer are the function's. */
-        void *found = dlsym(library->handle, functions[i].name);
-        if (!found)
-            return why_set(why, SINEW_ENOTSUP, "security=encrypt: %s has no %s: install OpenSSL 3",
-                           library_name, functions[i].name);
-        memcpy((char *)&library->f + functions[i].at, &found, sizeof(found));
-    }
-    return 0;
+    const char *missing = library_functions(library->handle, functions,
+                                            sizeof(functions) / sizeof(functions[0]), &library->f);
+    if (!missing) return 0;
+    return why_set(why, SINEW_ENOTSUP, "security=encrypt: %s has no %s: install OpenSSL 3",
+                   library_name, missing);
 }
 
 static int library_configure(struct tls_library *library, struct why *why)

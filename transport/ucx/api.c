@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "sinew/sinew.h"
 
 enum { SETTINGS = 8, LOG_TEXT = 256 };
@@ -78,10 +79,7 @@ log_handler(const char *file, unsigned line, const char *function, int level, co
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    size_t at;
-} symbols[] = {
+static const struct library_function functions[] = {
     { "ucp_get_version", offsetof(struct ucx_api, get_version) },
     { "ucp_init_version", offsetof(struct ucx_api, init) },
     { "ucp_cleanup", offsetof(struct ucx_api, cleanup) },
@@ -106,17 +104,14 @@ static const struct {
     { "ucs_log_pop_handler", offsetof(struct ucx_api, log_pop) },
 };
 
-static int find_symbols(void *library, struct ucx_api *api, struct why *why)
+static int find_functions(void *library, struct ucx_api *api, struct why *why)
 {
-    for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
-        void *symbol = dlsym(library, symbols[i].name);
-        if (!symbol)
-            return why_set(why, SINEW_EVERSION, "libucp.so.0 has no %s(): it is older than what Sinew "
-                                                "was built with (%d.%d)",
-                           symbols[i].name, UCP_API_MAJOR, UCP_API_MINOR);
-        memcpy((char *)api + symbols[i].at, &symbol, sizeof(symbol));
-    }
-    return 0;
+    const char *missing = library_functions(library, functions,
+                                            sizeof(functions) / sizeof(functions[0]), api);
+    if (!missing) return 0;
+    return why_set(why, SINEW_EVERSION,
+                   "libucp.so.0 has no %s(): it is older than what Sinew was built with (%d.%d)",
+                   missing, UCP_API_MAJOR, UCP_API_MINOR);
 }
 
 /* Nobody unloads it again: threads and handlers of its own may still be there. */
@@ -125,7 +120,7 @@ int api_load(struct ucx_api *api, struct why *why)
     void *library = dlopen("libucp.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library)
         return why_set(why, SINEW_ENOTSUP, "UCX does not load: %s; is libucx0 installed?", dlerror());
-    int status = find_symbols(library, api, why);
+    int status = find_functions(library, api, why);
     dlclose(library);
     if (status < 0) return status;
     if (users++ == 0 && !getenv("UCX_LOG_FILE")) {

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dlfcn.h>
 #include <stddef.h>
-#include <string.h>
 
+#include "base/library.h"
 #include "sinew/sinew.h"
 #include "transport/verbs/cm.h"
 
-static const struct {
-    const char *name;
-    size_t at;
-} entries[] = {
+static const struct library_function entries[] = {
 #define ENTRY(name) { "rdma_" #name, offsetof(struct cm_api, name) }
     ENTRY(create_event_channel), ENTRY(destroy_event_channel), ENTRY(create_id),
     ENTRY(destroy_id), ENTRY(bind_addr), ENTRY(listen), ENTRY(get_src_port), ENTRY(resolve_addr),
@@ -24,12 +21,8 @@ int cm_load(struct cm_api *api, struct why *why)
     if (!library)
         return why_set(why, SINEW_ENOTSUP, "verbs_wireup=rdma_cm: %s (Debian: librdmacm1)",
                        dlerror());
-    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-        void *found = dlsym(library, entries[i].name);
-        if (!found)
-            return why_set(why, SINEW_ENOTSUP, "verbs_wireup=rdma_cm: librdmacm has no %s",
-                           entries[i].name);
-        memcpy((char *)api + entries[i].at, &found, sizeof(found));
-    }
-    return 0;
+    const char *missing = library_functions(library, entries, sizeof(entries) / sizeof(entries[0]),
+                                            api);
+    if (!missing) return 0;
+    return why_set(why, SINEW_ENOTSUP, "verbs_wireup=rdma_cm: librdmacm has no %s", missing);
 }

@@ -10,7 +10,8 @@
  *   offer.c    bytes told to the counterpart     link.c     the life of a link
  *   pair.c     its queue pair: made, connected, destroyed
  *   queue.c    the send queue: post, chain, confirm
- *   message.c  messages and credits, both ways   slots.c    registered memory for them
+ *   message.c  messages and credits, both ways   bare.c     those that need nothing before the body
+ *   slots.c    registered memory for them
  *   rma.c      put, get, atomic, flush           register.c the memory they work on
  *   wait.c     completions, sleeping             trouble.c  what the device reports, in words
  *   cm.c       connecting by librdmacm           cm_library.c  which is opened only then
@@ -40,6 +41,9 @@
  *              which the receiver keeps slots beyond the credit, and one for BYE
  *    kind      MESSAGE, CREDIT (only the header), BYE (likewise; nothing follows)
  *
+ * A MESSAGE that header and head would make a packet longer goes bare when it can: the body alone is in the slot, and
+ * what the receiver cannot foretell of them is in the 32 bits of immediate data (bare.c).
+ *
  * In a job of many ranks the window is small at first, and doubles whenever half of it was used with no message in the other
  * direction that could have told of new credit: a stream, that is. It does not shrink: what was told
  * cannot be taken back.
@@ -61,6 +65,7 @@
 
 enum {
     VERBS_HEADER = 16,
+    VERBS_HEAD = 16, /* heads of this length may be expected, and foretold */
     VERBS_EAGER_MAX = 8192, /* two RoCE packets: copying it costs less than a rendezvous' round trip */
     VERBS_SLOT = VERBS_HEADER + TRANSPORT_HEAD_MAX + VERBS_EAGER_MAX + 48, /* whole lines */
     VERBS_SLOT_SMALL = 256,
@@ -97,6 +102,11 @@ enum {
 enum verbs_wireup { VERBS_WIRED_BY_TELLS, VERBS_WIRED_BY_CM };
 
 enum verbs_kind { VERBS_MESSAGE = 1, VERBS_CREDIT = 2, VERBS_BYE = 3 };
+
+/* A head of VERBS_HEAD bytes, as two little-endian words: see struct expect. */
+struct head {
+    uint64_t word, key;
+};
 
 enum verbs_state {
     VERBS_NEW,
@@ -150,7 +160,7 @@ struct queue_entry {
     uint8_t kind;
     bool small;       /* its slot is of the small pool */
     uint32_t slot;    /* SLOT_NONE: none               */
-    uint32_t len;
+    uint32_t len;     /* of what is in it              */
     void *to;         /* ENTRY_GET through a slot: where its bytes go */
     struct work *work;
 };
@@ -189,6 +199,9 @@ struct verbs_link {
     /* messages in: `returned`: slots posted again, so that limit = returned + window */
     uint32_t heard, received, returned, told, window, window_most, controls_received;
     uint32_t posted; /* receives on its own queue, or its share of the shared one */
+    /* the last heads of 16 bytes that were sent and received; packets are of 1 << packet_shift bytes */
+    struct head last_out, last_in;
+    uint8_t packet_shift;
 
     /* the send queue: numbers of work requests, and what they were */
     uint32_t head, tail, unsignalled, depth;
@@ -339,6 +352,8 @@ struct request { /* one work request */
     bool small, signal;
     uint32_t slot; /* SLOT_NONE, or whose bytes it sends or fills */
     struct ibv_sge sge;
+    uint32_t before; /* bytes of the slot that are not sent */
+    uint32_t immediate;
     uint64_t remote;
     uint32_t rkey;
     uint64_t operand, compare;
@@ -364,6 +379,20 @@ bool message_came(struct verbs *t, const struct ibv_wc *wc); /* false: not in th
 void receives_return(struct verbs *t); /* those that were read */
 int receives_post(struct verbs_link *l); /* as many as its window needs */
 void receives_release(struct verbs *t, uint32_t id, uint32_t posted);
+
+/* bare.c */
+struct incoming { /* a message as it came */
+    uint32_t sequence, limit, attempt;
+    uint16_t controls;
+    uint8_t kind, hlen;
+    const uint8_t *head, *body;
+    size_t len; /* of both */
+    uint8_t foretold[VERBS_HEAD];
+};
+/* Whether the next message of l had better go so, and can. */
+bool bare_may(const struct verbs_link *l, const struct head *head, size_t blen, uint32_t *immediate);
+void bare_read(const struct verbs_link *l, struct incoming *m, const uint8_t *body, uint32_t len,
+               uint32_t immediate);
 
 /* rma.c */
 int verbs_rma(struct link *base, struct rma *op);

@@ -372,7 +372,7 @@ static bool link_hand_back(struct verbs_link *l)
         if (e->kind != ENTRY_MESSAGE) continue;
         if (t->budget_left < 2) return false;
         const uint8_t *at = (e->small ? &t->small : &t->large)->slots[e->slot].at;
-        uint8_t hlen = at[VERBS_HEADER - 1];
+        uint8_t hlen = at[VERBS_HEADER - 1]; /* of a bare one, too */
         t->budget_left--;
         t->base.up->undone(&l->base, at + VERBS_HEADER, hlen, at + VERBS_HEADER + hlen,
                            e->len - VERBS_HEADER - hlen);

@@ -2,6 +2,7 @@
 /*
  * message.c - messages and their credits, both ways (internal.h draws the header)
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "base/wire.h"
 #include "transport/verbs/internal.h"
 
-enum { LIMIT_AHEAD_MAX = 65536 + 1024, EXPECT_HEAD = 16 /* see struct expect */ };
+enum { LIMIT_AHEAD_MAX = 65536 + 1024 };
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
@@ -44,6 +45,26 @@ bool message_room(struct verbs_link *l)
     return message_has_room(l);
 }
 
+static struct head head_read(const uint8_t *at)
+{
+    return (struct head){ wire_get64(at), wire_get64(at + 8) };
+}
+
+/* The whole is in the slot, for it may have to be handed back; but header and head may stay there. */
+static void request_of_message(struct verbs_link *l, const void *head, size_t hlen, size_t blen,
+                               struct request *r)
+{
+    if (hlen != VERBS_HEAD) return;
+    struct head now = head_read(head);
+    if (bare_may(l, &now, blen, &r->immediate)) {
+        r->opcode = IBV_WR_SEND_WITH_IMM;
+        r->before = VERBS_HEADER + VERBS_HEAD;
+        r->sge.addr += r->before;
+        r->sge.length -= r->before;
+    }
+    l->last_out = now;
+}
+
 /* One header, and what follows it. AGAIN: there is no slot; < 0: the link ends. */
 static int message_post(struct verbs_link *l, enum verbs_kind kind, const void *head, size_t hlen,
                          const void *body, size_t blen)
@@ -54,10 +75,7 @@ static int message_post(struct verbs_link *l, enum verbs_kind kind, const void *
     uint32_t index = pool_take(pool_for(t, small));
     if (index == SLOT_NONE) return TRANSPORT_AGAIN;
     const struct slot *slot = &pool_for(t, small)->slots[index];
-    header_encode(l, slot->at, kind, hlen);
-    copy_line(slot->at + VERBS_HEADER, head, hlen);
-    if (blen) copy_short(slot->at + VERBS_HEADER + hlen, body, blen);
-    const struct request r = {
+    struct request r = {
         .kind = kind == VERBS_BYE       ? ENTRY_BYE
                 : kind == VERBS_MESSAGE ? ENTRY_MESSAGE
                                         : ENTRY_CREDIT,
@@ -67,6 +85,10 @@ static int message_post(struct verbs_link *l, enum verbs_kind kind, const void *
         .slot = index,
         .sge = { (uintptr_t)slot->at, (uint32_t)len, slot->lkey },
     };
+    if (kind == VERBS_MESSAGE) request_of_message(l, head, hlen, blen, &r);
+    header_encode(l, slot->at, kind, hlen);
+    copy_line(slot->at + VERBS_HEADER, head, hlen);
+    if (blen) copy_short(slot->at + VERBS_HEADER + hlen, body, blen);
     int status = queue_post(l, &r);
     if (status < 0) pool_give(pool_for(t, small), index);
     return status;
@@ -295,14 +317,6 @@ static void receive_again(struct verbs *t, struct verbs_link *l, uint32_t index,
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-struct incoming {
-    uint32_t sequence, limit, attempt;
-    uint16_t controls;
-    uint8_t kind, hlen;
-    const uint8_t *rest;
-    size_t len; /* of rest */
-};
-
 static void incoming_read(struct incoming *m, const uint8_t *at, uint32_t len)
 {
     m->sequence = wire_get32(at);
@@ -311,7 +325,8 @@ static void incoming_read(struct incoming *m, const uint8_t *at, uint32_t len)
     m->controls = wire_get16(at + 12);
     m->kind = at[14];
     m->hlen = at[15];
-    m->rest = at + VERBS_HEADER;
+    m->head = at + VERBS_HEADER;
+    m->body = m->head + m->hlen;
     m->len = len - VERBS_HEADER;
 }
 
@@ -339,21 +354,21 @@ static struct expect *message_expected(const struct verbs_link *l, const struct 
     struct expect *e = l->base.expect;
     bool next = m->sequence == l->heard + 1 && m->attempt == (uint32_t)l->attempt;
     if (!e || t->budget_left < TRANSPORT_UPCALLS_MAX || t->takes_left == 0) return NULL;
-    if (l->state != VERBS_UP || !next || m->kind != VERBS_MESSAGE || m->hlen != EXPECT_HEAD ||
-        m->len < EXPECT_HEAD)
+    if (l->state != VERBS_UP || !next || m->kind != VERBS_MESSAGE || m->hlen != VERBS_HEAD ||
+        m->len < VERBS_HEAD)
         return NULL;
-    uint64_t word = wire_get64(m->rest);
-    return !((word ^ e->word) & e->mask) && wire_get64(m->rest + 8) == e->key ? e : NULL;
+    struct head head = head_read(m->head);
+    return !((head.word ^ e->word) & e->mask) && head.key == e->key ? e : NULL;
 }
 
 static void message_give(struct verbs_link *l, const struct incoming *m, struct expect *e)
 {
     struct verbs *t = verbs_under(l);
-    e->len = m->len - EXPECT_HEAD;
-    e->word = wire_get64(m->rest);
+    e->len = m->len - VERBS_HEAD;
+    e->word = wire_get64(m->head);
     e->is_short = false;
     e->done = true;
-    copy_short(e->buf, m->rest + EXPECT_HEAD, e->len < e->cap ? e->len : e->cap);
+    copy_short(e->buf, m->body, e->len < e->cap ? e->len : e->cap);
     l->base.expect = e->next;
     t->took = l;
     t->takes_left--;
@@ -369,14 +384,14 @@ static int message_take(struct verbs_link *l, const struct incoming *m, struct e
             return message_bad(l, "has an impossible head");
         if (l->received == l->told) return message_bad(l, "came without credit");
         l->received++;
+        if (m->hlen == VERBS_HEAD) l->last_in = head_read(m->head);
         if (e) {
             message_give(l, m, e);
             return 0;
         }
         t->budget_left--;
         l->base.expect = NULL; /* by now it may expect another */
-        if (t->base.up->recv(&l->base, m->rest, m->hlen, m->rest + m->hlen, m->len - m->hlen,
-                             NULL) < 0)
+        if (t->base.up->recv(&l->base, m->head, m->hlen, m->body, m->len - m->hlen, NULL) < 0)
             return message_bad(l, "was refused: its bytes break the protocol");
         return 0;
     case VERBS_CREDIT:
@@ -454,8 +469,12 @@ bool message_came(struct verbs *t, const struct ibv_wc *wc)
         receive_failed(t, l, wc, index);
         return true;
     }
-    if (l && wc->byte_len >= VERBS_HEADER && wc->byte_len <= VERBS_SLOT) {
-        incoming_read(&m, slot->at, wc->byte_len);
+    bool bare = wc->wc_flags & IBV_WC_WITH_IMM;
+    if (l && wc->byte_len >= (bare ? 1 : VERBS_HEADER) && wc->byte_len <= VERBS_SLOT) {
+        if (bare)
+            bare_read(l, &m, slot->at, wc->byte_len, ntohl(wc->imm_data));
+        else
+            incoming_read(&m, slot->at, wc->byte_len);
         struct expect *e = message_expected(l, &m);
         if (!e && message_must_wait(l, &m)) return false;
         credited = message_judge(l, &m, e);

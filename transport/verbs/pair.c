@@ -71,6 +71,13 @@ int pair_make(struct verbs_link *l)
     return status < 0 ? status : receives_post(l);
 }
 
+/* A device with no immediate data has packets so long that none is ever saved. */
+static uint8_t packet_shift(const struct verbs *t, enum ibv_mtu mtu)
+{
+    bool immediate = t->context->device->transport_type != IBV_TRANSPORT_IWARP;
+    return immediate ? (uint8_t)(7 + mtu) : 31;
+}
+
 /* As librdmacm knows the way, but with our own patience, and reads as both ends take. */
 static int step_by_cm(struct verbs_link *l, enum ibv_qp_state state)
 {
@@ -81,6 +88,7 @@ static int step_by_cm(struct verbs_link *l, enum ibv_qp_state state)
     if (status < 0 || !(mask & IBV_QP_STATE)) return status;
     enum ibv_mtu mtu = (enum ibv_mtu)(l->theirs.mtu < t->mtu ? l->theirs.mtu : t->mtu);
     if (attr.path_mtu > mtu) attr.path_mtu = mtu;
+    if (state == IBV_QPS_RTR) l->packet_shift = packet_shift(t, attr.path_mtu);
     attr.max_dest_rd_atomic = (uint8_t)t->reads_taken;
     attr.max_rd_atomic = (uint8_t)l->reads_most;
     attr.min_rnr_timer = VERBS_RNR_TIMER;
@@ -115,6 +123,7 @@ static int to_receive(struct verbs_link *l)
                               .hop_limit = 64,
                               .traffic_class = (uint8_t)config->verbs_traffic_class } },
     };
+    l->packet_shift = packet_shift(t, attr.path_mtu);
     snprintf(what, sizeof(what),
              "ibv_modify_qp to RTR (GID %d, path MTU %d, service level %d, queue pair %u, LID %u)",
              l->gid_index, 128 << attr.path_mtu, (int)config->verbs_service_level, o->qpn, o->lid);

@@ -8,6 +8,7 @@
  *
  * wr_id of a send: | 1 bit: 1 | link 31 | number of the request 32 |
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -25,9 +26,10 @@ uint32_t queue_room(const struct verbs_link *l)
 static bool queue_signals(struct verbs_link *l, const struct request *r)
 {
     const struct verbs *t = verbs_under(l);
+    const struct pool *slots = r->small ? &t->small : &t->large;
     uint32_t every = l->depth / 4 < VERBS_SIGNAL ? l->depth / 4 : VERBS_SIGNAL;
-    bool scarce = t->small.free < pool_count(&t->small) / 2 || t->cq_taken > t->cq_size / 2;
-    bool wanted = r->signal || scarce || (r->slot != SLOT_NONE && !r->small);
+    bool scarce = slots->free < pool_count(slots) / 2 || t->cq_taken > t->cq_size / 2;
+    bool wanted = r->signal || scarce;
     l->unsignalled++;
     if (!wanted && l->unsignalled < every) return false;
     l->unsignalled = 0;
@@ -38,13 +40,14 @@ static void queue_fill(struct verbs_link *l, const struct request *r, struct ibv
                        struct ibv_sge *sge)
 {
     const struct verbs *t = verbs_under(l);
-    bool sends = r->opcode == IBV_WR_SEND || r->opcode == IBV_WR_RDMA_WRITE;
+    bool sends = r->opcode == IBV_WR_SEND || r->opcode == IBV_WR_RDMA_WRITE; /* bare ones are long */
     *sge = r->sge; /* all fields that differ; the others are zero for ever */
     wr->next = NULL;
     wr->wr_id = UINT64_C(1) << 63 | (uint64_t)l->id << 32 | l->head;
     wr->sg_list = sge;
     wr->num_sge = 1;
     wr->opcode = r->opcode;
+    wr->imm_data = htonl(r->immediate);
     wr->send_flags = queue_signals(l, r) ? IBV_SEND_SIGNALED : 0;
     if (sends && sge->length <= t->inline_max) wr->send_flags |= IBV_SEND_INLINE;
     if (r->kind == ENTRY_ATOMIC) {
@@ -71,7 +74,7 @@ int queue_post(struct verbs_link *l, const struct request *r)
         .kind = (uint8_t)r->kind,
         .small = r->small,
         .slot = r->slot,
-        .len = r->sge.length,
+        .len = r->before + r->sge.length,
         .to = r->to,
         .work = r->work,
     };
