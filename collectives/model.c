@@ -7,7 +7,7 @@
  * the others of a network such as one meets: orders of size, so that what is chosen without a
  * measurement is not absurd. The simulated one has no processor that copies. */
 static const struct link_model models[] = {
-    { "shm", 69, 15, 0.025, 0.024, 16384, 50, 230, 0.01, 0.02, 0, 1700, 1 },
+    { "shm", 45, 20, 0.025, 0.024, 16384, 50, 230, 0.01, 0.02, 0, 1700, 1 },
     { "tcp", 5000, 1500, 0.17, 0.17, 16384, 2000, 2500, 0.01, 0.02, 0.12, 3000, 1 },
     { "verbs", 1500, 250, 0.09, 0, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
     { "ucx", 1500, 300, 0.09, 0.03, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
