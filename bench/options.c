@@ -68,6 +68,7 @@ static void options_help(void)
            "  --batch N        rounds in a sample of the percentiles, 1 to 1000; otherwise %d below 4K,\n"
            "                   and 1 from there on\n"
            "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
+           "  --one-buffer     one buffer for all of a window, not one each (bandwidth, rate)\n"
            "  --memory M       buffers are plain, or shared: from sinew_memory_alloc()\n"
            "  --rewrite        write what is sent before every message or call; that counts\n"
            "  --cold           of a collective: every buffer out of the caches before each call;\n"
@@ -180,6 +181,7 @@ static bool options_fit(const struct perf_options *opt)
         { opt->validate, !load->report, "validate", "the other tests" },
         { opt->json, !load->report, "json", "the other tests: this one's output is JSON" },
         { opt->window, windows, "window", "bandwidth and rate" },
+        { opt->one_buffer, windows, "one-buffer", "bandwidth and rate" },
         { opt->sizes > 0, moves, "bytes", "tests that move data" },
         { opt->shared, moves, "memory shared", "tests that move data" },
         { opt->rewrite, moves, "rewrite", "tests that move data" },
@@ -223,6 +225,7 @@ enum options_code {
     WARMUP,
     BATCH,
     WINDOW,
+    ONE_BUFFER,
     MEMORY,
     REWRITE,
     COLD,
@@ -242,6 +245,7 @@ static const struct option options_table[] = {
     { "warmup", required_argument, NULL, WARMUP },
     { "batch", required_argument, NULL, BATCH },
     { "window", required_argument, NULL, WINDOW },
+    { "one-buffer", no_argument, NULL, ONE_BUFFER },
     { "memory", required_argument, NULL, MEMORY },
     { "rewrite", no_argument, NULL, REWRITE },
     { "cold", no_argument, NULL, COLD },
@@ -277,6 +281,9 @@ static bool options_take(struct perf_options *opt, int which)
     case WINDOW:
         if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &number)) return false;
         opt->window = (int)number;
+        return true;
+    case ONE_BUFFER:
+        opt->one_buffer = true;
         return true;
     case MEMORY:
         opt->shared = strcmp(optarg, "shared") == 0;

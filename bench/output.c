@@ -99,8 +99,9 @@ void output_foot(const struct perf *p)
     else if (p->opt.cold)
         printf("\nMean of calls after a barrier each, their buffers flushed before that.\n");
     else if (p->opt.workload->amount)
-        printf("\nOne iteration is a window of %d messages, each with its own buffer.\n",
-               p->opt.window ? p->opt.window : PERF_WINDOW);
+        printf("\nOne iteration is a window of %d messages, %s.\n",
+               p->opt.window ? p->opt.window : PERF_WINDOW,
+               p->opt.one_buffer ? "all with one buffer" : "each with its own buffer");
     else
         printf("\nmean: one loop without a clock inside. Percentiles: a second pass, %d at a time "
                "below %d bytes.\n",

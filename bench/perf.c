@@ -68,7 +68,10 @@ static void perf_release(const struct perf *p, uint8_t *at, struct sinew_memory 
 
 static void perf_size(struct perf *p, size_t bytes, bool first)
 {
-    struct work w = { .perf = p, .load = p->opt.workload, .bytes = bytes, .window = p->opt.window ? p->opt.window : PERF_WINDOW };
+    struct work w = { .perf = p,
+                      .load = p->opt.workload,
+                      .bytes = bytes,
+                      .window = p->opt.window ? p->opt.window : PERF_WINDOW };
     struct result result = { 0 };
     w.load->shape(&w);
     w.out = perf_buffer(p, w.out_len, &w.out_memory);

@@ -72,8 +72,10 @@ struct perf_options {
     size_t bytes[PERF_SIZES_MAX];
     int sizes;
     int64_t iterations, warmup; /* -1: by time */
-    int window, batch; /* 0: not given */
+    int window;     /* 0: not given */
+    int batch;      /* 0: by size */
     bool validate, json;
+    bool one_buffer; /* for all messages of a window                       */
     bool shared;     /* buffers from sinew_memory_alloc()                  */
     bool rewrite;    /* every buffer, whole, before it is sent, timed      */
     bool cold;       /* every buffer flushed before each round, not timed  */

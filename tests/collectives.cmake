@@ -51,14 +51,16 @@ endif()
 include(support/job.cmake)
 if(SINEW_SANITIZE)
   set(cases 400)
+  set(cases_sim 300)
 else()
   set(cases 3000)
+  set(cases_sim 600)
 endif()
 sinew_job_program(collective-cases
   conformance/collective_cases.c support/coll_layout.c support/coll_rank.c)
 sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases ${cases} TIMEOUT 300
   TRANSPORTS shm tcp)
-sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases 600 TIMEOUT 300
+sinew_job_test(NAME collective-cases PROGRAM collective-cases ARGS --cases ${cases_sim} TIMEOUT 300
   TRANSPORTS sim)
 if(NOT SINEW_SANITIZE)
   sinew_job_program(collective-guidelines conformance/collective_guidelines.c)

@@ -2,13 +2,13 @@
 # One job over two hosts, which are network namespaces of this one.
 sinew_public_program(job-rank hosts/job_rank.c)
 set_target_properties(job-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-sinew_add_test(NAME hosts-job TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/job
+sinew_add_test(NAME hosts-job LABELS processes TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/job
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:job-rank> $<TARGET_FILE:heat2d>)
 
 # And the network between them cut.
 sinew_public_program(cut-rank hosts/cut_rank.c)
 set_target_properties(cut-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-sinew_add_test(NAME hosts-cut TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/cut
+sinew_add_test(NAME hosts-cut LABELS processes TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/cut
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:cut-rank>)
 sinew_add_test(NAME hosts-cut-v6-long LABELS long TIMEOUT 120 COMMAND
   ${CMAKE_CURRENT_SOURCE_DIR}/hosts/cut $<TARGET_FILE:sinewrun> $<TARGET_FILE:cut-rank> v6)
@@ -16,7 +16,7 @@ sinew_add_test(NAME hosts-cut-v6-long LABELS long TIMEOUT 120 COMMAND
 # Two ranks of one host in namespaces of their own.
 sinew_public_program(path-rank hosts/path_rank.c)
 set_target_properties(path-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-sinew_add_test(NAME hosts-paths TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/paths
+sinew_add_test(NAME hosts-paths LABELS processes TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts/paths
   $<TARGET_FILE:sinewrun> $<TARGET_FILE:path-rank>)
 
 # Which address.

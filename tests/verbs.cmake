@@ -6,7 +6,7 @@ endif()
 include(support/job.cmake)
 
 function(sinew_verbs_program name)
-  add_executable(test-${name} ${ARGN} $<TARGET_OBJECTS:sinew_verbs_objects>)
+  add_executable(test-${name} ${ARGN} ${SINEW_WATCHDOG} $<TARGET_OBJECTS:sinew_verbs_objects>)
   sinew_flags(test-${name})
   target_include_directories(test-${name} SYSTEM PRIVATE ${IBVERBS_INCLUDE_DIR}
     ${RDMACM_INCLUDE_DIR})

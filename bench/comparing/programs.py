@@ -20,6 +20,7 @@ UNITS = {"latency": "us", "bandwidth": "MB/s", "rate": "Mmsg/s", "start": "s", "
 PAIR_TESTS = ("latency", "bandwidth", "rate")
 REWRITTEN = "-rewritten"  # before every message, as programs do; Sinew's buffers are shared then
 REWRITTEN_TESTS = ("latency" + REWRITTEN, "bandwidth" + REWRITTEN)
+ONE_BUFFER = "bandwidth-one-buffer"  # again and again, as ucx_perftest has it
 # Of collectives: buffers written before, or flushed before; both, and those of -shared, from the library's own
 # allocator; OSU's overlap, with so many polls.
 VARIANTS = {"-rewritten": (["--rewrite"], ["rewrite"]),
@@ -34,7 +35,7 @@ FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
            "ucx/posix": {"UCX_TLS": "posix,self"},
            "ofi/tcp": {"SINEW_OFI_PROVIDER": "tcp;ofi_rxm", "FI_TCP_IFACE": "lo"},
            "ofi/shm": {"SINEW_OFI_PROVIDER": "shm"}}
-TESTS = (PAIR_TESTS + REWRITTEN_TESTS + COLLECTIVES +
+TESTS = (PAIR_TESTS + REWRITTEN_TESTS + (ONE_BUFFER,) + COLLECTIVES +
          tuple(test + suffix for test in COLLECTIVES if test != "barrier" for suffix in VARIANTS) +
          ("start", "memory"))
 
@@ -49,6 +50,8 @@ def sinew_words(test):
     name, variant = base(test)
     if name in COLLECTIVES:
         return VARIANTS[variant][0] if variant else []
+    if test == ONE_BUFFER:
+        return ["--one-buffer"]
     return ["--memory", "shared", "--rewrite"] if variant == REWRITTEN else []
 
 
@@ -289,10 +292,11 @@ def ucx_ways(test, transport, ranks, size):
 
 class UcxPerftest(ClientServer):
     """One buffer used again and again, and no answer after a window. Beyond small messages that
-    measures a cache: such figures are shown, and not counted among the peers'."""
+    measures a cache: such figures are shown, and not counted among the peers', but where Sinew
+    uses one buffer too."""
 
     name = "ucx_perftest"
-    tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw"}
+    tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw", ONE_BUFFER: "tag_bw"}
 
     def missing(self):
         return None if shutil.which("ucx_perftest") else "ucx_perftest is not installed"
@@ -301,7 +305,7 @@ class UcxPerftest(ClientServer):
         return first_line(["ucx_info", "-v"], r"Version (\S+)")
 
     def other_work(self, test, size):
-        return test != "latency" and size >= 1024
+        return test not in ("latency", ONE_BUFFER) and size >= 1024
 
     def ways(self, test, transport, ranks, size):
         return ucx_ways(test, transport, ranks, size) if test in self.tests else []
@@ -324,7 +328,7 @@ class UcxPerftest(ClientServer):
         row = dict(zip(rows[0], map(float, rows[-1])))
         if test == "latency":
             return row["overall_lat"]
-        return row["overall_mr"] / 1e6 * (size if test == "bandwidth" else 1)
+        return row["overall_mr"] / 1e6 * (1 if test == "rate" else size)
 
 
 class Libfabric(ClientServer):
@@ -402,7 +406,8 @@ class Ucx(Compiled):
     version_command = (["ucx_info", "-v"], r"Version (\S+)")
 
     def ways(self, test, transport, ranks, size):
-        return ucx_ways(test, transport, ranks, size) if base(test)[0] in PAIR_TESTS else []
+        does = base(test)[0] in PAIR_TESTS and test != ONE_BUFFER
+        return ucx_ways(test, transport, ranks, size) if does else []
 
     def command(self, test, transport, ranks, size, way):
         return [self.program, base(test)[0], str(size), str(LOOP_SECONDS)] + peer_words(test)
@@ -450,7 +455,7 @@ class OpenMpi(Mpi):
         ob1 = ["--mca", "pml", "ob1", "--mca", "btl"]
         ucx = ["--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices",
                "any"]
-        if transport in FABRICS:
+        if transport in FABRICS or test == ONE_BUFFER:
             return []
         if test in ("start", "memory"):
             return [Way("as it comes"), Way("ob1, vader", *ob1, "vader,self")]
@@ -472,7 +477,7 @@ class Mpich(Mpi):
         return ["-n", str(ranks), "-bind-to", "none"]
 
     def ways(self, test, transport, ranks, size):
-        if transport in FABRICS:
+        if transport in FABRICS or test == ONE_BUFFER:
             return []
         if transport == "tcp":
             return [Way("ucx tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]

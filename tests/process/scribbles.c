@@ -8,12 +8,12 @@
  * must not notice, and every request must have an end. The address sanitizer sees the rest.
  */
 #include "tests/process/cases.h"
+#include "tests/support/bounded.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { VICTIM, HOSTILE, HONEST };
@@ -34,7 +34,6 @@ static unsigned char *segment_find(size_t *len)
 
 static _Noreturn void scribble(struct job_rank *me, unsigned char *segment, size_t len)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     bool calm = job_random(me) & 1;
     for (uint64_t n = 0;; n++) {
         uint64_t r = job_random(me), value = job_random(me);
@@ -74,7 +73,7 @@ static void be_hostile(struct job_rank *me, struct sinew_team *world, char *in, 
     unsigned char *segment = segment_find(&len);
     CHECK(me, segment != NULL);
     atomic_store(&me->words[1], 1);
-    if (fork() == 0) scribble(me, segment, len);
+    if (bounded_fork() == 0) scribble(me, segment, len);
     for (;;) { /* until it is killed */
         talk(me, world, MS, in, out, req);
         job_yield(me);

@@ -8,6 +8,7 @@
  * carry their number.
  */
 #include "base/config.h"
+#include "tests/support/bounded.h"
 #include "transport/transport.h"
 
 /* What they are links of; the test program has it. */
@@ -28,6 +29,7 @@ struct end_link {
 };
 
 struct end {
+    const struct transport_ops *ops; /* ends_of's, unless changed before end_open() */
     struct transport *t;
     struct transport_up up;
     struct config config;

@@ -13,7 +13,7 @@ else()
 endif()
 
 function(sinew_job_program name)
-  sinew_program(test-${name} ${ARGN})
+  sinew_program(test-${name} ${ARGN} ${SINEW_WATCHDOG})
   target_link_libraries(test-${name} PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
   set_target_properties(test-${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
@@ -39,7 +39,8 @@ function(sinew_job_test)
     add_test(NAME ${T_NAME}-${transport}
       COMMAND test-${T_PROGRAM} --kind ${kind} --transport ${transport} ${T_ARGS})
     set_tests_properties(${T_NAME}-${transport} PROPERTIES LABELS "${T_LABELS}"
-      TIMEOUT ${T_TIMEOUT} SKIP_RETURN_CODE 77)
+      SKIP_RETURN_CODE 77)
+    sinew_timeout(${T_NAME}-${transport} ${T_TIMEOUT})
     if(T_SETTINGS)
       set_property(TEST ${T_NAME}-${transport} APPEND PROPERTY
         ENVIRONMENT "TEST_SETTINGS=${T_SETTINGS}")

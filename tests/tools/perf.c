@@ -248,7 +248,8 @@ static void help_names_every_test_and_option(void **state)
     static const char *const words[] = {
         "latency", "bandwidth", "rate", "barrier", "bcast", "reduce", "allreduce", "gather",
         "allgather", "put", "get", "atomic", "am", "not built yet", "--transport", "--bytes",
-        "--iterations", "--warmup", "--window", "--validate", "--json", "--help", "--version",
+        "--iterations", "--warmup", "--window", "--one-buffer", "--validate", "--json", "--help",
+        "--version",
     };
     (void)state;
     run_line(&r, "sinew-perf --help");

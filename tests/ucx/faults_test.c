@@ -265,7 +265,7 @@ static void both_ways(struct end e[2], int messages)
     struct seed seed = seed_from_environment("ucx-faults");
     int sent[2] = { 0 };
     ends_connect(e, RANK);
-    while (sent[0] < messages || sent[1] < messages) {
+    WHILE (sent[0] < messages || sent[1] < messages) {
         for (int i = 0; i < 2; i++)
             while (sent[i] < messages &&
                    end_send(&e[i], RANK, sent[i], seed_below(&seed, 4) ? 40 : seed_below(&seed, 8192)) == 0)
@@ -327,7 +327,7 @@ static void what_is_being_fetched_holds_its_region(void **state)
     ends_connect(e, RANK);
     lend(e, &m, LONG, REGION_PUT);
     assert_int_equal(put(e, &m, LONG), TRANSPORT_PENDING);
-    while (fake_stats().fetches == 0) ends_turn(e);
+    WHILE (fake_stats().fetches == 0) ends_turn(e);
     assert_int_equal(transport_ucx.dereg(e[1].t, &m.mine), TRANSPORT_AGAIN);
     ENDS_UNTIL(e, e[0].link[RANK].dones == 1);
     assert_int_equal(e[0].link[RANK].done_status, 0);
@@ -399,7 +399,7 @@ static void a_link_ends_in_the_middle_of_a_long_put(void **state)
         lend(e, &m, LONG, REGION_PUT);
         assert_int_equal(put(e, &m, LONG), TRANSPORT_PENDING);
         if (which & 4)
-            while (fake_stats().fetches == 0) ends_turn(e);
+            WHILE (fake_stats().fetches == 0) ends_turn(e);
         fake_knobs.stuck = fake_knobs.held = which & 2;
         transport_ucx.disconnect(e[first].link[RANK].link, DISCONNECT_NOW);
         transport_ucx.disconnect(e[1 - first].link[RANK].link, DISCONNECT_BROKEN);
@@ -563,7 +563,7 @@ static void the_window_is_the_bound(void **state)
     ends_open(e);
     ends_connect(e, RANK);
     fake_knobs.held = true;
-    while (end_send(&e[0], RANK, sent, 8192) == 0) sent++;
+    WHILE (end_send(&e[0], RANK, sent, 8192) == 0) sent++;
     assert_true(sent >= 100 && sent < 256);
     fake_knobs.held = false;
     ENDS_UNTIL(e, e[0].link[RANK].rooms > 0);

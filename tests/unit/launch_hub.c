@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "launch/hub.h"
+#include "tests/support/bounded.h"
 
 struct heard {
     int times;
@@ -70,7 +71,7 @@ static void test_out_of_descriptors_it_says_so_and_sleeps(void **state)
     assert_true(sleeps);
     assert_int_equal(heard.times, 1);
     assert_non_null(strstr(heard.last, "ulimit -n"));
-    while (hub.guest_count == 0) {
+    WHILE (hub.guest_count == 0) {
         assert_true(awake(&node, 5000));
         node_progress(&node, 64);
     }

@@ -18,8 +18,11 @@ static const char *sinewrun, *rank_program;
 
 void job_programs(const char *run, const char *rank)
 {
+    static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP };
     sinewrun = run;
     rank_program = rank;
+    /* What a script starts in its background, or nohup, ignores these, and so would all of a job. */
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) signal(ignored[i], SIG_DFL);
 }
 
 const char *job_sinewrun(void)
@@ -102,6 +105,8 @@ void job_start_script(struct job *j, const char *options, const char *script)
 
 void job_take(struct stream_text *s)
 {
+    struct pollfd p = { .fd = s->fd, .events = POLLIN };
+    if (poll(&p, 1, PATIENCE_MS) == 0) fail_msg("nothing more comes than: %s", s->text);
     s->text = realloc(s->text, s->len + 65537);
     ssize_t n = read(s->fd, s->text + s->len, 65536);
     if (n > 0) s->len += (size_t)n;

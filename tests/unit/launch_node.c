@@ -17,6 +17,7 @@
 #include "base/wire.h"
 #include "launch/node.h"
 #include "tests/seed.h"
+#include "tests/support/bounded.h"
 
 enum { SIZE = 6, PEERS = 3 };
 
@@ -87,7 +88,7 @@ static void scene_end(struct scene *s)
 
 static void run(struct scene *s)
 {
-    while (node_progress(&s->node, 1000) > 0) {
+    WHILE (node_progress(&s->node, 1000) > 0) {
     }
 }
 
@@ -277,7 +278,7 @@ static void noise_costs_its_own_connection(void **state)
         assert_int_equal(s.lost[0], 1);
         assert_int_equal(s.lost[1] + s.lost[2], 0);
         for (int r = 2; r < SIZE; r++) assert_int_equal(s.node.ranks[r].flags, 0);
-        while (heard(&s, 1, &rank) > 0) {
+        WHILE (heard(&s, 1, &rank) > 0) {
         }
         assert_false(s.ends[1].ended);
         scene_end(&s);

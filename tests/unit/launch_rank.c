@@ -39,6 +39,7 @@
 
 #include "base/config.h"
 #include "launch/launch.h"
+#include "tests/support/bounded.h"
 
 static int fail(const char *what, const struct why *why)
 {
@@ -177,7 +178,7 @@ static void do_held(int number)
     pid_t me = getpid();
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
     if (pthread_create(&other, NULL, live_on, &thread)) _exit(77);
-    while (!atomic_load(&thread)) sched_yield();
+    WHILE (!atomic_load(&thread)) sched_yield();
     pid_t holder = fork();
     if (holder == 0) hold(me, atomic_load(&thread), number);
     waitpid(holder, &status, 0);

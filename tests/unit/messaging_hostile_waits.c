@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* messaging_hostile_waits.c - deadlines and patience among the busy, and queues that are stuck */
+#include "tests/support/bounded.h"
 #include "tests/unit/messaging_hostile.h"
 
 /* ---- patience -------------------------------------------------------------------------------- */
@@ -123,7 +124,7 @@ static void all_is_asked_before_a_sleep(void **state)
     move(f);
     for (int i = 0; i < POSTED; i++)
         assert_int_equal(sinew_recv(team, NULL, 0, 1, i + 1, NULL, &req[i]), SINEW_PENDING);
-    while (sinew_arm(f->s, &timeout) > 0) assert_true(sinew_progress(f->s) >= 0);
+    WHILE (sinew_arm(f->s, &timeout) > 0) assert_true(sinew_progress(f->s) >= 0);
     assert_int_equal(wants(f), POSTED);
     end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
     assert_int_equal(sinew_wait_all(req, POSTED, NULL, SINEW_FOREVER), SINEW_EPEER);

@@ -241,7 +241,7 @@ static void child_locks(void)
     if (setrlimit(RLIMIT_MEMLOCK, &low) < 0 || syscall(SYS_mlockall, MCL_FUTURE) < 0) _exit(3);
     end_connect(&a, 1, &b);
     syscall(SYS_munlockall);
-    while (a.peers[1].downs == 0) end_progress(&a);
+    WHILE (a.peers[1].downs == 0) end_progress(&a);
     _exit(a.peers[1].status == SINEW_ELIMIT && strstr(a.peers[1].why, "ulimit -l") ? 0 : 4);
 }
 
@@ -249,7 +249,7 @@ static void test_the_limit_of_locked_memory_is_named(void **state)
 {
     (void)state;
     int status;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) child_locks();
     waitpid(child, &status, 0);
     assert_true(WIFEXITED(status));
@@ -291,7 +291,7 @@ static void test_a_real_group_refuses_and_kills_nobody(void **state)
         print_message("skip: a memory control group (version 1) that this user may divide\n");
         skip();
     }
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct end a, b;
         file_write(group, "memory.limit_in_bytes", "1048576");
@@ -299,13 +299,13 @@ static void test_a_real_group_refuses_and_kills_nobody(void **state)
         end_open(&a, 0, 2, NULL);
         end_open(&b, 1, 2, NULL);
         end_connect(&a, 1, &b);
-        while (a.peers[1].downs == 0) end_progress(&a);
+        WHILE (a.peers[1].downs == 0) end_progress(&a);
         bool named = strstr(a.peers[1].why, "memory.limit_in_bytes") &&
                      strstr(a.peers[1].why, "sinew-limits");
         _exit(a.peers[1].status == SINEW_ELIMIT && named ? 0 : 4);
     }
     waitpid(child, &status, 0);
-    while (rmdir(group) < 0 && errno == EBUSY) {}
+    WHILE (rmdir(group) < 0 && errno == EBUSY) {}
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }

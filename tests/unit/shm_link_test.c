@@ -88,7 +88,7 @@ static void test_a_peer_may_come_back(void **state)
         struct end *from = round % 2 ? &a : &b, *to = round % 2 ? &b : &a;
         int me = round % 2 ? 0 : 1, peer = 1 - me;
         end_disconnect(from, peer, DISCONNECT_DRAIN);
-        while (from->peers[peer].link) end_progress(from);
+        WHILE (from->peers[peer].link) end_progress(from);
         end_connect(from, peer, to); /* the other side has not yet seen the end of the old one */
         UNTIL(from->peers[peer].ups == round && to->peers[me].ups == round, &a, &b);
         assert_int_equal(to->peers[me].downs, round - 1);
@@ -206,7 +206,7 @@ static void test_a_forked_child_does_not_listen_on(void **state)
     end_open(&b, 1, 2, secret);
     struct host_address gone = b.t->self;
     assert_int_equal(pipe(hold), 0);
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         close(hold[1]);
         _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);

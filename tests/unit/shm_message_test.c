@@ -43,7 +43,7 @@ static void stream_send(struct end *e, int rank)
 {
     struct stream *s = e->arg;
     uint8_t bytes[64 + 16384];
-    for (;;) {
+    WHILE (true) {
         uint64_t next = s->out;
         size_t hlen, blen;
         lengths(&next, &hlen, &blen);
@@ -69,7 +69,7 @@ static void test_messages_under_back_pressure(void **state)
     b.arg = &of_b;
     a.recv = b.recv = stream_recv;
     uint64_t choose = 0xbacc, rooms = 0;
-    while (of_a.got < 10000 || of_b.got < 10000) {
+    WHILE (of_a.got < 10000 || of_b.got < 10000) {
         uint64_t r = seeded(&choose);
         if (r & 1) stream_send(&a, 1);
         if (r & 2) stream_send(&b, 0);
@@ -154,11 +154,11 @@ static void test_room_wakes_a_sender(void **state)
     struct end a, b;
     static uint8_t body[8192];
     pair_up(&a, &b, NULL);
-    while (send_to(&a, 1, "x", 1, body, sizeof(body)) == 0) {}
-    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    WHILE (send_to(&a, 1, "x", 1, body, sizeof(body)) == 0) {}
+    WHILE (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
     struct pollfd fd = { .fd = a.t->base.fd, .events = POLLIN };
     assert_int_equal(poll(&fd, 1, 0), 0);
-    while (b.peers[0].messages == 0) end_progress(&b);
+    WHILE (b.peers[0].messages == 0) end_progress(&b);
     assert_int_equal(poll(&fd, 1, 1000), 1);
     UNTIL(a.peers[1].rooms == 1, &a, &a);
     pair_down(&a, &b);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "tests/support/bounded.h"
 #include "transport/shm/link.h"
 #include "transport/shm/shm.h"
 

@@ -25,7 +25,7 @@ static void child_run(const struct end *parent, enum child_end how, int alive)
     struct end me;
     end_open(&me, 1, 2, secret);
     end_connect(&me, 0, parent);
-    while (me.peers[0].ups == 0) end_progress(&me);
+    WHILE (me.peers[0].ups == 0) end_progress(&me);
     for (uint64_t n = 0; n < 1000;) {
         if (send_to(&me, 0, &n, 8, NULL, 0) == 0)
             n++;
@@ -34,7 +34,7 @@ static void child_run(const struct end *parent, enum child_end how, int alive)
     }
     if (how == CHILD_LEAVES) {
         end_disconnect(&me, 0, DISCONNECT_DRAIN);
-        while (me.peers[0].downs == 0) end_progress(&me);
+        WHILE (me.peers[0].downs == 0) end_progress(&me);
         _exit(0);
     }
     /* A grandchild that holds socket and rings until the test has seen the death. */
@@ -61,7 +61,7 @@ static int in_order(struct peer *p, const uint8_t *head, size_t hlen, const uint
 /* Sleep on the descriptor as a waiter would: what must wake it, must wake it. */
 static void sleep_until_down(struct end *e, int rank)
 {
-    while (e->peers[rank].downs == 0) {
+    WHILE (e->peers[rank].downs == 0) {
         if (end_progress(e) > 0 || transport_shm.arm(&e->t->base) > 0) continue;
         struct pollfd fd = { .fd = e->t->base.fd, .events = POLLIN };
         assert_int_equal(poll(&fd, 1, 10000), 1);
@@ -75,7 +75,7 @@ static void child_ends(enum child_end how, bool sleeps)
     assert_int_equal(pipe(alive), 0);
     end_open(&me, 0, 2, secret);
     me.recv = in_order;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         close(alive[1]);
         child_run(&me, how, alive[0]);
@@ -120,13 +120,13 @@ static void test_what_is_expected_cuts_nothing_off(void **state)
     struct expect never = { .mask = UINT64_MAX };
     end_open(&me, 0, 2, secret);
     me.recv = in_order;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) child_run(&me, CHILD_IS_KILLED, -1);
     /* So many that the rest fits the ring and the child can die. */
     UNTIL(me.peers[1].messages > 1000 - SEGMENT_SLOTS, &me, &me);
     transport_shm.arm(&me.t->base); /* gives room back; and the next progress looks at pidfds too */
     assert_int_equal(waitpid(child, NULL, 0), child);
-    while (me.peers[1].downs == 0) {
+    WHILE (me.peers[1].downs == 0) {
         struct link *l = &me.peers[1].link->base;
         l->expect = &never;
         transport_shm.progress(&me.t->base, l);
@@ -145,22 +145,22 @@ static void ping_pong_asleep(bool fencing)
     end_open(&me, 0, 2, secret);
     if (fencing) me.t->membarrier = false; /* as if it had been refused: told at connect */
     me.recv = peer_echo;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct end c;
         end_open(&c, 1, 2, secret);
         end_connect(&c, 0, &me);
-        while (c.peers[0].ups == 0) end_progress(&c);
+        WHILE (c.peers[0].ups == 0) end_progress(&c);
         for (uint64_t n = 1; n <= ROUNDS; n++) {
             send_to(&c, 0, "ping", 4, NULL, 0);
-            while (c.peers[0].messages < n) {
+            WHILE (c.peers[0].messages < n) {
                 if (end_progress(&c) > 0 || transport_shm.arm(&c.t->base) > 0) continue;
                 struct pollfd fd = { .fd = c.t->base.fd, .events = POLLIN };
                 if (poll(&fd, 1, 10000) != 1) _exit(2);
             }
         }
         end_disconnect(&c, 0, DISCONNECT_DRAIN);
-        while (c.peers[0].downs == 0) end_progress(&c);
+        WHILE (c.peers[0].downs == 0) end_progress(&c);
         _exit(0);
     }
     sleep_until_down(&me, 1);
@@ -185,7 +185,7 @@ static void child_is_killed_after(int steps)
     int status;
     end_open(&me, 0, 2, secret);
     me.recv = in_order;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct end c;
         end_open(&c, 1, 2, secret);
@@ -204,7 +204,7 @@ static void child_is_killed_after(int steps)
     waitpid(child, &status, 0);
     int64_t dead = world_now(&world_real);
     for (int i = 0; i < 600 && me.peers[1].ups == 0; i++) end_progress(&me); /* may have knocked */
-    while (me.peers[1].link) end_progress(&me);
+    WHILE (me.peers[1].link) end_progress(&me);
     assert_true(world_now(&world_real) - dead < CONFIG_SECOND);
     if (me.peers[1].downs) assert_int_equal(me.peers[1].status, SINEW_EPEER);
     end_close(&me);

@@ -115,7 +115,7 @@ static void test_a_put_passes_a_stream(void **state)
     while (a.peers[1].dones == 0 && turns++ < 20000) {
         if (a.peers[1].rooms > rooms) { /* after AGAIN nothing is sent until room */
             rooms = a.peers[1].rooms;
-            while (send_to(&a, 1, "x", 1, local, 4096) == 0) {}
+            WHILE (send_to(&a, 1, "x", 1, local, 4096) == 0) {}
         }
         end_progress(&a);
         end_progress(&b);
@@ -305,13 +305,13 @@ static void test_arm_goes_on_saying_that_there_is_work(void **state)
     pair_up(&a, &b, NULL);
     target_make(&g, &b, &a, 1, sizeof(local));
     assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
-    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    WHILE (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
     end_progress(&b);
     for (int i = 0; i < 3; i++) assert_true(transport_shm.arm(&a.t->base) > 0);
     UNTIL(a.peers[1].dones == 1, &a, &b);
     target_free(&g, &b, &a);
-    while (send_to(&a, 1, "x", 1, local, 8192) == 0) {}
-    while (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
+    WHILE (send_to(&a, 1, "x", 1, local, 8192) == 0) {}
+    WHILE (end_progress(&a) > 0 || transport_shm.arm(&a.t->base) > 0) {}
     end_progress(&b);
     for (int i = 0; i < 3; i++) assert_true(transport_shm.arm(&a.t->base) > 0);
     pair_down(&a, &b);

@@ -77,7 +77,7 @@ static int read_end(struct lent *t, int status)
     struct peer *p = &t->reader.peers[0];
     if (status != TRANSPORT_PENDING) return status;
     uint64_t dones = p->dones;
-    while (p->dones == dones) end_progress(&t->reader); /* the lender sleeps */
+    WHILE (p->dones == dones) end_progress(&t->reader); /* the lender sleeps */
     assert_int_equal(p->done_cookie, 77);
     return p->done_status;
 }

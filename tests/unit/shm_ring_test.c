@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/bounded.h"
 #include "transport/shm/ring.h"
 
 enum { TINY_BODY = 256 };
@@ -194,8 +195,8 @@ static void test_a_goodbye_always_fits(void **state)
     for (int i = 0; i < 3; i++) {
         struct pair pair = pair_make(shapes[i], 5 * shapes[i]->slots);
         uint32_t n = 0;
-        while (put(&pair.p, n % 2 ? RING_DATA : RING_BULK, n, 8, 8) == 0) n++;
-        while (put(&pair.p, RING_DATA, n, 8, 8) == 0) n++;
+        WHILE (put(&pair.p, n % 2 ? RING_DATA : RING_BULK, n, 8, 8) == 0) n++;
+        WHILE (put(&pair.p, RING_DATA, n, 8, 8) == 0) n++;
         assert_int_equal(n, shapes[i]->slots - 1);
         assert_int_equal(ring_put(&pair.p, RING_LAST, 3, NULL, 0, NULL, 0, 0), 0);
         for (uint32_t k = 0; k < n; k++) take(&pair.c, k, 8, 8);
@@ -211,13 +212,13 @@ static void test_bulk_leaves_room_for_messages(void **state)
     (void)state;
     struct pair pair = pair_make(&full, 0);
     int n = 0;
-    while (put(&pair.p, RING_BULK, 0, 24, 14336) == 0) n++;
+    WHILE (put(&pair.p, RING_BULK, 0, 24, 14336) == 0) n++;
     assert_int_equal(n, 3);
     assert_int_equal(put(&pair.p, RING_DATA, 1, 16, 14336), 0);
     free(pair.memory);
     pair = pair_make(&full, 0);
     n = 0;
-    while (put(&pair.p, RING_BULK, 0, 24, 8) == 0) n++;
+    WHILE (put(&pair.p, RING_BULK, 0, 24, 8) == 0) n++;
     assert_int_equal(n, 32); /* of 64 slots */
     free(pair.memory);
 }
@@ -343,7 +344,7 @@ static void test_promised_slots_are_for_others_when_none_is_left(void **state)
     pair.p.units = 100;
     ring_promise(&pair.p);
     assert_int_equal(pair.p.shorts, RING_SHORTS);
-    while (put(&pair.p, RING_DATA, n, 16, 0) == 0) n++;
+    WHILE (put(&pair.p, RING_DATA, n, 16, 0) == 0) n++;
     assert_int_equal(n, full.slots - 1); /* the last is for the goodbye */
     assert_true(pair.p.shorts == 0 && pair.p.units == 100);
     assert_int_equal(put(&pair.p, RING_LAST, n, 8, 0), 0);
@@ -359,7 +360,7 @@ static void test_bulk_leaves_slots_to_messages(void **state)
         pair.p.units = units;
         ring_promise(&pair.p);
         uint32_t n = 0;
-        while (put(&pair.p, RING_BULK, n, 24, 64) == 0) n++;
+        WHILE (put(&pair.p, RING_BULK, n, 24, 64) == 0) n++;
         assert_true(n >= 16);
         for (int i = 0; i < 6; i++) assert_int_equal(put(&pair.p, RING_DATA, n++, 16, 64), 0);
         free(pair.memory);

@@ -181,7 +181,7 @@ static void test_bad_witnesses_are_refused(void **state)
     f.pidfd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(forgery_try(&f, &b), SINEW_EPROTO);
     f = forgery_make(&b);
-    pid_t child = fork(); /* a pidfd, but of somebody else */
+    pid_t child = bounded_fork(); /* a pidfd, but of somebody else */
     if (child == 0) {
         pause();
         _exit(0);
@@ -369,16 +369,17 @@ static void test_another_user_is_refused(void **state)
         skip();
     }
     end_open(&b, 1, 2, NULL);
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         struct hello_packet packet;
         int descriptors[HELLO_DESCRIPTORS], n;
         if (setuid(65534) < 0) _exit(3);
+        bounded_child(getppid());
         int fd = raw_connect(b.t->self.name);
-        while ((status = hello_receive(fd, &packet, descriptors, &n, NULL)) > 0) {}
+        WHILE ((status = hello_receive(fd, &packet, descriptors, &n, NULL)) > 0) {}
         _exit(status == SINEW_EPEER ? 0 : 1);
     }
-    while (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
+    WHILE (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(b.links, 0);
     end_close(&b);
@@ -440,13 +441,14 @@ static void test_another_user_does_not_fill_the_log(void **state)
     }
     end_open(&b, 1, 2, NULL);
     b.t->base.opt.log = &log;
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         if (setuid(65534) < 0) _exit(3);
+        bounded_child(getppid());
         for (int i = 0; i < 300; i++) close(raw_connect(b.t->self.name));
         _exit(0);
     }
-    while (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
+    WHILE (waitpid(child, &status, WNOHANG) == 0) end_progress(&b);
     for (int i = 0; i < 1000; i++) end_progress(&b);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(lines[0], 1);
@@ -501,9 +503,10 @@ static void test_a_name_taken_by_another_user_is_refused(void **state)
     assert_int_equal(host_address_self(&world_real, &address, &why), 0);
     host_address_encode(bytes, &address);
     assert_int_equal(pipe(ready), 0);
-    pid_t child = fork();
+    pid_t child = bounded_fork();
     if (child == 0) {
         if (setuid(65534) < 0) _exit(3);
+        bounded_child(getppid());
         squat(address.name);
         if (write(ready[1], "x", 1) == 1) pause();
         _exit(4);

@@ -117,7 +117,7 @@ static void rank_send(struct rank *r)
 {
     struct link *l = &r->end.peers[r->other->me].link->base;
     uint8_t body[16384];
-    while (r->sent <= MESSAGES) {
+    WHILE (r->sent <= MESSAGES) {
         size_t len = r->sent == 0 ? TRANSPORT_KEY_MAX : r->sent < MESSAGES ? length_of(r->sent) : 0;
         if (r->sent == MESSAGES && !r->put_done) return; /* put before send: it is seen before */
         for (size_t i = 0; i < len; i++) body[i] = pattern(r->sent, i);
@@ -158,15 +158,15 @@ static void *rank_run(void *arg)
     struct rank *r = arg;
     struct peer *p = &r->end.peers[r->other->me];
     end_connect(&r->end, r->other->me, &r->other->end); /* both do: they cross */
-    while (p->ups == 0 && !p->downs && !r->failed)
+    WHILE (p->ups == 0 && !p->downs && !r->failed)
         if (end_progress(&r->end) == 0) rank_sleep(r);
-    while (!rank_is_done(r)) {
+    WHILE (!rank_is_done(r)) {
         rank_send(r);
         if (r->is_told) rank_put(r);
         if (end_progress(&r->end) == 0) rank_sleep(r);
     }
     if (p->link) end_disconnect(&r->end, r->other->me, DISCONNECT_DRAIN);
-    while (p->link)
+    WHILE (p->link)
         if (end_progress(&r->end) == 0) rank_sleep(r);
     return NULL;
 }

@@ -310,6 +310,6 @@ bool raw_is_closed(int fd)
 {
     char byte[256];
     ssize_t n;
-    while ((n = recv(fd, byte, sizeof(byte), 0)) > 0) continue;
+    WHILE ((n = recv(fd, byte, sizeof(byte), 0)) > 0) continue;
     return n == 0 || (errno != EAGAIN && errno != EINTR);
 }

@@ -16,6 +16,7 @@
 
 #include "base/config.h"
 #include "tests/seed.h"
+#include "tests/support/bounded.h"
 #include "transport/tcp/internal.h"
 
 enum { ENDS_MAX = 4, COOKIES_MAX = 1024 };

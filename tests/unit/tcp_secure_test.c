@@ -229,7 +229,7 @@ static void reflection(void **state)
     fd = raw_connect(b);
     handshake_output(&h, &out);
     send(fd, out, HANDSHAKE_HELLO, MSG_NOSIGNAL);
-    while (got < HANDSHAKE_HELLO + HANDSHAKE_PROOF) {
+    WHILE (got < HANDSHAKE_HELLO + HANDSHAKE_PROOF) {
         ssize_t n = recv(fd, bytes + got, sizeof(bytes) - got, 0);
         got += n > 0 ? (size_t)n : 0;
         end_progress(b, NULL);
@@ -256,15 +256,17 @@ static int come_in_part(struct end *b, size_t most)
     size_t sent = 0, len;
     int fd = raw_connect(b);
     handshake_begin(&h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, 1, 0);
-    while ((len = handshake_output(&h, &out)) > 0) {
+    WHILE ((len = handshake_output(&h, &out)) > 0) {
         if (len > most - sent) len = most - sent;
         send(fd, out, len, MSG_NOSIGNAL);
         handshake_sent(&h, len);
         sent += len;
         if (sent == most) return fd;
-        for (size_t want; (want = handshake_wants(&h)) > 0; end_progress(b, NULL)) {
+        size_t want;
+        WHILE ((want = handshake_wants(&h)) > 0) {
             ssize_t n = recv(fd, answer, want, 0);
             if (n > 0) handshake_input(&h, answer, (size_t)n);
+            end_progress(b, NULL);
         }
     }
     session_join_encode(bytes, FRAME_JOIN, 100, &join);
@@ -546,7 +548,7 @@ static int shaken(struct end *b, struct handshake *h)
     bool done = false;
     int fd = raw_connect(b), rc;
     assert_int_equal(handshake_begin(h, HANDSHAKE_CLIENT, &world_real, end_secret, &me, 1, 0), 0);
-    while ((rc = tcp_shake(h, &done, fd, &events, &why)) > 0) end_progress(b, NULL);
+    WHILE ((rc = tcp_shake(h, &done, fd, &events, &why)) > 0) end_progress(b, NULL);
     assert_int_equal(rc, 0);
     return fd;
 }
@@ -579,7 +581,7 @@ static void tls_without_psk(void **state)
             if (i == 2) h.mine.epoch++; /* the identity says another incarnation */
             assert_int_equal(tls_load(&library, &world_real, &why), 0);
             assert_int_equal(tls_begin(&tls, library, &world_real, &h, fd, &why), 0);
-            while (rc > 0) {
+            WHILE (rc > 0) {
                 rc = tls_shake(tls, &events, &why);
                 end_progress(b, NULL);
             }

@@ -13,6 +13,7 @@
 #include "base/wire.h"
 #include "sinew/sinew.h"
 #include "tests/seed.h"
+#include "tests/support/bounded.h"
 #include "transport/tcp/region.h"
 #include "transport/tcp/session.h"
 #include "transport/transport.h"
@@ -148,7 +149,7 @@ static void the_window_is_bounded_and_keeps_room_for_what_must_go(void **state)
     int frames = 0;
     (void)state;
     begin(&a, &b);
-    while (session_append(&a, &f, NULL, 0, body, sizeof(body), false)) frames++;
+    WHILE (session_append(&a, &f, NULL, 0, body, sizeof(body), false)) frames++;
     assert_true(frames * 1032 <= SESSION_WINDOW && frames * 1032 >= SESSION_WINDOW - 6000);
     for (int i = 0; i < SESSION_RESERVE / FRAME_HEADER; i++)
         assert_true(session_append(&a, &ack, NULL, 0, NULL, 0, true));
@@ -190,7 +191,7 @@ static void lent_bodies_come_back_when_acknowledged_only(void **state)
     assert_false(session_append_lent(&a, &f, head, 16, body, 100, NULL));
     assert_int_equal(session_gather(&a, v, 8, &count), 4 * 148);
     assert_ptr_equal(v[1].iov_base, body);
-    while (!session_all_sent(&a)) session_sent(&a, session_gather(&a, v, 8, &count));
+    WHILE (!session_all_sent(&a)) session_sent(&a, session_gather(&a, v, 8, &count));
     assert_false(session_returned(&a, &owner));
     struct frame ack = { .kind = FRAME_ACK, .epoch = 2, .acknowledged = 2 };
     assert_int_equal(session_check(&a, &ack, &why), 0);

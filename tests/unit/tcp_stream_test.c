@@ -38,7 +38,7 @@ static void every_size_arrives(void **state)
     (void)state;
     for (size_t i = 0; i < 20 * sizeof(sizes) / sizeof(sizes[0]); i++) {
         int rc;
-        while ((rc = end_send(a, 1, sizes[i * 5 % (sizeof(sizes) / sizeof(sizes[0]))])) ==
+        WHILE ((rc = end_send(a, 1, sizes[i * 5 % (sizeof(sizes) / sizeof(sizes[0]))])) ==
                TRANSPORT_AGAIN) {
             end_progress(b, NULL);
             end_progress(a, &a->view[1].link->base);
@@ -152,7 +152,7 @@ static void messages_pass_between_fragments(void **state)
     fill(back->source, PUT_MAX, 2);
     put_start(there, a, 1, 0, PUT_MAX, 1);
     put_start(back, b, 0, 0, PUT_MAX, 1);
-    while (!a->done[1] || !b->done[1]) {
+    WHILE (!a->done[1] || !b->done[1]) {
         if (a->view[1].sent < 100000) end_send(a, 1, 100);
         end_send(b, 0, 1000);
         end_progress(a, NULL);
@@ -212,7 +212,7 @@ static void more_flushes_than_places_are_told_to_wait(void **state)
     uint64_t cookie = 10;
     int rc;
     (void)state;
-    for (;;) {
+    WHILE (true) {
         put_start(p, a, 1, 0, 10, 1);
         if ((rc = transport_tcp.flush(&a->view[1].link->base, cookie)) != TRANSPORT_PENDING) break;
         cookie++;
@@ -276,7 +276,7 @@ static void after_dereg_nothing_lands(void **state)
     memset(p->source, 0x77, PUT_MAX);
     assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
     assert_int_equal(transport_tcp.dereg(&a->t->base, &p->theirs), TRANSPORT_AGAIN); /* under way */
-    while (p->target[PUT_MAX / 4] == 0) {
+    WHILE (p->target[PUT_MAX / 4] == 0) {
         end_progress(a, NULL);
         end_progress(b, NULL);
     }
@@ -320,7 +320,7 @@ static void parts_of_a_put_are_no_idleness(void **state)
     (void)state;
     fill(p->source, PUT_MAX, 3);
     assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
-    while (!a->done[1]) {
+    WHILE (!a->done[1]) {
         for (int i = 0; i < 2; i++) {
             uint64_t before = b->view[0].link->stream.land_offset;
             int moved = end_progress(ends[i], NULL);

@@ -237,7 +237,7 @@ static void choose(struct plan *p, struct sim_options *o, uint64_t seed)
     o->reads = seed_below(&s, 2);
     o->wired_fails = seed_below(&s, 4) ? 0 : 1 + (uint32_t)seed_below(&s, 3);
     o->window_bytes = 1000 + seed_below(&s, 60000);
-    o->begin_max = seed_below(&s, 2) ? 1024 << seed_below(&s, 4) : 0;
+    o->begin_max = seed_below(&s, 2) ? UINT32_C(1024) << seed_below(&s, 4) : 0;
     o->time_limit_ns = 1000 * SECOND;
     p->may_be_unreachable = p->alone && (o->wired_fails || p->breaks || p->end != END_CLOSE);
 }

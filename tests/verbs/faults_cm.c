@@ -18,7 +18,7 @@ static void rdma_cm_connects_pairs(void **state)
     for (int round = 0; round < 5; round++) {
         for (int r = 0; r < END_LINKS; r++) ends_connect(e, r);
         for (int i = 0; i < 40; i++)
-            while (end_send(&e[round % 2], 3, i, 500) == TRANSPORT_AGAIN) ends_turn(e);
+            WHILE (end_send(&e[round % 2], 3, i, 500) == TRANSPORT_AGAIN) ends_turn(e);
         ENDS_UNTIL(e, e[1 - round % 2].link[3].received == 40);
         for (int r = 0; r < END_LINKS; r++)
             transport_verbs.disconnect(e[r % 2].link[r].link,

@@ -9,8 +9,8 @@ static void carries_messages(struct end e[2])
     assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
     ends_connect(e, 0);
     for (int i = 0; i < 300; i++) {
-        while (end_send(&e[0], 0, i, (size_t)i * 20) == TRANSPORT_AGAIN) ends_turn(e);
-        while (end_send(&e[1], 0, i, (size_t)i % 200) == TRANSPORT_AGAIN) ends_turn(e);
+        WHILE (end_send(&e[0], 0, i, (size_t)i * 20) == TRANSPORT_AGAIN) ends_turn(e);
+        WHILE (end_send(&e[1], 0, i, (size_t)i % 200) == TRANSPORT_AGAIN) ends_turn(e);
     }
     ENDS_UNTIL(e, e[0].link[0].received == 300 && e[1].link[0].received == 300);
     assert_int_equal(fake_stats().not_ready, 0);

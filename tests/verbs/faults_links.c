@@ -73,7 +73,7 @@ static void a_receive_fails(void **state)
             assert_int_equal(e[0].link[1].undone, 1);
             ends_connect(e, 1); /* and the transport is as good as ever */
             for (int i = 0; i < 100; i++) {
-                while (end_send(&e[0], 1, i, 3000) == TRANSPORT_AGAIN) ends_turn(e);
+                WHILE (end_send(&e[0], 1, i, 3000) == TRANSPORT_AGAIN) ends_turn(e);
             }
             ENDS_UNTIL(e, e[1].link[1].received == 100);
             ends_close(e);
@@ -219,7 +219,7 @@ static void receives_that_complete_often(void **state)
         ends_connect(e, 0);
         fake_knobs.duplicates = 20;
         for (int i = 0; i < 500; i++)
-            while (end_send(&e[0], 0, i, 20) == TRANSPORT_AGAIN) ends_turn(e);
+            WHILE (end_send(&e[0], 0, i, 20) == TRANSPORT_AGAIN) ends_turn(e);
         ENDS_UNTIL(e, e[1].link[0].received == 500);
         assert_int_equal(fake_stats().not_ready, 0);
         ends_close(e);

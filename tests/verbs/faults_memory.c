@@ -79,7 +79,7 @@ static void a_window_grows_with_a_stream(void **state)
         for (int i = 0; i < 5000; i++) ends_turn(e);
         assert_int_equal(noted(&e[1], 0), before);
         for (int i = 0; i < 2000; i++)
-            while (end_send(&e[0], 0, i, 100) == TRANSPORT_AGAIN) ends_turn(e);
+            WHILE (end_send(&e[0], 0, i, 100) == TRANSPORT_AGAIN) ends_turn(e);
         ENDS_UNTIL(e, e[1].link[0].received == 2000);
         for (int i = 0; i < 5000; i++) ends_turn(e);
         int more = noted(&e[1], 0) - before;
