@@ -15,6 +15,7 @@ const struct workload *const perf_workloads[] = {
     &workload_latency,
     &workload_bandwidth,
     &workload_rate,
+    &workload_calibrate,
     &workload_barrier,
     &workload_bcast,
     &workload_reduce,
@@ -173,6 +174,12 @@ static bool options_fit(const struct perf_options *opt)
         const char *name, *where;
     } only[] = {
         { opt->algorithm, collective, "algorithm", "collectives" },
+        { opt->iterations >= 0, !load->report, "iterations", "the other tests" },
+        { opt->warmup >= 0, !load->report, "warmup", "the other tests" },
+        { opt->batch, !load->report && !load->amount && !opt->cold && opt->polls < 0, "batch",
+          "times" },
+        { opt->validate, !load->report, "validate", "the other tests" },
+        { opt->json, !load->report, "json", "the other tests: this one's output is JSON" },
         { opt->window, windows, "window", "bandwidth and rate" },
         { opt->one_buffer, windows, "one-buffer", "bandwidth and rate" },
         { opt->sizes > 0, moves, "bytes", "tests that move data" },

@@ -95,6 +95,10 @@ static int perf_run(struct perf *p)
 {
     /* A rank that fails ends the others: the one that explains is the one that fails. */
     if (!perf_fits(p)) return p->rank == 0 ? PERF_USAGE : PERF_OK;
+    if (p->opt.workload->report) {
+        p->opt.workload->report(p);
+        return PERF_OK;
+    }
     for (int i = 0; i < p->opt.sizes; i++) perf_size(p, p->opt.bytes[i], i == 0);
     if (p->rank == 0) output_foot(p);
     return PERF_OK;

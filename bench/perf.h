@@ -34,6 +34,7 @@ enum {
     PERF_BATCH_MAX = 1000,
     PERF_SAMPLES_MAX = 1000000,
     PERF_TRANSPORT_MAX = 64,
+    PERF_TEXT_MAX = 8192,
 };
 
 #define PERF_BYTES_MAX ((size_t)1 << 30)
@@ -56,6 +57,8 @@ struct workload {
     void (*shape)(struct work *w);
     void (*rounds)(struct work *w, uint64_t n); /* of a pair      */
     int (*call)(struct work *w, struct sinew_request **req); /* of collectives, one round */
+    /* Instead of all that: measures and prints what it is for. */
+    void (*report)(struct perf *p);
     bool from_root;       /* rank 0 alone gives anything                                         */
     /* Contents for one round, and whether they have arrived; different for each seed.           */
     void (*fill)(struct work *w, uint64_t seed);
@@ -125,7 +128,8 @@ bool options_parse(struct perf_options *opt, int argc, char **argv, int *status)
 
 /* The tests, in the order of the help; NULL-terminated. */
 extern const struct workload *const perf_workloads[];
-extern const struct workload workload_latency, workload_bandwidth, workload_rate;
+extern const struct workload workload_latency, workload_bandwidth, workload_rate,
+    workload_calibrate;
 extern const struct workload workload_barrier, workload_bcast, workload_reduce, workload_allreduce,
     workload_gather, workload_allgather, workload_scatter, workload_alltoall,
     workload_reduce_scatter_block, workload_reduce_scatter, workload_scan, workload_exscan,

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 16, TEXT_MAX = 8192 };
+enum { NAME_MAX_LEN = 16 };
 
 static bool used_find(const char *text, char name[NAME_MAX_LEN])
 {
@@ -30,7 +30,7 @@ static void used_add(char out[PERF_TRANSPORT_MAX], const char *name)
 
 void used_transports(const struct perf *p, size_t bytes, char out[PERF_TRANSPORT_MAX])
 {
-    char text[TEXT_MAX], name[NAME_MAX_LEN];
+    char text[PERF_TEXT_MAX], name[NAME_MAX_LEN];
     out[0] = '\0';
     for (int rank = 0; rank < p->size; rank++) {
         if (rank == p->rank) continue;

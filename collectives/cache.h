@@ -15,7 +15,7 @@
 #include "collectives/collective.h"
 #include "messaging/operation.h"
 
-enum { CACHE_SCHEDULES = 16, CACHE_EXECUTIONS = 4, CACHE_SCRATCH = 64 * 1024 };
+enum { CACHE_SCHEDULES = 16, CACHE_EXECUTIONS = 4, CACHE_SCRATCH = 320 * 1024 };
 
 /* What was chosen lately, to be found again at once. */
 struct chosen {

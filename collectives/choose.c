@@ -60,15 +60,15 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     const struct algorithm *a = &algorithms[index];
     static const uint32_t radices[] = { 2, 4, 8, 16, 0 };
     static const uint32_t pieces[] = { 1, 2, 4, 8, 16, 32, 64, 0 };
-    bool in_pieces = a->parameter == PARAMETER_PIECES && a->initial > 1; /* else it gains nothing */
+    bool in_pieces = a->parameter == PARAMETER_PIECES;
+    uint32_t parts = in_pieces && a->initial == 1 ? at->size : 1; /* each rank's part is cut */
     uint32_t only[] = { a->parameter == PARAMETER_NODE ? at->node : a->initial, 0 };
     const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
                           : in_pieces                       ? pieces
                                                              : only;
     struct choice best = { index, only[0], INFINITY, NULL };
     for (int i = 0; i == 0 || try[i]; i++) {
-        bool small = try[i] > 1 && a->parameter == PARAMETER_PIECES &&
-                     at->bytes / try[i] < PIECE_LEAST;
+        bool small = try[i] > 1 && in_pieces && at->bytes / parts / try[i] < PIECE_LEAST;
         double ns = small ? INFINITY : algorithm_time(a, try[i], at);
         if (ns < best.ns) best = (struct choice){ index, try[i], ns, NULL };
     }

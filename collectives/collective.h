@@ -73,6 +73,7 @@ struct work {
     double bytes;    /* sent or received by it, whichever is more                               */
     double moved;    /* sent and received by it; 0: twice as much                               */
     double added;    /* bytes of arithmetic                                                     */
+    double staged;   /* of these, what nothing else hides where they are put into a stage first */
     double copied;   /* bytes copied within a rank                                              */
     double turns;    /* how often all ranks must have run, where they take turns on few cores   */
     double fan;      /* peers that these bytes are of at the same time; 0: one                  */

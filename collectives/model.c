@@ -7,12 +7,12 @@
  * the others of a network such as one meets: orders of size, so that what is chosen without a
  * measurement is not absurd. The simulated one has no processor that copies. */
 static const struct link_model models[] = {
-    { "shm", 45, 20, 0.02, 0.024, 16384, 400, 0.012, 0.03, 1700, 1 },
-    { "tcp", 4000, 2000, 0.15, 0.18, 16384, 10000, 0.012, 0.03, 3000, 1 },
-    { "verbs", 1500, 250, 0.09, 0, 16384, 2500, 0.012, 0.03, 1700, 1 },
-    { "ucx", 1500, 300, 0.09, 0.03, 16384, 2500, 0.012, 0.03, 1700, 1 },
-    { "ofi", 1500, 300, 0.09, 0.03, 16384, 2500, 0.012, 0.03, 1700, 1 },
-    { "sim", 1100, 100, 0.10, 0, 16384, 2400, 0, 0, 100, 1e6 },
+    { "shm", 45, 20, 0.025, 0.024, 16384, 50, 230, 0.01, 0.02, 0, 1700, 1 },
+    { "tcp", 5000, 1500, 0.17, 0.17, 16384, 2000, 2500, 0.01, 0.02, 0.12, 3000, 1 },
+    { "verbs", 1500, 250, 0.09, 0, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
+    { "ucx", 1500, 300, 0.09, 0.03, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
+    { "ofi", 1500, 300, 0.09, 0.03, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
+    { "sim", 1100, 100, 0.10, 0, 16384, 2400, 0, 0, 0, 0, 100, 1e6 },
 };
 
 const struct link_model *link_model_at(uint32_t i)
@@ -42,10 +42,12 @@ static double message_bytes(struct part p)
 static double part_time(const struct link_model *m, struct part p)
 {
     double at_once = p.fan < m->ports ? p.fan : m->ports, each = message_bytes(p);
-    double round = m->latency_ns + (each >= m->long_bytes ? m->long_ns : 0);
+    bool asks = each >= m->long_bytes;
+    double round = m->latency_ns + (asks ? m->long_ns : 0);
+    double message = m->overhead_ns + (asks ? m->ask_ns : 0);
     double wire = p.bytes * m->byte_ns / (at_once > 1 ? at_once : 1);
     double processor = (p.moved > 0 ? p.moved : 2 * p.bytes) * m->touch_ns;
-    return p.rounds * round + p.messages * m->overhead_ns + (wire > processor ? wire : processor);
+    return p.rounds * round + p.messages * message + (wire > processor ? wire : processor);
 }
 
 double model_time(const struct link_model *m, const struct link_model *near, const struct work *w,
@@ -53,6 +55,7 @@ double model_time(const struct link_model *m, const struct link_model *near, con
 {
     struct part far = { w->rounds, w->messages, w->bytes, w->moved, w->fan, ranks - 1.0 };
     struct part on_node = { w->near_rounds, w->near_messages, w->near_bytes, 0, 1, 0 };
-    double ns = part_time(m, far) + part_time(near, on_node) + w->added * m->add_ns + w->copied * m->copy_ns;
+    double ns = part_time(m, far) + part_time(near, on_node) + w->added * m->add_ns +
+                w->staged * m->stage_ns + w->copied * m->copy_ns;
     return crowded ? ns + w->turns * m->turn_ns * ranks : ns;
 }

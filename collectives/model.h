@@ -6,7 +6,7 @@
  *
  *   rounds x L + messages x o + added and copied bytes, each at its price
  *   + bytes x G on the wire, or bytes sent and received x O by the processor: whichever is more
- *   + rounds x R, where messages are so long that they are announced first
+ *   + rounds x R + messages x their asking, where they are so long that they are announced first
  *   + turns x what a turn takes, where ranks take turns on few cores
  *
  * It is for telling algorithms apart, not for forecasts: who shares a cache or a wire is not in it.
@@ -21,7 +21,9 @@ struct link_model {
     double latency_ns, overhead_ns, byte_ns; /* L, o, G                            */
     double touch_ns;                         /* O: of a byte sent, and of one received */
     double long_bytes, long_ns;              /* from this length on a round costs R more */
+    double ask_ns;                           /* and each end of a message this     */
     double add_ns, copy_ns;                  /* a byte                             */
+    double stage_ns; /* a byte that is put somewhere before it is added; 0: it is added as it comes */
     double turn_ns;                          /* for each rank                      */
     double ports; /* peers with whom bytes go at full speed at the same time */
 };

@@ -84,8 +84,10 @@ static const struct {
     { "touch_ns", offsetof(struct link_model, touch_ns) },
     { "long_bytes", offsetof(struct link_model, long_bytes) },
     { "long_ns", offsetof(struct link_model, long_ns) },
+    { "ask_ns", offsetof(struct link_model, ask_ns) },
     { "add_ns", offsetof(struct link_model, add_ns) },
     { "copy_ns", offsetof(struct link_model, copy_ns) },
+    { "stage_ns", offsetof(struct link_model, stage_ns) },
     { "turn_ns", offsetof(struct link_model, turn_ns) },
     { "ports", offsetof(struct link_model, ports) },
 };
@@ -122,7 +124,7 @@ static const char *link_name(uint32_t i)
 static int check_fields(struct reader *r, const struct cJSON *object, const char *where,
                         const char *(*field)(uint32_t))
 {
-    char words[160] = "";
+    char words[192] = "";
     struct text t = text_into(words, sizeof(words));
     int known = 0;
     for (uint32_t i = 0; field(i); i++) {

@@ -35,6 +35,7 @@ static struct work work_of(double rounds, double messages, double bytes, double 
                           .messages = messages,
                           .bytes = bytes,
                           .added = added,
+                          .staged = added,
                           .copied = copied,
                           .turns = turns };
 }
@@ -132,11 +133,17 @@ struct work work_bcast_two_level(double p, double n, double k)
     return w;
 }
 
-/* Whatever arrives is added. */
-static struct work with_added(struct work w, double added)
+/* Whatever arrives is added; in k pieces, all but the last while the next ones are on their way. */
+static struct work with_pieces(struct work w, double added, double k)
 {
     w.added = added;
+    w.staged = added / k;
     return w;
+}
+
+static struct work with_added(struct work w, double added)
+{
+    return with_pieces(w, added, 1);
 }
 
 struct work work_reduce_tree(double p, double n, double k)
@@ -161,19 +168,19 @@ struct work work_reduce_scatter_gather(double p, double n, double k)
 struct work work_reduce_chain(double p, double n, double k)
 {
     struct work w = work_bcast_chain(p, n, k);
-    return with_added(w, w.bytes);
+    return with_pieces(w, w.bytes, k);
 }
 
 struct work work_reduce_circulant(double p, double n, double k)
 {
     struct work w = work_bcast_circulant(p, n, k);
-    return with_added(w, w.bytes);
+    return with_pieces(w, w.bytes, k);
 }
 
 struct work work_reduce_pairwise(double p, double n, double k)
 {
-    struct work w = work_of(2, 3 * (p - 1) * k, 2 * others(p, n), others(p, n), 0, 2);
-    return spread(p - 1, moving(3 * others(p, n), w));
+    struct work w = work_of(2, 3 * (p - 1) * k, 2 * others(p, n), 0, 0, 2);
+    return spread(p - 1, with_pieces(moving(3 * others(p, n), w), others(p, n), k));
 }
 
 struct work work_reduce_two_level(double p, double n, double k)
@@ -202,7 +209,7 @@ struct work work_allreduce_ring(double p, double n, double k)
 {
     struct work w = rounds_work(2 * (p - 1), 2 * others(p, n));
     w.messages *= k;
-    return with_added(w, others(p, n));
+    return with_pieces(w, others(p, n), k);
 }
 
 struct work work_allreduce_flat(double p, double n, double k)
@@ -235,8 +242,8 @@ struct work work_allreduce_circulant(double p, double n, double k)
 
 struct work work_allreduce_pairwise(double p, double n, double k)
 {
-    double m = 4 * (p - 1) * k;
-    return spread(p - 1, work_of(2, m, 2 * others(p, n), others(p, n), 0, 2));
+    struct work w = work_of(2, 4 * (p - 1) * k, 2 * others(p, n), 0, 0, 2);
+    return spread(p - 1, with_pieces(w, others(p, n), k));
 }
 
 struct work work_allreduce_allgather(double p, double n, double k)
@@ -351,7 +358,8 @@ struct work work_reduce_scatter_circulant(double p, double n, double k)
 
 struct work work_reduce_scatter_pairwise(double p, double n, double k)
 {
-    return spread(p - 1, work_of(1, 2 * (p - 1) * k, others(p, n), others(p, n), 0, 1));
+    struct work w = work_of(1, 2 * (p - 1) * k, others(p, n), 0, 0, 1);
+    return spread(p - 1, with_pieces(w, others(p, n), k));
 }
 
 struct work work_scan_doubling(double p, double n, double k)
@@ -363,7 +371,7 @@ struct work work_scan_doubling(double p, double n, double k)
 
 struct work work_scan_chain(double p, double n, double k)
 {
-    return with_added(work_bcast_chain(p, n, k), n * (p - 2 + k) / k);
+    return with_pieces(work_bcast_chain(p, n, k), n * (p - 2 + k) / k, k);
 }
 
 struct work work_neighbours(double p, double n, double k)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/world.h"
 #include "plan.h"
 #include "sinew/sinew.h"
 
@@ -16,7 +17,7 @@ enum { EXIT_WRONG = 1, EXIT_USAGE = 2, RANKS_MAX = 1 << 20, COLUMNS = 16 };
 static const char *const usage =
     "usage: sinew-plan COLLECTIVE --ranks N --bytes B [--algorithm A] [--root R] [--in-place]\n"
     "                  [--verify] [--simulate] [--svg FILE] [--goal FILE] [--compare] [--rank R]\n"
-    "                  [--loggp L,o,g,G[,O,calc]] [--link L]\n"
+    "                  [--loggp L,o,g,G[,O,calc]] [--link L] [--rules FILE] [--crowded]\n"
     "       sinew-plan --algorithms | --help | --version\n"
     "\n"
     "  Prints the schedule of one rank (--rank, else 0) that its ranks would execute; or:\n"
@@ -27,6 +28,8 @@ static const char *const usage =
     "  --compare   simulates every algorithm there is for it; without --bytes, over sizes, and\n"
     "              --svg draws that\n"
     "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
+    "  --rules     with what a file for collective_rules says, before --link\n"
+    "  --crowded   as ranks choose that take turns on few cores\n"
     "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0\n"
     "  --bytes     as sinew-perf counts them: of one rank, K and M allowed\n";
 
@@ -71,7 +74,7 @@ static bool parse_model(const char *text, struct loggops *m)
 /* The simulator's parameters from a model of a link: ns into ps. */
 static bool parse_link(struct plan_options *o, const char *name)
 {
-    const struct link_model *m = link_model_find(name);
+    const struct link_model *m = rules_link(o->rules, name);
     if (strcmp(m->name, name) != 0) return false;
     o->link = m->name;
     o->model = (struct loggops){ (int64_t)(m->latency_ns * 1000),
@@ -118,6 +121,8 @@ enum plan_option {
     OPTION_GOAL,
     OPTION_LOGGP,
     OPTION_LINK,
+    OPTION_RULES,
+    OPTION_CROWDED,
     OPTION_ALGORITHMS,
     OPTION_HELP,
     OPTION_VERSION,
@@ -137,11 +142,21 @@ static const struct option long_options[] = {
     { "goal", required_argument, NULL, OPTION_GOAL },
     { "loggp", required_argument, NULL, OPTION_LOGGP },
     { "link", required_argument, NULL, OPTION_LINK },
+    { "rules", required_argument, NULL, OPTION_RULES },
+    { "crowded", no_argument, NULL, OPTION_CROWDED },
     { "algorithms", no_argument, NULL, OPTION_ALGORITHMS },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
     { NULL, 0, NULL, 0 },
 };
+
+static bool parse_rules(struct plan_options *o, const char *file)
+{
+    struct why why;
+    int status = rules_load(&world_real, file, &o->rules, &why);
+    if (status < 0) fprintf(stderr, "sinew-plan: %s\n", why.text);
+    return status == 0;
+}
 
 static bool parse_flag(struct plan_options *o, int option)
 {
@@ -149,6 +164,7 @@ static bool parse_flag(struct plan_options *o, int option)
                  : option == OPTION_SIMULATE ? &o->simulate
                  : option == OPTION_COMPARE  ? &o->compare
                  : option == OPTION_IN_PLACE ? &o->in_place
+                 : option == OPTION_CROWDED  ? &o->crowded
                                              : NULL;
     if (flag) *flag = true;
     return flag != NULL;
@@ -180,6 +196,8 @@ static bool parse_value(struct plan_options *o, int option, const char *value)
         return parse_model(value, &o->model);
     case OPTION_LINK:
         return parse_link(o, value);
+    case OPTION_RULES:
+        return parse_rules(o, value);
     case OPTION_ALGORITHM:
         o->algorithm = value;
         return true;
@@ -249,6 +267,8 @@ static const struct algorithm *plan_algorithm(const struct plan_options *o,
     struct situation at = { .size = o->ranks,
                             .bytes = o->bytes,
                             .link = o->link,
+                            .rules = o->rules,
+                            .crowded = o->crowded,
                             .has_arithmetic = collective_adds(o->collective) };
     uint32_t parameter = 0;
     int i = o->algorithm ? algorithm_parse(o->collective, o->algorithm, &parameter) : 0;

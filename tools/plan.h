@@ -13,8 +13,9 @@
 struct plan_options {
     enum collective collective;
     const char *algorithm, *svg, *goal, *link;
+    struct rules *rules; /* or NULL */
     uint32_t ranks, root, rank;
-    bool has_rank, has_bytes, in_place, verify, simulate, compare;
+    bool has_rank, has_bytes, in_place, verify, simulate, compare, crowded;
     uint64_t bytes;
     struct loggops model;
 };

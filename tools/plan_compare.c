@@ -40,6 +40,8 @@ static struct situation compare_situation(const struct plan_options *o, uint64_t
     return (struct situation){ .size = o->ranks,
                                .bytes = bytes,
                                .link = o->link,
+                               .rules = o->rules,
+                               .crowded = o->crowded,
                                .has_arithmetic = collective_adds(o->collective) };
 }
 

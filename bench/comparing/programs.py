@@ -27,7 +27,7 @@ VARIANTS = {"-rewritten": (["--rewrite"], ["rewrite"]),
             "-cold": (["--cold"], ["cold"]),
             "-shared": (["--memory", "shared"], ["alloc"]),
             "-shared-rewritten": (["--memory", "shared", "--rewrite"], ["alloc", "rewrite"]),
-            "-overlap": (["--overlap", "32"], ["overlap=32"])}
+            "-overlap": (["--overlap", "8"], ["overlap=8"])}
 COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "allgather",
                "alltoall", "reduce_scatter")
 # Transports that are somebody else's library: how Sinew is told, and both what to carry it on.

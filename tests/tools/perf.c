@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -168,6 +170,45 @@ static void cold_and_overlap_print_one_value(void **state)
         }
 }
 
+/* Who opens a context is told what is wrong in the file, whether it calls a collective or not. */
+static void a_wrong_rule_file_is_told_at_once(void **state)
+{
+    (void)state;
+    setenv("SINEW_COLLECTIVE_RULES", "/no/such/file", 1);
+    run_line(&r, "sinew-perf barrier --iterations 1");
+    unsetenv("SINEW_COLLECTIVE_RULES");
+    if (r.status == 0 || !strstr(r.err, "sinew_open: ") || strstr(r.err, "barrier"))
+        fail_msg("status %d: %s", r.status, r.err);
+    if (!strstr(r.err, "libcjson")) assert_non_null(strstr(r.err, "/no/such/file"));
+}
+
+/* Every parameter of the model is there, and sinew-plan takes the file. */
+static void calibrate_prints_a_rule_file(void **state)
+{
+    static const char *const parameters[] = { "latency_ns", "overhead_ns", "byte_ns", "touch_ns",
+                                              "long_bytes", "long_ns",     "ask_ns",  "add_ns",
+                                              "copy_ns",    "stage_ns" };
+    char file[] = "/tmp/sinew-calibrated-XXXXXX", named[64];
+    (void)state;
+    for (int t = 0; t < TRANSPORTS; t++) {
+        run_ranks(&r, 2, transports[t], "sinew-perf calibrate");
+        run_expect(&r, 0);
+        snprintf(named, sizeof(named), "\"%s\": {", transports[t]);
+        if (!strstr(r.out, named)) fail_msg("no link %s in %s", transports[t], r.out);
+        for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
+            if (!strstr(r.out, parameters[i])) fail_msg("no %s in %s", parameters[i], r.out);
+    }
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, r.out, strlen(r.out)), strlen(r.out));
+    close(fd);
+    run_line(&r, "sinew-plan allreduce --ranks 4 --bytes 64K --compare --rules %s --link tcp", file);
+    unlink(file);
+    if (r.status != 0 && strstr(r.err, "libcjson")) skip();
+    run_expect(&r, 0);
+    assert_non_null(strstr(r.out, "chosen over tcp: "));
+}
+
 static void barrier_is_one_line_without_bytes(void **state)
 {
     (void)state;
@@ -284,6 +325,8 @@ int main(void)
         cmocka_unit_test(iterations_are_what_was_asked),
         cmocka_unit_test(bandwidth_and_rate_print_one_value),
         cmocka_unit_test(collectives_print_times),
+        cmocka_unit_test(a_wrong_rule_file_is_told_at_once),
+        cmocka_unit_test(calibrate_prints_a_rule_file),
         cmocka_unit_test(cold_and_overlap_print_one_value),
         cmocka_unit_test(barrier_is_one_line_without_bytes),
         cmocka_unit_test(table_is_aligned),
