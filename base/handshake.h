@@ -49,7 +49,7 @@ enum handshake_mode { /* bits of `flags` */
 };
 
 enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_HELLO = 64, HANDSHAKE_BUFFER = 256 };
-enum { HANDSHAKE_VERSION_MIN = 3, HANDSHAKE_VERSION_MAX = 3 }; /* of the protocol after it */
+enum { HANDSHAKE_VERSION_MIN = 4, HANDSHAKE_VERSION_MAX = 4 }; /* of the protocol after it */
 
 struct handshake_identity {
     int rank, size; /* rank -1: a launcher, which is none (HANDSHAKE_LAUNCH only) */

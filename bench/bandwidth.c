@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bandwidth.c - a window of nonblocking messages from rank 0 to rank 1, each with its own buffer
+ * bandwidth.c - a window of nonblocking messages from rank 0 to rank 1, each with its own buffer,
+ * or all with one
  *
  * A round is one window: all sends or receives are started, then all are waited for, then rank 1
  * answers with 4 bytes. Bandwidth and rate are the same work in two units.
@@ -9,9 +10,15 @@
 
 enum { TAG = 2, TAG_ANSWER = 3, ANSWER_LEN = 4 };
 
+/* From one message's buffer to the next. */
+static size_t stride(const struct work *w)
+{
+    return w->perf->opt.one_buffer ? 0 : w->bytes;
+}
+
 static void bandwidth_shape(struct work *w)
 {
-    size_t all = w->bytes * (size_t)w->window;
+    size_t all = w->perf->opt.one_buffer ? w->bytes : w->bytes * (size_t)w->window;
     w->out_len = w->perf->rank == 0 ? all : ANSWER_LEN;
     w->in_len = w->perf->rank == 0 ? ANSWER_LEN : all;
 }
@@ -27,7 +34,7 @@ static void bandwidth_send(struct work *w, uint64_t n)
     struct sinew_team *team = w->perf->world;
     for (uint64_t i = 0; i < n; i++) {
         for (int k = 0; k < w->window; k++) {
-            uint8_t *from = w->out + (size_t)k * w->bytes;
+            uint8_t *from = w->out + (size_t)k * stride(w);
             work_rewrite(w, from, w->bytes);
             int status = sinew_send(team, from, w->bytes, 1, TAG, &w->requests[k]);
             perf_check(w->perf, status, "send");
@@ -43,7 +50,7 @@ static void bandwidth_receive(struct work *w, uint64_t n)
     struct sinew_team *team = w->perf->world;
     for (uint64_t i = 0; i < n; i++) {
         for (int k = 0; k < w->window; k++) {
-            uint8_t *to = w->in + (size_t)k * w->bytes;
+            uint8_t *to = w->in + (size_t)k * stride(w);
             int status = sinew_recv(team, to, w->bytes, 0, TAG, NULL, &w->requests[k]);
             perf_check(w->perf, status, "receive");
         }

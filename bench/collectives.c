@@ -7,7 +7,6 @@
  */
 #include "perf.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { ROOT = 0, F32 = 4 };
@@ -59,10 +58,9 @@ static void barrier_shape(struct work *w)
     w->out_len = w->in_len = 0;
 }
 
-static void barrier_rounds(struct work *w, uint64_t n)
+static int barrier_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf, sinew_barrier(w->perf->world, NULL), "barrier");
+    return sinew_barrier(w->perf->world, req);
 }
 
 static void bcast_shape(struct work *w)
@@ -71,10 +69,9 @@ static void bcast_shape(struct work *w)
     w->in_len = 0;
 }
 
-static void bcast_rounds(struct work *w, uint64_t n)
+static int bcast_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf, sinew_bcast(w->perf->world, w->out, w->bytes, ROOT, NULL), "bcast");
+    return sinew_bcast(w->perf->world, w->out, w->bytes, ROOT, req);
 }
 
 static void bcast_fill(struct work *w, uint64_t seed)
@@ -96,13 +93,10 @@ static void to_root_vector_shape(struct work *w)
     w->in_len = at_root(w) ? w->bytes : 0;
 }
 
-static void reduce_rounds(struct work *w, uint64_t n)
+static int reduce_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_reduce(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
-                                  SINEW_SUM, ROOT, NULL);
-        perf_check(w->perf, status, "reduce");
-    }
+    return sinew_reduce(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32, SINEW_SUM, ROOT,
+                        req);
 }
 
 static void vector_shape(struct work *w)
@@ -110,13 +104,10 @@ static void vector_shape(struct work *w)
     w->out_len = w->in_len = w->bytes;
 }
 
-static void allreduce_rounds(struct work *w, uint64_t n)
+static int allreduce_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_allreduce(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
-                                     SINEW_SUM, NULL);
-        perf_check(w->perf, status, "allreduce");
-    }
+    return sinew_allreduce(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32, SINEW_SUM,
+                           req);
 }
 
 static void to_root_blocks_shape(struct work *w)
@@ -125,12 +116,9 @@ static void to_root_blocks_shape(struct work *w)
     w->in_len = at_root(w) ? w->bytes * (size_t)w->perf->size : 0;
 }
 
-static void gather_rounds(struct work *w, uint64_t n)
+static int gather_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_gather(w->perf->world, w->out, w->bytes, w->in, ROOT, NULL);
-        perf_check(w->perf, status, "gather");
-    }
+    return sinew_gather(w->perf->world, w->out, w->bytes, w->in, ROOT, req);
 }
 
 static void blocks_shape(struct work *w)
@@ -139,12 +127,9 @@ static void blocks_shape(struct work *w)
     w->in_len = w->bytes * (size_t)w->perf->size;
 }
 
-static void allgather_rounds(struct work *w, uint64_t n)
+static int allgather_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_allgather(w->perf->world, w->out, w->bytes, w->in, NULL);
-        perf_check(w->perf, status, "allgather");
-    }
+    return sinew_allgather(w->perf->world, w->out, w->bytes, w->in, req);
 }
 
 static void part_of_vector_shape(struct work *w)
@@ -152,6 +137,7 @@ static void part_of_vector_shape(struct work *w)
     w->bytes = w->bytes / F32 / (size_t)w->perf->size * F32 * (size_t)w->perf->size;
     w->out_len = w->bytes;
     w->in_len = w->bytes / (size_t)w->perf->size;
+    work_lens(w, w->in_len / F32);
 }
 
 static bool part_check(const struct work *w, uint64_t seed)
@@ -167,24 +153,15 @@ static bool part_check(const struct work *w, uint64_t seed)
     return true;
 }
 
-static void reduce_scatter_block_rounds(struct work *w, uint64_t n)
+static int reduce_scatter_block_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_reduce_scatter_block(w->perf->world, w->out, w->in, w->in_len / F32,
-                                                SINEW_F32, SINEW_SUM, NULL);
-        perf_check(w->perf, status, "reduce_scatter_block");
-    }
+    return sinew_reduce_scatter_block(w->perf->world, w->out, w->in, w->in_len / F32, SINEW_F32,
+                                      SINEW_SUM, req);
 }
 
-static void reduce_scatter_rounds(struct work *w, uint64_t n)
+static int reduce_scatter_call(struct work *w, struct sinew_request **req)
 {
-    size_t *counts = perf_lens(w->perf, w->in_len / F32);
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_reduce_scatter(w->perf->world, w->out, w->in, counts, SINEW_F32,
-                                          SINEW_SUM, NULL);
-        perf_check(w->perf, status, "reduce_scatter");
-    }
-    free(counts);
+    return sinew_reduce_scatter(w->perf->world, w->out, w->in, w->lens, SINEW_F32, SINEW_SUM, req);
 }
 
 /* What the ranks [0, n) add up to. */
@@ -209,22 +186,14 @@ static bool exscan_check(const struct work *w, uint64_t seed)
     return prefix_check(w, seed, w->perf->rank);
 }
 
-static void scan_rounds(struct work *w, uint64_t n)
+static int scan_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_scan(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
-                                SINEW_SUM, NULL);
-        perf_check(w->perf, status, "scan");
-    }
+    return sinew_scan(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32, SINEW_SUM, req);
 }
 
-static void exscan_rounds(struct work *w, uint64_t n)
+static int exscan_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++) {
-        int status = sinew_exscan(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32,
-                                  SINEW_SUM, NULL);
-        perf_check(w->perf, status, "exscan");
-    }
+    return sinew_exscan(w->perf->world, w->out, w->in, w->bytes / F32, SINEW_F32, SINEW_SUM, req);
 }
 
 const struct workload workload_barrier = {
@@ -233,7 +202,7 @@ const struct workload workload_barrier = {
     .unit = "us",
     .element = 1,
     .shape = barrier_shape,
-    .rounds = barrier_rounds,
+    .call = barrier_call,
     .fill = block_fill,
     .check = block_check,
 };
@@ -245,8 +214,9 @@ const struct workload workload_bcast = {
     .element = 1,
     .least = 8,
     .most = 1 << 20,
+    .from_root = true,
     .shape = bcast_shape,
-    .rounds = bcast_rounds,
+    .call = bcast_call,
     .fill = bcast_fill,
     .check = bcast_check,
 };
@@ -259,7 +229,7 @@ const struct workload workload_reduce = {
     .least = 8,
     .most = 1 << 20,
     .shape = to_root_vector_shape,
-    .rounds = reduce_rounds,
+    .call = reduce_call,
     .fill = reduction_fill,
     .check = reduction_check,
 };
@@ -272,7 +242,7 @@ const struct workload workload_allreduce = {
     .least = 8,
     .most = 1 << 20,
     .shape = vector_shape,
-    .rounds = allreduce_rounds,
+    .call = allreduce_call,
     .fill = reduction_fill,
     .check = reduction_check,
 };
@@ -285,7 +255,7 @@ const struct workload workload_gather = {
     .least = 8,
     .most = 1 << 20,
     .shape = to_root_blocks_shape,
-    .rounds = gather_rounds,
+    .call = gather_call,
     .fill = block_fill,
     .check = block_check,
 };
@@ -298,7 +268,7 @@ const struct workload workload_allgather = {
     .least = 8,
     .most = 1 << 20,
     .shape = blocks_shape,
-    .rounds = allgather_rounds,
+    .call = allgather_call,
     .fill = block_fill,
     .check = block_check,
 };
@@ -311,7 +281,7 @@ const struct workload workload_reduce_scatter_block = {
     .least = 8,
     .most = 1 << 20,
     .shape = part_of_vector_shape,
-    .rounds = reduce_scatter_block_rounds,
+    .call = reduce_scatter_block_call,
     .fill = reduction_fill,
     .check = part_check,
 };
@@ -324,7 +294,7 @@ const struct workload workload_reduce_scatter = {
     .least = 8,
     .most = 1 << 20,
     .shape = part_of_vector_shape,
-    .rounds = reduce_scatter_rounds,
+    .call = reduce_scatter_call,
     .fill = reduction_fill,
     .check = part_check,
 };
@@ -337,7 +307,7 @@ const struct workload workload_scan = {
     .least = 8,
     .most = 1 << 20,
     .shape = vector_shape,
-    .rounds = scan_rounds,
+    .call = scan_call,
     .fill = reduction_fill,
     .check = scan_check,
 };
@@ -350,7 +320,7 @@ const struct workload workload_exscan = {
     .least = 8,
     .most = 1 << 20,
     .shape = vector_shape,
-    .rounds = exscan_rounds,
+    .call = exscan_call,
     .fill = reduction_fill,
     .check = exscan_check,
 };

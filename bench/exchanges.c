@@ -12,12 +12,12 @@
 
 enum { ROOT = 0 };
 
-size_t *perf_lens(const struct perf *p, size_t len)
+void work_lens(struct work *w, size_t len)
 {
-    size_t *lens = malloc((size_t)p->size * sizeof(*lens));
-    if (!lens) perf_die(p, "no memory for %d lengths", p->size);
-    for (int r = 0; r < p->size; r++) lens[r] = len;
-    return lens;
+    int size = w->perf->size;
+    w->lens = malloc((size_t)size * sizeof(*w->lens));
+    if (!w->lens) perf_die(w->perf, "no memory for %d lengths", size);
+    for (int r = 0; r < size; r++) w->lens[r] = len;
 }
 
 /* The part from one rank to another is filled as with a seed of their own. */
@@ -62,77 +62,57 @@ static void from_root_shape(struct work *w)
 {
     w->out_len = w->perf->rank == ROOT ? w->bytes * (size_t)w->perf->size : 0;
     w->in_len = w->bytes;
+    work_lens(w, w->bytes);
 }
 
 static void to_root_shape(struct work *w)
 {
     w->out_len = w->bytes;
     w->in_len = w->perf->rank == ROOT ? w->bytes * (size_t)w->perf->size : 0;
+    work_lens(w, w->bytes);
 }
 
 static void to_all_shape(struct work *w)
 {
     w->out_len = w->bytes;
     w->in_len = w->bytes * (size_t)w->perf->size;
+    work_lens(w, w->bytes);
 }
 
 static void all_shape(struct work *w)
 {
     w->out_len = w->in_len = w->bytes * (size_t)w->perf->size;
+    work_lens(w, w->bytes);
 }
 
-static void scatter_rounds(struct work *w, uint64_t n)
+static int scatter_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf, sinew_scatter(w->perf->world, w->out, w->bytes, w->in, ROOT, NULL),
-                   "scatter");
+    return sinew_scatter(w->perf->world, w->out, w->bytes, w->in, ROOT, req);
 }
 
-static void scatterv_rounds(struct work *w, uint64_t n)
+static int scatterv_call(struct work *w, struct sinew_request **req)
 {
-    size_t *lens = perf_lens(w->perf, w->bytes);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_scatterv(w->perf->world, w->out, lens, NULL, w->in, w->bytes, ROOT, NULL),
-                   "scatterv");
-    free(lens);
+    return sinew_scatterv(w->perf->world, w->out, w->lens, NULL, w->in, w->bytes, ROOT, req);
 }
 
-static void gatherv_rounds(struct work *w, uint64_t n)
+static int gatherv_call(struct work *w, struct sinew_request **req)
 {
-    size_t *lens = perf_lens(w->perf, w->bytes);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_gatherv(w->perf->world, w->out, w->bytes, w->in, lens, NULL, ROOT, NULL),
-                   "gatherv");
-    free(lens);
+    return sinew_gatherv(w->perf->world, w->out, w->bytes, w->in, w->lens, NULL, ROOT, req);
 }
 
-static void allgatherv_rounds(struct work *w, uint64_t n)
+static int allgatherv_call(struct work *w, struct sinew_request **req)
 {
-    size_t *lens = perf_lens(w->perf, w->bytes);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_allgatherv(w->perf->world, w->out, w->bytes, w->in, lens, NULL, NULL),
-                   "allgatherv");
-    free(lens);
+    return sinew_allgatherv(w->perf->world, w->out, w->bytes, w->in, w->lens, NULL, req);
 }
 
-static void alltoall_rounds(struct work *w, uint64_t n)
+static int alltoall_call(struct work *w, struct sinew_request **req)
 {
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf, sinew_alltoall(w->perf->world, w->out, w->bytes, w->in, NULL),
-                   "alltoall");
+    return sinew_alltoall(w->perf->world, w->out, w->bytes, w->in, req);
 }
 
-static void alltoallv_rounds(struct work *w, uint64_t n)
+static int alltoallv_call(struct work *w, struct sinew_request **req)
 {
-    size_t *lens = perf_lens(w->perf, w->bytes);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_alltoallv(w->perf->world, w->out, lens, NULL, w->in, lens, NULL, NULL),
-                   "alltoallv");
-    free(lens);
+    return sinew_alltoallv(w->perf->world, w->out, w->lens, NULL, w->in, w->lens, NULL, req);
 }
 
 /* ----------------------------------------------------------------------------------- neighbours */
@@ -169,39 +149,30 @@ static bool sides_check(const struct work *w, uint64_t seed)
     return true;
 }
 
-static void neighbour_allgather_rounds(struct work *w, uint64_t n)
+static int neighbour_allgather_call(struct work *w, struct sinew_request **req)
 {
     int to[2], from[2];
     struct sinew_graph graph = { to, from, 2, 2 };
     sides(w, to, from);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_neighbour_allgather(w->perf->world, &graph, w->out, w->bytes, w->in, NULL),
-                   "neighbour_allgather");
+    return sinew_neighbour_allgather(w->perf->world, &graph, w->out, w->bytes, w->in, req);
 }
 
-static void neighbour_alltoall_rounds(struct work *w, uint64_t n)
+static int neighbour_alltoall_call(struct work *w, struct sinew_request **req)
 {
     int to[2], from[2];
     struct sinew_graph graph = { to, from, 2, 2 };
     sides(w, to, from);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_neighbour_alltoall(w->perf->world, &graph, w->out, w->bytes, w->in, NULL),
-                   "neighbour_alltoall");
+    return sinew_neighbour_alltoall(w->perf->world, &graph, w->out, w->bytes, w->in, req);
 }
 
-static void neighbour_alltoallv_rounds(struct work *w, uint64_t n)
+static int neighbour_alltoallv_call(struct work *w, struct sinew_request **req)
 {
     int to[2], from[2];
     size_t lens[2] = { w->bytes, w->bytes };
     struct sinew_graph graph = { to, from, 2, 2 };
     sides(w, to, from);
-    for (uint64_t i = 0; i < n; i++)
-        perf_check(w->perf,
-                   sinew_neighbour_alltoallv(w->perf->world, &graph, w->out, lens, NULL, w->in,
-                                             lens, NULL, NULL),
-                   "neighbour_alltoallv");
+    return sinew_neighbour_alltoallv(w->perf->world, &graph, w->out, lens, NULL, w->in, lens,
+                                     NULL, req);
 }
 
 const struct workload workload_scatter = {
@@ -212,7 +183,7 @@ const struct workload workload_scatter = {
     .least = 8,
     .most = 1 << 20,
     .shape = from_root_shape,
-    .rounds = scatter_rounds,
+    .call = scatter_call,
     .fill = parts_fill,
     .check = from_root_check,
 };
@@ -225,7 +196,7 @@ const struct workload workload_scatterv = {
     .least = 8,
     .most = 1 << 20,
     .shape = from_root_shape,
-    .rounds = scatterv_rounds,
+    .call = scatterv_call,
     .fill = parts_fill,
     .check = from_root_check,
 };
@@ -238,7 +209,7 @@ const struct workload workload_gatherv = {
     .least = 8,
     .most = 1 << 20,
     .shape = to_root_shape,
-    .rounds = gatherv_rounds,
+    .call = gatherv_call,
     .fill = one_fill,
     .check = ones_check,
 };
@@ -251,7 +222,7 @@ const struct workload workload_allgatherv = {
     .least = 8,
     .most = 1 << 20,
     .shape = to_all_shape,
-    .rounds = allgatherv_rounds,
+    .call = allgatherv_call,
     .fill = one_fill,
     .check = ones_check,
 };
@@ -264,7 +235,7 @@ const struct workload workload_alltoall = {
     .least = 8,
     .most = 1 << 20,
     .shape = all_shape,
-    .rounds = alltoall_rounds,
+    .call = alltoall_call,
     .fill = parts_fill,
     .check = parts_check,
 };
@@ -277,7 +248,7 @@ const struct workload workload_alltoallv = {
     .least = 8,
     .most = 1 << 20,
     .shape = all_shape,
-    .rounds = alltoallv_rounds,
+    .call = alltoallv_call,
     .fill = parts_fill,
     .check = parts_check,
 };
@@ -290,7 +261,7 @@ const struct workload workload_neighbour_allgather = {
     .least = 8,
     .most = 1 << 20,
     .shape = one_to_sides_shape,
-    .rounds = neighbour_allgather_rounds,
+    .call = neighbour_allgather_call,
     .fill = one_fill,
     .check = sides_check,
 };
@@ -303,7 +274,7 @@ const struct workload workload_neighbour_alltoall = {
     .least = 8,
     .most = 1 << 20,
     .shape = sides_shape,
-    .rounds = neighbour_alltoall_rounds,
+    .call = neighbour_alltoall_call,
     .fill = parts_fill,
     .check = sides_check,
 };
@@ -316,7 +287,7 @@ const struct workload workload_neighbour_alltoallv = {
     .least = 8,
     .most = 1 << 20,
     .shape = sides_shape,
-    .rounds = neighbour_alltoallv_rounds,
+    .call = neighbour_alltoallv_call,
     .fill = parts_fill,
     .check = sides_check,
 };

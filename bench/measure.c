@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "same.h"
+
 enum {
     WARM_NS = 10000000,     /* by time: warm for this long …             */
     MEASURE_NS = 100000000, /* … and measure about this long, each pass  */
@@ -17,7 +19,20 @@ enum {
 
 void work_rewrite(struct work *w, uint8_t *at, size_t len)
 {
-    if (w->perf->opt.rewrite) memset(at, ++w->written, len);
+    if (w->perf->opt.rewrite) same_rewrite(at, len, &w->written);
+}
+
+void work_rounds(struct work *w, uint64_t n)
+{
+    bool gives = !w->load->from_root || w->perf->rank == 0;
+    if (!w->load->call) {
+        w->load->rounds(w, n);
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        if (gives) work_rewrite(w, w->out, w->out_len);
+        perf_check(w->perf, w->load->call(w, NULL), w->load->name);
+    }
 }
 
 static void measure_barrier(const struct work *w)
@@ -63,7 +78,7 @@ static uint64_t measure_warm_by_time(struct work *w)
     double round_ns = 0;
     while (n > 0) {
         int64_t before = statistics_now();
-        w->load->rounds(w, n);
+        work_rounds(w, n);
         int64_t took = statistics_now() - before;
         round_ns = (double)took / (double)n;
         n = measure_agree(w, took < WARM_NS && n < ITERATIONS_MOST ? 2 * n : 0);
@@ -76,7 +91,7 @@ static uint64_t measure_warm(struct work *w)
     const struct perf_options *opt = &w->perf->opt;
     uint64_t n = 0;
     measure_rewrite(w, 1);
-    if (opt->warmup >= 0) w->load->rounds(w, (uint64_t)opt->warmup);
+    if (opt->warmup >= 0) work_rounds(w, (uint64_t)opt->warmup);
     if (opt->warmup < 0 || opt->iterations < 0) n = measure_warm_by_time(w);
     return opt->iterations >= 0 ? (uint64_t)opt->iterations : n;
 }
@@ -86,7 +101,7 @@ static void measure_validate(struct work *w)
     for (uint64_t seed = 100; seed < 100 + VALIDATE_ROUNDS; seed++) {
         if (w->in_len > 0) memset(w->in, 0, w->in_len);
         w->load->fill(w, seed);
-        w->load->rounds(w, 1);
+        work_rounds(w, 1);
         if (!w->load->check(w, seed))
             perf_die(w->perf, "%s of %zu bytes: what arrived is not what was sent (round %d)",
                      w->load->name, w->bytes, (int)(seed - 99));
@@ -98,7 +113,7 @@ static double measure_mean(struct work *w, uint64_t n)
 {
     measure_rewrite(w, 2);
     int64_t before = statistics_now();
-    w->load->rounds(w, n);
+    work_rounds(w, n);
     double took = (double)(statistics_now() - before);
     return measure_max(w, &took, 1) / (double)n;
 }
@@ -112,7 +127,7 @@ static void measure_samples(struct work *w, uint64_t n, int batch, struct statis
     measure_rewrite(w, 3);
     for (uint64_t i = 0; i < n; i++) {
         int64_t before = statistics_now();
-        w->load->rounds(w, (uint64_t)batch);
+        work_rounds(w, (uint64_t)batch);
         double took = (double)(statistics_now() - before) - clock_cost;
         samples[i] = took > 0 ? took / batch : 0;
     }
@@ -121,15 +136,23 @@ static void measure_samples(struct work *w, uint64_t n, int batch, struct statis
     free(samples);
 }
 
+static void measure_flush(const struct work *w)
+{
+    if (!w->perf->opt.cold) return;
+    same_flush(w->out, w->out_len);
+    same_flush(w->in, w->in_len);
+}
+
 /* Each round alone, after a barrier: ns of a round. */
 static double measure_separated(struct work *w, uint64_t n)
 {
     double clock_cost = statistics_clock_cost(), took = 0;
     measure_rewrite(w, 4);
     for (uint64_t i = 0; i < n; i++) {
+        measure_flush(w);
         measure_barrier(w);
         int64_t before = statistics_now();
-        w->load->rounds(w, 1);
+        work_rounds(w, 1);
         took += (double)(statistics_now() - before) - clock_cost;
     }
     took = measure_max(w, &took, 1) / (double)n;
@@ -159,6 +182,24 @@ static void measure_times(struct work *w, struct result *r)
     r->separated = w->load->pair ? 0 : measure_reported(w, measure_separated(w, n));
 }
 
+static void measure_what(struct work *w, struct result *r)
+{
+    const struct perf_options *opt = &w->perf->opt;
+    r->suffix = opt->polls >= 0 ? "-overlap" : opt->cold ? "-cold" : "";
+    if (opt->polls >= 0) {
+        r->value = overlap_measure(w, r->iterations);
+        r->unit = "%";
+    } else if (opt->cold) {
+        r->value = measure_reported(w, measure_separated(w, r->iterations));
+        r->unit = w->load->unit;
+    } else if (w->load->amount) {
+        r->value = w->load->amount(w) / (measure_mean(w, r->iterations) / 1000);
+        r->unit = w->load->unit;
+    } else {
+        measure_times(w, r);
+    }
+}
+
 void measure(struct work *w, struct result *r)
 {
     r->load = w->load;
@@ -166,8 +207,5 @@ void measure(struct work *w, struct result *r)
     r->bytes = w->bytes;
     r->iterations = measure_warm(w);
     if (w->perf->opt.validate) measure_validate(w);
-    if (w->load->amount)
-        r->value = w->load->amount(w) / (measure_mean(w, r->iterations) / 1000);
-    else
-        measure_times(w, r);
+    measure_what(w, r);
 }

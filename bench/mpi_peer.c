@@ -5,8 +5,10 @@
  * bench/compare compiles it with each MPI's mpicc. `mean` is one timed loop with no clock inside,
  * after 10 ms of warming; half a round trip for latency, the slowest rank for collectives. Rate and
  * bandwidth are windows of 64 nonblocking messages with 64 buffers, wait-all on both sides, then
- * an answer of 4 bytes. `rewrite` writes every buffer before it is sent. Reductions add floats. The
- * test `start` does one allreduce and says how much memory it took.
+ * an answer of 4 bytes. `rewrite` writes what is sent before every message or call. `cold` is a
+ * collective after a barrier, its buffers flushed before that; `overlap` OSU's figure with as many
+ * polls as its name says. Reductions add floats. `alloc` takes buffers from MPI_Alloc_mem. The test
+ * `start` does one allreduce and says how much memory it took.
  */
 #include <mpi.h>
 #include <sched.h>
@@ -16,12 +18,14 @@
 #include <string.h>
 
 #include "peak.h"
+#include "same.h"
 
 enum { WINDOW = 64, TAG = 1, TAG_ANSWER = 2, ANSWER_LEN = 4, LEAST = 10, MOST = 1000000, ROOT = 0 };
 static const double WARM_S = 0.01;
 
 struct work {
-    int rank, size, rewrite;
+    int rank, size, rewrite, cold, alloc;
+    int polls; /* of overlap; -1: that is not what is measured */
     unsigned char written;
     size_t bytes, out_len, in_len;
     char *out, *in;
@@ -32,13 +36,15 @@ struct work {
 struct test {
     const char *name, *unit;
     int pair;
-    void (*rounds)(struct work *w, int64_t n);
+    void (*rounds)(struct work *w, int64_t n);           /* of a pair */
+    void (*call)(struct work *w);                        /* of a collective */
+    void (*begin)(struct work *w, MPI_Request *request); /* the same, nonblocking */
     size_t (*out_len)(const struct work *w), (*in_len)(const struct work *w);
 };
 
 static void rewrite(struct work *w, char *at)
 {
-    if (w->rewrite) memset(at, ++w->written, w->bytes);
+    if (w->rewrite) same_rewrite(at, w->bytes, &w->written);
 }
 
 static void latency(struct work *w, int64_t n)
@@ -88,61 +94,103 @@ static void window(struct work *w, int64_t n)
         window_receive(w, n);
 }
 
-static void barrier(struct work *w, int64_t n)
+static void barrier(struct work *w)
 {
     (void)w;
-    for (int64_t i = 0; i < n; i++) MPI_Barrier(MPI_COMM_WORLD);
+    MPI_Barrier(MPI_COMM_WORLD);
 }
 
-static void bcast(struct work *w, int64_t n)
+static void ibarrier(struct work *w, MPI_Request *request)
 {
-    for (int64_t i = 0; i < n; i++) MPI_Bcast(w->out, (int)w->bytes, MPI_BYTE, ROOT, MPI_COMM_WORLD);
+    (void)w;
+    MPI_Ibarrier(MPI_COMM_WORLD, request);
 }
 
-static void reduce(struct work *w, int64_t n)
+static void bcast(struct work *w)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Reduce(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, ROOT, MPI_COMM_WORLD);
+    MPI_Bcast(w->out, (int)w->bytes, MPI_BYTE, ROOT, MPI_COMM_WORLD);
 }
 
-static void allreduce(struct work *w, int64_t n)
+static void ibcast(struct work *w, MPI_Request *request)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Allreduce(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    MPI_Ibcast(w->out, (int)w->bytes, MPI_BYTE, ROOT, MPI_COMM_WORLD, request);
 }
 
-static void gather(struct work *w, int64_t n)
+static void reduce(struct work *w)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Gather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
-                   MPI_COMM_WORLD);
+    MPI_Reduce(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, ROOT, MPI_COMM_WORLD);
 }
 
-static void scatter(struct work *w, int64_t n)
+static void ireduce(struct work *w, MPI_Request *request)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Scatter(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
-                    MPI_COMM_WORLD);
+    MPI_Ireduce(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, ROOT, MPI_COMM_WORLD,
+                request);
 }
 
-static void allgather(struct work *w, int64_t n)
+static void allreduce(struct work *w)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Allgather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE,
-                      MPI_COMM_WORLD);
+    MPI_Allreduce(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
 }
 
-static void alltoall(struct work *w, int64_t n)
+static void iallreduce(struct work *w, MPI_Request *request)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Alltoall(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE,
-                     MPI_COMM_WORLD);
+    MPI_Iallreduce(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, request);
 }
 
-static void reduce_scatter(struct work *w, int64_t n)
+static void gather(struct work *w)
 {
-    for (int64_t i = 0; i < n; i++)
-        MPI_Reduce_scatter(w->out, w->in, w->counts, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    MPI_Gather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
+               MPI_COMM_WORLD);
+}
+
+static void igather(struct work *w, MPI_Request *request)
+{
+    MPI_Igather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
+                MPI_COMM_WORLD, request);
+}
+
+static void scatter(struct work *w)
+{
+    MPI_Scatter(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
+                MPI_COMM_WORLD);
+}
+
+static void iscatter(struct work *w, MPI_Request *request)
+{
+    MPI_Iscatter(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
+                 MPI_COMM_WORLD, request);
+}
+
+static void allgather(struct work *w)
+{
+    MPI_Allgather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, MPI_COMM_WORLD);
+}
+
+static void iallgather(struct work *w, MPI_Request *request)
+{
+    MPI_Iallgather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE,
+                   MPI_COMM_WORLD, request);
+}
+
+static void alltoall(struct work *w)
+{
+    MPI_Alltoall(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, MPI_COMM_WORLD);
+}
+
+static void ialltoall(struct work *w, MPI_Request *request)
+{
+    MPI_Ialltoall(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, MPI_COMM_WORLD,
+                  request);
+}
+
+static void reduce_scatter(struct work *w)
+{
+    MPI_Reduce_scatter(w->out, w->in, w->counts, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+}
+
+static void ireduce_scatter(struct work *w, MPI_Request *request)
+{
+    MPI_Ireduce_scatter(w->out, w->in, w->counts, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, request);
 }
 
 static size_t none(const struct work *w)
@@ -167,18 +215,18 @@ static size_t of_window(const struct work *w)
 }
 
 static const struct test tests[] = {
-    { "latency", "us", 1, latency, one, one },
-    { "bandwidth", "MB/s", 1, window, of_window, of_window },
-    { "rate", "Mmsg/s", 1, window, of_window, of_window },
-    { "barrier", "us", 0, barrier, none, none },
-    { "bcast", "us", 0, bcast, one, none },
-    { "reduce", "us", 0, reduce, one, one },
-    { "allreduce", "us", 0, allreduce, one, one },
-    { "gather", "us", 0, gather, one, each_rank },
-    { "scatter", "us", 0, scatter, each_rank, one },
-    { "allgather", "us", 0, allgather, one, each_rank },
-    { "alltoall", "us", 0, alltoall, each_rank, each_rank },
-    { "reduce_scatter", "us", 0, reduce_scatter, one, one },
+    { "latency", "us", 1, latency, NULL, NULL, one, one },
+    { "bandwidth", "MB/s", 1, window, NULL, NULL, of_window, of_window },
+    { "rate", "Mmsg/s", 1, window, NULL, NULL, of_window, of_window },
+    { "barrier", "us", 0, NULL, barrier, ibarrier, none, none },
+    { "bcast", "us", 0, NULL, bcast, ibcast, one, none },
+    { "reduce", "us", 0, NULL, reduce, ireduce, one, one },
+    { "allreduce", "us", 0, NULL, allreduce, iallreduce, one, one },
+    { "gather", "us", 0, NULL, gather, igather, one, each_rank },
+    { "scatter", "us", 0, NULL, scatter, iscatter, each_rank, one },
+    { "allgather", "us", 0, NULL, allgather, iallgather, one, each_rank },
+    { "alltoall", "us", 0, NULL, alltoall, ialltoall, each_rank, each_rank },
+    { "reduce_scatter", "us", 0, NULL, reduce_scatter, ireduce_scatter, one, one },
 };
 
 static const struct test *test_find(const char *name)
@@ -189,20 +237,50 @@ static const struct test *test_find(const char *name)
 }
 
 /* Whole floats, all valid, as in sinew-perf. */
-static char *buffer(size_t len, int rank)
+static char *buffer(const struct work *w, size_t len)
 {
     void *at = NULL;
     size_t rounded = (len + 4095) / 4096 * 4096 + 4096;
-    if (posix_memalign(&at, 4096, rounded) != 0) MPI_Abort(MPI_COMM_WORLD, 1);
-    for (size_t i = 0; i < rounded / sizeof(float); i++) ((float *)at)[i] = (float)(i + (size_t)rank);
+    if (w->alloc)
+        MPI_Alloc_mem((MPI_Aint)rounded, MPI_INFO_NULL, &at);
+    else if (posix_memalign(&at, 4096, rounded) != 0)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    for (size_t i = 0; i < rounded / sizeof(float); i++)
+        ((float *)at)[i] = (float)(i + (size_t)w->rank);
     return at;
+}
+
+static void buffer_free(const struct work *w, char *at)
+{
+    if (w->alloc)
+        MPI_Free_mem(at);
+    else
+        free(at);
+}
+
+/* Who is not the root gives nothing to a broadcast or a scatter. */
+static size_t given(const struct test *t, const struct work *w)
+{
+    return (t->call == bcast || t->call == scatter) && w->rank != ROOT ? 0 : t->out_len(w);
+}
+
+static void rounds(const struct test *t, struct work *w, int64_t n)
+{
+    if (t->pair) {
+        t->rounds(w, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (w->rewrite) same_rewrite(w->out, given(t, w), &w->written);
+        t->call(w);
+    }
 }
 
 static double timed(const struct test *t, struct work *w, int64_t n)
 {
     MPI_Barrier(MPI_COMM_WORLD);
     double before = MPI_Wtime();
-    t->rounds(w, n);
+    rounds(t, w, n);
     return MPI_Wtime() - before;
 }
 
@@ -224,11 +302,11 @@ static int64_t warm(const struct test *t, struct work *w, double seconds)
     return rounds;
 }
 
-static void print(const struct test *t, const struct work *w, int64_t rounds, double us)
+static void print(const struct test *t, const struct work *w, int64_t n, double us)
 {
     printf("{\"test\": \"%s\", \"ranks\": %d, \"bytes\": %zu", t->name, w->size, w->bytes);
     if (strcmp(t->unit, "us") == 0)
-        printf(", \"iterations\": %lld, \"mean\": %.4f", (long long)rounds, t->pair ? us / 2 : us);
+        printf(", \"iterations\": %lld, \"mean\": %.4f", (long long)n, t->pair ? us / 2 : us);
     else
         printf(", \"value\": %.4f", WINDOW * (*t->unit == 'M' && t->unit[1] == 'B'
                                                   ? (double)w->bytes : 1.0) / us);
@@ -236,21 +314,109 @@ static void print(const struct test *t, const struct work *w, int64_t rounds, do
     fflush(stdout);
 }
 
-static void measure(const struct test *t, struct work *w, double seconds)
+static void print_value(const struct test *t, const struct work *w, const char *suffix, double value,
+                        const char *unit)
+{
+    printf("{\"test\": \"%s%s\", \"ranks\": %d, \"bytes\": %zu, \"value\": %.4f, \"unit\": \"%s\"}\n",
+           t->name, suffix, w->size, w->bytes, value, unit);
+    fflush(stdout);
+}
+
+/* Seconds of a call whose buffers are in no cache, the slowest rank's. */
+static double cold(const struct test *t, struct work *w, int64_t n)
+{
+    double mine = 0, slowest;
+    for (int64_t i = 0; i < n; i++) {
+        same_flush(w->out, t->out_len(w));
+        same_flush(w->in, t->in_len(w));
+        MPI_Barrier(MPI_COMM_WORLD);
+        double before = MPI_Wtime();
+        t->call(w);
+        mine += MPI_Wtime() - before;
+    }
+    MPI_Allreduce(&mine, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+    return slowest / (double)n;
+}
+
+struct overlap {
+    uint64_t steps, x; /* of computing between two polls */
+    double computed;
+};
+
+static void overlap_compute(const struct work *w, struct overlap *o, MPI_Request *request)
+{
+    int done;
+    for (int polls = w->polls;; polls--) {
+        double before = MPI_Wtime();
+        o->x = same_compute(o->steps, o->x);
+        o->computed += MPI_Wtime() - before;
+        if (polls == 0) return;
+        MPI_Test(request, &done, MPI_STATUS_IGNORE);
+    }
+}
+
+/* Seconds of a round, mean of rounds and ranks; each begins with a barrier. */
+static double overlap_rounds(const struct test *t, struct work *w, struct overlap *o, int64_t n,
+                             int computes)
+{
+    double sum = 0, all;
+    for (int64_t i = 0; i < n; i++) {
+        MPI_Request request;
+        MPI_Barrier(MPI_COMM_WORLD);
+        double before = MPI_Wtime();
+        t->begin(w, &request);
+        if (computes) overlap_compute(w, o, &request);
+        MPI_Wait(&request, MPI_STATUS_IGNORE);
+        sum += MPI_Wtime() - before;
+    }
+    MPI_Allreduce(&sum, &all, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+    return all / (double)n / w->size;
+}
+
+/* As overlap.c of sinew-perf has it. */
+static double overlap(const struct test *t, struct work *w, int64_t n)
+{
+    enum { SPEED_STEPS = 200000 };
+    struct overlap o = { .x = 1 };
+    double computed;
+    overlap_rounds(t, w, &o, LEAST, 0);
+    double pure = overlap_rounds(t, w, &o, n, 0), before = MPI_Wtime();
+    o.x = same_compute(SPEED_STEPS, o.x);
+    double step = (MPI_Wtime() - before) / SPEED_STEPS;
+    o.steps = (uint64_t)(pure / step / (w->polls + 1));
+    double overall = overlap_rounds(t, w, &o, n, 1);
+    MPI_Allreduce(&o.computed, &computed, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+    return same_overlap(pure, overall, computed / (double)n / w->size);
+}
+
+static void report(const struct test *t, struct work *w, int64_t n)
 {
     double mine, slowest;
-    w->out = buffer(t->out_len(w), w->rank);
-    w->in = buffer(t->in_len(w), w->rank);
+    if (w->polls >= 0) {
+        double share = overlap(t, w, n);
+        if (w->rank == 0) print_value(t, w, "-overlap", share, "%");
+    } else if (w->cold) {
+        double took = cold(t, w, n);
+        if (w->rank == 0) print_value(t, w, "-cold", took * 1e6, "us");
+    } else {
+        mine = slowest = timed(t, w, n);
+        if (!t->pair)
+            MPI_Allreduce(&mine, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+        if (w->rank == 0) print(t, w, n, slowest * 1e6 / (double)n);
+    }
+}
+
+static void measure(const struct test *t, struct work *w, double seconds)
+{
+    w->out = buffer(w, t->out_len(w));
+    w->in = buffer(w, t->in_len(w));
     for (int i = 0; i < w->size; i++) {
         int all = (int)(w->bytes / 4);
         w->counts[i] = all / w->size + (i < all % w->size);
     }
-    int64_t rounds = warm(t, w, seconds);
-    mine = slowest = timed(t, w, rounds);
-    if (!t->pair) MPI_Allreduce(&mine, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    if (w->rank == 0) print(t, w, rounds, slowest * 1e6 / (double)rounds);
-    free(w->out);
-    free(w->in);
+    report(t, w, warm(t, w, seconds));
+    buffer_free(w, w->out);
+    buffer_free(w, w->in);
 }
 
 /* An empty program and one allreduce; every rank says its own peak. */
@@ -278,22 +444,33 @@ static void pin(void)
     sched_setaffinity(0, sizeof(one_core), &one_core);
 }
 
-/* mpi_peer TEST BYTES,BYTES… SECONDS [rewrite]; mpi_peer start */
+/* false: that is no word. */
+static int option(struct work *w, const char *word)
+{
+    if (strcmp(word, "rewrite") == 0) return w->rewrite = 1;
+    if (strcmp(word, "cold") == 0) return w->cold = 1;
+    if (strcmp(word, "alloc") == 0) return w->alloc = 1;
+    return sscanf(word, "overlap=%d", &w->polls) == 1 && w->polls >= 0;
+}
+
+/* mpi_peer TEST BYTES,BYTES… SECONDS [rewrite] [cold] [overlap=POLLS] [alloc]; mpi_peer start */
 int main(int argc, char **argv)
 {
-    struct work w = { 0 };
+    struct work w = { .polls = -1 };
+    int sound = 1;
     pin();
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &w.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &w.size);
     const struct test *t = argc >= 4 ? test_find(argv[1]) : NULL;
+    for (int i = 4; i < argc; i++) sound = sound && option(&w, argv[i]);
     if (argc == 2 && strcmp(argv[1], "start") == 0) {
         start();
-    } else if (!t || (t->pair && w.size != 2)) {
-        fprintf(stderr, "mpi_peer: TEST BYTES,BYTES... SECONDS are wanted, pair tests on 2 ranks\n");
+    } else if (!t || !sound || (t->pair && (w.size != 2 || w.cold || w.polls >= 0))) {
+        fprintf(stderr, "mpi_peer: TEST BYTES,BYTES... SECONDS [rewrite] [cold] [overlap=POLLS]"
+                        " [alloc] are wanted, pair tests on 2 ranks\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     } else {
-        w.rewrite = argc > 4;
         w.counts = calloc((size_t)w.size, sizeof(*w.counts));
         for (char *at = strtok(argv[2], ","); at; at = strtok(NULL, ",")) {
             w.bytes = strtoull(at, NULL, 10);

@@ -67,17 +67,22 @@ static void options_help(void)
            "  --batch N        rounds in a sample of the percentiles, 1 to 1000; otherwise %d below 4K,\n"
            "                   and 1 from there on\n"
            "  --window N       messages in flight in bandwidth and rate, 1 to %d; otherwise 64\n"
+           "  --one-buffer     one buffer for all of a window, not one each (bandwidth, rate)\n"
            "  --memory M       buffers are plain, or shared: from sinew_memory_alloc()\n"
-           "  --rewrite        write every buffer before it is sent; that counts (latency,\n"
-           "                   bandwidth, rate)\n"
+           "  --rewrite        write what is sent before every message or call; that counts\n"
+           "  --cold           of a collective: every buffer out of the caches before each call;\n"
+           "                   that does not count\n"
+           "  --overlap N      of a collective: how much goes on while the caller computes and polls\n"
+           "                   N times, 0 to %d, in percent\n"
+           "  --persistent     with --overlap: one request, started again and again\n"
            "  --validate       check contents first, 16 rounds of each size\n"
            "  --json           one object per line and nothing else\n"
-           "  --help, --version\n"
+           "  --help, -h, --version\n"
            "\n"
            "exit status: 0 measured, 1 a call failed, 2 the command line or the number of ranks\n"
            "\n"
            "What is measured, and how to compare it: docs/performance.md\n",
-           PERF_SIZES_MAX, PERF_BATCH, PERF_WINDOW_MAX);
+           PERF_SIZES_MAX, PERF_BATCH, PERF_WINDOW_MAX, PERF_POLLS_MAX);
 }
 
 static bool options_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -158,20 +163,44 @@ static void options_default_sizes(struct perf_options *opt)
         opt->bytes[opt->sizes++] = bytes;
 }
 
+/* What was asked for means something for this test. */
+static bool options_fit(const struct perf_options *opt)
+{
+    const struct workload *load = opt->workload;
+    bool windows = load->pair && load->amount, collective = !load->pair, moves = load->most > 0;
+    const struct {
+        bool given, fits;
+        const char *name, *where;
+    } only[] = {
+        { opt->algorithm, collective, "algorithm", "collectives" },
+        { opt->window, windows, "window", "bandwidth and rate" },
+        { opt->one_buffer, windows, "one-buffer", "bandwidth and rate" },
+        { opt->sizes > 0, moves, "bytes", "tests that move data" },
+        { opt->shared, moves, "memory shared", "tests that move data" },
+        { opt->rewrite, moves, "rewrite", "tests that move data" },
+        { opt->cold, collective && moves, "cold", "collectives that move data" },
+        { opt->polls >= 0, collective, "overlap", "collectives" },
+        { opt->persistent, opt->polls >= 0, "persistent", "--overlap" },
+    };
+    for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++)
+        if (only[i].given && !only[i].fits)
+            return options_refuse("--%s means nothing for %s: it is for %s", only[i].name, load->name,
+                                  only[i].where);
+    if (opt->cold && (opt->polls >= 0 || opt->rewrite))
+        return options_refuse("--cold: not with --overlap or --rewrite");
+    if (opt->rewrite && opt->polls >= 0) return options_refuse("--rewrite: not with --overlap");
+    return true;
+}
+
 /* The sizes fit the test; without any, the test's own. */
 static bool options_settle(struct perf_options *opt)
 {
     const struct workload *load = opt->workload;
-    if (opt->algorithm && load->pair)
-        return options_refuse("--algorithm: only for collectives, %s is none", load->name);
+    if (!options_fit(opt)) return false;
     if (load->most == 0) {
-        if (opt->sizes > 0)
-            return options_refuse("--bytes: %s moves no data, sizes mean nothing", load->name);
         opt->bytes[opt->sizes++] = 0;
         return true;
     }
-    if (opt->rewrite && !load->pair)
-        return options_refuse("--rewrite: only for tests between 2 ranks, %s is none", load->name);
     if (opt->sizes == 0) options_default_sizes(opt);
     for (int i = 0; i < opt->sizes; i++)
         if (opt->bytes[i] % load->element != 0)
@@ -189,8 +218,12 @@ enum options_code {
     WARMUP,
     BATCH,
     WINDOW,
+    ONE_BUFFER,
     MEMORY,
     REWRITE,
+    COLD,
+    OVERLAP,
+    PERSISTENT,
     VALIDATE,
     JSON,
     HELP,
@@ -205,8 +238,12 @@ static const struct option options_table[] = {
     { "warmup", required_argument, NULL, WARMUP },
     { "batch", required_argument, NULL, BATCH },
     { "window", required_argument, NULL, WINDOW },
+    { "one-buffer", no_argument, NULL, ONE_BUFFER },
     { "memory", required_argument, NULL, MEMORY },
     { "rewrite", no_argument, NULL, REWRITE },
+    { "cold", no_argument, NULL, COLD },
+    { "overlap", required_argument, NULL, OVERLAP },
+    { "persistent", no_argument, NULL, PERSISTENT },
     { "validate", no_argument, NULL, VALIDATE },
     { "json", no_argument, NULL, JSON },
     { "help", no_argument, NULL, HELP },
@@ -216,7 +253,7 @@ static const struct option options_table[] = {
 
 static bool options_take(struct perf_options *opt, int which)
 {
-    int64_t window = 0, batch = 0;
+    int64_t number = 0;
     switch (which) {
     case TRANSPORT:
         opt->transport = optarg;
@@ -231,12 +268,15 @@ static bool options_take(struct perf_options *opt, int which)
     case WARMUP:
         return options_number("warmup", optarg, 0, PERF_COUNT_MAX, &opt->warmup);
     case BATCH:
-        if (!options_number("batch", optarg, 1, PERF_BATCH_MAX, &batch)) return false;
-        opt->batch = (int)batch;
+        if (!options_number("batch", optarg, 1, PERF_BATCH_MAX, &number)) return false;
+        opt->batch = (int)number;
         return true;
     case WINDOW:
-        if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &window)) return false;
-        opt->window = (int)window;
+        if (!options_number("window", optarg, 1, PERF_WINDOW_MAX, &number)) return false;
+        opt->window = (int)number;
+        return true;
+    case ONE_BUFFER:
+        opt->one_buffer = true;
         return true;
     case MEMORY:
         opt->shared = strcmp(optarg, "shared") == 0;
@@ -244,6 +284,16 @@ static bool options_take(struct perf_options *opt, int which)
         return options_refuse("--memory %s: plain or shared", optarg);
     case REWRITE:
         opt->rewrite = true;
+        return true;
+    case COLD:
+        opt->cold = true;
+        return true;
+    case OVERLAP:
+        if (!options_number("overlap", optarg, 0, PERF_POLLS_MAX, &number)) return false;
+        opt->polls = (int)number;
+        return true;
+    case PERSISTENT:
+        opt->persistent = true;
         return true;
     case VALIDATE:
         opt->validate = true;
@@ -260,9 +310,10 @@ bool options_parse(struct perf_options *opt, int argc, char **argv, int *status)
 {
     int which;
     opt->iterations = opt->warmup = -1;
-    opt->window = 64;
+    opt->polls = -1;
     *status = PERF_USAGE;
-    while ((which = getopt_long(argc, argv, "", options_table, NULL)) != -1) {
+    while ((which = getopt_long(argc, argv, "h", options_table, NULL)) != -1) {
+        if (which == 'h') which = HELP;
         if (which == HELP || which == VERSION) {
             *status = PERF_OK;
             if (which == HELP)

@@ -68,7 +68,10 @@ static void perf_release(const struct perf *p, uint8_t *at, struct sinew_memory 
 
 static void perf_size(struct perf *p, size_t bytes, bool first)
 {
-    struct work w = { .perf = p, .load = p->opt.workload, .bytes = bytes, .window = p->opt.window };
+    struct work w = { .perf = p,
+                      .load = p->opt.workload,
+                      .bytes = bytes,
+                      .window = p->opt.window ? p->opt.window : PERF_WINDOW };
     struct result result = { 0 };
     w.load->shape(&w);
     w.out = perf_buffer(p, w.out_len, &w.out_memory);
@@ -76,13 +79,14 @@ static void perf_size(struct perf *p, size_t bytes, bool first)
     w.requests = calloc((size_t)w.window, sizeof(struct sinew_request *));
     if (!w.requests) perf_die(p, "no memory for %d requests", w.window);
 
-    if (first) w.load->rounds(&w, 1); /* what is used can be told once the ranks have met */
+    if (first) work_rounds(&w, 1); /* what is used can be told once the ranks have met */
     used_transports(p, bytes, result.transport);
     if (first && p->rank == 0) output_head(p, result.transport);
     measure(&w, &result);
     if (p->rank == 0) output_result(p, &result);
 
     free(w.requests);
+    free(w.lens);
     perf_release(p, w.in, &w.in_memory);
     perf_release(p, w.out, &w.out_memory);
 }
@@ -100,7 +104,8 @@ static void perf_view(struct perf *p)
 {
     struct sinew_view_options how = SINEW_VIEW_OPTIONS_INIT;
     how.algorithm = p->opt.algorithm;
-    perf_check(p, sinew_team_view(p->plain, &how, &p->world), "a view with that algorithm");
+    how.persistent = p->opt.persistent;
+    perf_check(p, sinew_team_view(p->plain, &how, &p->world), "a view of the team");
 }
 
 int main(int argc, char **argv)
@@ -119,9 +124,10 @@ int main(int argc, char **argv)
     p.world = p.plain = sinew_world(p.s);
     p.rank = sinew_rank(p.world);
     p.size = sinew_size(p.world);
-    if (p.opt.algorithm) perf_view(&p);
+    bool view = p.opt.algorithm || p.opt.persistent;
+    if (view) perf_view(&p);
     code = perf_run(&p);
-    if (p.opt.algorithm) perf_check(&p, sinew_team_free(&p.world), "free the view");
+    if (view) perf_check(&p, sinew_team_free(&p.world), "free the view");
     perf_check(&p, sinew_close(p.s), "close");
     return code;
 }

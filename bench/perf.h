@@ -13,6 +13,9 @@
  *   samples   a second pass with a clock around each batch, for the percentiles
  *   separated collectives only: a third pass with a barrier before every round
  *
+ * Instead of all of these: with --cold the separated pass alone, of buffers flushed before every
+ * round; with --overlap N what overlap.c has.
+ *
  * Only rank 0 prints; a failure on any rank is said by that rank and ends it.
  */
 #include <stdbool.h>
@@ -23,7 +26,9 @@
 
 enum {
     PERF_SIZES_MAX = 64,
+    PERF_WINDOW = 64,
     PERF_WINDOW_MAX = 4096,
+    PERF_POLLS_MAX = 100000,
     PERF_BATCH = 16,          /* rounds per sample …                    */
     PERF_BATCH_BELOW = 4096,  /* … of messages shorter than this, else 1 */
     PERF_BATCH_MAX = 1000,
@@ -49,7 +54,9 @@ struct workload {
     size_t least, most;   /* default sizes, powers of two; most 0: moves no data                 */
     /* Buffers for w->bytes, zero-filled: how many bytes this rank sends from and receives into. */
     void (*shape)(struct work *w);
-    void (*rounds)(struct work *w, uint64_t n);
+    void (*rounds)(struct work *w, uint64_t n); /* of a pair      */
+    int (*call)(struct work *w, struct sinew_request **req); /* of collectives, one round */
+    bool from_root;       /* rank 0 alone gives anything                                         */
     /* Contents for one round, and whether they have arrived; different for each seed.           */
     void (*fill)(struct work *w, uint64_t seed);
     bool (*check)(const struct work *w, uint64_t seed);
@@ -62,10 +69,15 @@ struct perf_options {
     size_t bytes[PERF_SIZES_MAX];
     int sizes;
     int64_t iterations, warmup; /* -1: by time */
-    int window, batch; /* batch 0: by size */
+    int window;     /* 0: not given */
+    int batch;      /* 0: by size */
     bool validate, json;
-    bool shared;  /* buffers from sinew_memory_alloc()             */
-    bool rewrite; /* every buffer, whole, before it is sent, timed */
+    bool one_buffer; /* for all messages of a window                       */
+    bool shared;     /* buffers from sinew_memory_alloc()                  */
+    bool rewrite;    /* every buffer, whole, before it is sent, timed      */
+    bool cold;       /* every buffer flushed before each round, not timed  */
+    bool persistent; /* with overlap                                       */
+    int polls;       /* of overlap; -1: that is not what is measured       */
 };
 
 struct perf {
@@ -87,6 +99,7 @@ struct work {
     struct sinew_memory *out_memory, *in_memory; /* when they are shared */
     uint8_t written; /* the last value that work_rewrite() wrote */
     struct sinew_request **requests; /* window of them */
+    size_t *lens; /* of those with a table of equal lengths, or NULL */
 };
 
 struct statistics {
@@ -102,7 +115,9 @@ struct result {
     double mean, separated; /* us */
     struct statistics of;   /* us */
     int batch;
-    double value; /* in the workload's unit */
+    double value;       /* in this unit, if there is one; else times count */
+    const char *unit;
+    const char *suffix; /* of the test's name: what else was done */
 };
 
 /* options.c: fills opt, or prints and returns false with the exit status in *status. */
@@ -124,6 +139,7 @@ _Noreturn void perf_die(const struct perf *p, const char *format, ...)
 
 /* measure.c: new contents for what is about to be sent, if --rewrite asks for it. */
 void work_rewrite(struct work *w, uint8_t *at, size_t len);
+void work_rounds(struct work *w, uint64_t n);
 /* Everything there is to know about one size. */
 void measure(struct work *w, struct result *result);
 
@@ -133,12 +149,15 @@ void statistics_of(double *samples, size_t n, struct statistics *out);
 double statistics_clock_cost(void);
 int64_t statistics_now(void);
 
+/* overlap.c: in percent, of about n rounds */
+double overlap_measure(struct work *w, uint64_t n);
+
 /* latency.c: contents that tell sender and round apart. */
 void pattern_fill(uint8_t *at, size_t len, int rank, uint64_t seed);
 bool pattern_check(const uint8_t *at, size_t len, int rank, uint64_t seed);
 
-/* exchanges.c: a table of equal lengths; free() is due. */
-size_t *perf_lens(const struct perf *p, size_t len);
+/* exchanges.c: a table of equal lengths, for w->lens. */
+void work_lens(struct work *w, size_t len);
 
 /* used.c: the transports from this rank to the others, as the library tells: "shm", "shm+tcp". */
 void used_transports(const struct perf *p, size_t bytes, char out[PERF_TRANSPORT_MAX]);

@@ -159,7 +159,7 @@ int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team
     a->team = team;
     a->mine = agree_record(team, call, sequence, digest);
     memset(&a->awaits, 0, offsetof(struct agreement, found) - offsetof(struct agreement, awaits));
-    a->found.rank[0] = -1;
+    a->found = nothing_found;
     list_append(&calls->running, &a->entry);
     if (!calls->is_untold) return 0;
     calls->is_untold = false;

@@ -75,6 +75,12 @@ static int cache_rules(struct sinew_team *team, const struct rules **rules)
     return 0;
 }
 
+int collectives_open(struct sinew_team *world)
+{
+    const struct rules *rules;
+    return cache_rules(world, &rules);
+}
+
 int cache_situation(struct sinew_team *team, struct situation *at)
 {
     at->size = (uint32_t)sinew_size(team);

@@ -14,7 +14,7 @@
 #include "collectives/pattern/flat.h"
 #include "sinew/sinew.h"
 
-enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 4 * KIB };
+enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 32 * KIB };
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
@@ -60,9 +60,10 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     const struct algorithm *a = &algorithms[index];
     static const uint32_t radices[] = { 2, 4, 8, 16, 0 };
     static const uint32_t pieces[] = { 1, 2, 4, 8, 16, 32, 64, 0 };
+    bool in_pieces = a->parameter == PARAMETER_PIECES && a->initial > 1; /* else it gains nothing */
     uint32_t only[] = { a->parameter == PARAMETER_NODE ? at->node : a->initial, 0 };
     const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
-                          : a->parameter == PARAMETER_PIECES ? pieces
+                          : in_pieces                       ? pieces
                                                              : only;
     struct choice best = { index, only[0], INFINITY, NULL };
     for (int i = 0; i == 0 || try[i]; i++) {

@@ -71,6 +71,7 @@ struct work {
     double rounds;   /* messages one after the other                                            */
     double messages; /* sent and received by the busiest rank, or by those on the longest path  */
     double bytes;    /* sent or received by it, whichever is more                               */
+    double moved;    /* sent and received by it; 0: twice as much                               */
     double added;    /* bytes of arithmetic                                                     */
     double copied;   /* bytes copied within a rank                                              */
     double turns;    /* how often all ranks must have run, where they take turns on few cores   */

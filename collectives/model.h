@@ -2,9 +2,10 @@
 #ifndef COLLECTIVES_MODEL_H
 #define COLLECTIVES_MODEL_H
 /*
- * model.h - what a collective takes over a kind of link: LogGP, of work that was counted
+ * model.h - what a collective takes over a kind of link: LogGOP, of work that was counted
  *
- *   rounds x L + messages x o + bytes x G  + added and copied bytes, each at its price
+ *   rounds x L + messages x o + added and copied bytes, each at its price
+ *   + bytes x G on the wire, or bytes sent and received x O by the processor: whichever is more
  *   + rounds x R, where messages are so long that they are announced first
  *   + turns x what a turn takes, where ranks take turns on few cores
  *
@@ -18,6 +19,7 @@ enum { LINK_NAME_MAX = 16 };
 struct link_model {
     char name[LINK_NAME_MAX];
     double latency_ns, overhead_ns, byte_ns; /* L, o, G                            */
+    double touch_ns;                         /* O: of a byte sent, and of one received */
     double long_bytes, long_ns;              /* from this length on a round costs R more */
     double add_ns, copy_ns;                  /* a byte                             */
     double turn_ns;                          /* for each rank                      */

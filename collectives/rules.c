@@ -81,6 +81,7 @@ static const struct {
     { "latency_ns", offsetof(struct link_model, latency_ns) },
     { "overhead_ns", offsetof(struct link_model, overhead_ns) },
     { "byte_ns", offsetof(struct link_model, byte_ns) },
+    { "touch_ns", offsetof(struct link_model, touch_ns) },
     { "long_bytes", offsetof(struct link_model, long_bytes) },
     { "long_ns", offsetof(struct link_model, long_ns) },
     { "add_ns", offsetof(struct link_model, add_ns) },

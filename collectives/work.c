@@ -46,6 +46,13 @@ static struct work spread(double peers, struct work w)
     return w;
 }
 
+/* Of a pair, or in a tree, no rank both sends and receives all of it. */
+static struct work moving(double bytes, struct work w)
+{
+    w.moved = bytes;
+    return w;
+}
+
 /* So many rounds of one message each, of `bytes` in all. */
 static struct work rounds_work(double rounds, double bytes)
 {
@@ -82,13 +89,15 @@ struct work work_barrier_direct(double p, double n, double k)
 struct work work_bcast_tree(double p, double n, double k)
 {
     double radix = k > 2 ? k : 2, r = rounds_of(p, radix), sent = r * (radix - 1);
-    return spread(radix - 1, (struct work){ .rounds = r, .messages = sent + r, .bytes = sent * n, .turns = r });
+    struct work w = { .rounds = r, .messages = sent + r, .bytes = sent * n, .turns = r };
+    return spread(radix - 1, moving(w.bytes, w));
 }
 
 struct work work_bcast_scatter_ring(double p, double n, double k)
 {
     (void)k;
-    return rounds_work(rounds_of(p, 2) + p - 1, 2 * others(p, n));
+    struct work w = rounds_work(rounds_of(p, 2) + p - 1, 2 * others(p, n));
+    return moving(3 * others(p, n), w);
 }
 
 /* Of a range of blocks that goes round the end there are two messages. */
@@ -97,19 +106,19 @@ struct work work_bcast_scatter_allgather(double p, double n, double k)
     (void)k;
     struct work w = rounds_work(2 * rounds_of(p, 2), 2 * others(p, n));
     w.messages = 5 * rounds_of(p, 2);
-    return w;
+    return moving(3 * others(p, n), w);
 }
 
 struct work work_bcast_chain(double p, double n, double k)
 {
-    double steps = p - 2 + k;
-    return work_of(p - 1, 2 * steps, n * steps / k, 0, 0, p - 1);
+    double steps = p - 2 + k, bytes = n * steps / k;
+    return moving(p > 2 ? 2 * bytes : bytes, work_of(p - 1, 2 * steps, bytes, 0, 0, p - 1));
 }
 
 struct work work_bcast_circulant(double p, double n, double k)
 {
-    double steps = k - 1 + rounds_of(p, 2);
-    return rounds_work(steps, n * steps / k);
+    double steps = k - 1 + rounds_of(p, 2), bytes = n * steps / k;
+    return moving(p > 2 ? 2 * bytes : bytes, rounds_work(steps, bytes));
 }
 
 struct work work_bcast_two_level(double p, double n, double k)
@@ -141,7 +150,7 @@ struct work work_reduce_ring(double p, double n, double k)
     (void)k;
     struct work w = rounds_work(p, 2 * others(p, n));
     w.messages = 3 * (p - 1);
-    return with_added(w, others(p, n));
+    return with_added(moving(3 * others(p, n), w), others(p, n));
 }
 
 struct work work_reduce_scatter_gather(double p, double n, double k)
@@ -163,7 +172,8 @@ struct work work_reduce_circulant(double p, double n, double k)
 
 struct work work_reduce_pairwise(double p, double n, double k)
 {
-    return spread(p - 1, work_of(2, 3 * (p - 1) * k, 2 * others(p, n), others(p, n) / k, 0, 2));
+    struct work w = work_of(2, 3 * (p - 1) * k, 2 * others(p, n), others(p, n), 0, 2);
+    return spread(p - 1, moving(3 * others(p, n), w));
 }
 
 struct work work_reduce_two_level(double p, double n, double k)
@@ -188,12 +198,11 @@ struct work work_allreduce_multiplying(double p, double n, double k)
     return spread(k - 1, with_added(w, n * sent));
 }
 
-/* Pieces of one block overlap: what is added is hidden behind what is on its way. */
 struct work work_allreduce_ring(double p, double n, double k)
 {
     struct work w = rounds_work(2 * (p - 1), 2 * others(p, n));
     w.messages *= k;
-    return with_added(w, others(p, n) / k);
+    return with_added(w, others(p, n));
 }
 
 struct work work_allreduce_flat(double p, double n, double k)
@@ -220,13 +229,14 @@ struct work work_allreduce_rabenseifner(double p, double n, double k)
 
 struct work work_allreduce_circulant(double p, double n, double k)
 {
-    return with_added(work_bcast_scatter_allgather(p, n, k), others(p, n));
+    struct work w = work_bcast_scatter_allgather(p, n, k);
+    return with_added(moving(2 * w.bytes, w), others(p, n));
 }
 
 struct work work_allreduce_pairwise(double p, double n, double k)
 {
     double m = 4 * (p - 1) * k;
-    return spread(p - 1, work_of(2, m, 2 * others(p, n), others(p, n) / k, 0, 2));
+    return spread(p - 1, work_of(2, m, 2 * others(p, n), others(p, n), 0, 2));
 }
 
 struct work work_allreduce_allgather(double p, double n, double k)
@@ -262,13 +272,13 @@ struct work work_gather_tree(double p, double n, double k)
     (void)k;
     struct work w = rounds_work(rounds_of(p, 2), n * (p - 1));
     w.copied = n;
-    return w;
+    return moving(w.bytes, w);
 }
 
 struct work work_gather_linear(double p, double n, double k)
 {
     (void)k;
-    return spread(p - 1, work_of(1, p, n * (p - 1), 0, n, 1));
+    return spread(p - 1, moving(n * (p - 1), work_of(1, p, n * (p - 1), 0, n, 1)));
 }
 
 struct work work_allgather_bruck(double p, double n, double k)
@@ -322,7 +332,6 @@ struct work work_reduce_scatter_ring(double p, double n, double k)
 {
     (void)k;
     struct work w = rounds_work(p - 1, others(p, n));
-    w.copied = 2 * n / p;
     return with_added(w, others(p, n));
 }
 
@@ -342,7 +351,7 @@ struct work work_reduce_scatter_circulant(double p, double n, double k)
 
 struct work work_reduce_scatter_pairwise(double p, double n, double k)
 {
-    return spread(p - 1, work_of(1, 2 * (p - 1) * k, others(p, n), others(p, n) / k, 0, 1));
+    return spread(p - 1, work_of(1, 2 * (p - 1) * k, others(p, n), others(p, n), 0, 1));
 }
 
 struct work work_scan_doubling(double p, double n, double k)

@@ -31,7 +31,7 @@ static const char help[] =
     "  --on-failure stop      when a rank fails: end the others (default), or\n"
     "  --on-failure continue  let them go on; their Sinew is told that the rank died\n"
     "  --bind none|core       core: rank i runs on the i-th core allowed, modulo; none (default)\n"
-    "  --help, --version\n"
+    "  --help, -h, --version\n"
     "\n"
     "A job over several hosts: one sinewrun on each, with the same address, size and secret.\n"
     "\n"
@@ -186,7 +186,6 @@ enum {
     OPT_SIZE,
     OPT_RANKS,
     OPT_SECRET_FILE,
-    OPT_HELP,
     OPT_VERSION
 };
 
@@ -202,7 +201,7 @@ static const struct option options[] = {
     { "size", required_argument, NULL, OPT_SIZE },
     { "ranks", required_argument, NULL, OPT_RANKS },
     { "secret-file", required_argument, NULL, OPT_SECRET_FILE },
-    { "help", no_argument, NULL, OPT_HELP },
+    { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, OPT_VERSION },
     { NULL, 0, NULL, 0 },
 };
@@ -245,7 +244,7 @@ static int parse_one(struct run_options *o, struct given *g, int option)
     case OPT_SECRET_FILE:
         o->secret_file = optarg;
         return 0;
-    case OPT_HELP:
+    case 'h':
         fputs(usage, stdout);
         fputs(help, stdout);
         g->print = true;
@@ -286,7 +285,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
     struct given g = { 0 };
     int option;
     *o = (struct run_options){ .setup_ns = 30 * RUN_SECOND };
-    while ((option = getopt_long(argc, argv, "+n:", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "+n:h", options, NULL)) != -1) {
         int rc = parse_one(o, &g, option);
         if (rc > 0 || g.print) return rc;
     }

@@ -171,7 +171,8 @@ struct sinew_request {
     /* Only of a rendezvous, and not cleared with the rest: */
     uint64_t theirs; /* their request's number                                   */
     struct region mine, peers;
-    struct transport *transport; /* where mine and peers are registered          */
+    struct transport *transport; /* where peers is registered, and moves          */
+    struct transport *mine_at;   /* where mine is registered; its link may be gone */
     struct rma rma;
 };
 
@@ -360,6 +361,7 @@ struct sinew {
 
     struct list deferrals; /* peers with something to connect or disconnect */
     struct list owing;     /* peers owed credit                             */
+    bool credit_due;       /* one of them is owed much: told with the next look for messages */
     struct list timed;     /* requests with a deadline                      */
     struct list dead_links; /* link memory to release after progress        */
     struct list revoking;  /* receives whose region a transport still holds  */
@@ -444,6 +446,7 @@ void request_status(struct sinew_request *r, int source_world, uint32_t tag, uin
 int request_consume(struct sinew_request **req); /* a final one: its outcome */
 void request_describe(const struct sinew_request *r, struct text *text);
 void request_set_deadline(struct sinew_request *r);
+bool request_may_expire(const struct sinew_request *r);
 void request_expire(struct sinew_request *r);
 void request_pool_destroy(struct sinew *s);
 
@@ -484,6 +487,7 @@ struct outgoing {
     size_t more_len;
     const void *body;
     size_t body_len;
+    struct region *region; /* what an announcement takes along; NULL: nothing */
 };
 int outgoing_send(struct peer *p, const struct outgoing *o); /* as transport send */
 void outgoing_control(struct peer *p, struct control *c, uint8_t kind, uint64_t theirs);
@@ -496,6 +500,7 @@ void outgoing_room(struct peer *p); /* send what waits, as far as it goes */
 void outgoing_withdraw(struct sinew_request *r, int status);
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests);
 void outgoing_grant(struct peer *p); /* tell what is owed, now */
+void outgoing_tell_due(struct sinew *s); /* whoever is owed much, when credit_due */
 
 /* The same as outgoing_owe(), which is only called when there is more to do than to count. */
 static inline void outgoing_owe_quick(struct peer *p, enum space space, uint32_t blocks)
@@ -561,7 +566,7 @@ int rendezvous_fin(struct peer *p, struct wire_reader *more);
 int rendezvous_again(struct peer *p, struct wire_reader *more);
 void rendezvous_unoffer(struct peer *p, struct link *l); /* nobody reads over l any more */
 int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader *more);
-void rendezvous_cleanup(struct sinew_request *r);
+bool rendezvous_cleanup(struct sinew_request *r); /* false: its memory is still lent */
 /* A receive under way ends with `status` as soon as nothing can land in its buffer any more. */
 void rendezvous_abandon(struct sinew_request *r, int status, bool tell);
 bool rendezvous_revoked(struct sinew_request *r); /* try again; true: it has ended */

@@ -132,6 +132,9 @@ const char *team_link(const struct sinew_team *team);
 uint32_t team_node(const struct sinew_team *team);
 /* The file of the setting collective_rules; "": none. */
 const char *team_rules(const struct sinew_team *team);
+/* Of the collectives, called when the world is there: reads that file, so that sinew_open() tells what
+ * is wrong in it. */
+int collectives_open(struct sinew_team *world);
 
 /* One slot for the collectives' own cache of schedules; destroy is called when the team goes. The others
  * are called from inside progress, about what team rank `from` has sent. */

@@ -37,7 +37,8 @@ int outgoing_send(struct peer *p, const struct outgoing *o)
     };
     size_t hlen = envelope_encode(head, &e);
     if (o->more_len) memcpy(head + hlen, o->more, o->more_len);
-    int rc = p->out->ops->send(p->out, head, hlen + o->more_len, o->body, o->body_len, NULL, 0);
+    int rc = p->out->ops->send(p->out, head, hlen + o->more_len, o->body, o->body_len, o->region,
+                               0);
     if (rc == 0) {
         p->owed.blocks[space] -= credit;
         p->messages_out++;
@@ -208,9 +209,25 @@ void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t re
     p->owed.requests[space] += requests;
     if (p->state == PEER_GONE) return;
     if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);
-    /* Told when it is worth a message; the idle step tells the rest, before a wait sleeps. */
+    /* Told when it is worth a message, and a user's answer, which may come first, has not taken it along;
+     * but half of a window is told at once. The idle step tells the rest, before a wait sleeps. */
     p->owed_below = p->blocks_total / 8;
-    if (p->owed.blocks[space] >= p->owed_below) outgoing_grant(p);
+    if (p->owed.blocks[space] < p->owed_below) return;
+    if (space == SPACE_USER && p->owed.blocks[space] < p->blocks_total * 5 / 16)
+        p->context->credit_due = true;
+    else
+        outgoing_grant(p);
+}
+
+void outgoing_tell_due(struct sinew *s)
+{
+    struct list *next;
+    s->credit_due = false;
+    for (struct list *l = s->owing.next; l != &s->owing; l = next) {
+        struct peer *p = LIST_OWNER(l, struct peer, owing);
+        next = l->next;
+        if (owes_much(p)) outgoing_grant(p);
+    }
 }
 
 /* ---- what waits ------------------------------------------------------------------------------ */

@@ -49,6 +49,7 @@ static int retry_revoked(struct sinew *s)
 static inline int progress(struct sinew *s, struct link *hint, bool all)
 {
     int events = 0;
+    if (s->credit_due) outgoing_tell_due(s);
     s->state->in_progress = true;
     for (int i = 0; i < s->transports; i++)
         if (all || (hint ? hint->transport == s->transport[i] : s->links[i] > 0))

@@ -228,6 +228,7 @@ static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
     struct peer *p = w->p;
     struct sinew *s = p->context;
     int events = 1;
+    if (s->credit_due) outgoing_tell_due(s);
     /* Through a persistent view a request would be one that nobody starts. */
     if (w->e.cap > ENVELOPE_BODY_MAX && !w->team->persistent) return receive_posted(w);
     w->e.next = NULL;

@@ -71,6 +71,7 @@ static void rendezvous_clear(struct sinew_request *r)
             return;
         }
         r->mine_registered = true;
+        r->mine_at = r->transport;
     }
     outgoing_control(p, &r->control, KIND_CTS, r->theirs);
 }
@@ -170,7 +171,7 @@ static void clear_once_more(struct sinew_request *r)
 bool rendezvous_revoked(struct sinew_request *r)
 {
     if (r->mine_registered) {
-        if (r->transport->ops->dereg(r->transport, &r->mine) == TRANSPORT_AGAIN) return false;
+        if (r->mine_at->ops->dereg(r->mine_at, &r->mine) == TRANSPORT_AGAIN) return false;
         r->mine_registered = false;
     }
     if (r->again)
@@ -216,11 +217,12 @@ void rendezvous_abandon(struct sinew_request *r, int status, bool tell)
 
 /* ---- the sender ------------------------------------------------------------------------------ */
 
-/* Nobody reads it there any more. */
-static void rendezvous_take_back(struct sinew_request *r)
+/* Nobody reads it there any more. False: it was lent, and the other end still has hold of it. */
+static bool rendezvous_take_back(struct sinew_request *r)
 {
-    if (r->mine_registered) r->transport->ops->dereg(r->transport, &r->mine);
-    r->mine_registered = false;
+    if (r->mine_registered)
+        r->mine_registered = r->mine_at->ops->dereg(r->mine_at, &r->mine) == TRANSPORT_AGAIN;
+    return !r->mine_registered;
 }
 
 size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX])
@@ -228,11 +230,11 @@ size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX])
     struct link *l = r->peer->out;
     struct transport *t = l->transport;
     if (!t->caps.get) return 0;
-    if (r->mine_registered && r->mine.reader != l) rendezvous_take_back(r);
+    if (r->mine.reader != l && !rendezvous_take_back(r)) return 0;
     if (!r->mine_registered) { /* else it was told AGAIN before */
         r->mine = (struct region){ .base = r->buf, .len = r->len, .reader = l };
         r->mine_registered = t->ops->reg(t, NULL, &r->mine) == 0;
-        r->transport = t;
+        r->transport = r->mine_at = t;
     }
     if (!r->mine_registered) return 0;
     r->offered = true;
@@ -420,8 +422,8 @@ void rendezvous_unoffer(struct peer *p, struct link *l)
 {
     for (struct list *i = p->attached.next; i != &p->attached; i = i->next) {
         struct sinew_request *r = LIST_OWNER(i, struct sinew_request, attached);
-        if (r->kind == REQUEST_SEND && r->mine_registered && r->mine.reader == l)
-            rendezvous_take_back(r);
+        if (r->kind != REQUEST_SEND || !r->mine_registered || r->mine.reader != l) continue;
+        if (!rendezvous_take_back(r)) r->mine.reader = NULL;
     }
 }
 
@@ -451,9 +453,10 @@ int rendezvous_nack(struct peer *p, const struct envelope *e, struct wire_reader
     return 0;
 }
 
-void rendezvous_cleanup(struct sinew_request *r)
+bool rendezvous_cleanup(struct sinew_request *r)
 {
     if (r->peers_registered) r->transport->ops->dereg(r->transport, &r->peers);
-    if (r->mine_registered) r->transport->ops->dereg(r->transport, &r->mine);
-    r->peers_registered = r->mine_registered = false;
+    r->peers_registered = false;
+    if (rendezvous_take_back(r)) return true;
+    return r->kind != REQUEST_SEND || r->completion;
 }

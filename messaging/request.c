@@ -146,9 +146,13 @@ void request_end(struct sinew_request *r, int status)
     list_remove(&r->entry);
     list_remove(&r->attached);
     list_remove(&r->timed);
-    rendezvous_cleanup(r);
-    if (r->status_out) r->status_out->code = status;
     r->status = status;
+    if (!rendezvous_cleanup(r)) { /* rendezvous_revoked() comes here again */
+        r->state = STATE_REVOKING;
+        list_append(&r->context->revoking, &r->entry);
+        return;
+    }
+    if (r->status_out) r->status_out->code = status;
     r->state = STATE_DONE;
     if (!c) return;
     /* What is given up after a failure must not hide the text of that failure. */
@@ -232,6 +236,8 @@ static const char *state_text(const struct sinew_request *r)
     case STATE_FILLING:
     case STATE_READING:
         return "the body is on its way";
+    case STATE_REVOKING:
+        return "its memory is still lent";
     case STATE_IDLE:
         return "not started";
     default:
@@ -280,10 +286,20 @@ void request_describe(const struct sinew_request *r, struct text *t)
     if (r->state != STATE_DONE) text_add(t, " (%s)", state_text(r));
 }
 
+static int64_t request_patience(const struct sinew_request *r)
+{
+    return r->team->deadline ? r->team->deadline : r->context->config.deadline;
+}
+
+bool request_may_expire(const struct sinew_request *r)
+{
+    return request_patience(r) != INT64_MAX;
+}
+
 void request_set_deadline(struct sinew_request *r)
 {
     struct sinew *s = r->context;
-    int64_t patience = r->team->deadline ? r->team->deadline : s->config.deadline;
+    int64_t patience = request_patience(r);
     if (patience == INT64_MAX) return;
     int64_t now = world_now(s->world);
     if (patience > INT64_MAX - now) return;

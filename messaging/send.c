@@ -68,6 +68,13 @@ static size_t send_beginning(const struct sinew_request *r)
     return is_alone && most > OFFER_MAX && blocks_of(most) <= p->mine.blocks[r->space] ? most : 0;
 }
 
+/* It may have to wait for the receiver's end to let go of it: so it must not be one that may be
+ * given up, as those that have a deadline, or an owner who has other plans. */
+static bool may_lend(const struct sinew_request *r)
+{
+    return r->mine_at->caps.offers && !r->completion && !request_may_expire(r);
+}
+
 static int send_announce(struct sinew_request *r)
 {
     struct peer *p = r->peer;
@@ -89,7 +96,8 @@ static int send_announce(struct sinew_request *r)
                                .more = more,
                                .more_len = sizeof(more),
                                .body = begun ? r->buf : offer,
-                               .body_len = begun ? begun : offered });
+                               .body_len = begun ? begun : offered,
+                               .region = offered && may_lend(r) ? &r->mine : NULL });
     if (rc) return rc;
     r->begun = begun;
     if (begun) p->mine.blocks[r->space] -= blocks_of(begun);

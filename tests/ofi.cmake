@@ -13,9 +13,25 @@ function(sinew_ofi_program name)
   set_target_properties(test-${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endfunction()
+set(sinew_ofi_api ${PROJECT_SOURCE_DIR}/transport/ofi/api.c)
 sinew_ofi_program(ofi-contract ofi/contract.c contract/peer.c contract/control.c contract/links.c
-  contract/sends.c contract/puts.c contract/ends.c)
-sinew_ofi_program(ofi-host ofi/host_test.c support/ends.c support/host.c)
+  contract/sends.c contract/puts.c contract/ends.c ${sinew_ofi_api})
+sinew_ofi_program(ofi-host ofi/host_test.c support/ends.c support/host.c ${sinew_ofi_api})
+
+# On a libfabric of the tests' own, which fails on demand; under sanitizers too.
+sinew_ofi_program(ofi-faults ofi/faults_test.c ofi/fake_ofi.c support/ends.c)
+sinew_add_test(NAME ofi-faults COMMAND test-ofi-faults)
+
+# Both modules in one process, as the library loads them.
+if(TARGET sinew_module_ucx)
+  add_executable(test-modules-host module/host_both_test.c support/ends.c support/host.c)
+  sinew_flags(test-modules-host)
+  target_link_libraries(test-modules-host PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
+  set_target_properties(test-modules-host PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_dependencies(test-modules-host sinew_module_ucx sinew_module_ofi)
+  sinew_add_test(NAME modules-host LABELS release-only COMMAND test-modules-host)
+endif()
 
 # libfabric is not instrumented: what it keeps until the process ends looks like leaks. So nothing of it is
 # in sanitizer builds. Its sockets stay on the loopback interface.

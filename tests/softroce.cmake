@@ -13,6 +13,10 @@ sinew_add_test(NAME softroce-cable COMMAND ${SOFTROCE_TESTS}/nic --cable LABELS 
 
 if(TARGET sinew_module_verbs)
   set(SOFTROCE_TRANSPORT verbs)
+  # What is wrong is named, with the command that mends it: it does.
+  sinew_add_test(NAME softroce-advice LABELS softroce TIMEOUT 120
+    COMMAND ${SOFTROCE_TESTS}/advice $<TARGET_FILE:sinew-info> $<TARGET_FILE:sinewrun>
+      $<TARGET_FILE:sinew-perf>)
 else()
   set(SOFTROCE_TRANSPORT tcp) # a stand-in until there is one
 endif()

@@ -28,7 +28,7 @@ static void info_help(void)
            "  --config    instead: every setting with value, default, range and its source\n"
            "  --json      one object per line and nothing else\n"
            "  --root DIR  RDMA as DIR/sys, DIR/proc and DIR/dev tell it: a copy of another host's\n"
-           "  --help, --version\n"
+           "  --help, -h, --version\n"
            "\n"
            "exit status: 0 told, 1 HOST is out of reach or a setting wrong, 2 the command line\n");
 }
@@ -49,7 +49,7 @@ static const struct option info_table[] = {
 static bool info_parse(struct info_options *opt, int argc, char **argv, int *status)
 {
     int which;
-    while ((which = getopt_long(argc, argv, "", info_table, NULL)) != -1) {
+    while ((which = getopt_long(argc, argv, "h", info_table, NULL)) != -1) {
         *status = EXIT_FINE;
         switch (which) {
         case TO:
@@ -64,6 +64,7 @@ static bool info_parse(struct info_options *opt, int argc, char **argv, int *sta
         case ROOT:
             opt->root = optarg;
             break;
+        case 'h':
         case HELP:
             info_help();
             return false;

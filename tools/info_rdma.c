@@ -187,8 +187,8 @@ static void copy_on_fork(const struct rdma *r)
         info_item(r->info, "rdma", "fork", "safe: this kernel gives a child its own copy");
     else
         info_item(r->info, "rdma", "fork",
-                  "not safe before Linux %d.%d: a child shares registered pages, and a write by\n"
-                  "the parent moves its own; do not fork between open and close",
+                  "not by itself before Linux %d.%d: a child shares registered pages. Opening asks\n"
+                  "libibverbs to keep them from children, or is refused with the reason",
                   FORK_MAJOR, FORK_MINOR);
 }
 

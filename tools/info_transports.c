@@ -51,11 +51,12 @@ static void transport_item(struct info *info, const struct transport *t)
     const struct transport_caps *caps = &t->caps;
     info_item(info, "transports", t->ops->name,
               "works: %s; about %.3g us, %.3g GB/s declared\n"
-              "messages to %u KiB in one piece%s%s%s%s%s",
+              "messages to %u KiB in one piece%s%s%s%s%s%s%s",
               caps->local ? "ranks on this host" : "ranks anywhere", caps->latency_ns / 1000.0,
               caps->megabytes_per_s / 1000.0, caps->eager_max / 1024, ", put",
               caps->get ? ", get" : "", caps->atomic ? ", atomics" : "",
-              t->about[0] ? "\n" : "", t->about);
+              t->about[0] ? "\n" : "", t->about, t->choice ? "\n" : "",
+              t->choice ? t->choice : "");
 }
 
 /* The transport alone, as rank 0 of 1 with a secret of its own; then it is closed again. */

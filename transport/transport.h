@@ -104,6 +104,7 @@ struct transport_caps {
     bool lands;          /* knows what to do with a landing; and its puts never come twice       */
     bool wired;          /* needs a control link to exchange `tell` bytes, see Wired             */
     bool holds;          /* sends may be HELD, so that many go together                          */
+    bool offers;         /* an announcement may take along what it announces, see send()          */
     uint32_t latency_ns; /* of an 8-byte message, declared; choosing starts from it              */
     uint32_t megabytes_per_s; /* of a long message, declared                                     */
 };
@@ -179,6 +180,7 @@ struct transport {
     uint32_t address_len;
     int fd; /* readable when progress has work, after arm; -1: none needed */
     char about[64]; /* the library it is made of and its versions, for people; "": it has none */
+    const char *choice; /* what it took of what that offers, and why not the others; NULL: nothing */
     struct why why; /* of the last call that failed */
 };
 
@@ -287,6 +289,9 @@ struct transport_ops {
 
     /* One message, all or nothing: hlen <= TRANSPORT_HEAD_MAX, blen <= caps.eager_max. Before `up` it
      * returns TRANSPORT_AGAIN. PENDING only for bodies above caps.copy_max, given with their region.
+     * With caps.offers the region may also be memory, with l for its reader, that the message tells
+     * of: then it is on offer, and dereg is AGAIN until the other end has read it or let go of it,
+     * for which both have to make progress.
      * HELD only with caps.holds and a cookie that is not 0: it goes with the next progress(), the next
      * send() without a cookie, or when enough are held; those without a cookie go at once, inside
      * upcalls at the end of progress. Not HELD: the cookie is forgotten. */

@@ -20,6 +20,14 @@ UNITS = {"latency": "us", "bandwidth": "MB/s", "rate": "Mmsg/s", "start": "s", "
 PAIR_TESTS = ("latency", "bandwidth", "rate")
 REWRITTEN = "-rewritten"  # before every message, as programs do; Sinew's buffers are shared then
 REWRITTEN_TESTS = ("latency" + REWRITTEN, "bandwidth" + REWRITTEN)
+ONE_BUFFER = "bandwidth-one-buffer"  # again and again, as ucx_perftest has it
+# Of collectives: buffers written before, or flushed before; both, and those of -shared, from the library's own
+# allocator; OSU's overlap, with so many polls.
+VARIANTS = {"-rewritten": (["--rewrite"], ["rewrite"]),
+            "-cold": (["--cold"], ["cold"]),
+            "-shared": (["--memory", "shared"], ["alloc"]),
+            "-shared-rewritten": (["--memory", "shared", "--rewrite"], ["alloc", "rewrite"]),
+            "-overlap": (["--overlap", "32"], ["overlap=32"])}
 COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "allgather",
                "alltoall", "reduce_scatter")
 # Transports that are somebody else's library: how Sinew is told, and both what to carry it on.
@@ -27,16 +35,41 @@ FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
            "ucx/posix": {"UCX_TLS": "posix,self"},
            "ofi/tcp": {"SINEW_OFI_PROVIDER": "tcp;ofi_rxm", "FI_TCP_IFACE": "lo"},
            "ofi/shm": {"SINEW_OFI_PROVIDER": "shm"}}
-TESTS = PAIR_TESTS + REWRITTEN_TESTS + COLLECTIVES + ("start", "memory")
+TESTS = (PAIR_TESTS + REWRITTEN_TESTS + (ONE_BUFFER,) + COLLECTIVES +
+         tuple(test + suffix for test in COLLECTIVES if test != "barrier" for suffix in VARIANTS) +
+         ("start", "memory"))
 
 
 def base(test):
-    """The loop that is run, and whether buffers are rewritten in it."""
-    return test.removesuffix(REWRITTEN), test.endswith(REWRITTEN)
+    """The loop that is run, and how buffers are treated in it."""
+    name, dash, variant = test.partition("-")
+    return name, dash + variant
+
+
+def sinew_words(test):
+    name, variant = base(test)
+    if name in COLLECTIVES:
+        return VARIANTS[variant][0] if variant else []
+    if test == ONE_BUFFER:
+        return ["--one-buffer"]
+    return ["--memory", "shared", "--rewrite"] if variant == REWRITTEN else []
+
+
+def peer_words(test):
+    name, variant = base(test)
+    if name in COLLECTIVES:
+        return VARIANTS[variant][1] if variant else []
+    return ["rewrite"] if variant == REWRITTEN else []
+
+
+def more_is_better(test):
+    name, variant = base(test)
+    return name in ("rate", "bandwidth") or variant == "-overlap"
 
 
 def unit(test):
-    return UNITS.get(base(test)[0], "us")
+    name, variant = base(test)
+    return "%" if variant == "-overlap" else UNITS.get(name, "us")
 
 
 class Failed(Exception):
@@ -140,9 +173,9 @@ class Sinew:
             run += ["--transport", transport.partition("/")[0]]
         if test in ("start", "memory"):
             return run + [os.path.join(self.bin, "sinew-start")]
-        loop, rewritten = base(test)
+        loop = base(test)[0]
         words = [] if test == "barrier" else ["--bytes", str(size)]
-        words += ["--memory", "shared", "--rewrite"] if rewritten else []
+        words += sinew_words(test)
         return run + [os.path.join(self.bin, "sinew-perf"), loop] + words + ["--json"]
 
     def run(self, test, transport, ranks, size, way):
@@ -150,6 +183,10 @@ class Sinew:
         if test in ("start", "memory"):
             return start(command, way.environment, ranks, test)
         return one_number(command, way.environment)
+
+
+# Collectives of two ranks that sinew-limits knows over bare sockets.
+EXCHANGES = ("barrier", "bcast", "reduce", "allreduce", "allgather", "alltoall", "reduce_scatter")
 
 
 class Limit:
@@ -174,20 +211,21 @@ class Limit:
                    ("tcp", "latency"): ("tcp",),
                    ("tcp", "rate"): ("tcp", "tcp-batched"),
                    ("tcp", "bandwidth"): ("tcp",)}
+        limited.update({("tcp", test): ("tcp",) for test in EXCHANGES})
         if ranks != 2 or self.transport not in limited.get((transport, test), ()):
             return []
-        if size != 8 and self.transport in ("line", "tcp-batched"):
+        if size not in (0, 8) and self.transport in ("line", "tcp-batched"):
             return []
         if size < 1024 and self.transport in ("kernel", "copy"):
             return []
         return [Way("fastest way")]
 
     def command(self, test, transport, ranks, size, way):
-        return [self.program, base(test)[0], "--transport", self.transport, "--bytes", str(size), "--json",
+        return [self.program, base(test)[0], "--transport", self.transport, "--bytes", str(size or 8), "--json",
                 "--seconds", str(LOOP_SECONDS)]
 
     def run(self, test, transport, ranks, size, way):
-        return one_number(self.command(test, transport, ranks, size, way), {}, size)
+        return one_number(self.command(test, transport, ranks, size, way), {}, size or 8)
 
 
 def free_port():
@@ -254,10 +292,11 @@ def ucx_ways(test, transport, ranks, size):
 
 class UcxPerftest(ClientServer):
     """One buffer used again and again, and no answer after a window. Beyond small messages that
-    measures a cache: such figures are shown, and not counted among the peers'."""
+    measures a cache: such figures are shown, and not counted among the peers', but where Sinew
+    uses one buffer too."""
 
     name = "ucx_perftest"
-    tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw"}
+    tests = {"latency": "tag_lat", "rate": "tag_bw", "bandwidth": "tag_bw", ONE_BUFFER: "tag_bw"}
 
     def missing(self):
         return None if shutil.which("ucx_perftest") else "ucx_perftest is not installed"
@@ -266,7 +305,7 @@ class UcxPerftest(ClientServer):
         return first_line(["ucx_info", "-v"], r"Version (\S+)")
 
     def other_work(self, test, size):
-        return test != "latency" and size >= 1024
+        return test not in ("latency", ONE_BUFFER) and size >= 1024
 
     def ways(self, test, transport, ranks, size):
         return ucx_ways(test, transport, ranks, size) if test in self.tests else []
@@ -289,7 +328,7 @@ class UcxPerftest(ClientServer):
         row = dict(zip(rows[0], map(float, rows[-1])))
         if test == "latency":
             return row["overall_lat"]
-        return row["overall_mr"] / 1e6 * (size if test == "bandwidth" else 1)
+        return row["overall_mr"] / 1e6 * (1 if test == "rate" else size)
 
 
 class Libfabric(ClientServer):
@@ -367,11 +406,11 @@ class Ucx(Compiled):
     version_command = (["ucx_info", "-v"], r"Version (\S+)")
 
     def ways(self, test, transport, ranks, size):
-        return ucx_ways(test, transport, ranks, size) if base(test)[0] in PAIR_TESTS else []
+        does = base(test)[0] in PAIR_TESTS and test != ONE_BUFFER
+        return ucx_ways(test, transport, ranks, size) if does else []
 
     def command(self, test, transport, ranks, size, way):
-        loop, rewritten = base(test)
-        return [self.program, loop, str(size), str(LOOP_SECONDS)] + ["rewrite"] * rewritten
+        return [self.program, base(test)[0], str(size), str(LOOP_SECONDS)] + peer_words(test)
 
     def run(self, test, transport, ranks, size, way):
         return one_number(self.command(test, transport, ranks, size, way), way.environment)
@@ -391,8 +430,7 @@ class Mpi(Compiled):
         run = [f"mpirun.{self.kind}"] + self.launch(ranks) + way.arguments + [self.program]
         if test in ("start", "memory"):
             return run + ["start"]
-        loop, rewritten = base(test)
-        return run + [loop, str(size), str(LOOP_SECONDS)] + ["rewrite"] * rewritten
+        return run + [base(test)[0], str(size), str(LOOP_SECONDS)] + peer_words(test)
 
     def run(self, test, transport, ranks, size, way):
         command = self.command(test, transport, ranks, size, way)
@@ -417,7 +455,7 @@ class OpenMpi(Mpi):
         ob1 = ["--mca", "pml", "ob1", "--mca", "btl"]
         ucx = ["--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices",
                "any"]
-        if transport in FABRICS:
+        if transport in FABRICS or test == ONE_BUFFER:
             return []
         if test in ("start", "memory"):
             return [Way("as it comes"), Way("ob1, vader", *ob1, "vader,self")]
@@ -439,7 +477,7 @@ class Mpich(Mpi):
         return ["-n", str(ranks), "-bind-to", "none"]
 
     def ways(self, test, transport, ranks, size):
-        if transport in FABRICS:
+        if transport in FABRICS or test == ONE_BUFFER:
             return []
         if transport == "tcp":
             return [Way("ucx tcp", UCX_TLS="tcp,self", UCX_NET_DEVICES="lo")]

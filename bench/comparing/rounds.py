@@ -25,7 +25,7 @@ class Cell:
         return f"{self.test}{size}{over}, {self.ranks} ranks"
 
     def more_is_better(self):
-        return programs.base(self.test)[0] in ("rate", "bandwidth")
+        return programs.more_is_better(self.test)
 
     def summaries(self):
         return {name: Summary(pairs) for name, pairs in self.against.items() if pairs}

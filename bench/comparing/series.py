@@ -32,6 +32,13 @@ def coverage(n, k):
     return max(0.0, 1 - 2 * sum(math.comb(n, i) for i in range(k)) / 2**n)
 
 
+def ratio_of(ours, theirs):
+    """Of percentages both may be nothing."""
+    if theirs:
+        return ours / theirs
+    return 1e9 if ours else 1.0
+
+
 class Summary:
     """Pairs of (ours, theirs), taken one after the other."""
 
@@ -39,7 +46,7 @@ class Summary:
         self.pairs = len(pairs)
         self.ours = median([ours for ours, _ in pairs])
         self.theirs = median([theirs for _, theirs in pairs])
-        ratios = [ours / theirs for ours, theirs in pairs]
+        ratios = [ratio_of(ours, theirs) for ours, theirs in pairs]
         self.ratio = median(ratios)
         self.low, self.high, self.coverage = interval(ratios)
         differences = [ours - theirs for ours, theirs in pairs]
@@ -64,4 +71,5 @@ def self_test():
     s = Summary(pairs[:8] + [(400.0, 4.0)])  # and one stray pair hardly moves anything
     assert s.ratio == s.high == 0.5
     assert abs(Summary([(0.08, 0.07)] * 9).difference - 0.01) < 1e-12
+    assert ratio_of(0, 0) == 1 and ratio_of(5, 0) > 1e6 and ratio_of(0, 5) == 0
     assert abs(geometric_mean([1, 4]) - 2) < 1e-12

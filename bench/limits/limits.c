@@ -18,7 +18,9 @@ static const struct limit *const limits[] = {
     &limit_line,           &limit_ring_latency, &limit_copy_latency,     &limit_kernel_latency,
     &limit_tcp_latency,    &limit_ring_rate,    &limit_tcp_rate,         &limit_tcp_batched,
     &limit_ring_bandwidth, &limit_copy_bandwidth, &limit_kernel_bandwidth, &limit_tcp_bandwidth,
-    NULL,
+    &limit_tcp_exchanges[0], &limit_tcp_exchanges[1], &limit_tcp_exchanges[2],
+    &limit_tcp_exchanges[3], &limit_tcp_exchanges[4], &limit_tcp_exchanges[5],
+    &limit_tcp_exchanges[6], NULL,
 };
 
 struct options {
@@ -35,10 +37,11 @@ static void limits_help(void)
     printf("usage: sinew-limits [TEST] [option ...]\n"
            "\n"
            "What two pinned processes on this host need at least, without any library. Half a round\n"
-           "trip in us for latency, 10^6 bytes or messages a second for bandwidth and rate.\n"
+           "trip in us for latency, 10^6 bytes or messages a second for bandwidth and rate, us of a\n"
+           "call for collectives.\n"
            "\n");
     for (int i = 0; limits[i]; i++)
-        printf("  %-10s --transport %-12s %s\n", limits[i]->test, limits[i]->transport,
+        printf("  %-14s --transport %-12s %s\n", limits[i]->test, limits[i]->transport,
                limits[i]->text);
     printf("\n"
            "options\n"
@@ -128,7 +131,7 @@ static bool limits_parse(struct options *opt, int argc, char **argv)
     };
     bool cores = false;
     int which;
-    while ((which = getopt_long(argc, argv, "", table, NULL)) != -1) {
+    while ((which = getopt_long(argc, argv, "h", table, NULL)) != -1) {
         bool fine = which != '?';
         if (which == 'h') {
             limits_help();
@@ -150,10 +153,10 @@ static bool limits_parse(struct options *opt, int argc, char **argv)
                          "no such limit; sinew-limits --help lists them");
 }
 
-/* A time is half a round, which is a message there and one back. */
+/* A time is half a round, which is a message there and one back; or a whole one. */
 static double limits_value(const struct limit *limit, size_t bytes, double round_ns)
 {
-    if (strcmp(limit->unit, "us") == 0) return round_ns / 2000;
+    if (strcmp(limit->unit, "us") == 0) return round_ns / (limit->whole ? 1000 : 2000);
     return (strcmp(limit->unit, "MB/s") == 0 ? (double)bytes : 1.0) / round_ns * 1000;
 }
 
@@ -169,7 +172,7 @@ static void limits_run(const struct options *opt, const struct limit *limit, siz
                "\"value\": %.4f, \"unit\": \"%s\"}\n",
                limit->test, limit->transport, bytes, value, limit->unit);
     } else {
-        printf("%-10s %-12s %9zu %14.*f %-7s %s", limit->test, limit->transport, bytes,
+        printf("%-14s %-12s %9zu %14.*f %-7s %s", limit->test, limit->transport, bytes,
                value < 100 ? 4 : 1, value, limit->unit, v.name);
         if (v.chunk > 0) printf(" of %zu", v.chunk);
         if (v.room > 0) printf(", room %zu", v.room);
@@ -192,7 +195,7 @@ int main(int argc, char **argv)
     struct options opt = { .seconds = 0.1 };
     if (!limits_parse(&opt, argc, argv)) return EXIT_USAGE;
     if (!opt.json)
-        printf("%-10s %-12s %9s %14s %-7s fastest by   (cores %d and %d)\n", "test", "transport",
+        printf("%-14s %-12s %9s %14s %-7s fastest by   (cores %d and %d)\n", "test", "transport",
                "bytes", "value", "unit", opt.cores[0], opt.cores[1]);
     for (int i = 0; limits[i]; i++)
         if (limits_selected(&opt, limits[i])) limits_all(&opt, limits[i]);

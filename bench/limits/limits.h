@@ -14,6 +14,7 @@
  *   ring.c     a cache line; a ring of such lines, with or without bodies
  *   copy.c     one copy: from memory both can see, or made by the kernel
  *   sockets.c  TCP over loopback
+ *   exchange.c collectives of two ranks over it
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -41,6 +42,7 @@ struct limit {
     size_t buffers;     /* of one message each: 1, or a window       */
     bool shared_out;    /* what is sent lies where the other sees it */
     bool sockets;
+    bool whole;         /* a round is one call of both, and its time is told, not half of it */
     int (*variants)(size_t bytes, struct variant out[LIMIT_VARIANTS]);
     /* After the fork, in both processes. */
     void (*prepare)(struct run *r);
@@ -49,6 +51,8 @@ struct limit {
     void (*rounds)(struct run *r, uint64_t n);
     /* Every byte of the last message into the first buffer is this; NULL: no message is carried. */
     uint8_t (*expected)(const struct run *r);
+    /* In place of that, where more or something else is to be there. */
+    bool (*arrived)(const struct run *r);
 };
 
 /* One end of a ring in one direction, see ring.c. */
@@ -81,6 +85,8 @@ extern const struct limit limit_copy_latency, limit_copy_bandwidth, limit_kernel
     limit_kernel_bandwidth;
 extern const struct limit limit_tcp_latency, limit_tcp_rate, limit_tcp_batched,
     limit_tcp_bandwidth;
+enum { LIMIT_EXCHANGES = 7 };
+extern const struct limit limit_tcp_exchanges[LIMIT_EXCHANGES];
 
 #define LIMIT_SHARED_BYTES ((size_t)8 << 20)
 

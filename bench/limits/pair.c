@@ -112,6 +112,7 @@ uint8_t limit_filled(const struct run *r)
 
 static bool pair_arrived(const struct run *r)
 {
+    if (r->limit->arrived) return r->limit->arrived(r);
     bool receives = r->side == 1 || strcmp(r->limit->unit, "us") == 0;
     if (!r->limit->expected || !receives) return true;
     for (size_t i = 0; i < r->bytes; i++)

@@ -7,6 +7,7 @@
  *   spinning, read  the same by write and read of a nonblocking socket
  *   asking          poll without waiting, which takes no lock of the socket's, then recv
  *   blocking        sleeps in the kernel
+ *   spinning, reno  as the first, with the kernel's plainest congestion control, whatever is usual here
  *
  * The chunk is what one call may carry, of as many messages as it takes when they stream; the room
  * is what the kernel may hold (0: its choice).
@@ -15,15 +16,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum how { SPIN, SPIN_MSG, SPIN_READ, ASK, BLOCK, HOWS };
+enum how { SPIN, SPIN_MSG, SPIN_READ, ASK, BLOCK, SPIN_RENO, HOWS };
 static const char *const how_names[] = { "spinning", "spinning, msg", "spinning, read", "asking",
-                                         "blocking" };
+                                         "blocking", "spinning, reno" };
 enum { RECORD = 16, STAGING_RECORDS = 4096 };
 
 static void tcp_prepare(struct run *r)
@@ -34,6 +37,7 @@ static void tcp_prepare(struct run *r)
         setsockopt(r->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     }
     setsockopt(r->fd, SOL_SOCKET, SO_BUSY_POLL, &busy, sizeof(busy)); /* where it means something */
+    if (r->variant->how == SPIN_RENO) setsockopt(r->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     if (r->variant->how == SPIN_READ) fcntl(r->fd, F_SETFL, O_NONBLOCK);
 }
 
@@ -109,8 +113,9 @@ static int tcp_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 
 static int tcp_spinning(size_t chunk, size_t room, struct variant *out)
 {
-    *out = (struct variant){ how_names[SPIN], chunk, room, SPIN, 0 };
-    return 1;
+    out[0] = (struct variant){ how_names[SPIN], chunk, room, SPIN, 0 };
+    out[1] = (struct variant){ how_names[SPIN_RENO], chunk, room, SPIN_RENO, 0 };
+    return 2;
 }
 
 /* Where many messages are under way it matters how much the kernel may hold. Not every way in every

@@ -24,6 +24,18 @@ static void soon(struct job_rank *me)
         job_fail(me, __FILE__, __LINE__, "told after %lld ms only", (long long)(took / MS));
 }
 
+/* All but the last rank, in a ring. */
+static void survivors_talk(struct job_rank *me, struct sinew_team *world)
+{
+    int n = me->size - 1, to = (me->rank + 1) % n, from = (me->rank + n - 1) % n;
+    for (uint64_t i = 0; n > 1 && i < 20; i++) {
+        char in[100], out[100];
+        job_fill(out, 100, me->rank, to, i);
+        CHECK_OK(me, sinew_sendrecv(world, out, 100, to, in, 100, from, 1, NULL, NULL));
+        CHECK_CONTENT(me, in, 100, from, me->rank, i);
+    }
+}
+
 /* Everyone talks in a ring; one is killed at a random moment; the others hear of it and talk on. */
 static void survivors_are_told_and_go_on(struct job_rank *me)
 {
@@ -45,13 +57,7 @@ static void survivors_are_told_and_go_on(struct job_rank *me)
     CHECK_EQ(me, sinew_team_failed(world, ranks, died, JOB_RANKS_MAX), 1);
     CHECK_EQ(me, ranks[0], last);
     CHECK_EQ(me, died[0], 1);
-    int n = me->size - 1, to = (me->rank + 1) % n, from = (me->rank + n - 1) % n;
-    for (uint64_t i = 0; n > 1 && i < 20; i++) {
-        char in[100], out[100];
-        job_fill(out, 100, me->rank, to, i);
-        CHECK_OK(me, sinew_sendrecv(world, out, 100, to, in, 100, from, 1, NULL, NULL));
-        CHECK_CONTENT(me, in, 100, from, me->rank, i);
-    }
+    survivors_talk(me, world);
     job_close(me, me->s);
 }
 
@@ -228,6 +234,22 @@ static void collectives_end_when_a_member_died(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* What the survivors tell each other of the collective that failed harms no link between them. */
+static void survivors_of_a_collective_talk_on(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    int64_t in[4] = { 0 }, out[4];
+    if (me->rank == me->size - 1) {
+        job_close(me, me->s);
+        return;
+    }
+    CHECK_IS(me, sinew_allreduce(world, in, out, 4, SINEW_I64, SINEW_SUM, NULL), SINEW_EPEER);
+    survivors_talk(me, world);
+    CHECK_IS(me, sinew_barrier(world, NULL), SINEW_EPEER);
+    survivors_talk(me, world);
+    job_close(me, me->s);
+}
+
 /* The same among calls that come again and again, which go straight where there is such a way. */
 static void the_same_call_ends_when_a_member_dies(struct job_rank *me)
 {
@@ -285,6 +307,7 @@ const struct suite_case process_deaths[] = {
       0, 0, 0 },
     { "collectives end when a member died", collectives_end_when_a_member_died, 3, 5,
       SUITE_PROCESSES, 0, 0, 0 },
+    { "survivors of a collective talk on", survivors_of_a_collective_talk_on, 3, 8, 0, 0, 0, 5 },
     { "the same call ends when a member dies", the_same_call_ends_when_a_member_dies, 2, 5,
       SUITE_PROCESSES, 0, 0, 3 },
     { "first contact with the dead", first_contact_with_the_dead, 2, 2, SUITE_PROCESSES, 0, 0, 0 },

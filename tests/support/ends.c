@@ -118,7 +118,7 @@ static void up_down(struct link *l, int status, enum gone gone)
 void ends_prepare(struct end e[2])
 {
     for (int i = 0; i < 2; i++) {
-        e[i] = (struct end){ .other = &e[1 - i], .rank = i };
+        e[i] = (struct end){ .ops = ends_of.ops, .other = &e[1 - i], .rank = i };
         e[i].up = (struct transport_up){ .link = up_link, .up = up_up,     .tell = up_tell,
                                          .recv = up_recv, .done = up_done, .room = up_room,
                                          .undone = up_undone, .down = up_down };
@@ -134,20 +134,20 @@ void ends_prepare(struct end e[2])
 
 int end_open(struct end *e, struct why *why)
 {
-    e->t = world_allocate_aligned(&world_real, 64, ends_of.ops->transport_size);
-    e->t->ops = ends_of.ops;
+    e->t = world_allocate_aligned(&world_real, 64, e->ops->transport_size);
+    e->t->ops = e->ops;
     e->t->up = &e->up;
     e->t->owner = e;
     e->t->fd = -1;
     e->t->opt = (struct transport_options){ .world = &world_failing, .config = &e->config,
                                             .rank = e->rank, .size = END_LINKS, .epoch = 1,
                                             .log = &e->log };
-    int status = ends_of.ops->open(e->t);
+    int status = e->ops->open(e->t);
     if (why) *why = e->t->why;
     if (status == 0) return 0;
     assert_true(strlen(e->t->why.text) > 20);
     assert_int_equal(e->t->fd, -1);
-    world_release(&world_real, e->t, ends_of.ops->transport_size);
+    world_release(&world_real, e->t, e->ops->transport_size);
     e->t = NULL;
     return status;
 }
@@ -155,11 +155,11 @@ int end_open(struct end *e, struct why *why)
 void end_close(struct end *e)
 {
     for (int i = 0; i < END_LINKS; i++)
-        if (e->link[i].link) ends_of.ops->disconnect(e->link[i].link, DISCONNECT_NOW);
+        if (e->link[i].link) e->ops->disconnect(e->link[i].link, DISCONNECT_NOW);
     for (int i = 0; i < 100; i++) end_turn(e);
     for (int i = 0; i < END_LINKS; i++) assert_null(e->link[i].link);
-    ends_of.ops->close(e->t);
-    world_release(&world_real, e->t, ends_of.ops->transport_size);
+    e->ops->close(e->t);
+    world_release(&world_real, e->t, e->ops->transport_size);
     e->t = NULL;
 }
 
@@ -182,14 +182,14 @@ int end_connect(struct end *e, int rank)
     struct end_link *el = &e->link[rank];
     struct transport *other = e->other->t;
     memset(el, 0, sizeof(*el));
-    el->link = world_allocate_aligned(&world_real, 64, ends_of.ops->link_size);
-    el->link->ops = ends_of.ops;
+    el->link = world_allocate_aligned(&world_real, 64, e->ops->link_size);
+    el->link->ops = e->ops;
     el->link->transport = e->t;
     el->link->rank = rank;
-    int status = ends_of.ops->connect(el->link, other->address, other->address_len);
+    int status = e->ops->connect(el->link, other->address, other->address_len);
     if (status == 0) return 0;
     snprintf(el->why, sizeof(el->why), "%s", el->link->why.text);
-    world_release(&world_real, el->link, ends_of.ops->link_size);
+    world_release(&world_real, el->link, e->ops->link_size);
     el->link = NULL;
     return status;
 }
@@ -201,8 +201,8 @@ static void bury(struct end *e)
         struct end_link *el = &e->link[i];
         if (!el->link || el->downs == 0) continue;
         assert_int_equal(el->downs, 1);
-        memset(el->link, 0xa5, ends_of.ops->link_size);
-        world_release(&world_real, el->link, ends_of.ops->link_size);
+        memset(el->link, 0xa5, e->ops->link_size);
+        world_release(&world_real, el->link, e->ops->link_size);
         el->link = NULL;
     }
 }
@@ -210,12 +210,12 @@ static void bury(struct end *e)
 void end_turn(struct end *e)
 {
     int n = e->tells;
-    assert_true(ends_of.ops->progress(e->t, NULL) <= TRANSPORT_UPCALLS_MAX);
+    assert_true(e->ops->progress(e->t, NULL) <= TRANSPORT_UPCALLS_MAX);
     bury(e);
     e->tells = 0;
     for (int i = 0; i < n; i++) {
         struct link *l = e->link[e->told[i].rank].link;
-        if (l) assert_int_equal(ends_of.ops->connect(l, e->told[i].bytes, e->told[i].len), 0);
+        if (l) assert_int_equal(e->ops->connect(l, e->told[i].bytes, e->told[i].len), 0);
     }
 }
 
@@ -241,5 +241,5 @@ int end_send(struct end *e, int rank, int number, size_t blen)
 {
     static uint8_t body[8192];
     memset(body, number & 0xff, blen);
-    return ends_of.ops->send(e->link[rank].link, &number, sizeof(number), body, blen, NULL, 0);
+    return e->ops->send(e->link[rank].link, &number, sizeof(number), body, blen, NULL, 0);
 }

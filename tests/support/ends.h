@@ -29,6 +29,7 @@ struct end_link {
 };
 
 struct end {
+    const struct transport_ops *ops; /* ends_of's, unless changed before end_open() */
     struct transport *t;
     struct transport_up up;
     struct config config;

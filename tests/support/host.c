@@ -20,7 +20,7 @@ enum { RANK = 1, LONG = 1 << 20 };
 void host_use(struct end e[2])
 {
     static uint8_t from[LONG], to[LONG];
-    const struct transport_ops *ops = ends_of.ops;
+    const struct transport_ops *ops = e[0].ops;
     struct region mine = { .base = to, .len = LONG }, theirs = { .len = LONG };
     ends_connect(e, RANK);
     for (int i = 0; i < 100; i++) {

@@ -138,6 +138,36 @@ static void collectives_print_times(void **state)
     }
 }
 
+/* Whatever is asked about a collective beside its time: one value, with its own unit and name. */
+static void cold_and_overlap_print_one_value(void **state)
+{
+    static const struct {
+        const char *options, *test, *unit;
+    } cases[] = {
+        { "--cold", "allreduce-cold", "us" },
+        { "--overlap 8", "allreduce-overlap", "%" },
+        { "--overlap 8 --persistent", "allreduce-overlap", "%" },
+    };
+    (void)state;
+    for (int t = 0; t < TRANSPORTS; t++)
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            run_ranks(&r, 2, transports[t],
+                      "sinew-perf allreduce --bytes 1K,64K --iterations 20 --validate %s --json",
+                      cases[i].options);
+            run_expect(&r, 0);
+            char *at = r.out;
+            for (int line = 0; line < 2; line++) {
+                expect_line(&at);
+                json_expect_keys(&j, VALUE_KEYS);
+                expect_start(cases[i].test, transports[t], 2, line == 0 ? 1024 : 65536);
+                assert_string_equal(json_text(&j, "unit"), cases[i].unit);
+                double value = json_number(&j, "value");
+                assert_true(value >= 0 && (cases[i].unit[0] == 'u' || value <= 100));
+            }
+            assert_null(run_next_line(&at));
+        }
+}
+
 static void barrier_is_one_line_without_bytes(void **state)
 {
     (void)state;
@@ -177,7 +207,8 @@ static void help_names_every_test_and_option(void **state)
     static const char *const words[] = {
         "latency", "bandwidth", "rate", "barrier", "bcast", "reduce", "allreduce", "gather",
         "allgather", "put", "get", "atomic", "am", "not built yet", "--transport", "--bytes",
-        "--iterations", "--warmup", "--window", "--validate", "--json", "--help", "--version",
+        "--iterations", "--warmup", "--window", "--one-buffer", "--validate", "--json", "--help",
+        "--version",
     };
     (void)state;
     run_line(&r, "sinew-perf --help");
@@ -210,7 +241,16 @@ static void bad_arguments_are_refused_with_their_bounds(void **state)
         { "latency --iterations many", "1 to 1000000000" },
         { "latency --warmup -1", "0 to 1000000000" },
         { "bandwidth --window 4097", "1 to 4096" },
-        { "barrier --bytes 8", "moves no data" },
+        { "barrier --bytes 8", "--bytes means nothing for barrier" },
+        { "latency --window 8", "--window means nothing for latency" },
+        { "barrier --rewrite", "--rewrite means nothing for barrier" },
+        { "latency --cold", "--cold means nothing for latency" },
+        { "barrier --cold", "--cold means nothing for barrier" },
+        { "latency --algorithm ring", "--algorithm means nothing for latency" },
+        { "rate --overlap 8", "--overlap means nothing for rate" },
+        { "bcast --persistent", "--persistent means nothing for bcast" },
+        { "bcast --overlap -1", "0 to 100000" },
+        { "bcast --overlap 8 --cold", "not with --overlap" },
         { "allreduce --bytes 6", "elements of 4 bytes" },
         { "latency --nonsense", "nonsense" },
         { "latency --transport pigeon", "pigeon" },
@@ -244,6 +284,7 @@ int main(void)
         cmocka_unit_test(iterations_are_what_was_asked),
         cmocka_unit_test(bandwidth_and_rate_print_one_value),
         cmocka_unit_test(collectives_print_times),
+        cmocka_unit_test(cold_and_overlap_print_one_value),
         cmocka_unit_test(barrier_is_one_line_without_bytes),
         cmocka_unit_test(table_is_aligned),
         cmocka_unit_test(help_names_every_test_and_option),

@@ -282,7 +282,7 @@ static void a_kernel_that_shares_pages_with_children(void **state)
     (void)state;
     put("/proc/sys/kernel/osrelease", "5.10.0-9-amd64");
     look();
-    expect("fork", "not safe before Linux 5.12");
+    expect("fork", "not by itself before Linux 5.12");
 }
 
 static void this_host_is_looked_at_without_a_root(void **state)

@@ -296,8 +296,8 @@ static void changed_versions_are_refused(void **state)
     for (int way = 0; way < 2; way++) {
         struct pair p;
         struct wire wires[2] = { clean(), clean() };
-        wires[way].flip_at = 10; /* the low byte of the highest version: 3 becomes 7 */
-        wires[way].flip = 4;
+        wires[way].flip_at = 10; /* the low byte of the highest version grows */
+        wires[way].flip = 64;
         begin_pair(&p, secret, secret);
         run(&p, &wires[0], &wires[1]);
         assert_refused(&p.client, SINEW_EAUTH, "changes bytes on the way");
@@ -310,13 +310,37 @@ static void foreign_versions_are_named_by_both(void **state)
     struct wire up = clean(), down = clean();
     (void)state;
     begin_pair(&p, secret, secret);
-    up.flip_at = down.flip_at = 11; /* versions 3 to 259 … */
+    up.flip_at = down.flip_at = 11; /* versions 4 to 260 … */
     up.flip = down.flip = 1;
-    p.client.out[8] = 200; /* … become 200 to 259 */
+    p.client.out[8] = 200; /* … become 200 to 260 */
     p.server.transcript[HANDSHAKE_HELLO + 8] = 200;
     run(&p, &up, &down);
-    assert_refused(&p.server, SINEW_EVERSION, "versions 200 to 259");
-    assert_refused(&p.client, SINEW_EVERSION, "versions 200 to 259");
+    assert_refused(&p.server, SINEW_EVERSION, "versions 200 to 260");
+    assert_refused(&p.client, SINEW_EVERSION, "versions 200 to 260");
+}
+
+/* Every former version, for its frames would be taken for something else: refused by an end of this
+ * one, whoever of the two has connected. */
+static void former_versions_are_refused(void **state)
+{
+    (void)state;
+    for (int version = 1; version < HANDSHAKE_VERSION_MIN; version++) {
+        for (int way = 0; way < 2; way++) {
+            struct pair p;
+            char words[64];
+            begin_pair(&p, secret, secret);
+            struct wire up = clean(), down = clean(), *old = way == 0 ? &up : &down;
+            uint8_t *hello = way == 0 ? p.client.out : p.server.transcript + HANDSHAKE_HELLO;
+            assert_int_equal(hello[8], HANDSHAKE_VERSION_MIN);
+            hello[8] = (uint8_t)version; /* what it says it knows at least … */
+            old->flip_at = 10;           /* … and at most */
+            old->flip = (uint8_t)(HANDSHAKE_VERSION_MAX ^ version);
+            run(&p, &up, &down);
+            snprintf(words, sizeof(words), "versions %d to %d, this library %d to %d: run the same release",
+                     version, version, HANDSHAKE_VERSION_MIN, HANDSHAKE_VERSION_MAX);
+            assert_refused(way == 0 ? &p.server : &p.client, SINEW_EVERSION, words);
+        }
+    }
 }
 
 static void another_rank_is_refused(void **state)
@@ -550,6 +574,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(changed_versions_are_refused),
         cmocka_unit_test(foreign_versions_are_named_by_both),
+        cmocka_unit_test(former_versions_are_refused),
         cmocka_unit_test(another_rank_is_refused),
         cmocka_unit_test(another_epoch_is_refused),
         cmocka_unit_test(a_server_may_expect_too),

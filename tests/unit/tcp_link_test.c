@@ -242,6 +242,48 @@ static void wait_until_the_kernel_has_all(struct end *from, int to)
     }
 }
 
+/* One end leaves at any moment while a link is made, by either's attempt or both. Whoever had it up by
+ * then is told that the other has left, never that it died. */
+static void leaving_once(struct seed *seed)
+{
+    struct end *end[] = { end_open(0, 100, end_secret), end_open(1, 101, end_secret) };
+    int who = (int)(seed_below(seed, 2)), starts = 1 + (int)(seed_below(seed, 3));
+    struct end *leaves = end[who], *stays = end[!who];
+    if (starts & 1) end_connect(leaves, stays);
+    for (uint64_t n = seed_below(seed, 4); starts == 3 && n > 0; n--)
+        end_progress(end[seed_below(seed, 2)], NULL);
+    if (starts & 2 && !stays->view[who].link) end_connect(stays, leaves);
+    for (uint64_t n = seed_below(seed, 14); n > 0; n--) end_progress(end[seed_below(seed, 2)], NULL);
+    leaves->refuses = true;
+    if (leaves->view[!who].link)
+        transport_tcp.disconnect(&leaves->view[!who].link->base, DISCONNECT_DRAIN);
+    if (seed_below(seed, 2)) /* the peer's process may compute meanwhile */
+        ENDS_UNTIL(!leaves->view[!who].link, leaves);
+    else
+        ENDS_UNTIL(!leaves->view[!who].link, end[0], end[1]);
+    if (seed_below(seed, 2)) {
+        end_close(leaves);
+        leaves = NULL;
+    }
+    for (int i = 0; i < 100; i++) end_progress(stays, NULL); /* what has come may make a link */
+    if (leaves)
+        ENDS_UNTIL(!stays->view[who].link, end[0], end[1]);
+    else
+        ENDS_UNTIL(!stays->view[who].link, stays);
+    const struct view *v = &stays->view[who];
+    if (v->ups ? v->gone != GONE_LEFT : v->downs && v->gone == GONE_DIED)
+        fail_msg("rank %d left: ups %d, gone %d, %s", who, v->ups, v->gone, v->why);
+    if (leaves) end_close(leaves);
+    end_close(stays);
+}
+
+static void who_leaves_while_a_link_is_made_has_left(void **state)
+{
+    struct seed seed = seed_from_environment("tcp leaving");
+    (void)state;
+    for (int i = 0; i < 200; i++) leaving_once(&seed);
+}
+
 static void an_end_without_goodbye_is_a_death(void **state)
 {
     struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
@@ -568,6 +610,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_before_a_goodbye_survives_a_reset),
         cmocka_unit_test(drain_gives_up_at_the_repair_deadline),
         cmocka_unit_test(both_may_drain_at_once),
+        cmocka_unit_test(who_leaves_while_a_link_is_made_has_left),
         cmocka_unit_test(an_end_without_goodbye_is_a_death),
         cmocka_unit_test(known_to_be_dead_hands_up_what_came),
         cmocka_unit_test(disconnect_before_up_is_one_down),

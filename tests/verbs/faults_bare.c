@@ -4,6 +4,7 @@
 
 #include "tests/seed.h"
 #include "tests/verbs/faults.h"
+#include "transport/verbs/internal.h"
 
 enum { MTU = 256, MESSAGES = 4000, BODY = 1100, HEAD = 64 };
 
@@ -189,6 +190,45 @@ static void they_are_taken_where_they_are_expected(void **state)
     ends_close(e);
 }
 
+/* What 32 bits say is what a header would have said, whatever the numbers; also to who has heard later ones. */
+static void what_is_told_is_what_a_header_tells(void **state)
+{
+    static struct verbs_link from, to;
+    struct seed seed = seed_from_environment("told");
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        uint32_t told, immediate, heard = (uint32_t)seed_below(&seed, 128);
+        struct incoming m;
+        uint8_t body[MTU];
+        to.attempt = from.theirs.attempt = seed_next(&seed) | 1;
+        to.heard = from.sequence = (uint32_t)seed_next(&seed);
+        from.window = 1 + (uint32_t)seed_below(&seed, 255);
+        from.returned = (uint32_t)seed_next(&seed);
+        to.allowed = told = from.returned + from.window;
+        to.allowed -= (uint32_t)seed_below(&seed, 256);
+        from.controls_received = (uint32_t)seed_next(&seed);
+        to.controls_heard = from.controls_received - (uint32_t)seed_below(&seed, 3);
+        from.last_out = to.last_in = (struct head){ seed_next(&seed), seed_next(&seed) };
+        from.packet_shift = 8;
+        uint64_t word = word_of((int)from.last_out.word + 1, from.last_out.word >> 16 & 255,
+                                seed_below(&seed, 256), MTU);
+        struct head head = { word, from.last_out.key };
+        assert_true(bare_may(&from, &head, MTU, &immediate));
+        bare_read(&to, &m, body, MTU, immediate);
+        assert_memory_equal(m.head, &head, sizeof(head));
+        assert_true(m.body == body && m.len == sizeof(head) + MTU && m.hlen == sizeof(head));
+        assert_int_equal(m.limit, told);
+        assert_int_equal(m.controls, (uint16_t)from.controls_received);
+        assert_int_equal(m.attempt, (uint32_t)to.attempt);
+        assert_int_equal(m.sequence, from.sequence + 1);
+        to.heard += heard;
+        to.attempt += 2; /* another link's */
+        bare_read(&to, &m, body, MTU, immediate);
+        assert_int_equal(m.sequence, from.sequence + 1);
+        assert_int_not_equal(m.attempt, (uint32_t)to.attempt);
+    }
+}
+
 static int make_room(void **state)
 {
     (void)state;
@@ -210,6 +250,7 @@ int faults_of_bare(void)
         FAULT(only_those_that_save_a_packet_go_so),
         FAULT(what_was_not_confirmed_comes_back_whole),
         FAULT(they_are_taken_where_they_are_expected),
+        FAULT(what_is_told_is_what_a_header_tells),
     };
     return cmocka_run_group_tests_name("bare messages", cases, make_room, give_room);
 }

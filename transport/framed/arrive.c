@@ -121,6 +121,12 @@ static int frame_take_kind(struct framed_link *l, const struct header *h, const 
         return serve_asked(l, h);
     case FRAME_FILL:
         return serve_fill(l, h, data, len);
+    case FRAME_LEND:
+        lent_keep(l, h);
+        return message_take(l, h, data, len);
+    case FRAME_WITHDRAW:
+        lent_withdrawn(l, h);
+        return 0;
     case FRAME_DATA:
     case FRAME_FILLED:
     case FRAME_DENIED:
@@ -188,7 +194,7 @@ static int early_keep(struct framed_link *l, const struct header *h, const uint8
     if (status == SINEW_ENOMEM)
         return why_set(&l->base.why, status, "%s: no memory for a message", l->name);
     if (status < 0) return frame_bad(l, h, "came twice, or goes beyond the window");
-    if (h->fetch) t->kept = true;
+    if (h->fetch) t->kept = h->fetch;
     link_mind_gap(l);
     link_make_due(l);
     return 0;
@@ -280,24 +286,41 @@ void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
     if (status < 0) frame_cost_link(l, status);
 }
 
+/* Of a message that lends memory, head and body lie behind its header. */
+static size_t words_len(const uint8_t *header, size_t len)
+{
+    return header[20] == FRAME_LEND ? len - header_len(FRAME_LEND) : 0;
+}
+
+static int apart_judge(struct framed_link *l, const struct header *h, const uint8_t *words,
+                       size_t words_of, const uint8_t *data, size_t len)
+{
+    bool is_lent = h->kind == FRAME_LEND;
+    if (h->fetch && ((h->kind != FRAME_FILL && !is_lent) || h->amount != len))
+        return frame_bad(l, h, "is to be fetched, and is nothing of that kind");
+    if (is_lent) return frame_judge(l, h, words, words_of);
+    return frame_judge(l, h, data, h->fetch ? 0 : len);
+}
+
 bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t len_of_header,
                          const uint8_t *data, size_t len, void *fetch)
 {
     struct header h;
     t->moved = true;
-    t->kept = false;
-    if (len_of_header < FRAMED_HEADER || len_of_header != header_len(header[20])) {
+    size_t narrow = len_of_header > 20 ? header_len(header[20]) : FRAMED_HEADER;
+    if (len_of_header < narrow ||
+        len_of_header != narrow + words_len(header, len_of_header)) {
         t->strays++;
         return false;
     }
     header_decode(&h, header);
-    if (len_of_header == FRAMED_HEADER_WIDE) header_decode_wide(&h, header);
+    if (narrow == FRAMED_HEADER_WIDE) header_decode_wide(&h, header);
     struct framed_link *l = frame_link(t, &h);
     if (!l) return false;
     h.fetch = fetch;
-    int status = fetch && (h.kind != FRAME_FILL || h.amount != len)
-                     ? frame_bad(l, &h, "is to be fetched, and is nothing of that kind")
-                     : frame_judge(l, &h, data, fetch ? 0 : len);
+    int status = apart_judge(l, &h, header + narrow, len_of_header - narrow, data, len);
     if (status < 0) frame_cost_link(l, status);
-    return t->kept;
+    bool kept = t->kept != NULL;
+    t->kept = NULL;
+    return kept;
 }

@@ -27,7 +27,7 @@ void landings_give_up(struct framed *t, const struct endpoint *end)
 {
     for (struct list *e = t->landings.next; e != &t->landings; e = e->next) {
         struct framed_landing *g = LIST_OWNER(e, struct framed_landing, entry);
-        if (g->end != end || g->given_up) continue;
+        if (g->end != end || g->given_up || g->get) continue;
         g->given_up = true;
         region_hold(t, g->region, -1);
     }
@@ -45,7 +45,8 @@ static void landing_release(struct framed_landing *g)
 {
     struct framed *t = g->end->t;
     g->end->busy--;
-    if (!g->given_up) region_hold(t, g->region, -1);
+    if (g->get) g->get->busy--;
+    if (!g->given_up && !g->get) region_hold(t, g->region, -1);
     list_remove(&g->entry);
     world_release(t->base.opt.world, g, sizeof(*g));
 }
@@ -56,6 +57,8 @@ void landing_is_over(struct framed_landing *g, int status, const char *why)
     g->end->t->moved = true;
     if (l && status < 0)
         link_trouble(l, status, why);
+    else if (l && g->get)
+        link_make_due(l);
     else if (l && fill_answer(l, g->work) < 0)
         link_fall(l, SINEW_ENOMEM, GONE_BROKEN, true);
     landing_release(g);
@@ -78,6 +81,7 @@ static int fill_start(struct framed_link *l, const struct header *h, uint8_t *to
     int status = t->fabric->fetch(g, h->fetch, to, h->amount, &why);
     if (status == TRANSPORT_PENDING) return 0;
     landing_release(g);
+    if (status < 0) fill_refuse(t, h);
     return status < 0 ? link_trouble(l, status, why.text) : fill_answer(l, h->work);
 }
 

@@ -31,7 +31,7 @@ struct frame *frame_take(struct framed *t, size_t len)
     f->end = NULL;
     f->work = NULL;
     f->away = NULL;
-    f->busy = f->confirmed = false;
+    f->busy = f->confirmed = f->lends = false;
     f->hlen = 0;
     f->len = len;
     return f;
@@ -122,6 +122,10 @@ void frame_is_free(struct frame *f, int status, const char *why)
     list_remove(&f->entry);
     f->busy = false;
     end->busy--;
+    if (f->lends) {
+        lend_is_over(f);
+        if (f->confirmed) status = 0; /* it was heard, and not read */
+    }
     if (f->work) {
         f->work->busy--;
         if (l) link_make_due(l);
@@ -157,6 +161,7 @@ static int frame_go(struct framed_link *l, struct frame *f, struct header *h)
         f->busy = true;
         end->busy++;
         if (f->work) f->work->busy++;
+        if (f->kind == FRAME_LEND) lend_starts(f);
     }
     return 0;
 }
@@ -199,7 +204,6 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
     struct framed_link *l = framed_link_of(base);
     struct framed *t = framed_under(l);
     struct header h = { 0 };
-    (void)region;
     (void)cookie;
     if (__builtin_expect(l->state != FRAMED_UP, 0)) {
         if (l->state > FRAMED_UP) return l->status < 0 ? l->status : SINEW_EPEER;
@@ -216,6 +220,7 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
     f->hlen = (uint16_t)hlen;
     if (hlen) copy_line(f->bytes, head, hlen);
     if (blen) copy_short(f->bytes + hlen, body, blen);
+    if (region && lend_may(t, region, hlen + blen)) lend_mark(f, region, &h);
     int status = frame_send(l, f, &h);
     if (status == 0) {
         if (f->busy && t->fabric->push && !t->in_progress) t->fabric->push(l->end);
@@ -265,7 +270,7 @@ bool frames_hand_back(struct framed_link *l)
     struct framed *t = framed_under(l);
     for (; l->hands_back && l->acked != l->sent; frames_confirm(l, l->acked + 1)) {
         const struct frame *f = l->out[(l->acked + 1) % FRAMED_WINDOW];
-        if (f->kind != FRAME_MESSAGE) continue;
+        if (f->kind != FRAME_MESSAGE && f->kind != FRAME_LEND) continue;
         if (t->budget < 2) return false;
         t->budget--;
         t->base.up->undone(&l->base, f->bytes, f->hlen, f->bytes + f->hlen, f->len - f->hlen);

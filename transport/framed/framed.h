@@ -9,6 +9,7 @@
  *               confirmation                                  answers
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
  *   fill.c      long puts that the target fetches
+ *   lend.c      long messages lent with their announcement
  *
  * What is the fabric's own is in its table, struct fabric: UCX's is transport/ucx, libfabric's
  * transport/ofi. A fabric need not keep order, nor know who may talk to whom; it must not lose a
@@ -59,6 +60,7 @@ enum {
     FRAMED_LARGE = TRANSPORT_HEAD_MAX + FRAMED_EAGER_MAX,
     FRAMED_SPARE = 1024, /* frames of each size kept for later */
     FRAMED_ASKED = 16,   /* gets and atomics of one end that are not answered */
+    FRAMED_LENTS = 256,  /* of a peer's, remembered */
     FRAMED_ADDRESS_MAX = 3 * (TRANSPORT_TELL_MAX - 32),
     FRAMED_KEY = 32,
     FRAMED_ROOM = 8, /* words of a mark that are the fabric's */
@@ -84,7 +86,9 @@ enum frame_kind {
     FRAME_DENIED, /* of a get or a look */
     FRAME_FILL,   /* a long put: `amount` bytes, to be fetched */
     FRAME_FILLED, /* they are there */
-    FRAME_LAST = FRAME_FILLED,
+    FRAME_LEND,   /* a message, and with it the memory of its key: `amount` bytes */
+    FRAME_WITHDRAW, /* which is not to be had any more */
+    FRAME_LAST = FRAME_WITHDRAW,
 };
 enum { FRAME_ASKS = 1 };
 
@@ -96,7 +100,7 @@ struct header {
     uint16_t hlen;
     uint64_t region, secret; /* the key */
     uint64_t offset, amount, compare, work;
-    void *fetch; /* of a FILL: what the fabric fetches it by; NULL: it came along */
+    void *fetch; /* of a FILL or LEND: what the fabric fetches it by; NULL: it came along */
     bool waited; /* before its turn: `fetch` was kept, and is to be given back */
 };
 
@@ -130,6 +134,7 @@ struct endpoint {
     uint32_t full_at;         /* t->looks when the fabric took no more; 0: never */
     uint32_t busy;            /* frames, parts and fetches that the fabric still has */
     int64_t until;            /* that is waited for no longer */
+    uint32_t lends;           /* of these frames, that lend memory */
     bool lingers, closed;     /* until the counterpart has gone, or `until`; with the fabric */
     bool failed, lost;        /* says the fabric; it does not let go of what it has */
 };
@@ -144,7 +149,8 @@ struct frame {
     struct work *work;   /* not NULL: its data lies in the caller's memory … */
     const uint8_t *away; /* … there, so long; of a FILL it is fetched, and len is 0 */
     size_t away_len;
-    bool busy, confirmed;
+    uint64_t lent; /* of a LEND: the region */
+    bool busy, confirmed, lends;
     uint8_t kind;
     uint16_t hlen;
     size_t len, cap; /* of data; cap: of bytes[] */
@@ -172,17 +178,26 @@ struct work {
     uint32_t busy;     /* its parts and frames that the fabric still has */
     bool native;       /* moved by the fabric itself, in parts; then LOOK */
     bool fills;        /* one FILL */
+    bool lent;         /* fetched from what was lent */
     bool all_sent, asked, answered;
     int status;
     void *memory; /* the fabric's: a registration of op->local */
 };
 
-/* A FILL that is being fetched. */
+/* A FILL that is being fetched; or what was lent, for a get. */
 struct framed_landing {
     struct list entry; /* t->landings */
     struct endpoint *end;
+    struct work *get; /* NULL: a FILL */
     uint64_t region, work;
     bool given_up; /* it holds its region no more */
+};
+
+/* A peer's memory on offer. */
+struct lent {
+    struct list entry; /* link->lents */
+    uint64_t region, secret, len;
+    void *fetch; /* by which the fabric fetches it */
 };
 
 /* What a peer has asked for and is not answered yet. */
@@ -197,8 +212,9 @@ struct serve {
 struct registered {
     struct region *region; /* NULL: free */
     uint32_t generation, next_free;
-    uint32_t landings; /* the fabric writes there, of its own accord */
-    unsigned rights;
+    uint32_t landings; /* the fabric writes there, of its own accord, or has it to lend */
+    bool withdrawn;    /* what was lent: the reader was told */
+    unsigned rights, native; /* native: of these, those that the fabric has */
     uint64_t secret;
     void *memory; /* the fabric's registration; NULL: peers reach it by frames alone */
 };
@@ -279,8 +295,8 @@ struct framed_link {
     size_t dealt_bytes;   /* since told */
     struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
 
-    struct list works, serves;
-    uint32_t asked, serving;
+    struct list works, serves, lents;
+    uint32_t asked, serving, lents_n;
     uint64_t work_ids;
 
     struct list of_links, of_waiting, of_due, of_ending;
@@ -294,7 +310,8 @@ struct framed {
     size_t address_len;
     unsigned native; /* enum region_rights that the fabric grants and uses itself */
     bool moved, in_progress, broken, finishing;
-    bool kept;                /* of what has just arrived, what it is fetched by */
+    void *kept;               /* of what has just arrived, what it is fetched by, if that is kept */
+    size_t lends;             /* the longest message that can lend what it tells of; 0: none */
     struct framed_link *took; /* in this progress, what it expected */
     int budget;
     uint32_t idle_looks, looks; /* at the fabric: that found nothing; all */
@@ -422,6 +439,19 @@ void landing_is_over(struct framed_landing *g, int status, const char *why);
 void landings_give_up(struct framed *t, const struct endpoint *end);
 void landings_release(struct framed *t);
 
+/* lend.c */
+bool lend_may(const struct framed *t, const struct region *region, size_t len);
+void lend_mark(struct frame *f, const struct region *region, struct header *h);
+void lend_starts(struct frame *f);  /* the fabric has it */
+void lend_is_over(struct frame *f); /* … no longer */
+void lends_give_up(struct framed *t, const struct endpoint *end);
+void lend_withdraw(struct registered *r);
+void lent_keep(struct framed_link *l, const struct header *h);
+struct lent *lent_find(const struct framed_link *l, uint64_t region, uint64_t secret);
+int lent_read(struct framed_link *l, struct lent *kept, struct work *w);
+void lent_withdrawn(struct framed_link *l, const struct header *h);
+void lents_drop(struct framed_link *l);
+
 /* region.c */
 int framed_reg(struct transport *base, struct link *l, struct region *region);
 int framed_dereg(struct transport *base, struct region *region);
@@ -430,7 +460,7 @@ uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned 
                        uint64_t offset, uint64_t len, struct why *why);
 bool region_key(const struct region *region, struct key *key);
 bool region_was(const struct framed *t, uint64_t id); /* registered, and is no more */
-/* The fabric writes there (1), and does no longer (-1). */
+/* The fabric has hold of it (1), and has no longer (-1). */
 void region_hold(struct framed *t, uint64_t id, int more);
 void regions_release(struct framed *t);
 

@@ -88,6 +88,7 @@ static int link_start(struct framed_link *l)
     list_init(&l->of_links);
     list_init(&l->works);
     list_init(&l->serves);
+    list_init(&l->lents);
     l->deadline = INT64_MAX;
     l->early.most = FRAMED_WINDOW_BYTES + FRAMED_PIECE_MAX;
     snprintf(l->name, sizeof(l->name), "rank %d by %.24s", l->base.rank, t->fabric->name);
@@ -253,6 +254,7 @@ static void link_release(struct framed_link *l)
     struct framed *t = framed_under(l);
     early_drop(l);
     serves_drop(l);
+    lents_drop(l);
     frames_drop(l);
     if (l->address) link_forget_address(l);
     if (l->end) l->end->link = NULL;
@@ -289,7 +291,8 @@ static void link_close_endpoint(struct framed_link *l)
     l->closing = true;
     l->end->lingers = lingers;
     l->end->until = framed_now(t) + (lingers ? LINGER_NS : FRAMED_CLOSE_NS);
-    if (l->gone != GONE_LEFT || !list_empty(&l->works)) endpoint_close(l->end, true);
+    if (l->gone != GONE_LEFT || !list_empty(&l->works) || l->end->lends)
+        endpoint_close(l->end, true);
     list_append(&t->closing, &l->end->entry);
 }
 
@@ -493,6 +496,7 @@ static void endpoint_give_up(struct endpoint *end)
              "still",
              t->fabric->name, end->busy);
     landings_give_up(t, end);
+    lends_give_up(t, end);
 }
 
 static void look_after_closing(struct framed *t)

@@ -8,7 +8,8 @@
  * native: of the rights, those for which the fabric moves it itself, for who names `secret` (then
  * the fabric's key, random unless the device makes keys) and `address`. For the others the owner
  * looks at the key of every frame, so nothing but what is registered is ever touched, and dereg is
- * done when it returns; only while the fabric fetches into a region it has to wait.
+ * done when it returns; only while the fabric fetches into a region it has to wait. Words have one
+ * agent: the fabric, if it has atomic operations, else the owner in progress().
  */
 #include <inttypes.h>
 #include <string.h>
@@ -65,8 +66,9 @@ static int reg_mine(struct framed *t, struct region *region)
     *r = (struct registered){
         .region = region, .generation = r->generation + 1, .secret = secret, .rights = rights
     };
-    uint64_t native = rights & REGION_ATOMIC ? 0 : rights & t->native;
+    uint64_t native = rights & ~t->native & REGION_ATOMIC ? 0 : rights & t->native;
     if (native && t->fabric->expose(t, r, (unsigned)native, &address) < 0) native = 0;
+    r->native = (unsigned)native;
     region->id = (uint64_t)r->generation << 32 | index;
     memset(region->key, 0, sizeof(region->key));
     wire_put64(region->key, region->id);
@@ -115,7 +117,8 @@ int framed_reg(struct transport *base, struct link *l, struct region *region)
         return why_set(&base->why, SINEW_EINVAL,
                        "not a key of its memory for %zu bytes: %" PRIu32 " bytes long", region->len,
                        region->key_len);
-    if (is_better_put(framed_of(base), &key))
+    if (is_better_put(framed_of(base), &key) &&
+        !lent_find(framed_link_of(l), key.region, key.secret))
         return why_set(&base->why, SINEW_ENOTSUP, "%" PRIu64 " bytes are better put than read",
                        key.len);
     region->base = NULL;
@@ -130,7 +133,10 @@ int framed_dereg(struct transport *base, struct region *region)
     if (!region->private) return 0; /* a peer's: nothing is kept of it */
     if (index >= t->regions_cap || t->regions[index].region != region) return 0;
     struct registered *r = &t->regions[index];
-    if (r->landings) return TRANSPORT_AGAIN;
+    if (r->landings) {
+        if (region->reader) lend_withdraw(r);
+        return TRANSPORT_AGAIN;
+    }
     if (r->memory) t->fabric->hide(t, r);
     r->memory = NULL;
     r->region = NULL;
@@ -164,6 +170,10 @@ uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned 
     }
     if (!(r->rights & right)) {
         why_set(why, SINEW_EACCESS, "the memory is not registered for that");
+        return NULL;
+    }
+    if (right & r->native & REGION_ATOMIC) {
+        why_set(why, SINEW_EACCESS, "the fabric updates its words");
         return NULL;
     }
     if (offset > r->region->len || len > r->region->len - offset) {

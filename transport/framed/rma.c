@@ -130,6 +130,10 @@ static int work_move(struct framed_link *l, struct work *w, const struct key *ke
         }
         return TRANSPORT_AGAIN;
     }
+    if (w->op->kind == RMA_ATOMIC) { /* its former value has come: it was there */
+        w->all_sent = true;
+        return 0;
+    }
     if (w->busy) return TRANSPORT_PENDING;
     h->amount = w->op->len;
     h->compare = w->op->kind == RMA_PUT ? REGION_PUT : REGION_GET;
@@ -178,6 +182,7 @@ static void work_done(struct framed_link *l, struct work *w, int status)
     if (!w->busy && t->fabric->work_over) t->fabric->work_over(t, w);
     list_remove(&w->entry);
     list_append(w->busy ? &t->lost_works : &t->spare_works, &w->entry);
+    w->op = NULL; /* it is the caller's again */
     t->budget--;
     t->base.up->done(&l->base, cookie, status);
 }
@@ -186,6 +191,7 @@ static bool work_is_done(const struct framed_link *l, const struct work *w)
 {
     if (!w->op) return l->works.next == &w->entry;
     if (w->busy) return false;
+    if (w->lent || (w->native && w->op->kind == RMA_ATOMIC)) return w->all_sent;
     if (w->asked) return w->answered;
     if (w->native || w->fills || w->op->kind != RMA_PUT) return false;
     return w->all_sent && l->acked - w->last_seq < 1u << 31;
@@ -262,20 +268,46 @@ static bool is_fetched(const struct framed_link *l, size_t len)
     return fabric->fetches && len >= fabric->fetches;
 }
 
-static int work_begin(struct framed_link *l, struct rma *op, uint64_t cookie)
+static struct work *work_begin(struct framed_link *l, struct rma *op, uint64_t cookie)
 {
     struct work *w = work_make(framed_under(l));
-    if (!w) return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for an operation", l->name);
+    if (!w) {
+        why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for an operation", l->name);
+        return NULL;
+    }
     struct key key;
     w->op = op;
     w->end = l->end;
-    w->native = op && op->len > FRAMED_PIECE && region_key(op->peers, &key) &&
+    w->native = op && (op->len > FRAMED_PIECE || op->kind == RMA_ATOMIC) &&
+                region_key(op->peers, &key) &&
                 key.native & framed_under(l)->native & needs[op->kind];
     w->fills = op && !w->native && op->kind == RMA_PUT && is_fetched(l, op->len);
     w->cookie = cookie;
     w->id = ++l->work_ids;
     list_append(&l->works, &w->entry);
-    return TRANSPORT_PENDING;
+    return w;
+}
+
+/* What was lent is had whole, or not at all. */
+static int get_lent(struct framed_link *l, struct lent *kept, struct rma *op)
+{
+    if (op->offset || op->len != kept->len)
+        return why_set(&l->base.why, SINEW_EACCESS, "%s: a part of what was lent", l->name);
+    struct work *w = work_begin(l, op, op->cookie);
+    int status = w ? lent_read(l, kept, w) : SINEW_ENOMEM;
+    if (w && status < 0) {
+        list_remove(&w->entry);
+        list_append(&framed_under(l)->spare_works, &w->entry);
+    }
+    return status;
+}
+
+static struct lent *lent_for(const struct framed_link *l, const struct rma *op)
+{
+    struct key key;
+    if (op->kind != RMA_GET || list_empty(&l->lents)) return NULL;
+    region_key(op->peers, &key);
+    return lent_find(l, key.region, key.secret);
 }
 
 int framed_rma(struct link *base, struct rma *op)
@@ -284,9 +316,11 @@ int framed_rma(struct link *base, struct rma *op)
     int status = rma_state(l);
     if (status == 0) status = rma_check(l, op);
     if (status != 0 || op->len == 0) return status;
-    status = work_begin(l, op, op->cookie);
-    if (status == TRANSPORT_PENDING) works_advance(l);
-    return status;
+    struct lent *kept = lent_for(l, op);
+    if (kept) return get_lent(l, kept, op);
+    if (!work_begin(l, op, op->cookie)) return SINEW_ENOMEM;
+    works_advance(l);
+    return TRANSPORT_PENDING;
 }
 
 int framed_flush(struct link *base, uint64_t cookie)
@@ -294,7 +328,7 @@ int framed_flush(struct link *base, uint64_t cookie)
     struct framed_link *l = framed_link_of(base);
     int status = rma_state(l);
     if (status != 0 || list_empty(&l->works)) return status;
-    return work_begin(l, NULL, cookie);
+    return work_begin(l, NULL, cookie) ? TRANSPORT_PENDING : SINEW_ENOMEM;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */

@@ -67,15 +67,25 @@ static bool may_inject(const struct ofi *t, const struct frame *f, size_t len)
     return len <= t->inject && f->kind != FRAME_BYE && f->kind != FRAME_ACK;
 }
 
+/* What the provider needs of memory that it sends from. */
+static int describe(struct ofi *t, struct frame *f, void **desc, struct why *why)
+{
+    if (!f->memory) move_frame_made(&t->base, f);
+    *desc = f->memory ? fi_mr_desc(f->memory) : NULL;
+    if (f->memory || !(t->mr_mode & FI_MR_LOCAL)) return 0;
+    return why_set(why, SINEW_ENOMEM, "libfabric registers no memory to send from (ulimit -l?)");
+}
+
 int carry_send(struct endpoint *end, struct frame *f, struct why *why)
 {
     struct ofi *t = ofi_of(end->t);
     size_t len = frame_header_len(f) + f->len;
     bool inject = may_inject(t, f, len);
     const void *from = frame_start(f);
-    void *desc = f->memory ? fi_mr_desc(f->memory) : NULL;
+    void *desc = NULL;
     int64_t status;
     if (!t->ep) return why_set(why, SINEW_EIO, "libfabric's endpoint was closed after a failure");
+    if (!inject && describe(t, f, &desc, why) < 0) return SINEW_ENOMEM;
     if (t->tagged)
         status = inject ? fi_tinject(t->ep, from, len, end->to, 0)
                         : fi_tsend(t->ep, from, len, desc, end->to, 0, &f->mark);

@@ -14,6 +14,7 @@
  * reliable datagram provider (FI_EP_RDM) carries all links; a peer is inserted into its address
  * vector when the pair first talks.
  */
+#include <rdma/fi_atomic.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
 #include <rdma/fi_endpoint.h>
@@ -46,6 +47,8 @@ struct part {
     struct mark mark;
     struct list entry; /* ofi->flying_parts, or spare_parts */
     struct work *work;
+    struct fid_mr *memory; /* of the words, where that is wanted */
+    uint64_t words[3];     /* of an atomic operation: operand, compare, former value */
 };
 
 /* Memory that messages are received in. */
@@ -127,6 +130,7 @@ int move_register(struct ofi *t, void *memory, size_t len, uint64_t access, uint
                   struct fid_mr **mr);
 int move_describe(struct work *w, void **desc); /* of op->local, registered at first need */
 void part_over(struct ofi *t, struct part *p, const char *why);
+void parts_forget_words(struct ofi *t); /* before the domain goes */
 void parts_release(struct ofi *t);
 
 #endif

@@ -53,7 +53,7 @@ void move_frame_made(struct framed *base, struct frame *f)
     struct ofi *t = ofi_of(base);
     struct fid_mr *mr = NULL;
     if (!(t->mr_mode & FI_MR_LOCAL)) return;
-    /* Should it fail, so will the send, which says what it lacks. */
+    /* Should it fail, it is tried once more when the frame is sent. */
     move_register(t, f->header, sizeof(f->header) + f->cap, FI_SEND, ++t->keys, &mr);
     f->memory = mr;
 }
@@ -72,7 +72,7 @@ int move_describe(struct work *w, void **desc)
     struct fid_mr *mr = w->memory;
     uint64_t access = w->op->kind == RMA_GET ? FI_READ : FI_WRITE;
     *desc = NULL;
-    if (!(t->mr_mode & FI_MR_LOCAL)) return 0;
+    if (!(t->mr_mode & FI_MR_LOCAL) || w->op->kind == RMA_ATOMIC) return 0;
     if (!mr) {
         int status = move_register(t, w->op->local, w->op->len, access, ++t->keys, &mr);
         if (status < 0) return status;
@@ -103,6 +103,12 @@ static struct part *part_take(struct ofi *t, struct work *w)
     return p;
 }
 
+static void part_forget_words(struct part *p)
+{
+    if (p->memory) fi_close(&p->memory->fid);
+    p->memory = NULL;
+}
+
 void parts_release(struct ofi *t)
 {
     struct list *e;
@@ -112,10 +118,38 @@ void parts_release(struct ofi *t)
                       sizeof(struct part));
 }
 
+void parts_forget_words(struct ofi *t)
+{
+    for (struct list *e = t->flying_parts.next; e != &t->flying_parts; e = e->next)
+        part_forget_words(LIST_OWNER(e, struct part, entry));
+}
+
+/* What it works on stays in the part: the provider may have it after its link is gone. */
+static int64_t atomic_start(struct ofi *t, struct part *p, const struct key *key)
+{
+    const struct rma *op = p->work->op;
+    uint64_t *word = p->words, at = key->address + op->offset;
+    fi_addr_t to = p->work->end->to;
+    word[0] = op->operand;
+    word[1] = op->compare;
+    if (t->mr_mode & FI_MR_LOCAL) {
+        int status = move_register(t, word, sizeof(p->words), FI_READ | FI_WRITE, ++t->keys,
+                                   &p->memory);
+        if (status < 0) return status;
+    }
+    void *desc = p->memory ? fi_mr_desc(p->memory) : NULL;
+    if (op->atomic == RMA_FETCH_ADD)
+        return fi_fetch_atomic(t->ep, &word[0], 1, desc, &word[2], desc, to, at, key->secret,
+                               FI_UINT64, FI_SUM, &p->mark);
+    return fi_compare_atomic(t->ep, &word[0], 1, desc, &word[1], desc, &word[2], desc, to, at,
+                             key->secret, FI_UINT64, FI_CSWAP, &p->mark);
+}
+
 static int64_t part_start(struct ofi *t, struct part *p, const struct key *key, void *desc,
                           size_t len)
 {
     const struct work *w = p->work;
+    if (w->op->kind == RMA_ATOMIC) return atomic_start(t, p, key);
     uint8_t *local = (uint8_t *)w->op->local + w->sent;
     uint64_t at = key->address + w->op->offset + w->sent;
     if (w->op->kind == RMA_GET)
@@ -134,6 +168,7 @@ int move_start(struct work *w, const struct key *key, struct why *why)
         if (!p) return TRANSPORT_AGAIN;
         status = part_start(t, p, key, desc, len);
         if (status < 0) {
+            part_forget_words(p);
             list_append(&t->spare_parts, &p->entry);
             break;
         }
@@ -145,14 +180,18 @@ int move_start(struct work *w, const struct key *key, struct why *why)
     if (status == -FI_EAGAIN) return TRANSPORT_AGAIN;
     if (status < 0)
         return why_set(why, SINEW_EPEER, "libfabric does not %s: %s (%d)",
-                       w->op->kind == RMA_GET ? "read" : "write", t->api.strerror((int)-status),
-                       (int)status);
+                       w->op->kind == RMA_GET   ? "read"
+                       : w->op->kind == RMA_PUT ? "write"
+                                                : "update a word",
+                       t->api.strerror((int)-status), (int)status);
     return 0;
 }
 
 void part_over(struct ofi *t, struct part *p, const char *why)
 {
     struct work *w = p->work;
+    if (!why && w->op && w->op->kind == RMA_ATOMIC) memcpy(w->op->local, &p->words[2], 8);
+    part_forget_words(p);
     list_remove(&p->entry);
     list_append(&t->spare_parts, &p->entry);
     work_part_over(w, why);

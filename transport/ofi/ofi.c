@@ -103,7 +103,17 @@ static void write_note(struct ofi *t, const char *refused)
                  "%d us",
                  (int)(OFI_TICK_NS / 1000));
     if (!(t->base.native & REGION_GET)) text_add(&text, "; long messages go as frames");
+    if (t->base.native & REGION_ATOMIC) text_add(&text, "; atomics by the device");
     if (refused[0]) text_add(&text, "; not taken: %s", refused);
+}
+
+static void write_about(struct ofi *t)
+{
+    struct transport *base = &t->base.base;
+    uint32_t version = t->api.version();
+    snprintf(base->about, sizeof(base->about), "libfabric %u.%u, built with %d.%d",
+             FI_MAJOR(version), FI_MINOR(version), FI_MAJOR_VERSION, FI_MINOR_VERSION);
+    base->choice = t->note;
 }
 
 static int make(struct ofi *t)
@@ -118,6 +128,7 @@ static int make(struct ofi *t)
     status = open_best(t, &refused);
     if (status < 0) return status;
     write_note(t, text);
+    write_about(t);
     write_address(t);
     log_line(base->opt.log, LOG_CHOICE, "ofi: %s", t->note);
     return 0;

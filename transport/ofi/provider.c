@@ -153,11 +153,13 @@ static const uint64_t moves = FI_RMA | FI_READ | FI_WRITE | FI_REMOTE_READ | FI_
 
 /* Most first. */
 static const struct {
-    bool many, moves, ordered, tagged;
+    bool many, moves, ordered, tagged, updates;
 } wishes[] = {
-    { true, true, true, false },   { true, false, true, false },  { false, true, true, false },
-    { true, true, false, false },  { false, false, true, false }, { false, false, false, false },
-    { false, false, false, true },
+    { true, true, true, false, true },    { true, true, true, false, false },
+    { true, false, true, false, false },  { false, true, true, false, true },
+    { false, true, true, false, false },  { true, true, false, false, false },
+    { false, false, true, false, false }, { false, false, false, false, false },
+    { false, false, false, true, false },
 };
 
 static struct fi_info *ask(struct ofi *t, const char *name, size_t wish)
@@ -169,6 +171,7 @@ static struct fi_info *ask(struct ofi *t, const char *name, size_t wish)
     hints->caps = (wishes[wish].tagged ? FI_TAGGED : FI_MSG) | FI_SEND | FI_RECV;
     if (wishes[wish].many) hints->caps |= FI_MULTI_RECV;
     if (wishes[wish].moves) hints->caps |= moves;
+    if (wishes[wish].updates) hints->caps |= FI_ATOMIC;
     hints->mode = FI_CONTEXT | FI_CONTEXT2;
     hints->domain_attr->mode = 0;
     hints->domain_attr->mr_mode = OFI_MODES;

@@ -146,12 +146,26 @@ static void learn(struct ofi *t)
     if (device && order & FI_ORDER_SAW) t->base.native |= REGION_PUT;
 }
 
+/* A device's own. Layers over others do them by messages, as Sinew's frames do. */
+static void learn_atomics(struct ofi *t)
+{
+    const struct fi_info *info = t->info;
+    size_t n = 0, m = 0;
+    bool device = info->domain_attr->mr_mode & FI_MR_PROV_KEY &&
+                  !strchr(info->fabric_attr->prov_name, ';');
+    if (!device || !(info->caps & FI_ATOMIC) || !(t->base.native & REGION_PUT)) return;
+    if (fi_fetch_atomicvalid(t->ep, FI_UINT64, FI_SUM, &n) == 0 && n > 0 &&
+        fi_compare_atomicvalid(t->ep, FI_UINT64, FI_CSWAP, &m) == 0 && m > 0)
+        t->base.native |= REGION_ATOMIC;
+}
+
 int station_open(struct ofi *t, struct why *why)
 {
     learn(t);
     int status = open_domain(t, why);
     if (status == 0) status = open_queue(t, why);
     if (status == 0) status = open_endpoint(t, why);
+    if (status == 0) learn_atomics(t);
     if (status == 0) status = make_buffers(t, why);
     if (status < 0) return status;
     t->unposted = t->buffers;
@@ -164,6 +178,7 @@ void station_close(struct ofi *t)
 {
     if (t->ep) fi_close(&t->ep->fid);
     t->ep = NULL;
+    parts_forget_words(t);
     for (int i = 0; i < t->buffers; i++)
         if (t->buffer[i].memory) fi_close(&t->buffer[i].memory->fid);
     framed_release(&t->base); /* frames may be registered too */

@@ -28,7 +28,8 @@
 
 enum {
     READ_CHUNK = 131072,          /* then other links are served                         */
-    READ_CROWDED_FROM = 0,     /* by process_vm_readv(), where ranks outnumber the cores */
+    READ_CROWDED_FROM = 65536,    /* by process_vm_readv(), where ranks outnumber cores:
+                                     what is shorter fits the ring, and nobody waits for it */
 };
 
 void read_open(struct shm_transport *t)

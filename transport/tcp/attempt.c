@@ -95,6 +95,10 @@ void line_turn_failed(struct tcp_link *l, int status, bool hopeful, const char *
                       const struct why *why)
 {
     struct why reason;
+    if (link_leaves_unmet(l)) {
+        link_end(l, 0, GONE_LEFT, false);
+        return;
+    }
     round_note(l, brief);
     if (l->turn == 0) l->round_status = status;
     l->hopeful = l->hopeful || hopeful || l->state != LINK_SETUP;

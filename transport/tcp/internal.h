@@ -57,8 +57,9 @@
 
 enum {
     TCP_EAGER_MAX = 32 * 1024,
+    TCP_BEGIN = 16 * 1024,           /* of a long message goes with its announcement */
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
-    TCP_READ = 16 * 1024,            /* one receive; the body of a put has its own place */
+    TCP_READ = 20 * 1024,            /* one receive, of the longest usual message; the body of a put has its own place */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
     TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between, and it may go again whole … */
     TCP_FRAGMENT_MAX = 1024 * 1024,  /* … where that is unlikely and the kernel does all the work */
@@ -282,6 +283,16 @@ struct pending {
 
 static inline struct tcp *tcp_of(struct transport *t) { return (struct tcp *)t; }
 static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_link *)l; }
+/* Leaves before the peer has answered its JOIN: it may have taken the connection already, and would take
+ * its end for a death. So the goodbye goes behind the JOIN, unasked. */
+static inline bool link_leaves_unmet(const struct tcp_link *l)
+{
+    return l->state == LINK_DRAINING && l->line == LINE_GREETING && l->session.theirs == 0;
+}
+static inline bool line_carries(const struct tcp_link *l)
+{
+    return l->line == LINE_OPEN || link_leaves_unmet(l);
+}
 static inline struct tcp *tcp_under(const struct tcp_link *l) { return tcp_of(l->base.transport); }
 
 /* tcp.c */

@@ -70,7 +70,7 @@ static void line_opened(struct tcp_link *l)
     line_mark(l);
     line_note_path(l);
     link_make_ready(l); /* what waits goes */
-    if (l->state == LINK_SETUP) return;
+    if (l->state == LINK_SETUP || !l->lost_at) return;
     l->base.why.text[0] = '\0';
     log_line(t->base.opt.log, LOG_CHOICE,
              "tcp: %s: repaired after %s; %llu lost so far, %llu frames sent again, %llu discarded",
@@ -113,6 +113,11 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
 {
     struct join join;
     struct why why;
+    /* It finds the goodbye behind the JOIN, or has not taken this connection. */
+    if (link_leaves_unmet(l) && (l->bye_shut || frame->kind == FRAME_BYE)) {
+        link_end(l, 0, GONE_LEFT, false);
+        return;
+    }
     if (!session_is_whole(bytes, FRAME_HEADER + frame->length)) {
         report_errno(&why, SINEW_EPEER, EBADMSG, "%s: its greeting", l->name);
         line_retry(l, &why);

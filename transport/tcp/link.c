@@ -197,7 +197,7 @@ static bool link_is_drained(struct tcp_link *l)
     int unacknowledged = 1;
     if (!l->bye_queued) return false;
     if (l->session.acknowledged == l->session.sent) return true;
-    if (l->line != LINE_OPEN || !stream_is_empty(l)) return false;
+    if (!line_carries(l) || !stream_is_empty(l)) return false;
     l->bye_out = true;
     if (!l->bye_shut) shutdown(l->source.fd, SHUT_WR);
     l->bye_shut = true;
@@ -231,9 +231,9 @@ static void link_drain(struct tcp_link *l)
 static void link_start_drain(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
-    if (l->state < LINK_UP) {
-        link_end(l, 0, GONE_LEFT, false); /* nothing was accepted */
-    } else if (l->state == LINK_UP) {
+    if (l->state < LINK_UP && l->line != LINE_GREETING) {
+        link_end(l, 0, GONE_LEFT, false); /* nothing was accepted, and the peer has no link */
+    } else if (l->state <= LINK_UP) {
         l->state = LINK_DRAINING;
         l->drain_until = tcp_now(t) + t->base.opt.config->repair_deadline;
         link_make_ready(l);

@@ -145,7 +145,7 @@ void stream_write(struct tcp_link *l, size_t burst)
     struct iovec v[PIECES];
     size_t moved = 0;
     int count;
-    while (moved < burst && l->line == LINE_OPEN) {
+    while (moved < burst && line_carries(l)) {
         if (!list_empty(&l->stream.puts)) puts_append(l);
         size_t bytes = session_gather(&l->session, v, PIECES, &count);
         if (bytes == 0 && !(l->tls && tls_waits(l->tls))) return;

@@ -16,7 +16,7 @@
 #include "base/library.h"
 #include "sinew/sinew.h"
 
-enum { SETTINGS = 8, LOG_TEXT = 256 };
+enum { SETTINGS = 9, LOG_TEXT = 256 };
 
 static int users;
 static bool handles_log;
@@ -34,6 +34,7 @@ static const char *const settings[SETTINGS] = {
     "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
     "UCX_POSIX_FIFO_SIZE=1024", /* all that a peer may send unread has a place there: what UCX keeps */
     "UCX_SYSV_FIFO_SIZE=1024",  /* for want of one is lost when its process dies                    */
+    "UCX_TCP_RX_SEG_SIZE=256k", /* endpoints that tell of failures move long messages in such pieces */
 };
 
 int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,

@@ -115,11 +115,12 @@ static int carry_send(struct endpoint *end, struct frame *f, struct why *why)
 {
     struct ucx *t = ucx_of(end->t);
     ucp_ep_h ep = handle_of(end);
-    size_t head = frame_header_len(f);
+    size_t head = frame_header_len(f) + (f->kind == FRAME_LEND ? f->len : 0);
+    bool fetched = f->kind == FRAME_FILL || f->kind == FRAME_LEND;
     const ucp_request_param_t param = {
         .op_attr_mask =
             UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS,
-        .flags = f->kind == FRAME_FILL ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER,
+        .flags = fetched ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER,
         .cb.send = sent,
         .user_data = f,
     };

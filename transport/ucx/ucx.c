@@ -15,7 +15,7 @@
 #include "transport/ucx/internal.h"
 
 #define ADDRESS_MAGIC 0x31784375u
-enum { ADDRESS_LEN = 8, LINKS_VERSION = 3 };
+enum { ADDRESS_LEN = 8, LINKS_VERSION = 4 };
 
 static struct ucx *ucx_at(struct transport *base) { return ucx_of(framed_of(base)); }
 
@@ -64,6 +64,7 @@ static int make_worker(struct ucx *t)
         status = why_set(&t->base.base.why, SINEW_ENOTSUP,
                          "UCX takes headers of %zu bytes here, %d are needed", attr.max_am_header,
                          FRAMED_HEADER_WIDE);
+    if (status == 0) t->base.lends = attr.max_am_header - FRAMED_HEADER_WIDE;
     if (status == 0)
         status = ucx_said(t, t->api.get_efd(t->worker, &t->efd),
                           "has no descriptor to sleep on (UCX_TLS names only what cannot wake up)");
@@ -135,6 +136,7 @@ static int ucx_open(struct transport *base)
         .atomic = true,
         .expects = true,
         .wired = true,
+        .offers = true,
         .latency_ns = 3000,
         .megabytes_per_s = 5000,
     };

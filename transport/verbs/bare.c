@@ -39,8 +39,7 @@ static size_t packets(const struct verbs_link *l, size_t len)
 
 bool bare_may(const struct verbs_link *l, const struct head *head, size_t blen, uint32_t *immediate)
 {
-    if (packets(l, blen) == packets(l, blen + BEFORE) || l->window > WINDOW_MOST || blen == 0)
-        return false;
+    if (packets(l, blen) == packets(l, blen + BEFORE) || l->window > WINDOW_MOST) return false;
     uint32_t credit = (uint8_t)(head->word >> 24);
     struct head expected = foretell(&l->last_out, credit, blen);
     if (head->word != expected.word || head->key != expected.key) return false;

@@ -66,6 +66,7 @@
 enum {
     VERBS_HEADER = 16,
     VERBS_HEAD = 16, /* heads of this length may be expected, and foretold */
+    VERBS_BARE_LEAST = 256 - VERBS_HEADER - VERBS_HEAD + 1, /* shorter bodies fit into any packet with both */
     VERBS_EAGER_MAX = 8192, /* two RoCE packets: copying it costs less than a rendezvous' round trip */
     VERBS_SLOT = VERBS_HEADER + TRANSPORT_HEAD_MAX + VERBS_EAGER_MAX + 48, /* whole lines */
     VERBS_SLOT_SMALL = 256,

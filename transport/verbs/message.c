@@ -51,12 +51,12 @@ static struct head head_read(const uint8_t *at)
 }
 
 /* The whole is in the slot, for it may have to be handed back; but header and head may stay there. */
-static void request_of_message(struct verbs_link *l, const void *head, size_t hlen, size_t blen,
-                               struct request *r)
+static void message_strip(struct verbs_link *l, const void *head, size_t hlen, size_t blen,
+                          struct request *r)
 {
     if (hlen != VERBS_HEAD) return;
     struct head now = head_read(head);
-    if (bare_may(l, &now, blen, &r->immediate)) {
+    if (blen >= VERBS_BARE_LEAST && bare_may(l, &now, blen, &r->immediate)) {
         r->opcode = IBV_WR_SEND_WITH_IMM;
         r->before = VERBS_HEADER + VERBS_HEAD;
         r->sge.addr += r->before;
@@ -85,7 +85,7 @@ static int message_post(struct verbs_link *l, enum verbs_kind kind, const void *
         .slot = index,
         .sge = { (uintptr_t)slot->at, (uint32_t)len, slot->lkey },
     };
-    if (kind == VERBS_MESSAGE) request_of_message(l, head, hlen, blen, &r);
+    if (kind == VERBS_MESSAGE) message_strip(l, head, hlen, blen, &r);
     header_encode(l, slot->at, kind, hlen);
     copy_line(slot->at + VERBS_HEADER, head, hlen);
     if (blen) copy_short(slot->at + VERBS_HEADER + hlen, body, blen);
