@@ -31,14 +31,14 @@ endif()
 # Arithmetic, of one thread or of several that take turns, and long under the thread sanitizer; what runs in
 # threads there it sees in collectives-failure and the cases below.
 if(NOT SINEW_SANITIZE STREQUAL "thread")
-  sinew_test(NAME collectives-pattern SOURCES unit/collectives_pattern.c LABELS unit TIMEOUT 120)
-  sinew_test(NAME collectives-property LABELS unit TIMEOUT 120
+  sinew_test(NAME collectives-pattern SOURCES unit/collectives_pattern.c LABELS unit TIMEOUT 240)
+  sinew_test(NAME collectives-property LABELS unit TIMEOUT 240
     SOURCES unit/collectives_property.c support/coll_case.c support/coll_fake.c support/coll_layout.c
     support/coll_rank.c)
   sinew_add_test(NAME collectives-property-long COMMAND test-collectives-property long
     LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-verify SOURCES unit/collectives_verify.c support/coll_layout.c
-    support/coll_reads.c LABELS unit TIMEOUT 120)
+    support/coll_reads.c LABELS unit TIMEOUT 240)
   sinew_add_test(NAME collectives-verify-long COMMAND test-collectives-verify long
     LABELS unit long TIMEOUT 1500)
   sinew_test(NAME collectives-mutation LABELS unit

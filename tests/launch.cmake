@@ -4,7 +4,7 @@ set_target_properties(launch-rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_
 
 set(launch_labels_sinewrun LABELS processes)
 foreach(group sinewrun several)
-  sinew_test(NAME launch-${group} ${launch_labels_${group}} SOURCES unit/launch_${group}.c unit/launch_job.c
+  sinew_test(NAME launch-${group} ${launch_labels_${group}} SOURCES unit/launch_${group}.c unit/launch_job.c TIMEOUT 120
     ARGS $<TARGET_FILE:sinewrun> $<TARGET_FILE:launch-rank>)
 endforeach()
 foreach(unit exchange hub node rendezvous)

@@ -24,7 +24,7 @@ sinew_add_test(NAME ofi-faults COMMAND test-ofi-faults)
 
 # Both modules in one process, as the library loads them.
 if(TARGET sinew_module_ucx)
-  add_executable(test-modules-host module/host_both_test.c support/ends.c support/host.c)
+  add_executable(test-modules-host module/host_both_test.c ${SINEW_WATCHDOG} support/ends.c support/host.c)
   sinew_flags(test-modules-host)
   target_link_libraries(test-modules-host PRIVATE test_support sinew_testing ${CMOCKA_LIBRARY})
   set_target_properties(test-modules-host PROPERTIES

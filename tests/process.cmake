@@ -12,6 +12,6 @@ sinew_job_test(NAME process-encrypt PROGRAM process TRANSPORTS tcp TIMEOUT 300 L
 if(NOT SINEW_SANITIZE STREQUAL "thread")
   sinew_job_program(kills process/kills_main.c process/kills.c process/scribbles.c
     process/steps.c)
-  sinew_job_test(NAME kills PROGRAM kills TRANSPORTS shm TIMEOUT 120)
+  sinew_job_test(NAME kills PROGRAM kills TRANSPORTS shm TIMEOUT 240)
   sinew_job_test(NAME kills-long PROGRAM kills TRANSPORTS shm ARGS --repeat 1000 LABELS long TIMEOUT 600)
 endif()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 foreach(unit address link stream hostile secure)
-  sinew_test(NAME tcp-${unit} SOURCES unit/tcp_${unit}_test.c unit/tcp_end.c)
+  sinew_test(NAME tcp-${unit} SOURCES unit/tcp_${unit}_test.c unit/tcp_end.c TIMEOUT 120)
 endforeach()
 sinew_test(NAME tcp-session SOURCES unit/tcp_session_test.c)
 sinew_test(NAME tcp-repair SOURCES unit/tcp_repair_test.c ARGS 2000 TIMEOUT 120)

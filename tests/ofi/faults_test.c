@@ -65,7 +65,7 @@ static void all_arrive(struct end e[2])
 {
     int before = e[1].link[RANK].received;
     number = before;
-    while (number < before + SOME) {
+    WHILE (number < before + SOME) {
         if (end_send(&e[0], RANK, number, (size_t)(number * 131 % 8000)) == 0)
             number++;
         else

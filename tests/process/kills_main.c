@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,11 +50,13 @@ static int files_left(void)
 int main(int argc, char **argv)
 {
     static const struct suite_case *const tables[] = { process_kills, process_scribbles, NULL };
-    bool alone = unshare(CLONE_NEWNET) == 0;
-    if (!alone)
-        printf("not root: the names of sockets are shared with others, and not looked at\n");
-    int status = suite_main(argc, argv, tables), sockets = alone ? sockets_left() : 0;
-    int files = files_left();
+    /* Other jobs, whose names are like these, may run beside it. */
+    bool alone = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+                 mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                 mount("tmpfs", "/dev/shm", "tmpfs", 0, NULL) == 0;
+    if (!alone) printf("not root: the names of sockets and files are shared, and not looked at\n");
+    int status = suite_main(argc, argv, tables);
+    int sockets = alone ? sockets_left() : 0, files = alone ? files_left() : 0;
     if (sockets == 0 && files == 0) return status;
     printf("left behind: %d socket names, %d files in /dev/shm\n", sockets, files);
     return 1;

@@ -189,20 +189,26 @@ static void complete_jobs_do_not_listen(void **state)
 {
     struct job hub, other, late;
     char at[64];
+    int closed = 0;
     (void)state;
     start_hub(&hub, "--size 2 --ranks 0", "RANK fence say in sleep", at, sizeof(at));
     start_share(&other, at, "--size 2 --ranks 1", 0, "RANK fence say in sleep");
     job_pump(&hub, "0 in\n");
     job_pump(&other, "1 in\n");
-    start_share(&late, at, "--size 2 --ranks 1", 0, "--set setup_deadline=100ms RANK fence");
-    job_finish(&late);
-    assert_status(&late, 1);
-    assert_says(&late, "Connection refused");
+    for (bool refused = false; !refused;) {
+        start_share(&late, at, "--size 2 --ranks 1", 0, "--set setup_deadline=100ms RANK fence");
+        job_finish(&late);
+        assert_status(&late, 1);
+        refused = has(&late.err, "Connection refused");
+        /* On a busy machine the first is there before the launcher has put its ear away. */
+        if (!refused) assert_says(&late, "has closed: all ranks have come");
+        assert_true(closed++ < 20);
+        job_drop(&late);
+    }
     kill(hub.pid, SIGTERM);
     job_finish(&hub);
     job_finish(&other);
     assert_status(&hub, 143);
-    job_drop(&late);
     job_drop(&hub);
     job_drop(&other);
 }

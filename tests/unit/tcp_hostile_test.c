@@ -71,13 +71,14 @@ static void silence_is_bounded_in_number_and_time(void **state)
     enum { CROWD = 3 * TCP_PENDING_MAX };
     struct end *b = end_open(1, 101, end_secret);
     int fd[CROWD], closed = 0;
+    unsigned most = 0;
     (void)state;
     for (int i = 0; i < CROWD; i++) fd[i] = raw_connect(b);
     for (int i = 0; i < 200; i++) {
         end_progress(b, NULL);
-        assert_true(b->t->pending_count <= TCP_PENDING_MAX);
+        if (b->t->pending_count > most) most = b->t->pending_count;
     }
-    assert_int_equal(b->t->pending_count, TCP_PENDING_MAX);
+    assert_int_equal(most, TCP_PENDING_MAX); /* on a busy machine the first have given way by now */
     a_rank_gets_in(b); /* the oldest give way */
     for (int i = 0; i < 40; i++) {
         clock_advance(SECOND / 2);
@@ -260,13 +261,6 @@ static int impostor(struct end *b, uint64_t epoch)
     return fd;
 }
 
-/* Nobody listens where the impostor said, and between the attempts to reach him time passes. */
-static bool impostor_is_gone(const struct end *b)
-{
-    clock_advance(SECOND / 1000);
-    return !b->view[3].link;
-}
-
 static void frame_bytes(uint8_t *out, struct frame frame)
 {
     frame_encode(out, &frame);
@@ -351,7 +345,7 @@ static void slices_of_any_length_make_the_same_messages(void **state)
         }
         ENDS_UNTIL(b->view[3].received == messages, b);
         close(fd);
-        ENDS_UNTIL(impostor_is_gone(b), b);
+        ENDS_UNTIL(!b->view[3].link, b);
         assert_int_equal(b->view[3].gone, GONE_DIED);
         transport_tcp.dereg(&b->t->base, &region);
     }
@@ -377,7 +371,7 @@ static void a_turned_bit_hurts_nobody_else(void **state)
         send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
         for (int i = 0; i < 5; i++) end_progress(b, NULL);
         close(fd);
-        ENDS_UNTIL(impostor_is_gone(b), b);
+        ENDS_UNTIL(!b->view[3].link, b);
     }
     b->breaks = false;
     a_rank_gets_in(b);
