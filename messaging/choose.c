@@ -239,9 +239,12 @@ static void explain_transports(struct text *t, struct peer *p)
 
 static void explain_counts(struct text *t, const struct peer *p)
 {
-    text_add(t, "  sent %llu messages, %llu bytes; received %llu, %llu\n",
-             (unsigned long long)p->messages_out, (unsigned long long)p->bytes_out,
-             (unsigned long long)p->messages_in, (unsigned long long)p->bytes_in);
+    struct flow out = peer_sent(p), in = peer_received(p);
+    text_add(t,
+             "  messages, those of collectives too: sent %llu of %llu bytes, received %llu of %llu "
+             "bytes\n",
+             (unsigned long long)out.messages, (unsigned long long)out.bytes,
+             (unsigned long long)in.messages, (unsigned long long)in.bytes);
     text_add(t, "  keeps %u bytes for unexpected messages\n", p->blocks_total * BLOCK_BYTES);
 }
 

@@ -251,6 +251,8 @@ struct peer {
     uint64_t messages_out, messages_in; /* modulo 2^16 the sequence of each  */
     uint64_t bytes_out, bytes_in;
     struct flow general_out, general_in; /* of these, what did not go the short way     */
+    struct flow whole_out, whole_in;   /* messages that went so, of collectives too: no control
+                                          messages, but all bytes, however they went  */
     struct why why;                    /* why it is gone                             */
 };
 
@@ -606,6 +608,9 @@ void quick_open(struct peer *p);
 int quick_refuse(struct peer *p);
 /* Adds what went the short way, which counts by peer alone. */
 void quick_count(const struct sinew *s, struct counters *c);
+/* Messages and bytes with one peer, those of collectives too. */
+struct flow peer_sent(const struct peer *p);
+struct flow peer_received(const struct peer *p);
 
 /* jump.c */
 void jump_tell_stuck(struct peer *p);

@@ -88,6 +88,43 @@ static void explain_names_the_choice(struct job_rank *me)
     leave(me);
 }
 
+static uint64_t counted(struct job_rank *me, const char *name)
+{
+    uint64_t value = 0;
+    CHECK_OK(me, sinew_counter(me->s, name, &value));
+    return value;
+}
+
+/* Of two ranks, all traffic of the one is with the other: what is explained is what is counted, and
+ * that is messages and bytes of users, whichever way they went. */
+static void explain_counts_what_users_sent(struct job_rank *me)
+{
+    static const size_t sizes[] = { 8, 1000, 16000, 100000, 1048576 };
+    struct sinew_team *world = enter(me);
+    bool sends = me->rank == 1;
+    const char *messages = sends ? "messages_sent" : "messages_received";
+    const char *bytes = sends ? "bytes_sent" : "bytes_received";
+    char text[4096], wanted[256], *buf = calloc(1, 1048576);
+    CHECK(me, buf != NULL);
+    meet(me);
+    uint64_t count = counted(me, messages), sum = counted(me, bytes);
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(me, sends ? sinew_send(world, buf, sizes[i], 0, 1, NULL)
+                           : sinew_recv(world, buf, sizes[i], 1, 1, NULL, NULL));
+    CHECK_EQ(me, counted(me, messages) - count, 5);
+    CHECK_EQ(me, counted(me, bytes) - sum, 1165584);
+    CHECK_OK(me, sinew_explain(world, 1 - me->rank, 8, text, sizeof(text), NULL));
+    snprintf(wanted, sizeof(wanted), "sent %llu of %llu bytes, received %llu of %llu bytes",
+             (unsigned long long)counted(me, "messages_sent"),
+             (unsigned long long)counted(me, "bytes_sent"),
+             (unsigned long long)counted(me, "messages_received"),
+             (unsigned long long)counted(me, "bytes_received"));
+    if (!strstr(text, wanted)) job_fail(me, __FILE__, __LINE__, "no \"%s\" in:\n%s", wanted, text);
+    free(buf);
+    meet(me);
+    leave(me);
+}
+
 /* Only one transport was allowed: the others are named with the reason. */
 static void explain_names_the_rejected(struct job_rank *me)
 {
@@ -262,6 +299,7 @@ const struct suite_case conformance_context[] = {
       0 },
     { "counters exist and grow", counters_exist_and_grow, 1, 3, 0, 0, 0, 0 },
     { "explain names the choice", explain_names_the_choice, 2, 3, 0, 0, 0, 0 },
+    { "explain counts what users sent", explain_counts_what_users_sent, 2, 2, 0, 0, 0, 0 },
     { "explain names the rejected", explain_names_the_rejected, 2, 2, SUITE_REAL, 0, 0, 0 },
     { "memory is zeroed and aligned", memory_is_zeroed_and_aligned, 1, 3, 0, 0, 0, 0 },
     { "memory in use is busy", memory_in_use_is_busy, 1, 1, 0, 0, 0, 0 },
