@@ -124,6 +124,14 @@ static int explain_rank(struct attempt *a)
 {
     return sinew_explain(a->world, 1000, 8, buf, 8, NULL);
 }
+static int explain_no_text(struct attempt *a)
+{
+    return sinew_explain(a->world, 0, 8, NULL, 8, NULL);
+}
+static int explain_collective_name(struct attempt *a)
+{
+    return sinew_explain_collective(a->world, "foo", 8, buf, 8, NULL);
+}
 
 static int memory_size_zero(struct attempt *a)
 {
@@ -172,6 +180,8 @@ static const struct {
     BAD(allreduce_overlap, "overlap"),
     BAD(allreduce_null, "out"),
     BAD(explain_rank, "rank"),
+    BAD(explain_no_text, "text is NULL and cap is 8"),
+    BAD(explain_collective_name, "reduce_scatter_block"),
     BAD(memory_size_zero, "size"),
     BAD(memory_unknown_right, "right"),
 #undef BAD
