@@ -124,6 +124,10 @@ static int explain_rank(struct attempt *a)
 {
     return sinew_explain(a->world, 1000, 8, buf, 8, NULL);
 }
+static int translate_rank(struct attempt *a)
+{
+    return sinew_team_translate(a->world, 1000, a->world);
+}
 static int explain_no_text(struct attempt *a)
 {
     return sinew_explain(a->world, 0, 8, NULL, 8, NULL);
@@ -180,6 +184,7 @@ static const struct {
     BAD(allreduce_overlap, "overlap"),
     BAD(allreduce_null, "out"),
     BAD(explain_rank, "rank"),
+    BAD(translate_rank, "sinew_team_translate: rank is 1000"),
     BAD(explain_no_text, "text is NULL and cap is 8"),
     BAD(explain_collective_name, "reduce_scatter_block"),
     BAD(memory_size_zero, "size"),
