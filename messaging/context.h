@@ -437,6 +437,8 @@ static inline void request_free_plain(struct sinew_request *r)
 
 /* A plain one becomes a request like others; source: as in its key. */
 void request_make_whole(struct sinew_request *r, int source);
+/* 0, or SINEW_EINVAL with the text that `call` was given a handle of a request that is over. */
+int request_refuse_ended(const struct sinew_request *r, const char *call);
 /* Requests, messages and memories that live: of this team, or, NULL, all. */
 uint32_t request_live(const struct sinew *s, const struct sinew_team *team);
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
@@ -723,12 +725,15 @@ void memory_release_all(struct sinew *s);
 /* wait.c */
 bool wait_crowded(const struct sinew *s); /* more ranks than cores here */
 int wait_request(struct sinew_request *r); /* blocking calls: until final, consumed */
-/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late. */
+/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late,
+ * < 0: hopeless. */
 struct waiting {
     bool (*ready)(struct waiting *w);
     void (*describe)(const struct waiting *w, struct text *text);
     /* After each second in vain; false: there is nobody to be asked. NULL: likewise. */
     bool (*stalled)(const struct waiting *w);
+    /* 0, or < 0 where it can never be ready, and its text is set. Asked where a wait would go on. NULL: 0. */
+    int (*hopeless)(const struct waiting *w);
     const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);

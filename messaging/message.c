@@ -148,6 +148,7 @@ int sinew_cancel(struct sinew_request *req)
     if (!req) return SINEW_EINVAL;
     struct sinew *s = req->context;
     int rc = context_check(s, false);
+    if (rc == 0) rc = request_refuse_ended(req, "sinew_cancel");
     if (rc) return rc;
     if (req->ops == &persistent_receive_ops && req->state == STATE_RUNNING)
         req = ((struct persistent_receive *)req->state_of)->inner;

@@ -105,6 +105,15 @@ void request_make_whole(struct sinew_request *r, int source)
     r->context->requests.live++;
 }
 
+int request_refuse_ended(const struct sinew_request *r, const char *call)
+{
+    if (r->state != STATE_FREE) return 0;
+    return context_fail(r->context, SINEW_EINVAL,
+                        "%s: the request has ended: test, wait or free has set another copy of its "
+                        "handle NULL; keep one handle for a request",
+                        call);
+}
+
 uint32_t request_live(const struct sinew *s, const struct sinew_team *team)
 {
     uint32_t live = team ? team->live : s->requests.live;

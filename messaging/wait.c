@@ -273,7 +273,11 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         if (w->ready(w)) return 0;
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
-        if (stall.began == 0) stall.began = now;
+        if (stall.began == 0) {
+            int rc = w->hopeless ? w->hopeless(w) : 0;
+            if (rc) return rc;
+            stall.began = now;
+        }
         stall_step(s, w, &stall, now);
         if (rare > 0) continue;
         if (idle.since == 0) idle.since = now;
@@ -307,7 +311,9 @@ int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience)
     if (patience > 0) return wait_until(s, w, time_after(s, patience));
     if (w->ready(w)) return 0;
     context_look(s);
-    return w->ready(w) ? 0 : SINEW_PENDING;
+    if (w->ready(w)) return 0;
+    int rc = w->hopeless ? w->hopeless(w) : 0;
+    return rc ? rc : SINEW_PENDING;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -387,6 +393,16 @@ static void requests_describe(const struct waiting *w, struct text *t)
     if (open > shown) text_add(t, " and %d more", open - shown);
 }
 
+/* A copy of a handle whose request is over: nothing will happen to it. */
+static int requests_hopeless(const struct waiting *w)
+{
+    const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
+    int rc = 0;
+    for (int i = 0; i < q->n && rc == 0; i++)
+        if (q->reqs[i]) rc = request_refuse_ended(q->reqs[i], "test or wait");
+    return rc;
+}
+
 static bool requests_stalled(const struct waiting *w)
 {
     const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
@@ -405,7 +421,8 @@ static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64
     struct waiting_requests q = {
         .base = { .ready = one_ready,
                   .describe = requests_describe,
-                  .stalled = requests_stalled },
+                  .stalled = requests_stalled,
+                  .hopeless = requests_hopeless },
         .reqs = reqs,
         .n = n,
     };
@@ -492,7 +509,8 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
     struct waiting_requests q = {
         .base = { .ready = all_ready,
                   .describe = requests_describe,
-                  .stalled = requests_stalled },
+                  .stalled = requests_stalled,
+                  .hopeless = requests_hopeless },
         .reqs = reqs,
         .n = n,
         .results = results,
@@ -506,7 +524,7 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
     }
     int late = wait_patiently(s, &q.base, patience);
     if (late > 0) consume_rest(&q);
-    return late > 0 ? late : q.failed;
+    return late ? late : q.failed;
 }
 
 /* ---- the caller's own loop ------------------------------------------------------------------- */

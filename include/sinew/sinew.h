@@ -340,6 +340,10 @@ SINEW_API int sinew_message_recv(struct sinew_message **message, void *buf, size
  * Test and wait consume: on any final outcome, errors included, the request is gone and *req NULL.
  * A NULL *req counts as done. Patience that runs out returns > 0 and keeps the request.
  * An idle persistent request counts as done and is kept. In a callback: SINEW_ESTATE.
+ *
+ * Keep one handle for a request. Once it is gone a copy of its handle names nothing: test, wait,
+ * cancel, start and free answer it SINEW_EINVAL where they can tell, which is until another
+ * operation is given the same handle.
  */
 SINEW_API int sinew_test(struct sinew_request **req); /* looks, moves data, never blocks          */
 SINEW_API int sinew_wait(struct sinew_request **req); /* until final                              */
