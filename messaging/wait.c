@@ -144,8 +144,10 @@ static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, 
     }
     if (stall->after == INT64_MAX || waited < stall->after) return;
     report(s, w, waited);
-    stall->after =
-        stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
+    /* Of a waiter that was away itself, the reports it has missed are not caught up on. */
+    while (stall->after <= waited)
+        stall->after =
+            stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -380,6 +382,20 @@ static bool all_ready(struct waiting *w)
     return i == n;
 }
 
+/* Sends that receivers have not matched, and nothing else: then ranks may wait for each other in a ring. */
+static bool sends_unmatched(const struct waiting_requests *q)
+{
+    bool any = false;
+    for (int i = 0; i < q->n; i++) {
+        const struct sinew_request *r = q->reqs[i];
+        if (is_final(r)) continue;
+        if (r->kind != REQUEST_SEND || r->space != SPACE_USER) return false;
+        if (r->state != STATE_ASKING && r->state != STATE_QUEUED) return false;
+        any = any || r->state == STATE_ASKING;
+    }
+    return any;
+}
+
 static void requests_describe(const struct waiting *w, struct text *t)
 {
     const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
@@ -391,6 +407,9 @@ static void requests_describe(const struct waiting *w, struct text *t)
         request_describe(q->reqs[i], t);
     }
     if (open > shown) text_add(t, " and %d more", open - shown);
+    if (sends_unmatched(q))
+        text_add(t, "; if the receiver is sending, too, one of both has to receive first: "
+                    "sinew_sendrecv(), or sends with a request, do not wait for each other");
 }
 
 /* A copy of a handle whose request is over: nothing will happen to it. */
