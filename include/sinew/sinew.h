@@ -20,7 +20,9 @@
  *  Buffers    belong to the library from the call until the operation's completion, of any kind;
  *             after it nobody touches them again. A sinew_status lives until then too.
  *  Threads    A context, and all that was made from it, belongs to one thread at a time. Contexts
- *             are independent of each other; many in one process are normal.
+ *             are independent of each other, and a process may have many. sinewrun and a rendezvous
+ *             address place a process in a job once: each further context, at the same time or after
+ *             the first was closed, needs an exchange of the caller's own (struct sinew_exchange).
  *  Processes  A context belongs to the process that opened it. A forked child must not use it; what
  *             it tries is answered SINEW_ESTATE.
  *  Citizen    No signal handler, no thread, no hook, no exit, no abort, nothing printed but the stall

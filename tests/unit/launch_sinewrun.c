@@ -337,6 +337,7 @@ static void one_process_per_rank(void **state)
     assert_status(&j, 1);
     assert_says(&j, "SINEW_ELAUNCH");
     assert_says(&j, "has left again: one process per rank, once");
+    assert_says(&j, "joined by an exchange of the program's own");
     job_drop(&j);
 }
 
