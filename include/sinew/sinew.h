@@ -25,8 +25,10 @@
  *             the first was closed, needs an exchange of the caller's own (struct sinew_exchange).
  *  Processes  A context belongs to the process that opened it. A forked child must not use it; what
  *             it tries is answered SINEW_ESTATE.
- *  Citizen    No signal handler, no thread, no hook, no exit, no abort, nothing printed but the stall
- *             report (see stall_report). No environment variable is needed.
+ *  Citizen    No signal handler, no thread, no hook, no exit, no abort. What is said goes to `log`, or
+ *             else to standard error: stall reports, and warnings, as of an unknown SINEW_* variable,
+ *             a connection that was refused, a peer that died. log_level and stall_report silence
+ *             them. No environment variable is needed.
  *
  * Units: bytes and counts are size_t, times are int64_t nanoseconds, ranks are int from 0, tags are
  * int64_t from 0 to 2^32 - 1.
@@ -173,7 +175,8 @@ struct sinew_options {
  * Join the job: under sinewrun, at a rendezvous address (SINEW_RENDEZVOUS, SINEW_RANK, SINEW_SIZE,
  * SINEW_SECRET_FILE), by the caller's exchange, or alone as rank 0 of 1. Collective over the job.
  * NULL options are the defaults. 0 and *s, or:
- *   SINEW_EINVAL     an option or SINEW_* variable is unknown, out of range or half set
+ *   SINEW_EINVAL     an option is unknown; an option or SINEW_* variable is out of range, or half
+ *                    set. A variable of an unknown name is ignored, with a warning
  *   SINEW_ENOTSUP    an option is known but not built
  *   SINEW_ETIMEDOUT  not all ranks came within setup_deadline
  *   SINEW_EAUTH      the job secrets differ
