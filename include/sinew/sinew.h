@@ -125,8 +125,9 @@ enum sinew_environment {
 };
 
 /*
- * How processes find each other when neither a launcher nor the environment says: the caller's own
- * exchange. Both callbacks run in the thread that called sinew_open, or progress for `failed`.
+ * How processes find each other when neither a launcher nor the environment shall say: the caller's
+ * own exchange, which goes before both. The callbacks run in the thread that called sinew_open, or
+ * progress for `failed`.
  */
 struct sinew_exchange {
     int rank, size; /* this process's, 0 <= rank < size                                           */
@@ -144,7 +145,8 @@ struct sinew_exchange {
  */
 struct sinew_options {
     size_t size;
-    const char *transports; /* comma separated, best first: "shm,tcp"; NULL: all that work        */
+    const char *transports; /* comma separated, best first: "shm,tcp"; all that are named must work,
+                               or the open fails; NULL: all that work                             */
     int threads;            /* enum sinew_threads                                                 */
     int security;           /* enum sinew_security                                                */
     int environment;        /* enum sinew_environment                                             */
