@@ -66,6 +66,8 @@ static void json_has_host_transports_and_choices(void **state)
     expect_item("chosen", "this host", "shm");
     expect_item("chosen", "other host", "tcp");
     expect_item("chosen", "other host", "not shm: reaches this host only");
+    /* `transports` is empty, so it leaves none out. */
+    assert_null(strstr(item("chosen", "this host"), "is not among the transports allowed"));
 }
 
 static void transports_not_allowed_are_not_chosen(void **state)
