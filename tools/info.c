@@ -99,6 +99,11 @@ static bool info_parse(struct info_options *opt, int argc, char **argv, int *sta
             return false;
         }
     }
+    if (opt->config && (opt->to || opt->root)) {
+        fprintf(stderr, "sinew-info: --config tells of settings alone: it goes without --to and --root\n");
+        *status = EXIT_USAGE;
+        return false;
+    }
     if (optind == argc) {
         if (!opt->root || info_root(opt->root)) return true;
         *status = EXIT_USAGE;

@@ -183,6 +183,21 @@ static void config_lists_the_whole_table_with_sources(void **state)
     assert_null(run_next_line(&at));
 }
 
+static void config_says_who_wins_and_what_joins_a_job(void **state)
+{
+    static const char *const said[] = { "settings, the environment; --set", "SINEW_RENDEZVOUS=",
+                                        "SINEW_RANK=", "SINEW_SIZE=", "SINEW_SECRET_FILE=",
+                                        "multiple is not built yet" };
+    (void)state;
+    run_line(&r, "sinew-info --config");
+    run_expect(&r, 0);
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+        if (!strstr(r.out, said[i])) fail_msg("no \"%s\" in: %s", said[i], r.out);
+    run_line(&r, "sinew-info --config --to 127.0.0.1");
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "--config tells of settings alone"));
+}
+
 static void a_bad_setting_is_named_with_its_range(void **state)
 {
     (void)state;
@@ -223,6 +238,7 @@ int main(void)
         cmocka_unit_test(a_port_that_is_none_is_an_error),
         cmocka_unit_test(a_host_that_does_not_resolve_is_an_error),
         cmocka_unit_test(config_lists_the_whole_table_with_sources),
+        cmocka_unit_test(config_says_who_wins_and_what_joins_a_job),
         cmocka_unit_test(a_bad_setting_is_named_with_its_range),
         cmocka_unit_test(help_version_and_bad_options),
     };
