@@ -182,7 +182,7 @@ static void a_root_that_is_no_host_is_refused(void **state)
     run_line(&r, "sinew-info --root %s/nowhere", root);
     run_expect(&r, 2);
     assert_non_null(strstr(r.err, "/nowhere: no such directory"));
-    run_line(&r, "sinew-info --root %s/proc", root);
+    run_line(&r, "sinew-info --root %s/sys", root);
     run_expect(&r, 2);
     assert_non_null(strstr(r.err, "it has no sys below it"));
     assert_string_equal(r.out, "");
