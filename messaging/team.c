@@ -308,7 +308,7 @@ static int view_values(struct sinew_team *team, const struct sinew_view_options 
                            how->persistent);
     if (how->deadline != 0 && how->deadline < 1000)
         return team_refuse(team, SINEW_EINVAL,
-                           "sinew_team_view: deadline is %lld ns; from 1000 ns, or 0",
+                           "sinew_team_view: deadline is %lldns; from 1us, or 0 for the team's",
                            (long long)how->deadline);
     if (how->algorithm && strlen(how->algorithm) >= sizeof(team->algorithm))
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: no algorithm is called \"%.40s\"",

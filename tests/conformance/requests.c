@@ -252,7 +252,7 @@ static void deadline_of_a_view_is_final(struct job_rank *me)
         CHECK_IS(me, sinew_recv(hasty, buf, 8, 1, 0, &status, NULL), SINEW_ETIMEDOUT);
         CHECK(me, job_now(me) - began >= 20 * MS);
         CHECK_EQ(me, status.code, SINEW_ETIMEDOUT);
-        check_why(me, "deadline");
+        check_why(me, "not done within 20 ms, the deadline of the view");
         CHECK(me, sinew_recv(hasty, buf, 8, 1, 0, &status, &req) > 0);
         CHECK_IS(me, sinew_wait(&req), SINEW_ETIMEDOUT);
         CHECK(me, req == NULL);
@@ -281,6 +281,7 @@ static void deadline_of_the_context(struct job_rank *me)
     struct sinew_team *world = sinew_world(job_open(me, &o));
     char c;
     CHECK_IS(me, sinew_recv(world, &c, 1, me->rank, 0, NULL, NULL), SINEW_ETIMEDOUT);
+    check_why(me, "not done within 10 ms, the deadline of the context");
     job_close(me, me->s);
 }
 
