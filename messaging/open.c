@@ -201,7 +201,7 @@ static int refuse_close(struct sinew *s)
             request_describe(r, &t);
         }
     return context_fail(s, SINEW_EBUSY,
-                        "sinew_close: %u requests, messages or memories are live%s; "
+                        "sinew_close: requests, messages or memories still live, %u in all%s; "
                         "wait for requests, receive what a matched probe took, free memories first",
                         request_live(s, NULL), text);
 }

@@ -352,14 +352,13 @@ int sinew_team_free(struct sinew_team **team)
     uint32_t live = request_live(core->context, t);
     if (live)
         return team_refuse(t, SINEW_EBUSY,
-                           "sinew_team_free: %u requests of this team are live; wait "
-                           "for them first",
-                           live);
+                           "sinew_team_free: %u request%s of this team not ended; wait for what is "
+                           "under way, free what is persistent",
+                           live, live == 1 ? "" : "s");
     if (!t->is_view && core->views)
         return team_refuse(t, SINEW_EBUSY,
-                           "sinew_team_free: %d views of this team live; free them "
-                           "first",
-                           core->views);
+                           "sinew_team_free: %d view%s of this team not freed; free views first",
+                           core->views, core->views == 1 ? "" : "s");
     bool whole = !t->is_view;
     if (t->is_view) core->views--;
     handle_free(t);
