@@ -178,7 +178,7 @@ static const struct {
     BAD(bcast_root, "root"),
     BAD(bcast_null, "buf"),
     BAD(reduce_root, "root"),
-    BAD(allreduce_type, "type"),
+    BAD(allreduce_type, "or SINEW_RECORD()"),
     BAD(allreduce_op, "op"),
     BAD(allreduce_count, "count"),
     BAD(allreduce_overlap, "overlap"),
