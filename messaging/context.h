@@ -729,12 +729,15 @@ int wait_request(struct sinew_request *r); /* blocking calls: until final, consu
  * < 0: hopeless. */
 struct waiting {
     bool (*ready)(struct waiting *w);
+    const struct waiting_kind *kind;
+    const struct peer *from; /* whose link is looked at first; NULL: nobody's */
+};
+struct waiting_kind {
     void (*describe)(const struct waiting *w, struct text *text);
     /* After each second in vain; false: there is nobody to be asked. NULL: likewise. */
     bool (*stalled)(const struct waiting *w);
     /* 0, or < 0 where it can never be ready, and its text is set. Asked where a wait would go on. NULL: 0. */
     int (*hopeless)(const struct waiting *w);
-    const struct peer *from; /* whose link is looked at first; NULL: nobody's */
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
 /* Of a short way, which looks at one link alone: whether to look once more, and if others want the core

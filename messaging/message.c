@@ -332,6 +332,8 @@ static void probe_describe(const struct waiting *w, struct text *t)
     text_add(t, "probe of team %u from rank %d", q->key.team, q->key.source);
 }
 
+static const struct waiting_kind probe_kind = { .describe = probe_describe };
+
 static void probe_status(const struct sinew_team *team, const struct unexpected *u,
                          struct sinew_status *status)
 {
@@ -382,7 +384,7 @@ int sinew_probe(struct sinew_team *team, int from, int64_t tag, struct sinew_sta
     }
     rc = probe_meet(team, from);
     if (rc) return rc;
-    struct waiting_probe q = { .base = { .ready = probe_ready, .describe = probe_describe },
+    struct waiting_probe q = { .base = { .ready = probe_ready, .kind = &probe_kind },
                                .team = team,
                                .key = receive_key(team, from, tag) };
     rc = wait_patiently(team->core->context, &q.base, patience);

@@ -233,6 +233,8 @@ static bool controls_waiting(const struct sinew *s)
     return false;
 }
 
+static const struct waiting_kind links_kind = { .describe = links_describe };
+
 static bool controls_ready(struct waiting *w)
 {
     return !controls_waiting(LIST_OWNER(w, struct waiting_links, base)->context);
@@ -248,7 +250,7 @@ static void disconnect_all(struct sinew *s, enum disconnect_how how)
 
 static void leave(struct sinew *s)
 {
-    struct waiting_links w = { { .ready = links_ready, .describe = links_describe }, s };
+    struct waiting_links w = { { .ready = links_ready, .kind = &links_kind }, s };
     int64_t until = world_now(s->world) + s->config.repair_deadline;
     w.base.ready = controls_ready;
     wait_until(s, &w.base, until);

@@ -119,7 +119,7 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
     char line[1024], duration[TEXT_DURATION_MAX];
     struct text t = text_into(line, sizeof(line));
     text_add(&t, "rank %d has waited %s for: ", s->rank, text_duration(waited, duration));
-    w->describe(w, &t);
+    w->kind->describe(w, &t);
     report_peer(s, &t);
     if (!anyone_gone(s))
         text_add(&t, " (no failure; the other side may be computing, or waiting for this one)");
@@ -140,7 +140,7 @@ static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, 
     int64_t waited = now - stall->began;
     if (waited >= stall->ask) {
         const int64_t each = (int64_t)ASK_MS * 1000000;
-        stall->ask = w->stalled && w->stalled(w) ? waited + each : INT64_MAX;
+        stall->ask = w->kind->stalled && w->kind->stalled(w) ? waited + each : INT64_MAX;
     }
     if (stall->after == INT64_MAX || waited < stall->after) return;
     report(s, w, waited);
@@ -251,7 +251,7 @@ static bool should_move(struct sinew *s)
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report,
-                           w->stalled ? (int64_t)ASK_MS * 1000000 : INT64_MAX };
+                           w->kind->stalled ? (int64_t)ASK_MS * 1000000 : INT64_MAX };
     struct patience idle = { 0, 0, 0 };
     uint64_t yields = s->counters.yields;
     unsigned busy = 0;
@@ -276,7 +276,7 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
         if (stall.began == 0) {
-            int rc = w->hopeless ? w->hopeless(w) : 0;
+            int rc = w->kind->hopeless ? w->kind->hopeless(w) : 0;
             if (rc) return rc;
             stall.began = now;
         }
@@ -314,7 +314,7 @@ int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience)
     if (w->ready(w)) return 0;
     context_look(s);
     if (w->ready(w)) return 0;
-    int rc = w->hopeless ? w->hopeless(w) : 0;
+    int rc = w->kind->hopeless ? w->kind->hopeless(w) : 0;
     return rc ? rc : SINEW_PENDING;
 }
 
@@ -435,13 +435,16 @@ static bool requests_stalled(const struct waiting *w)
     return any;
 }
 
+static const struct waiting_kind waiting_requests_kind = {
+    .describe = requests_describe,
+    .stalled = requests_stalled,
+    .hopeless = requests_hopeless,
+};
+
 static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64_t patience)
 {
     struct waiting_requests q = {
-        .base = { .ready = one_ready,
-                  .describe = requests_describe,
-                  .stalled = requests_stalled,
-                  .hopeless = requests_hopeless },
+        .base = { .ready = one_ready, .kind = &waiting_requests_kind },
         .reqs = reqs,
         .n = n,
     };
@@ -526,10 +529,7 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
 {
     if (n < 0 || (!reqs && n > 0)) return SINEW_EINVAL;
     struct waiting_requests q = {
-        .base = { .ready = all_ready,
-                  .describe = requests_describe,
-                  .stalled = requests_stalled,
-                  .hopeless = requests_hopeless },
+        .base = { .ready = all_ready, .kind = &waiting_requests_kind },
         .reqs = reqs,
         .n = n,
         .results = results,

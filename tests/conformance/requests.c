@@ -504,6 +504,7 @@ static void a_copy_of_a_handle_ends_with_its_request(struct job_rank *me)
     char c[2];
     struct sinew_request *req = NULL, *other = NULL;
     int index, results[2], peer = (me->rank + 1) % me->size;
+    meet(me);
     CHECK(me, sinew_recv(world, c, 1, peer, 1, NULL, &req) > 0);
     struct sinew_request *copy = req, *pair[2];
     CHECK_OK(me, sinew_cancel(req));
@@ -528,6 +529,7 @@ static void a_copy_of_a_handle_ends_with_its_request(struct job_rank *me)
     CHECK(me, pair[0] == req);
     CHECK_OK(me, sinew_cancel(req));
     CHECK_IS(me, sinew_wait(&req), SINEW_ECANCELED);
+    meet(me);
     leave(me);
 }
 
