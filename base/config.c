@@ -137,8 +137,8 @@ static int assign_number(struct config *config, const struct entry *e, int64_t v
 {
     char range[CONFIG_TEXT_MAX];
     if (value < e->least || value > e->most)
-        return why_set(why, SINEW_EINVAL, "%s=%" PRId64 " is out of range: %s", e->name, value,
-                       print_range(e, range));
+        return why_set(why, SINEW_EINVAL, "%s=%" PRId64 "%s is out of range: %s", e->name, value,
+                       e->kind == CONFIG_TIME ? "ns" : "", print_range(e, range));
     int rc = check_built(e, value, why);
     if (rc < 0) return rc;
     *number_at(config, e) = value;

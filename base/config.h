@@ -35,8 +35,9 @@ enum { CONFIG_TEXT_MAX = 128 };
  * The words of a CHOICE are in config.c, beside the parser.
  */
 #define CONFIG_TABLE(N, T)                                                                         \
-    T(transports, "", "data transports allowed, comma separated, best first; empty: all that work") \
-    N(threads, CONFIG_CHOICE, 0, 0, 1, "single | multiple: threads that may call one context")     \
+    T(transports, "",                                                                              \
+      "data transports allowed, comma separated, best first; all must work; empty: all that do")   \
+    N(threads, CONFIG_CHOICE, 0, 0, 1, "single; multiple is not built yet: threads in one context") \
     N(security, CONFIG_CHOICE, 2, 1, 3, "none | authenticate | encrypt: links between processes")  \
     N(setup_deadline, CONFIG_TIME, 30 * CONFIG_SECOND, CONFIG_SECOND / 10, CONFIG_HOUR,            \
       "to find and connect peers")                                                                 \

@@ -59,7 +59,8 @@ static void options_help(void)
         printf("%s%s", i > 0 && i % 12 == 0 ? "\n  " : " ", options_not_built[i]);
     printf("\n\n"
            "options\n"
-           "  --transport T    let data travel over T only, or the first of T,T that works\n"
+           "  --transport T    let data travel over T only, or of T,T over the first that reaches\n"
+           "                   the peer; all that are named must work here\n"
            "  --algorithm A    of a collective, as \"ring\" or \"bruck:4\"; sinew-plan --algorithms\n"
            "  --bytes LIST     sizes, as 8,1K,1M (powers of 1024), 0 to 1G, up to %d of them;\n"
            "                   otherwise powers of two from 8 to 4M (latency), 4K (rate) or 1M\n"

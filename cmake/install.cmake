@@ -29,10 +29,18 @@ file(RELATIVE_PATH sinew_up /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/sinew.pc.in ${PROJECT_BINARY_DIR}/sinew.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/sinew.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-foreach(program sinewrun sinew-info sinew-perf sinew-plan)
+foreach(program sinewrun sinew-info sinew-perf sinew-plan sinew-limits)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()
 endforeach()
-install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+# The header lies elsewhere than in the sources, so the README's link to it is another one.
+file(RELATIVE_PATH sinew_header ${CMAKE_INSTALL_FULL_DOCDIR}
+  ${CMAKE_INSTALL_FULL_INCLUDEDIR}/sinew/sinew.h)
+file(READ README.md sinew_readme)
+string(REPLACE "](include/sinew/sinew.h)" "](${sinew_header})" sinew_readme "${sinew_readme}")
+file(WRITE ${PROJECT_BINARY_DIR}/installed/README.md "${sinew_readme}")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md)
+install(FILES LICENSE ${PROJECT_BINARY_DIR}/installed/README.md CHANGELOG.md CONTRIBUTING.md
+  DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -82,8 +82,10 @@ int check_arithmetic(const struct caller *who, int type, int op, struct user_ope
 {
     *own = operator_find(who->team, op);
     if (sinew_type_size(type) == 0)
-        return team_refuse(who->team, SINEW_EINVAL, "%s: type is %d, it must be from %d to %d",
-                           who->name, type, SINEW_I8, SINEW_I64_I32);
+        return team_refuse(who->team, SINEW_EINVAL,
+                           "%s: type is %d, it must be from %d to %d, or SINEW_RECORD() of 1 to %d "
+                           "bytes",
+                           who->name, type, SINEW_I8, SINEW_I64_I32, SINEW_RECORD_MAX);
     if (*own || reduction_find(type, op).kernel) return 0;
     if (op < SINEW_SUM || op > SINEW_LXOR)
         return team_refuse(who->team, SINEW_EINVAL,

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "collectives/pattern/flat.h"
 #include "sinew/sinew.h"
@@ -183,7 +184,7 @@ void choice_explain(enum collective collective, const struct situation *at,
         if (no)
             text_add(text, "  %-24s %s\n", a->name, no);
         else
-            text_add(text, "  %-24s %.2f us predicted; %s rounds, %s bytes: %s\n", name, c.ns / 1000,
-                     a->rounds, a->bytes, a->when);
+            text_add(text, "  %-24s %.2f us predicted; %s round%s, %s bytes: %s\n", name, c.ns / 1000,
+                     a->rounds, strcmp(a->rounds, "1") ? "s" : "", a->bytes, a->when);
     }
 }

@@ -23,6 +23,17 @@ static int explain_named(struct sinew_team *team, enum collective collective, co
     return 0;
 }
 
+static int refuse_name(struct sinew_team *team, const char *name)
+{
+    char names[WHY_MAX];
+    struct text t = text_into(names, sizeof(names));
+    for (int c = 1; c < COLLECTIVE_END; c++)
+        text_add(&t, "%s%s", c > 1 ? ", " : "", collective_name((enum collective)c));
+    return team_refuse(team, SINEW_EINVAL,
+                       "sinew_explain_collective: name is %.40s; the names are %s",
+                       name ? name : "NULL", names);
+}
+
 int sinew_explain_collective(struct sinew_team *team, const char *name, size_t bytes, char *text,
                              size_t cap, size_t *need)
 {
@@ -33,11 +44,12 @@ int sinew_explain_collective(struct sinew_team *team, const char *name, size_t b
     if (status < 0) return status;
     for (int c = 1; name && c < COLLECTIVE_END; c++)
         if (!strcmp(name, collective_name((enum collective)c))) collective = (enum collective)c;
-    if (!collective || (!text && cap > 0))
+    if (!collective) return refuse_name(team, name);
+    if (!text && cap > 0)
         return team_refuse(team, SINEW_EINVAL,
-                           "sinew_explain_collective: name is %s, it must be one as \"allreduce\"; "
-                           "text may be NULL only with cap 0",
-                           name ? name : "NULL");
+                           "sinew_explain_collective: text is NULL and cap is %zu; NULL only with "
+                           "cap 0",
+                           cap);
     struct situation at = { .bytes = bytes, .has_arithmetic = collective_adds(collective) };
     if (at.has_arithmetic && team_level(team) == SINEW_LEVEL_PORTABLE)
         at.need = KEEPS_ORDER | ALIGNED;
@@ -50,7 +62,10 @@ int sinew_explain_collective(struct sinew_team *team, const char *name, size_t b
         status = explain_named(team, collective, named, &at, &choice);
     if (status < 0) return status;
     struct text t = text_into(text, cap);
-    choice_explain(collective, &at, &choice, &t);
+    if (at.size == 1)
+        text_add(&t, "%s of %zu bytes by one rank: copied inside the process\n", name, bytes);
+    else
+        choice_explain(collective, &at, &choice, &t);
     if (need) *need = t.need + 1;
     return 0;
 }

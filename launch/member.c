@@ -101,6 +101,7 @@ static int member_abort(struct launch *l, int status, const char *text)
     if (!m->attached)
         return why_set(&l->why, SINEW_ENOTSUP, "no launcher is connected that could end the job");
     node_abort(&m->node, status, text ? text : "");
+    m->told = true; /* it is no news to who asks for it */
     channel_drain(&m->up.channel, world_now(l->world) + LEAVE_NS);
     return 0;
 }

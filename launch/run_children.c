@@ -239,9 +239,11 @@ static bool is_stream(int fd)
 
 static void refuse(struct run *run, const struct child *c, struct channel *s)
 {
-    char text[160];
+    char text[320];
     int len = snprintf(text, sizeof(text),
-                       "rank %d has been taken by pid %d, which %s: one process per rank, once",
+                       "rank %d has been taken by pid %d, which %s: one process per rank, once. A "
+                       "second context, or one after the first was closed, is joined by an exchange "
+                       "of the program's own (sinew_options.exchange)",
                        c->rank, (int)c->joined_pid, c->left ? "has left again" : "is in the job");
     (void)run;
     channel_send(s, LAUNCH_REFUSE, text, (size_t)len);

@@ -93,6 +93,21 @@ static bool somebody_leaves(const struct run *run)
     return false;
 }
 
+static struct child *child_of(struct run *run, int rank)
+{
+    int i = rank - run->options.first;
+    return i >= 0 && i < run->options.ranks ? &run->children[i] : NULL;
+}
+
+/* What 127 is, which a loader or a shell says and Sinew never does. */
+static const char *loader_hint(struct run *run, const struct launch_exit *how)
+{
+    const struct child *c = child_of(run, how->rank);
+    if (!c || c->joined || exit_status(how) != 127) return "";
+    return ": a shell has not found its command, or the loader a library; is libsinew.so's directory "
+           "in LD_LIBRARY_PATH?";
+}
+
 /* A rank has failed, here or elsewhere. What fails while we stop the job is our own doing. Often one fails
  * because another did, and ends before that one could say what was wrong: it gets a moment. */
 static void run_failure(struct run *run, const struct launch_exit *how, const char *where)
@@ -103,19 +118,14 @@ static void run_failure(struct run *run, const struct launch_exit *how, const ch
     char text[160];
     if (run->stopping || run->interrupted || (run->stop_ns != INT64_MAX && !is_first)) return;
     launch_exit_text(how, text, sizeof(text));
-    run_say(run, "%s%s%s", text, where, run->options.go_on ? "" : "; ending the job");
+    run_say(run, "%s%s%s%s", text, where, loader_hint(run, how),
+            run->options.go_on ? "" : "; ending the job");
     if (!awaited)
         run_decide(run, exit_status(how));
     else if (!run->status_held)
         run->status_held = exit_status(how);
     if (!run->options.go_on && run->stop_ns == INT64_MAX)
         run->stop_ns = world_now(run->world) + (awaited ? RUN_SECOND : LAST_WORDS_NS);
-}
-
-static struct child *child_of(struct run *run, int rank)
-{
-    int i = rank - run->options.first;
-    return i >= 0 && i < run->options.ranks ? &run->children[i] : NULL;
 }
 
 static void on_left(void *arg, int rank)

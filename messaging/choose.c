@@ -239,9 +239,12 @@ static void explain_transports(struct text *t, struct peer *p)
 
 static void explain_counts(struct text *t, const struct peer *p)
 {
-    text_add(t, "  sent %llu messages, %llu bytes; received %llu, %llu\n",
-             (unsigned long long)p->messages_out, (unsigned long long)p->bytes_out,
-             (unsigned long long)p->messages_in, (unsigned long long)p->bytes_in);
+    struct flow out = peer_sent(p), in = peer_received(p);
+    text_add(t,
+             "  messages, those of collectives too: sent %llu of %llu bytes, received %llu of %llu "
+             "bytes\n",
+             (unsigned long long)out.messages, (unsigned long long)out.bytes,
+             (unsigned long long)in.messages, (unsigned long long)in.bytes);
     text_add(t, "  keeps %u bytes for unexpected messages\n", p->blocks_total * BLOCK_BYTES);
 }
 
@@ -253,11 +256,12 @@ int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, s
     struct sinew *s = team->core->context;
     int rc = context_check(s, false);
     if (rc) return rc;
-    if (rank < 0 || rank >= team->core->size || (!text && cap > 0))
+    if (rank < 0 || rank >= team->core->size)
+        return team_refuse(team, SINEW_EINVAL, "sinew_explain: rank is %d; ranks are 0 to %d", rank,
+                           team->core->size - 1);
+    if (!text && cap > 0)
         return team_refuse(team, SINEW_EINVAL,
-                           "sinew_explain: rank is %d; ranks are 0 to %d; text may be "
-                           "NULL only with cap 0",
-                           rank, team->core->size - 1);
+                           "sinew_explain: text is NULL and cap is %zu; NULL only with cap 0", cap);
     struct peer *p = peer_get(s, team_world_rank(team->core, rank));
     if (!p) return SINEW_ENOMEM;
     struct text t = text_into(text, cap);
@@ -268,9 +272,12 @@ int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, s
         text_add(&t, "%s, %s\n", p->out ? p->out->ops->name : "no link", states[p->state]);
         const char *control = wired_control_name(p);
         if (control) text_add(&t, "  control link: %s\n", control);
-        if (p->state == PEER_GONE) text_add(&t, "  %s\n", peer_gone_text(p));
-        explain_protocol(&t, p, bytes);
-        explain_transports(&t, p);
+        if (p->state == PEER_GONE) {
+            text_add(&t, "  %s\n  nothing can be sent to it any more\n", peer_gone_text(p));
+        } else {
+            explain_protocol(&t, p, bytes);
+            explain_transports(&t, p);
+        }
         explain_counts(&t, p);
     }
     if (need) *need = t.need + 1;

@@ -255,6 +255,8 @@ struct peer {
     uint64_t messages_out, messages_in; /* modulo 2^16 the sequence of each  */
     uint64_t bytes_out, bytes_in;
     struct flow general_out, general_in; /* of these, what did not go the short way     */
+    struct flow whole_out, whole_in;   /* messages that went so, of collectives too: no control
+                                          messages, but all bytes, however they went  */
     struct why why;                    /* why it is gone                             */
 };
 
@@ -443,6 +445,8 @@ static inline void request_free_plain(struct sinew_request *r)
 
 /* A plain one becomes a request like others; source: as in its key. */
 void request_make_whole(struct sinew_request *r, int source);
+/* 0, or SINEW_EINVAL with the text that `call` was given a handle of a request that is over. */
+int request_refuse_ended(const struct sinew_request *r, const char *call);
 /* Requests, messages and memories that live: of this team, or, NULL, all. */
 uint32_t request_live(const struct sinew *s, const struct sinew_team *team);
 struct sinew_request *request_find(struct sinew *s, uint64_t number);
@@ -615,6 +619,9 @@ void quick_open(struct peer *p);
 int quick_refuse(struct peer *p);
 /* Adds what went the short way, which counts by peer alone. */
 void quick_count(const struct sinew *s, struct counters *c);
+/* Messages and bytes with one peer, those of collectives too. */
+struct flow peer_sent(const struct peer *p);
+struct flow peer_received(const struct peer *p);
 
 /* jump.c */
 void jump_tell_stuck(struct peer *p);
@@ -731,13 +738,19 @@ void memory_release_all(struct sinew *s);
 /* wait.c */
 bool wait_crowded(const struct sinew *s); /* more ranks than cores here */
 int wait_request(struct sinew_request *r); /* blocking calls: until final, consumed */
-/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late. */
+/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late,
+ * < 0: hopeless. */
 struct waiting {
     bool (*ready)(struct waiting *w);
+    const struct waiting_kind *kind;
+    const struct peer *from; /* whose link is looked at first; NULL: nobody's */
+};
+struct waiting_kind {
     void (*describe)(const struct waiting *w, struct text *text);
     /* After each second in vain; false: there is nobody to be asked. NULL: likewise. */
     bool (*stalled)(const struct waiting *w);
-    const struct peer *from; /* whose link is looked at first; NULL: nobody's */
+    /* 0, or < 0 where it can never be ready, and its text is set. Asked where a wait would go on. NULL: 0. */
+    int (*hopeless)(const struct waiting *w);
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
 /* Of a short way, which looks at one link alone: whether to look once more, and if others want the core

@@ -148,6 +148,7 @@ int sinew_cancel(struct sinew_request *req)
     if (!req) return SINEW_EINVAL;
     struct sinew *s = req->context;
     int rc = context_check(s, false);
+    if (rc == 0) rc = request_refuse_ended(req, "sinew_cancel");
     if (rc) return rc;
     if (req->ops == &persistent_receive_ops && req->state == STATE_RUNNING)
         req = ((struct persistent_receive *)req->state_of)->inner;
@@ -331,6 +332,8 @@ static void probe_describe(const struct waiting *w, struct text *t)
     text_add(t, "probe of team %u from rank %d", q->key.team, q->key.source);
 }
 
+static const struct waiting_kind probe_kind = { .describe = probe_describe };
+
 static void probe_status(const struct sinew_team *team, const struct unexpected *u,
                          struct sinew_status *status)
 {
@@ -381,7 +384,7 @@ int sinew_probe(struct sinew_team *team, int from, int64_t tag, struct sinew_sta
     }
     rc = probe_meet(team, from);
     if (rc) return rc;
-    struct waiting_probe q = { .base = { .ready = probe_ready, .describe = probe_describe },
+    struct waiting_probe q = { .base = { .ready = probe_ready, .kind = &probe_kind },
                                .team = team,
                                .key = receive_key(team, from, tag) };
     rc = wait_patiently(team->core->context, &q.base, patience);

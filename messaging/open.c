@@ -202,7 +202,7 @@ static int refuse_close(struct sinew *s)
             request_describe(r, &t);
         }
     return context_fail(s, SINEW_EBUSY,
-                        "sinew_close: %u requests, messages or memories are live%s; "
+                        "sinew_close: requests, messages or memories still live, %u in all%s; "
                         "wait for requests, receive what a matched probe took, free memories first",
                         request_live(s, NULL), text);
 }
@@ -234,6 +234,8 @@ static bool controls_waiting(const struct sinew *s)
     return false;
 }
 
+static const struct waiting_kind links_kind = { .describe = links_describe };
+
 static bool controls_ready(struct waiting *w)
 {
     return !controls_waiting(LIST_OWNER(w, struct waiting_links, base)->context);
@@ -249,7 +251,7 @@ static void disconnect_all(struct sinew *s, enum disconnect_how how)
 
 static void leave(struct sinew *s)
 {
-    struct waiting_links w = { { .ready = links_ready, .describe = links_describe }, s };
+    struct waiting_links w = { { .ready = links_ready, .kind = &links_kind }, s };
     int64_t until = world_now(s->world) + s->config.repair_deadline;
     w.base.ready = controls_ready;
     wait_until(s, &w.base, until);

@@ -237,6 +237,7 @@ int sinew_start(struct sinew_request *req)
     if (!req) return SINEW_EINVAL;
     struct sinew *s = req->context;
     int rc = context_check(s, false);
+    if (rc == 0) rc = request_refuse_ended(req, "sinew_start");
     if (rc) return rc;
     if (!req->persistent)
         return context_fail(s, SINEW_EINVAL,
@@ -257,6 +258,7 @@ int sinew_request_free(struct sinew_request **req)
     struct sinew_request *r = *req;
     struct sinew *s = r->context;
     int rc = context_check(s, false);
+    if (rc == 0) rc = request_refuse_ended(r, "sinew_request_free");
     if (rc) return rc;
     if (!r->persistent)
         return context_fail(s, SINEW_EINVAL,

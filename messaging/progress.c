@@ -108,7 +108,7 @@ int context_ask_launcher(struct sinew *s)
     s->state->in_callback = false;
     if (rc < 0) {
         s->launch_gone = true;
-        log_line(&s->log, LOG_WARNING, "the launcher is gone: %s", launch->why.text);
+        log_line(&s->log, LOG_WARNING, "%s", launch->why.text);
     }
     return events;
 }

@@ -19,15 +19,28 @@
 #include "base/wire.h"
 #include "messaging/quick.h"
 
+struct flow peer_sent(const struct peer *p)
+{
+    return (struct flow){ p->messages_out - p->general_out.messages + p->whole_out.messages,
+                          p->bytes_out - p->general_out.bytes + p->whole_out.bytes };
+}
+
+struct flow peer_received(const struct peer *p)
+{
+    return (struct flow){ p->messages_in - p->general_in.messages + p->whole_in.messages,
+                          p->bytes_in - p->general_in.bytes + p->whole_in.bytes };
+}
+
 void quick_count(const struct sinew *s, struct counters *c)
 {
     for (int rank = 0; rank < s->size; rank++) {
         const struct peer *p = s->peer[rank];
         if (!p) continue;
-        c->messages_sent += p->messages_out - p->general_out.messages;
-        c->bytes_sent += p->bytes_out - p->general_out.bytes;
-        c->messages_received += p->messages_in - p->general_in.messages;
-        c->bytes_received += p->bytes_in - p->general_in.bytes;
+        struct flow out = peer_sent(p), in = peer_received(p);
+        c->messages_sent += out.messages;
+        c->bytes_sent += out.bytes;
+        c->messages_received += in.messages;
+        c->bytes_received += in.bytes;
     }
 }
 

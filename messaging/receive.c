@@ -10,14 +10,14 @@
 /* ---- a message meets a receive --------------------------------------------------------------- */
 
 /* The body is here: copy what fits, and the receive is over. */
-static void receive_finish(struct sinew_request *r, int source, uint32_t tag, uint32_t digest,
-                           uint64_t length)
+static void receive_finish(struct sinew_request *r, struct peer *from, uint32_t tag,
+                           uint32_t digest, uint64_t length)
 {
     uint64_t fits = length < r->len ? length : r->len;
     r->sent = length;
-    request_status(r, source, tag, fits);
-    r->context->counters.messages_received++;
-    r->context->counters.bytes_received += fits;
+    request_status(r, from->rank, tag, fits);
+    from->whole_in.messages++;
+    from->whole_in.bytes += fits;
     if (r->space == SPACE_COLLECTIVE && digest != r->digest)
         request_end(r, SINEW_EMISMATCH);
     else
@@ -92,7 +92,7 @@ void receive_take(struct sinew_request *r, struct unexpected *u)
     if (r->landing) receive_body(r, r->buf, fitting(r, length));
     outgoing_owe(p, credit, unexpected_free(p, u), 0);
     if (kind == KIND_SYNC) outgoing_answer(p, KIND_ACK, theirs, NACK_SYNC, 0, space);
-    receive_finish(r, p->rank, tag, digest, length);
+    receive_finish(r, p, tag, digest, length);
 }
 
 void receive_discard(struct unexpected *u, int status)
@@ -433,7 +433,7 @@ static int arrive(const struct arrival *a)
     int rc = 0;
     if (a->e->kind == KIND_SYNC)
         rc = outgoing_answer(a->peer, KIND_ACK, a->theirs, NACK_SYNC, 0, SPACE_USER);
-    receive_finish(r, a->peer->rank, a->key.tag, a->e->digest, a->length);
+    receive_finish(r, a->peer, a->key.tag, a->e->digest, a->length);
     return rc;
 }
 

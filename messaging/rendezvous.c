@@ -42,10 +42,9 @@
 /* The whole body is in the buffer. */
 static void rendezvous_filled(struct sinew_request *r)
 {
-    struct sinew *s = r->context;
     request_status(r, r->peer->rank, r->key.tag, r->mine.len);
-    s->counters.messages_received++;
-    s->counters.bytes_received += r->mine.len;
+    r->peer->whole_in.messages++;
+    r->peer->whole_in.bytes += r->mine.len;
 }
 
 /* As what a sender is told that its message will not be had; an announcement's credit goes back. */
@@ -264,7 +263,7 @@ int rendezvous_got(struct peer *p, const struct envelope *e, struct wire_reader 
     /* None: it was given up, and the reader has not seen it in time; or never offered. */
     if (!r || r->kind != REQUEST_SEND || r->state != STATE_ASKING || r->peer != p) return 0;
     if (!r->offered) return peer_breaks(p, "sent word that it has read what was not offered");
-    p->context->counters.bytes_sent += r->len;
+    p->whole_out.bytes += r->len;
     request_end(r, 0);
     return 0;
 }
@@ -319,9 +318,9 @@ int rendezvous_cts(struct peer *p, const struct envelope *e, const void *body, s
     list_remove(&r->timed);                              /* from here on it ends by itself */
     r->theirs = c.theirs;
     if (!r->asked_again) {
-        if (r->jumped) p->context->counters.messages_sent++; /* never announced */
+        if (r->jumped) p->whole_out.messages++; /* never announced */
         r->len = (size_t)c.accepted;
-        p->context->counters.bytes_sent += r->len;
+        p->whole_out.bytes += r->len;
     }
     if (r->len <= r->begun) { /* it has all there is room for */
         r->state = STATE_ENDING;

@@ -105,6 +105,15 @@ void request_make_whole(struct sinew_request *r, int source)
     r->context->requests.live++;
 }
 
+int request_refuse_ended(const struct sinew_request *r, const char *call)
+{
+    if (r->state != STATE_FREE) return 0;
+    return context_fail(r->context, SINEW_EINVAL,
+                        "%s: the request has ended: test, wait or free has set another copy of its "
+                        "handle NULL; keep one handle for a request",
+                        call);
+}
+
 uint32_t request_live(const struct sinew *s, const struct sinew_team *team)
 {
     uint32_t live = team ? team->live : s->requests.live;
@@ -161,6 +170,24 @@ void request_end(struct sinew_request *r, int status)
     c->ended(c, status);
 }
 
+static int64_t request_patience(const struct sinew_request *r)
+{
+    return r->team->deadline ? r->team->deadline : r->context->config.deadline;
+}
+
+/* Whose deadline it was. */
+static void explain_deadline(const struct sinew_request *r, const char *what)
+{
+    char duration[TEXT_DURATION_MAX];
+    bool of_view = r->team->deadline != 0;
+    context_fail(r->context, r->status,
+                 "%s: not done within %s, the deadline of the %s; allow more, or see why the other "
+                 "side does not come to it",
+                 what, text_duration(request_patience(r), duration),
+                 of_view ? "view (sinew_view_options.deadline)"
+                         : "context (the setting `deadline`)");
+}
+
 /* Composed when the user asks for the outcome. */
 void request_explain(struct sinew_request *r)
 {
@@ -190,6 +217,8 @@ void request_explain(struct sinew_request *r)
                      "%s: that rank called another collective, or the same with other arguments; "
                      "all ranks must call the same ones in the same order",
                      what);
+    else if (r->status == SINEW_ETIMEDOUT && request_may_expire(r))
+        explain_deadline(r, what);
     else
         context_fail(s, r->status, "%s: %s", what, sinew_strerror(r->status));
 }
@@ -284,11 +313,6 @@ void request_describe(const struct sinew_request *r, struct text *t)
     else
         text_add(t, ", tag %u", request_tag(r));
     if (r->state != STATE_DONE) text_add(t, " (%s)", state_text(r));
-}
-
-static int64_t request_patience(const struct sinew_request *r)
-{
-    return r->team->deadline ? r->team->deadline : r->context->config.deadline;
 }
 
 bool request_may_expire(const struct sinew_request *r)

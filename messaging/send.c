@@ -51,8 +51,8 @@ static int send_eager(struct peer *p, const struct match_key *key, uint32_t dige
                               });
     if (rc) return rc;
     p->mine.blocks[space] -= cost;
-    p->context->counters.messages_sent++;
-    p->context->counters.bytes_sent += len;
+    p->whole_out.messages++;
+    p->whole_out.bytes += len;
     return 0;
 }
 
@@ -102,7 +102,7 @@ static int send_announce(struct sinew_request *r)
     r->begun = begun;
     if (begun) p->mine.blocks[r->space] -= blocks_of(begun);
     p->mine.requests[r->space]--;
-    p->context->counters.messages_sent++;
+    p->whole_out.messages++;
     p->context->counters.rendezvous_sent++;
     return SINEW_PENDING;
 }

@@ -269,10 +269,20 @@ int sinew_size(const struct sinew_team *team)
 
 int sinew_team_translate(const struct sinew_team *other, int rank, const struct sinew_team *team)
 {
-    if (!other || !team || other->core->context != team->core->context) return SINEW_EINVAL;
-    if (rank < 0 || rank >= other->core->size) return SINEW_EINVAL;
+    if (!other || !team) return SINEW_EINVAL;
+    struct sinew *s = team->core->context;
+    if (other->core->context != s)
+        return context_fail(s, SINEW_EINVAL,
+                            "sinew_team_translate: the teams are of two contexts; give two of one");
+    if (rank < 0 || rank >= other->core->size)
+        return context_fail(s, SINEW_EINVAL,
+                            "sinew_team_translate: rank is %d; ranks of that team are 0 to %d", rank,
+                            other->core->size - 1);
     int there = team_rank_of(team->core, team_world_rank(other->core, rank));
-    return there < 0 ? SINEW_ENOENT : there;
+    if (there >= 0) return there;
+    return context_fail(s, SINEW_ENOENT,
+                        "sinew_team_translate: rank %d of the job is no member of the team",
+                        team_world_rank(other->core, rank));
 }
 
 static int view_check(struct sinew_team *team, const struct sinew_view_options *how)
@@ -298,7 +308,7 @@ static int view_values(struct sinew_team *team, const struct sinew_view_options 
                            how->persistent);
     if (how->deadline != 0 && how->deadline < 1000)
         return team_refuse(team, SINEW_EINVAL,
-                           "sinew_team_view: deadline is %lld ns; from 1000 ns, or 0",
+                           "sinew_team_view: deadline is %lldns; from 1us, or 0 for the team's",
                            (long long)how->deadline);
     if (how->algorithm && strlen(how->algorithm) >= sizeof(team->algorithm))
         return team_refuse(team, SINEW_EINVAL, "sinew_team_view: no algorithm is called \"%.40s\"",
@@ -342,14 +352,13 @@ int sinew_team_free(struct sinew_team **team)
     uint32_t live = request_live(core->context, t);
     if (live)
         return team_refuse(t, SINEW_EBUSY,
-                           "sinew_team_free: %u requests of this team are live; wait "
-                           "for them first",
-                           live);
+                           "sinew_team_free: %u request%s of this team not ended; wait for what is "
+                           "under way, free what is persistent",
+                           live, live == 1 ? "" : "s");
     if (!t->is_view && core->views)
         return team_refuse(t, SINEW_EBUSY,
-                           "sinew_team_free: %d views of this team live; free them "
-                           "first",
-                           core->views);
+                           "sinew_team_free: %d view%s of this team not freed; free views first",
+                           core->views, core->views == 1 ? "" : "s");
     bool whole = !t->is_view;
     if (t->is_view) core->views--;
     handle_free(t);
@@ -363,7 +372,9 @@ int sinew_team_free(struct sinew_team **team)
 
 int sinew_team_failed(struct sinew_team *team, int *ranks, int *died, int cap)
 {
-    if (!team || cap < 0) return SINEW_EINVAL;
+    if (!team) return SINEW_EINVAL;
+    if (cap < 0)
+        return team_refuse(team, SINEW_EINVAL, "sinew_team_failed: cap is %d; from 0", cap);
     struct team_core *core = team->core;
     int n = 0;
     for (int i = 0; core->gone && i < core->size; i++) {

@@ -206,8 +206,13 @@ static int refuse_open(struct sinew *s, int status)
 static int refuse_named(struct sinew *s, int rc, const char *name)
 {
     if (rc == SINEW_ENOMEM && !s->refusals) return rc;
-    return context_fail(s, rc, "transport %s was asked for and cannot work here: %s", name,
-                        s->refusals ? s->refused[s->refusals - 1].text : "");
+    const char *cause = s->refusals ? s->refused[s->refusals - 1].text : "";
+    if (!s->config.transports[0] || place_in(s->config.transports, name) < 0)
+        return context_fail(s, rc, "transport %s is needed and cannot work here: %s", name, cause);
+    return context_fail(s, rc,
+                        "transport %s was asked for and cannot work here; take it out of "
+                        "`transports`, \"%s\", of which all must work, or mend this: %s",
+                        name, s->config.transports, cause);
 }
 
 /* A transport asked for by name must work. */

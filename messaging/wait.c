@@ -119,7 +119,7 @@ static void report(struct sinew *s, const struct waiting *w, int64_t waited)
     char line[1024], duration[TEXT_DURATION_MAX];
     struct text t = text_into(line, sizeof(line));
     text_add(&t, "rank %d has waited %s for: ", s->rank, text_duration(waited, duration));
-    w->describe(w, &t);
+    w->kind->describe(w, &t);
     report_peer(s, &t);
     if (!anyone_gone(s))
         text_add(&t, " (no failure; the other side may be computing, or waiting for this one)");
@@ -140,12 +140,14 @@ static void stall_step(struct sinew *s, struct waiting *w, struct stall *stall, 
     int64_t waited = now - stall->began;
     if (waited >= stall->ask) {
         const int64_t each = (int64_t)ASK_MS * 1000000;
-        stall->ask = w->stalled && w->stalled(w) ? waited + each : INT64_MAX;
+        stall->ask = w->kind->stalled && w->kind->stalled(w) ? waited + each : INT64_MAX;
     }
     if (stall->after == INT64_MAX || waited < stall->after) return;
     report(s, w, waited);
-    stall->after =
-        stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
+    /* Of a waiter that was away itself, the reports it has missed are not caught up on. */
+    while (stall->after <= waited)
+        stall->after =
+            stall->after > INT64_MAX / STALL_FACTOR ? INT64_MAX : stall->after * STALL_FACTOR;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -249,7 +251,7 @@ static bool should_move(struct sinew *s)
 int wait_until(struct sinew *s, struct waiting *w, int64_t until)
 {
     struct stall stall = { 0, s->config.stall_report,
-                           w->stalled ? (int64_t)ASK_MS * 1000000 : INT64_MAX };
+                           w->kind->stalled ? (int64_t)ASK_MS * 1000000 : INT64_MAX };
     struct patience idle = { 0, 0, 0 };
     uint64_t yields = s->counters.yields;
     unsigned busy = 0;
@@ -273,7 +275,11 @@ int wait_until(struct sinew *s, struct waiting *w, int64_t until)
         if (w->ready(w)) return 0;
         int64_t now = world_now(s->world);
         if (now >= until) return SINEW_PENDING;
-        if (stall.began == 0) stall.began = now;
+        if (stall.began == 0) {
+            int rc = w->kind->hopeless ? w->kind->hopeless(w) : 0;
+            if (rc) return rc;
+            stall.began = now;
+        }
         stall_step(s, w, &stall, now);
         if (rare > 0) continue;
         if (idle.since == 0) idle.since = now;
@@ -307,7 +313,9 @@ int wait_patiently(struct sinew *s, struct waiting *w, int64_t patience)
     if (patience > 0) return wait_until(s, w, time_after(s, patience));
     if (w->ready(w)) return 0;
     context_look(s);
-    return w->ready(w) ? 0 : SINEW_PENDING;
+    if (w->ready(w)) return 0;
+    int rc = w->kind->hopeless ? w->kind->hopeless(w) : 0;
+    return rc ? rc : SINEW_PENDING;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -374,6 +382,20 @@ static bool all_ready(struct waiting *w)
     return i == n;
 }
 
+/* Sends that receivers have not matched, and nothing else: then ranks may wait for each other in a ring. */
+static bool sends_unmatched(const struct waiting_requests *q)
+{
+    bool any = false;
+    for (int i = 0; i < q->n; i++) {
+        const struct sinew_request *r = q->reqs[i];
+        if (is_final(r)) continue;
+        if (r->kind != REQUEST_SEND || r->space != SPACE_USER) return false;
+        if (r->state != STATE_ASKING && r->state != STATE_QUEUED) return false;
+        any = any || r->state == STATE_ASKING;
+    }
+    return any;
+}
+
 static void requests_describe(const struct waiting *w, struct text *t)
 {
     const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
@@ -385,6 +407,19 @@ static void requests_describe(const struct waiting *w, struct text *t)
         request_describe(q->reqs[i], t);
     }
     if (open > shown) text_add(t, " and %d more", open - shown);
+    if (sends_unmatched(q))
+        text_add(t, "; if the receiver is sending, too, one of both has to receive first: "
+                    "sinew_sendrecv(), or sends with a request, do not wait for each other");
+}
+
+/* A copy of a handle whose request is over: nothing will happen to it. */
+static int requests_hopeless(const struct waiting *w)
+{
+    const struct waiting_requests *q = LIST_OWNER(w, const struct waiting_requests, base);
+    int rc = 0;
+    for (int i = 0; i < q->n && rc == 0; i++)
+        if (q->reqs[i]) rc = request_refuse_ended(q->reqs[i], "test or wait");
+    return rc;
 }
 
 static bool requests_stalled(const struct waiting *w)
@@ -400,12 +435,16 @@ static bool requests_stalled(const struct waiting *w)
     return any;
 }
 
+static const struct waiting_kind waiting_requests_kind = {
+    .describe = requests_describe,
+    .stalled = requests_stalled,
+    .hopeless = requests_hopeless,
+};
+
 static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64_t patience)
 {
     struct waiting_requests q = {
-        .base = { .ready = one_ready,
-                  .describe = requests_describe,
-                  .stalled = requests_stalled },
+        .base = { .ready = one_ready, .kind = &waiting_requests_kind },
         .reqs = reqs,
         .n = n,
     };
@@ -490,9 +529,7 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
 {
     if (n < 0 || (!reqs && n > 0)) return SINEW_EINVAL;
     struct waiting_requests q = {
-        .base = { .ready = all_ready,
-                  .describe = requests_describe,
-                  .stalled = requests_stalled },
+        .base = { .ready = all_ready, .kind = &waiting_requests_kind },
         .reqs = reqs,
         .n = n,
         .results = results,
@@ -506,7 +543,7 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
     }
     int late = wait_patiently(s, &q.base, patience);
     if (late > 0) consume_rest(&q);
-    return late > 0 ? late : q.failed;
+    return late ? late : q.failed;
 }
 
 /* ---- the caller's own loop ------------------------------------------------------------------- */

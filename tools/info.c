@@ -4,8 +4,12 @@
  */
 #include "info.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -45,6 +49,24 @@ static const struct option info_table[] = {
     { NULL, 0, NULL, 0 },
 };
 
+/* What a copy of a host has to have: it is told about, whatever else it lacks. */
+static bool info_root(const char *root)
+{
+    char path[PATH_MAX];
+    struct stat at;
+    const char *wrong = "no such directory";
+    if (stat(root, &at) == 0) {
+        int n = snprintf(path, sizeof(path), "%s/sys", root);
+        bool fits = n > 0 && n < (int)sizeof(path);
+        if (fits && S_ISDIR(at.st_mode) && stat(path, &at) == 0) return true;
+        wrong = "it has no sys below it; a copy of a host's /sys, /proc and /dev is wanted";
+    } else if (errno != ENOENT) {
+        wrong = strerrordesc_np(errno);
+    }
+    fprintf(stderr, "sinew-info: --root %s: %s\n", root, wrong);
+    return false;
+}
+
 /* False, with the exit status, when there is nothing to tell. */
 static bool info_parse(struct info_options *opt, int argc, char **argv, int *status)
 {
@@ -77,7 +99,16 @@ static bool info_parse(struct info_options *opt, int argc, char **argv, int *sta
             return false;
         }
     }
-    if (optind == argc) return true;
+    if (opt->config && (opt->to || opt->root)) {
+        fprintf(stderr, "sinew-info: --config tells of settings alone: it goes without --to and --root\n");
+        *status = EXIT_USAGE;
+        return false;
+    }
+    if (optind == argc) {
+        if (!opt->root || info_root(opt->root)) return true;
+        *status = EXIT_USAGE;
+        return false;
+    }
     fprintf(stderr, "sinew-info: %s: no such argument; sinew-info --help lists the options\n",
             argv[optind]);
     *status = EXIT_USAGE;

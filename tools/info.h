@@ -37,7 +37,7 @@ void info_transports(struct info *info);
 /* info_rdma.c: is RDMA ready, and if not, why; as seen below root ("": this host). */
 void info_rdma(struct info *info, const char *root);
 
-/* info_route.c: how TCP would go to a host; false if it cannot be told. */
+/* info_route.c: how TCP would go to a host; false if it is out of reach. */
 bool info_route(struct info *info, const char *host);
 
 /* info_config.c: the one table. */

@@ -68,5 +68,10 @@ void info_config(const struct info *info)
     }
     if (!info->json)
         printf("\nTo change one: SINEW_NAME=value in the environment, sinewrun --set name=value,\n"
-               "or sinew_options.settings. The environment wins over options.\n");
+               "or sinew_options, and its field settings. From the weakest: default, a field of\n"
+               "sinew_options, settings, the environment; --set puts it into the environment of the\n"
+               "ranks, and wins over what is there. SINEW_SECURITY cannot loosen what the program asks.\n"
+               "\n"
+               "In the environment alone, to join a job without sinewrun (docs/launching.md):\n"
+               "SINEW_RENDEZVOUS=HOST:PORT SINEW_RANK=R SINEW_SIZE=N SINEW_SECRET_FILE=FILE\n");
 }

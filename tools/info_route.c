@@ -74,13 +74,14 @@ static const char *knock(const union place *to, bool *answers)
     }
 }
 
-static bool route_item(struct info *info, const struct here *here, const union place *to)
+/* True: by one route at least its kernel answers. *any: there is a route at all. */
+static bool route_item(struct info *info, const struct here *here, const union place *to, bool *any)
 {
     static const union place nowhere;
     struct route list[ROUTES_MAX];
     uint8_t bytes[TCP_ADDRESS_MAX];
     char target[TCP_NAME_MAX], source[TCP_NAME_MAX];
-    bool any = false, answers;
+    bool reached = false, answers;
     int n = routes_find(here, bytes, address_encode(to, bytes), &nowhere, list);
     for (int i = 0; i < n; i++) {
         const struct route *r = &list[i];
@@ -95,11 +96,12 @@ static bool route_item(struct info *info, const struct here *here, const union p
                       r->by, route_kind_text(r->kind),
                       r->kind == ROUTE_SELF ? ": ranks here share memory" : "");
             info_item(info, "route", "answer", "%s", knock(&r->to, &answers));
-            any = true;
+            *any = true;
+            reached = reached || answers;
         }
     }
     if (n == 0) info_item(info, "route", address_text(to, target), "none: no interface of ours has IPv6");
-    return any;
+    return reached;
 }
 
 static bool is_port(const char *text)
@@ -133,7 +135,7 @@ bool info_route(struct info *info, const char *to)
     static struct here here;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     struct why why;
-    bool routed = false;
+    bool routed = false, reached = false;
     if (!take_port(info, to, host, port)) {
         fprintf(stderr, "sinew-info: --to %s: a port is a number from 1 to 65535\n", to);
         return false;
@@ -153,10 +155,12 @@ bool info_route(struct info *info, const char *to)
     for (struct addrinfo *a = all; a; a = a->ai_next) {
         union place at = { .v6 = { 0 } };
         memcpy(&at, a->ai_addr, a->ai_addrlen < sizeof(at) ? a->ai_addrlen : sizeof(at));
-        if (route_item(info, &here, &at)) routed = true;
+        if (route_item(info, &here, &at, &routed)) reached = true;
     }
     freeaddrinfo(all);
     here_items(info, &here);
-    if (!routed) fprintf(stderr, "sinew-info: --to %s: no route from here\n", to);
-    return routed;
+    if (!reached)
+        fprintf(stderr, "sinew-info: --to %s: %s\n", to,
+                routed ? "out of reach, as its answer above says" : "no route from here");
+    return reached;
 }

@@ -21,6 +21,7 @@ struct probed {
     const char *name;
     bool works, local, reaches_here;
     int place; /* among the transports allowed; -1: not one of them */
+    bool unopened; /* a job that names no transports does without; why says it */
     struct why why;
 };
 
@@ -51,10 +52,10 @@ static void transport_item(struct info *info, const struct transport *t)
     const struct transport_caps *caps = &t->caps;
     info_item(info, "transports", t->ops->name,
               "works: %s; about %.3g us, %.3g GB/s declared\n"
-              "messages to %u KiB in one piece%s%s%s%s%s%s%s",
+              "messages to %u KiB in one piece, longer ones put into the receiver's memory%s%s%s%s%s",
               caps->local ? "ranks on this host" : "ranks anywhere", caps->latency_ns / 1000.0,
-              caps->megabytes_per_s / 1000.0, caps->eager_max / 1024, ", put",
-              caps->get ? ", get" : "", caps->atomic ? ", atomics" : "",
+              caps->megabytes_per_s / 1000.0, caps->eager_max / 1024,
+              caps->get ? ", or read by it" : "",
               t->about[0] ? "\n" : "", t->about, t->choice ? "\n" : "",
               t->choice ? t->choice : "");
 }
@@ -99,6 +100,7 @@ static const char *objection(const struct probed *p, bool remote)
 {
     if (!p->works) return "does not work here";
     if (p->place < 0) return "is not among the transports allowed";
+    if (p->unopened) return p->why.text;
     if (remote && p->local) return "reaches this host only";
     if (!remote && !p->reaches_here) return p->why.text;
     return NULL;
@@ -149,9 +151,12 @@ static void module_probe(struct info *info, const struct module_known *known, st
     p->name = known->name;
     module_close(handle);
     bool named = info->config.transports[0] && p->place >= 0;
-    if (named || (known->useful && known->useful(&why))) return;
-    p->place = -1;
-    if (!known->useful) info_item(info, "transports", known->name, "opened when transports names it");
+    if (named || p->place < 0 || !p->works || (known->useful && known->useful(&why))) return;
+    p->unopened = true;
+    p->why = why;
+    if (known->useful) return;
+    why_set(&p->why, 0, "opened when transports names it");
+    info_item(info, "transports", known->name, "%s", p->why.text);
 }
 
 void info_transports(struct info *info)

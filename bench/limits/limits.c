@@ -84,14 +84,39 @@ static bool limits_sizes(struct options *opt, const char *list)
     return limits_refuse("--bytes", list, "sizes from 1 to 64M are wanted, as 8,1K,1M");
 }
 
+/* As 0-3,8: the cores this process may run on. */
+static void limits_list_cores(const cpu_set_t *set, char *text, size_t cap)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int core = 0, last; core < CPU_SETSIZE && used < cap; core = last + 1) {
+        for (last = core; last < CPU_SETSIZE && CPU_ISSET((size_t)last, set); last++) {
+        }
+        if (last-- == core) {
+            last = core;
+            continue;
+        }
+        used += (size_t)snprintf(text + used, cap - used, used > 0 ? ",%d" : "%d", core);
+        if (last > core && used < cap)
+            used += (size_t)snprintf(text + used, cap - used, "-%d", last);
+    }
+}
+
 static bool limits_cores(struct options *opt, const char *text)
 {
-    char rest;
+    char rest, allowed[256], wanted[320];
+    cpu_set_t set;
     if (sscanf(text, "%d,%d%c", &opt->cores[0], &opt->cores[1], &rest) != 2 || opt->cores[0] < 0 ||
         opt->cores[1] < 0 || opt->cores[0] >= CPU_SETSIZE || opt->cores[1] >= CPU_SETSIZE ||
         opt->cores[0] == opt->cores[1])
         return limits_refuse("--cores", text, "two different cores are wanted, as 0,1");
-    return true;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof(set), &set) < 0) return true; /* then pinning tells */
+    if (CPU_ISSET((size_t)opt->cores[0], &set) && CPU_ISSET((size_t)opt->cores[1], &set))
+        return true;
+    limits_list_cores(&set, allowed, sizeof(allowed));
+    snprintf(wanted, sizeof(wanted), "cores that this process may run on are wanted: %s", allowed);
+    return limits_refuse("--cores", text, wanted);
 }
 
 static bool limits_default_cores(struct options *opt)

@@ -20,11 +20,16 @@
  *  Buffers    belong to the library from the call until the operation's completion, of any kind;
  *             after it nobody touches them again. A sinew_status lives until then too.
  *  Threads    A context, and all that was made from it, belongs to one thread at a time. Contexts
- *             are independent of each other; many in one process are normal.
+ *             are independent of each other, and a process may have many. sinewrun and a
+ *             rendezvous address place a process in a job once: each further context, at the
+ *             same time or after the first was closed, needs an exchange of the caller's own
+ *             (struct sinew_exchange).
  *  Processes  A context belongs to the process that opened it. A forked child must not use it; what
  *             it tries is answered SINEW_ESTATE.
- *  Citizen    No signal handler, no thread, no hook, no exit, no abort, nothing printed but the stall
- *             report (see stall_report). No environment variable is needed.
+ *  Citizen    No signal handler, no thread, no hook, no exit, no abort. What is said goes to
+ *             `log`, or else to standard error: stall reports, and warnings, as of an unknown
+ *             SINEW_* variable, a connection that was refused, a peer that died. log_level and
+ *             stall_report silence them. No environment variable is needed.
  *
  * Units: bytes and counts are size_t, times are int64_t nanoseconds, ranks are int from 0, tags are
  * int64_t from 0 to 2^32 - 1.
@@ -121,8 +126,9 @@ enum sinew_environment {
 };
 
 /*
- * How processes find each other when neither a launcher nor the environment says: the caller's own
- * exchange. Both callbacks run in the thread that called sinew_open, or progress for `failed`.
+ * How processes find each other when neither a launcher nor the environment shall say: the caller's
+ * own exchange, which goes before both. The callbacks run in the thread that called sinew_open, or
+ * progress for `failed`.
  */
 struct sinew_exchange {
     int rank, size; /* this process's, 0 <= rank < size                                           */
@@ -140,7 +146,8 @@ struct sinew_exchange {
  */
 struct sinew_options {
     size_t size;
-    const char *transports; /* comma separated, best first: "shm,tcp"; NULL: all that work        */
+    const char *transports; /* comma separated, best first: "shm,tcp"; all that are named must work,
+                               or the open fails; NULL: all that work                             */
     int threads;            /* enum sinew_threads                                                 */
     int security;           /* enum sinew_security                                                */
     int environment;        /* enum sinew_environment                                             */
@@ -172,7 +179,8 @@ struct sinew_options {
  * Join the job: under sinewrun, at a rendezvous address (SINEW_RENDEZVOUS, SINEW_RANK, SINEW_SIZE,
  * SINEW_SECRET_FILE), by the caller's exchange, or alone as rank 0 of 1. Collective over the job.
  * NULL options are the defaults. 0 and *s, or:
- *   SINEW_EINVAL     an option or SINEW_* variable is unknown, out of range or half set
+ *   SINEW_EINVAL     an option is unknown; an option or SINEW_* variable is out of range, or half
+ *                    set. A variable of an unknown name is ignored, with a warning
  *   SINEW_ENOTSUP    an option is known but not built
  *   SINEW_ETIMEDOUT  not all ranks came within setup_deadline
  *   SINEW_EAUTH      the job secrets differ
@@ -198,8 +206,8 @@ SINEW_API int sinew_close(struct sinew *s);
 SINEW_API void sinew_abandon(struct sinew *s);
 
 /* End every rank of the job through the launcher, with `status` as exit status where it can; peers
- * without a launcher see this rank die. Returns 0, or SINEW_ENOTSUP if there is no launcher. It does
- * not exit the calling process. text may be NULL. */
+ * without a launcher see this rank die. Returns 0, or SINEW_ENOTSUP if there is no launcher. It
+ * does not exit the calling process. text may be NULL. */
 SINEW_API int sinew_abort(struct sinew *s, int status, const char *text);
 
 /* ------------------------------------------------------------------------------------------------
@@ -217,13 +225,14 @@ SINEW_API int sinew_size(const struct sinew_team *team);
 SINEW_API int sinew_team_translate(const struct sinew_team *other, int rank,
                                    const struct sinew_team *team);
 
-/* One team for every colour, ordered by key, then by rank in the parent. A colour < 0 joins none and
- * gets *out = NULL. SINEW_EPEER if a member is gone, SINEW_ENOMEM. */
+/* One team for every colour, ordered by key, then by rank in the parent. A colour < 0 joins none
+ * and gets *out = NULL. SINEW_EPEER if a member is gone, SINEW_ENOMEM. */
 SINEW_API int sinew_team_split(struct sinew_team *parent, int colour, int key,
                                struct sinew_team **out);
 
-/* A team of the n listed ranks of the parent, in that order. Every rank of the parent calls with the
- * same list; those not in it get *out = NULL. SINEW_EINVAL for a rank out of range or twice, n < 1. */
+/* A team of the n listed ranks of the parent, in that order. Every rank of the parent calls with
+ * the same list; those not in it get *out = NULL. SINEW_EINVAL for a rank out of range or twice,
+ * n < 1. */
 SINEW_API int sinew_team_subset(struct sinew_team *parent, const int *ranks, int n,
                                 struct sinew_team **out);
 
@@ -239,12 +248,12 @@ enum sinew_level {
 struct sinew_view_options {
     size_t size;
     int level;             /* enum sinew_level                                                    */
-    int persistent;        /* 1: calls with a request return 0 and an idle request, see sinew_start */
+    int persistent;        /* 1: calls with a request return 0 and an idle one, see sinew_start   */
     int64_t deadline;      /* of each operation, from its start; ETIMEDOUT; from 1 us             */
-    /* Of collectives, by name, with its parameter if it has one, and the tiles that a long vector goes
-     * in if it can: "ring", "bruck:4", "tree/8"; NULL: chosen.
-     * `sinew-plan --algorithms` and docs/collectives.md list them. A collective refuses a name that
-     * it does not have, and one whose bits or order the level or the operator does not allow. */
+    /* Of collectives, by name, with its parameter if it has one, and the tiles that a long vector
+     * goes in if it can: "ring", "bruck:4", "tree/8"; NULL: chosen. `sinew-plan --algorithms` and
+     * docs/collectives.md list them. A collective refuses a name that it does not have, and one
+     * whose bits or order the level or the operator does not allow. */
     const char *algorithm;
 };
 #define SINEW_VIEW_OPTIONS_INIT { sizeof(struct sinew_view_options), 0, 0, 0, 0 }
@@ -264,8 +273,8 @@ SINEW_API int sinew_team_free(struct sinew_team **team);
 /* ------------------------------------------------------------------------------------------------
  * Messages
  *
- * Between one pair of ranks in one team, messages that a receive could both match are matched in the
- * order they were sent. len = 0 is a message like any other. A message to oneself works.
+ * Between one pair of ranks in one team, messages that a receive could both match are matched in
+ * the order they were sent. len = 0 is a message like any other. A message to oneself works.
  */
 #define SINEW_ANY_RANK (-1) /* receives and probes only                                           */
 #define SINEW_ANY_TAG (-1)  /* receives and probes only                                           */
@@ -282,9 +291,9 @@ struct sinew_status {
 };
 
 /*
- * Send len bytes to rank `to`. Done: the buffer may be used again; the receiver may not have it yet.
- * Blocking, above eager_bytes, it may wait for the receiver: two ranks that do so head to head
- * wait for each other, and the stall report names both.
+ * Send len bytes to rank `to`. Done: the buffer may be used again; the receiver may not have it
+ * yet. Blocking, above eager_bytes, it may wait for the receiver: two ranks that do so head to
+ * head wait for each other, and the stall report names both.
  *   SINEW_EINVAL   team or buf NULL (buf may be NULL when len is 0), rank or tag out of range
  *   SINEW_EPEER    the peer left or died; sinew_why() says which and how it is known
  *   SINEW_ESTATE   blocking, to oneself, too long to keep and no receive is posted; in a callback
@@ -303,10 +312,11 @@ SINEW_API int sinew_send_sync(struct sinew_team *team, const void *buf, size_t l
  * status may be NULL; else it is filled on every completion, failures included.
  *   SINEW_ETRUNCATED  the message was longer: cap bytes are in the buffer, status->sent says how
  *                     long it was, the rest is gone, the next message is intact
- *   SINEW_EPEER       the peer left or died with no matching message on its way. From any rank: once
- *                     for each member that died, until sinew_team_acknowledge(); and when nobody
- *                     is left who could send
- *   SINEW_EINVAL, SINEW_ETIMEDOUT, SINEW_ENOMEM … as sinew_send(); SINEW_ECANCELED by sinew_cancel()
+ *   SINEW_EPEER       the peer left or died with no matching message on its way. From any rank:
+ *                     once for each member that died, until sinew_team_acknowledge(); and when
+ *                     nobody is left who could send
+ *   SINEW_ECANCELED   by sinew_cancel()
+ *   SINEW_EINVAL, SINEW_ETIMEDOUT, SINEW_ENOMEM … as sinew_send()
  */
 SINEW_API int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                          struct sinew_status *status, struct sinew_request **req);
@@ -319,11 +329,11 @@ SINEW_API int sinew_sendrecv(struct sinew_team *team, const void *send_buf, size
 
 /*
  * Wait at most `patience` ns (0 looks once, SINEW_FOREVER) for a message that a receive with these
- * arguments would match. 0: status (may be NULL) tells of it. > 0: none yet. With `message` not NULL
- * it is a matched probe: the message is taken out of matching and waits for sinew_message_recv(),
- * which every taken message must get. Not promised: a probe sees what has come; a message that waits at
- * its sender, behind others that use up unexpected_bytes here, comes for a receive, not for a probe.
- * Errors as sinew_recv(). From SINEW_NO_RANK: 0 at once, and
+ * arguments would match. 0: status (may be NULL) tells of it. > 0: none yet. With `message` not
+ * NULL it is a matched probe: the message is taken out of matching and waits for
+ * sinew_message_recv(), which every taken message must get. Not promised: a probe sees what has
+ * come; a message that waits at its sender, behind others that use up unexpected_bytes here, comes
+ * for a receive, not for a probe. Errors as sinew_recv(). From SINEW_NO_RANK: 0 at once, and
  * *message NULL.
  */
 SINEW_API int sinew_probe(struct sinew_team *team, int from, int64_t tag,
@@ -331,7 +341,8 @@ SINEW_API int sinew_probe(struct sinew_team *team, int from, int64_t tag,
                           int64_t patience);
 
 /* Receive a message taken by a matched probe; sets *message NULL unless < 0 by SINEW_EINVAL. With
- * *message NULL it completes at once with 0 bytes from SINEW_NO_RANK. Otherwise like sinew_recv(). */
+ * *message NULL it completes at once with 0 bytes from SINEW_NO_RANK. Otherwise like sinew_recv().
+ */
 SINEW_API int sinew_message_recv(struct sinew_message **message, void *buf, size_t cap,
                                  struct sinew_status *status, struct sinew_request **req);
 
@@ -341,22 +352,28 @@ SINEW_API int sinew_message_recv(struct sinew_message **message, void *buf, size
  * Test and wait consume: on any final outcome, errors included, the request is gone and *req NULL.
  * A NULL *req counts as done. Patience that runs out returns > 0 and keeps the request.
  * An idle persistent request counts as done and is kept. In a callback: SINEW_ESTATE.
+ *
+ * Keep one handle for a request. Once it is gone a copy of its handle names nothing: test, wait,
+ * cancel, start and free answer it SINEW_EINVAL where they can tell, which is until another
+ * operation is given the same handle.
  */
 SINEW_API int sinew_test(struct sinew_request **req); /* looks, moves data, never blocks          */
 SINEW_API int sinew_wait(struct sinew_request **req); /* until final                              */
 SINEW_API int sinew_wait_for(struct sinew_request **req, int64_t patience);
 
-/* Until one of n is final: its outcome is returned and *index says which (lowest that is). All NULL
- * or n = 0: 0 and *index -1. Patience out: > 0, *index -1. SINEW_EINVAL: reqs or index NULL, n < 0. */
+/* Until one of n is final: its outcome is returned and *index says which (lowest that is). All
+ * NULL or n = 0: 0 and *index -1. Patience out: > 0, *index -1. SINEW_EINVAL: reqs or index NULL,
+ * n < 0. */
 SINEW_API int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t patience);
 
-/* Until all are final: 0, or the first error by index, whose text sinew_why() has. results[i] (may be
- * NULL) gets each outcome, and SINEW_PENDING for one that patience ran out on, when > 0 is returned. */
+/* Until all are final: 0, or the first error by index, whose text sinew_why() has. results[i] (may
+ * be NULL) gets each outcome, and SINEW_PENDING for one that patience ran out on, when > 0 is
+ * returned. */
 SINEW_API int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t patience);
 
-/* Stop a receive that has not matched: it completes with SINEW_ECANCELED, and still has to be waited
- * for. 0: cancelled; SINEW_EBUSY: matched already, it completes as if nothing had been asked;
- * SINEW_ENOTSUP: not a receive; SINEW_EINVAL: NULL. */
+/* Stop a receive that has not matched: it completes with SINEW_ECANCELED, and still has to be
+ * waited for. 0: cancelled; SINEW_EBUSY: matched already, it completes as if nothing had been
+ * asked; SINEW_ENOTSUP: not a receive; SINEW_EINVAL: NULL. */
 SINEW_API int sinew_cancel(struct sinew_request *req);
 
 /* Begin one round of an idle request made through a persistent view: 0 or > 0 as any operation,
@@ -371,10 +388,10 @@ SINEW_API int sinew_request_free(struct sinew_request **req);
  * child, SINEW_EINVAL for NULL. Failures of peers are reported by the operations they concern. */
 SINEW_API int sinew_progress(struct sinew *s);
 
-/* To sleep in the caller's own loop: the descriptor (>= 0, readable when progress has work; owned by
- * the context) and the promise. sinew_arm: 0, the descriptor will fire at the next event; > 0, there
- * is work now, call progress and arm again. *timeout (may be NULL) is then how long, in ns, to sleep at
- * most, SINEW_FOREVER when only events matter. */
+/* To sleep in the caller's own loop: the descriptor (>= 0, readable when progress has work; owned
+ * by the context) and the promise. sinew_arm: 0, the descriptor will fire at the next event; > 0,
+ * there is work now, call progress and arm again. *timeout (may be NULL) is then how long, in ns,
+ * to sleep at most, SINEW_FOREVER when only events matter. */
 SINEW_API int sinew_fd(struct sinew *s);
 SINEW_API int sinew_arm(struct sinew *s, int64_t *timeout);
 
@@ -388,33 +405,38 @@ enum sinew_rights {
     SINEW_RIGHT_ATOMIC = 4, /* … update it atomically                                             */
 };
 
-/* Zeroed, page-aligned memory of `size` bytes that operations in `team` may use best, and that later
- * one-sided operations with `rights` may reach. Local. Peers on this host map it when they first
- * receive a long message from it: such messages are copied once, and bytes of it that were not sent
- * can be read by the ranks of the job too. Where shared memory is short, it is ordinary memory. A
- * forked child shares it. SINEW_EINVAL for size 0 or unknown rights, SINEW_ENOMEM. */
+/* Zeroed, page-aligned memory of `size` bytes that operations in `team` may use best, and that
+ * later one-sided operations with `rights` may reach. Local. Peers on this host map it when they
+ * first receive a long message from it: such messages are copied once, and bytes of it that were
+ * not sent can be read by the ranks of the job too. Where shared memory is short, it is ordinary
+ * memory. A forked child shares it. SINEW_EINVAL for size 0 or unknown rights, SINEW_ENOMEM. */
 SINEW_API int sinew_memory_alloc(struct sinew_team *team, size_t size, unsigned rights,
                                  struct sinew_memory **memory);
 SINEW_API void *sinew_memory_address(const struct sinew_memory *memory);
 SINEW_API size_t sinew_memory_size(const struct sinew_memory *memory);
-/* No peer reaches it any more; those that mapped it let its pages go when they next make progress, or
- * end. Later one-sided operations: a visible wait. *memory NULL; NULL and *memory NULL are allowed.
- * SINEW_EBUSY: a live request uses it, an idle persistent one too. */
+/* No peer reaches it any more; those that mapped it let its pages go when they next make progress,
+ * or end. Later one-sided operations: a visible wait. *memory NULL; NULL and *memory NULL are
+ * allowed. SINEW_EBUSY: a live request uses it, an idle persistent one too. */
 SINEW_API int sinew_memory_free(struct sinew_memory **memory);
 
 /* ------------------------------------------------------------------------------------------------
  * Collectives
  *
- * Every rank of the team calls the same collectives in the same order with arguments that fit; a
- * difference in operation, count, type, operator or root is answered SINEW_EMISMATCH, and
- * sinew_why() has both ranks' arguments; at once where a message tells, else when a rank has waited
- * for a second. A rank whose part was over is told by a later collective on that team, the first that it
- * begins after word has come. They match in a space of their own that receives never see. in == SINEW_IN_PLACE where allowed: the input is
- * already where the output goes; other overlaps are SINEW_EINVAL. Outcomes as sinew_send() and
- * sinew_recv(). After a failed collective the team is in doubt: other ranks may have completed
- * it; those that wait for a rank that gave up hear of it within a second or two, and give up, too. With
- * as many calls made by all it can be used again. No collective, and so no
- * split or subset, succeeds in a team with a dead member; teams made before without it go on.
+ * Every rank of the team calls the same collectives in the same order, with arguments that fit.
+ *
+ *  Mismatch   A difference in operation, count, type, operator or root is answered
+ *             SINEW_EMISMATCH, and sinew_why() has both ranks' arguments; at once where a message
+ *             tells, else when a rank has waited for a second. A rank whose part was over is told
+ *             by a later collective on that team, the first that it begins after word has come.
+ *  Matching   is in a space of their own that receives never see.
+ *  In place   in == SINEW_IN_PLACE where allowed: the input is already where the output goes. Other
+ *             overlaps are SINEW_EINVAL.
+ *  Outcomes   as sinew_send() and sinew_recv().
+ *  Failure    After a failed collective the team is in doubt: other ranks may have completed it;
+ *             those that wait for a rank that gave up hear of it within a second or two, and give
+ *             up, too. With as many calls made by all it can be used again.
+ *  Death      No collective, and so no split or subset, succeeds in a team with a dead member;
+ *             teams made before without it go on.
  */
 #define SINEW_IN_PLACE ((void *)-1)
 
@@ -474,9 +496,9 @@ SINEW_API int sinew_bcast(struct sinew_team *team, void *buf, size_t len, int ro
                           struct sinew_request **req);
 
 /*
- * Arithmetic: count elements of a type from every rank. The result has the same bits wherever it is
- * asked for twice as the level of the view says (enum sinew_level); operands stand in rank order for
- * operators that do not commute.
+ * Arithmetic: count elements of a type from every rank. The result has the same bits wherever it
+ * is asked for twice as the level of the view says (enum sinew_level); operands stand in rank
+ * order for operators that do not commute.
  */
 
 /* out[i] at root = in[i] of rank 0 op in[i] of rank 1 op …; out is used at root only. In place: at
@@ -548,8 +570,8 @@ SINEW_API int sinew_allgatherv(struct sinew_team *team, const void *in, size_t l
 SINEW_API int sinew_alltoall(struct sinew_team *team, const void *in, size_t len, void *out,
                              struct sinew_request **req);
 
-/* Like sinew_alltoall() with in_lens[r] bytes to, and out_lens[r] from rank r. In place: out_lens and
- * out_offsets say both. */
+/* Like sinew_alltoall() with in_lens[r] bytes to, and out_lens[r] from rank r. In place: out_lens
+ * and out_offsets say both. */
 SINEW_API int sinew_alltoallv(struct sinew_team *team, const void *in, const size_t *in_lens,
                               const size_t *in_offsets, void *out, const size_t *out_lens,
                               const size_t *out_offsets, struct sinew_request **req);
@@ -583,8 +605,9 @@ SINEW_API int sinew_neighbour_alltoallv(struct sinew_team *team, const struct si
 /* ------------------------------------------------------------------------------------------------
  * Failure
  */
-/* Members that are known to be gone: up to cap of their ranks in `ranks` (may be NULL when cap is 0),
- * the number of all such members is returned. died[i], if not NULL, is 1 for "died", 0 for "left". */
+/* Members that are known to be gone: up to cap of their ranks in `ranks` (may be NULL when cap is
+ * 0), the number of all such members is returned. died[i], if not NULL, is 1 for "died", 0 for
+ * "left". */
 SINEW_API int sinew_team_failed(struct sinew_team *team, int *ranks, int *died, int cap);
 
 /* From now on receives from any rank no longer fail for members known to be dead. 0. */
@@ -594,18 +617,20 @@ SINEW_API int sinew_team_acknowledge(struct sinew_team *team);
  * Seeing inside
  */
 /* The last failure on s, as the calling thread saw it: "outer: inner: cause". NULL: the calling
- * thread's last failed sinew_open(). Never NULL ("no failure" if none); valid until that thread's next failure there. */
+ * thread's last failed sinew_open(). Never NULL ("no failure" if none); valid until that thread's
+ * next failure there. */
 SINEW_API const char *sinew_why(struct sinew *s);
 
-/* How a message of `bytes` to `rank` would travel, and why not otherwise: text lines into `text` (cap
- * bytes, always terminated when cap > 0; may be NULL when cap is 0); *need (may be NULL) gets the bytes
- * the whole text needs with its terminator. 0, also when cut; SINEW_EINVAL for a rank out of range. */
+/* How a message of `bytes` to `rank` would travel, and why not otherwise: text lines into `text`
+ * (cap bytes, always terminated when cap > 0; may be NULL when cap is 0); *need (may be NULL) gets
+ * the bytes the whole text needs with its terminator. 0, also when cut; SINEW_EINVAL for a rank
+ * out of range. */
 SINEW_API int sinew_explain(struct sinew_team *team, int rank, size_t bytes, char *text, size_t cap,
                             size_t *need);
 
-/* By which algorithm a collective ("allreduce", "reduce_scatter_block" …) of `bytes` would be done on
- * this team or view, why, and what is predicted of the others; text, cap and need as above. bytes are
- * one rank's. 0; SINEW_EINVAL for an unknown name. */
+/* By which algorithm a collective ("allreduce", "reduce_scatter_block" …) of `bytes` would be done
+ * on this team or view, why, and what is predicted of the others; text, cap and need as above.
+ * bytes are one rank's. 0; SINEW_EINVAL for an unknown name. */
 SINEW_API int sinew_explain_collective(struct sinew_team *team, const char *name, size_t bytes,
                                        char *text, size_t cap, size_t *need);
 

@@ -124,6 +124,18 @@ static int explain_rank(struct attempt *a)
 {
     return sinew_explain(a->world, 1000, 8, buf, 8, NULL);
 }
+static int translate_rank(struct attempt *a)
+{
+    return sinew_team_translate(a->world, 1000, a->world);
+}
+static int explain_no_text(struct attempt *a)
+{
+    return sinew_explain(a->world, 0, 8, NULL, 8, NULL);
+}
+static int explain_collective_name(struct attempt *a)
+{
+    return sinew_explain_collective(a->world, "foo", 8, buf, 8, NULL);
+}
 
 static int memory_size_zero(struct attempt *a)
 {
@@ -166,12 +178,15 @@ static const struct {
     BAD(bcast_root, "root"),
     BAD(bcast_null, "buf"),
     BAD(reduce_root, "root"),
-    BAD(allreduce_type, "type"),
+    BAD(allreduce_type, "or SINEW_RECORD()"),
     BAD(allreduce_op, "op"),
     BAD(allreduce_count, "count"),
     BAD(allreduce_overlap, "overlap"),
     BAD(allreduce_null, "out"),
     BAD(explain_rank, "rank"),
+    BAD(translate_rank, "sinew_team_translate: rank is 1000"),
+    BAD(explain_no_text, "text is NULL and cap is 8"),
+    BAD(explain_collective_name, "reduce_scatter_block"),
     BAD(memory_size_zero, "size"),
     BAD(memory_unknown_right, "right"),
 #undef BAD

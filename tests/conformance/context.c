@@ -5,6 +5,7 @@
 #include "tests/conformance/cases.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,6 +85,55 @@ static void explain_names_the_choice(struct job_rank *me)
     CHECK_OK(me, sinew_explain(world, other, 8, little, sizeof(little), NULL));
     CHECK_EQ(me, strlen(little), sizeof(little) - 1);
     CHECK(me, memcmp(text, little, sizeof(little) - 1) == 0);
+    meet(me);
+    leave(me);
+}
+
+/* There is nobody to talk to, so nothing is chosen, and no time predicted. */
+static void explain_knows_who_is_alone(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    static const char *const names[] = { "allreduce", "alltoallv", "barrier" };
+    char text[4096];
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(me, sinew_explain_collective(world, names[i], 1024, text, sizeof(text), NULL));
+        CHECK(me, strstr(text, "by one rank") != NULL);
+        CHECK(me, !strstr(text, "predicted") && !strstr(text, " over "));
+    }
+    leave(me);
+}
+
+static uint64_t counted(struct job_rank *me, const char *name)
+{
+    uint64_t value = 0;
+    CHECK_OK(me, sinew_counter(me->s, name, &value));
+    return value;
+}
+
+/* Of two ranks, all traffic of the one is with the other: what is explained is what is counted, and
+ * that is messages and bytes of users, whichever way they went. */
+static void explain_counts_what_users_sent(struct job_rank *me)
+{
+    static const size_t sizes[] = { 8, 1000, 16000, 100000, 1048576 };
+    struct sinew_team *world = enter(me);
+    bool sends = me->rank == 1;
+    const char *messages = sends ? "messages_sent" : "messages_received";
+    const char *bytes = sends ? "bytes_sent" : "bytes_received";
+    char text[4096], wanted[256], *buf = memory_of(me, 1048576);
+    meet(me);
+    uint64_t count = counted(me, messages), sum = counted(me, bytes);
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(me, sends ? sinew_send(world, buf, sizes[i], 0, 1, NULL)
+                           : sinew_recv(world, buf, sizes[i], 1, 1, NULL, NULL));
+    CHECK_EQ(me, counted(me, messages) - count, 5);
+    CHECK_EQ(me, counted(me, bytes) - sum, 1165584);
+    CHECK_OK(me, sinew_explain(world, 1 - me->rank, 8, text, sizeof(text), NULL));
+    snprintf(wanted, sizeof(wanted), "sent %llu of %llu bytes, received %llu of %llu bytes",
+             (unsigned long long)counted(me, "messages_sent"),
+             (unsigned long long)counted(me, "bytes_sent"),
+             (unsigned long long)counted(me, "messages_received"),
+             (unsigned long long)counted(me, "bytes_received"));
+    if (!strstr(text, wanted)) job_fail(me, __FILE__, __LINE__, "no \"%s\" in:\n%s", wanted, text);
     meet(me);
     leave(me);
 }
@@ -235,6 +285,10 @@ static void closed_peer_has_left(struct job_rank *me)
     CHECK_EQ(me, ranks[0], 0);
     CHECK_EQ(me, died[0], 0);
     CHECK_EQ(me, sinew_team_failed(world, NULL, NULL, 0), 1);
+    char text[4096];
+    CHECK_OK(me, sinew_explain(world, 0, 8, text, sizeof(text), NULL));
+    CHECK(me, strstr(text, "nothing can be sent to it any more") != NULL);
+    CHECK(me, !strstr(text, "will be used") && !strstr(text, "go at once"));
     leave(me);
 }
 
@@ -262,6 +316,8 @@ const struct suite_case conformance_context[] = {
       0 },
     { "counters exist and grow", counters_exist_and_grow, 1, 3, 0, 0, 0, 0 },
     { "explain names the choice", explain_names_the_choice, 2, 3, 0, 0, 0, 0 },
+    { "explain knows who is alone", explain_knows_who_is_alone, 1, 1, 0, 0, 0, 0 },
+    { "explain counts what users sent", explain_counts_what_users_sent, 2, 2, 0, 0, 0, 0 },
     { "explain names the rejected", explain_names_the_rejected, 2, 2, SUITE_REAL, 0, 0, 0 },
     { "memory is zeroed and aligned", memory_is_zeroed_and_aligned, 1, 3, 0, 0, 0, 0 },
     { "memory in use is busy", memory_in_use_is_busy, 1, 1, 0, 0, 0, 0 },

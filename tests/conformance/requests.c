@@ -252,7 +252,7 @@ static void deadline_of_a_view_is_final(struct job_rank *me)
         CHECK_IS(me, sinew_recv(hasty, buf, 8, 1, 0, &status, NULL), SINEW_ETIMEDOUT);
         CHECK(me, job_now(me) - began >= 20 * MS);
         CHECK_EQ(me, status.code, SINEW_ETIMEDOUT);
-        check_why(me, "deadline");
+        check_why(me, "not done within 20 ms, the deadline of the view");
         CHECK(me, sinew_recv(hasty, buf, 8, 1, 0, &status, &req) > 0);
         CHECK_IS(me, sinew_wait(&req), SINEW_ETIMEDOUT);
         CHECK(me, req == NULL);
@@ -281,6 +281,7 @@ static void deadline_of_the_context(struct job_rank *me)
     struct sinew_team *world = sinew_world(job_open(me, &o));
     char c;
     CHECK_IS(me, sinew_recv(world, &c, 1, me->rank, 0, NULL, NULL), SINEW_ETIMEDOUT);
+    check_why(me, "not done within 10 ms, the deadline of the context");
     job_close(me, me->s);
 }
 
@@ -496,6 +497,42 @@ static void short_sends_under_way_end_in_any_order(struct job_rank *me)
     leave(me);
 }
 
+/* A copy of a handle outlives its request. Whoever waits for it must not do so for ever. */
+static void a_copy_of_a_handle_ends_with_its_request(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me);
+    char c[2];
+    struct sinew_request *req = NULL, *other = NULL;
+    int index, results[2], peer = (me->rank + 1) % me->size;
+    meet(me);
+    CHECK(me, sinew_recv(world, c, 1, peer, 1, NULL, &req) > 0);
+    struct sinew_request *copy = req, *pair[2];
+    CHECK_OK(me, sinew_cancel(req));
+    CHECK_IS(me, sinew_wait(&req), SINEW_ECANCELED);
+    CHECK_IS(me, sinew_wait(&copy), SINEW_EINVAL);
+    check_why(me, "the request has ended");
+    CHECK_IS(me, sinew_test(&copy), SINEW_EINVAL);
+    CHECK_IS(me, sinew_cancel(copy), SINEW_EINVAL);
+    CHECK_IS(me, sinew_request_free(&copy), SINEW_EINVAL);
+    CHECK_IS(me, sinew_start(copy), SINEW_EINVAL);
+    CHECK_IS(me, sinew_wait_any(&copy, 1, &index, SINEW_FOREVER), SINEW_EINVAL);
+    CHECK_IS(me, sinew_wait_all(&copy, 1, results, SINEW_FOREVER), SINEW_EINVAL);
+    /* Beside one that is under way and was made after it, which is not touched. */
+    CHECK(me, sinew_recv(world, c, 1, peer, 1, NULL, &req) > 0);
+    CHECK(me, sinew_recv(world, c + 1, 1, peer, 1, NULL, &other) > 0);
+    struct sinew_request *kept = other;
+    CHECK_OK(me, sinew_cancel(other));
+    CHECK_IS(me, sinew_wait(&other), SINEW_ECANCELED);
+    pair[0] = req;
+    pair[1] = kept;
+    CHECK_IS(me, sinew_wait_all(pair, 2, results, SINEW_FOREVER), SINEW_EINVAL);
+    CHECK(me, pair[0] == req);
+    CHECK_OK(me, sinew_cancel(req));
+    CHECK_IS(me, sinew_wait(&req), SINEW_ECANCELED);
+    meet(me);
+    leave(me);
+}
+
 const struct suite_case conformance_requests[] = {
     { "finished leaves no request", finished_leaves_no_request, 2, 2, 0, 0, 0, 0 },
     { "refused leaves the request alone", refused_leaves_the_request_alone, 1, 1, 0, 0, 0, 0 },
@@ -518,6 +555,8 @@ const struct suite_case conformance_requests[] = {
     { "done needs no further call", done_needs_no_further_call, 2, 2, 0, 0, 0, 0 },
     { "short sends under way end in any order", short_sends_under_way_end_in_any_order, 2, 2, 0, 0,
       0, 0 },
+    { "a copy of a handle ends with its request", a_copy_of_a_handle_ends_with_its_request, 1, 2, 0,
+      0, 0, 0 },
     { "a thousand at once", a_thousand_at_once, 2, 2, 0, 0, 0, 0 },
     SUITE_END,
 };

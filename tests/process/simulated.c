@@ -39,6 +39,39 @@ static void stall_reports_back_off(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* Whoever is away for long during its first report. */
+struct away {
+    struct job_rank *me;
+    int reports;
+};
+
+static void be_away(void *arg, int level, const char *line)
+{
+    struct away *a = arg;
+    (void)level, (void)line;
+    if (a->reports++ == 0) sim_compute(a->me->sim, 5000 * SECOND);
+}
+
+/* Reports at 10 s, then at 5010, on return, and next at 10000: what was missed is not made up for. */
+static void missed_stall_reports_are_not_made_up_for(struct job_rank *me)
+{
+    struct away a = { .me = me };
+    struct sinew_options o = SINEW_OPTIONS_INIT;
+    o.log = be_away;
+    o.log_arg = &a;
+    struct sinew_team *world = sinew_world(job_open(me, &o));
+    meet_all(me, world);
+    if (me->rank == 1) {
+        a.reports = 1;
+        sim_compute(me->sim, 9000 * SECOND);
+        give(me, world, 64, 0, 1);
+    } else {
+        take(me, world, 64, 1, 1);
+        CHECK_EQ(me, a.reports, 2);
+    }
+    job_close(me, me->s);
+}
+
 static void close_does_not_wait_for_who_computes(struct job_rank *me)
 {
     struct sinew_team *world = sinew_world(job_open(me, NULL));
@@ -118,6 +151,8 @@ static void cut_for_good_is_told_in_time(struct job_rank *me)
 
 const struct suite_case process_simulated[] = {
     { "a computing peer is no error", computing_peer_is_no_error, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
+    { "missed stall reports are not made up for", missed_stall_reports_are_not_made_up_for, 2, 2,
+      SUITE_SIMULATED, 0, 0, 0 },
     { "stall reports back off", stall_reports_back_off, 2, 2, SUITE_SIMULATED, 0, 0, 0 },
     { "close does not wait for who computes", close_does_not_wait_for_who_computes, 2, 2,
       SUITE_SIMULATED, 0, 0, 0 },

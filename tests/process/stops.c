@@ -83,6 +83,7 @@ static void head_to_head_sends_are_reported(struct job_rank *me)
     CHECK_IS(me, sinew_send(view, buf, LEN, 1 - me->rank, 0, NULL), SINEW_ETIMEDOUT);
     peer[5] = (char)('0' + 1 - me->rank);
     CHECK(me, job_log_count(me, peer) >= 1);
+    CHECK(me, job_log_count(me, "sinew_sendrecv()") >= 1);
     free(buf);
     atomic_fetch_add(&me->words[1], 1); /* the other's deadline may be a moment later */
     await_moving(me, 1, 2);

@@ -5,9 +5,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -40,8 +44,16 @@ static const char *item(const char *section, const char *name)
 static void expect_item(const char *section, const char *name, const char *words)
 {
     const char *value = item(section, name);
-    if (!value) fail_msg("nothing is said of %s, %s", section, name);
-    if (!strstr(value, words)) fail_msg("%s, %s is: %s", section, name, value);
+    if (!value)
+        fail_msg("nothing is said of %s, %s", section, name);
+    else if (!strstr(value, words))
+        fail_msg("%s, %s is: %s", section, name, value);
+}
+
+static void expect_not_said(const char *section, const char *name, const char *words)
+{
+    const char *value = item(section, name);
+    if (value && strstr(value, words)) fail_msg("%s, %s is: %s", section, name, value);
 }
 
 static void json_has_host_transports_and_choices(void **state)
@@ -62,6 +74,8 @@ static void json_has_host_transports_and_choices(void **state)
     expect_item("chosen", "this host", "shm");
     expect_item("chosen", "other host", "tcp");
     expect_item("chosen", "other host", "not shm: reaches this host only");
+    /* `transports` is empty, so it leaves none out. */
+    expect_not_said("chosen", "this host", "is not among the transports allowed");
 }
 
 static void transports_not_allowed_are_not_chosen(void **state)
@@ -99,6 +113,35 @@ static void the_route_to_this_host_is_the_loopback(void **state)
     run_line(&r, "sinew-info --json --to 127.0.0.1");
     run_expect(&r, 0);
     expect_item("route", "127.0.0.1:9", "from 127.0.0.1 by lo, an address of this host itself");
+}
+
+/* A loopback listener that nobody accepts from, and whose queue is full: the kernel drops what else knocks,
+ * as a firewall does. Two of its three sockets are the queue's. */
+static in_port_t full_listener(int fd[3])
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(at);
+    fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd[0], (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(fd[0], 0), 0);
+    assert_int_equal(getsockname(fd[0], (struct sockaddr *)&at, &len), 0);
+    for (int i = 1; i < 3; i++) {
+        fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        assert_true(connect(fd[i], (struct sockaddr *)&at, len) == 0 || errno == EINPROGRESS);
+    }
+    return ntohs(at.sin_port);
+}
+
+static void a_host_that_does_not_answer_is_told_by_the_exit_status(void **state)
+{
+    int fd[3];
+    (void)state;
+    run_line(&r, "sinew-info --json --to 127.0.0.1:%d", full_listener(fd));
+    for (int i = 0; i < 3; i++) close(fd[i]);
+    run_expect(&r, 1);
+    expect_item("route", "answer", "no answer within 1 s");
+    assert_non_null(strstr(r.err, "--to 127.0.0.1:"));
+    assert_non_null(strstr(r.err, "out of reach"));
 }
 
 static void a_port_that_is_none_is_an_error(void **state)
@@ -148,6 +191,21 @@ static void config_lists_the_whole_table_with_sources(void **state)
     assert_null(run_next_line(&at));
 }
 
+static void config_says_who_wins_and_what_joins_a_job(void **state)
+{
+    static const char *const said[] = { "settings, the environment; --set", "SINEW_RENDEZVOUS=",
+                                        "SINEW_RANK=", "SINEW_SIZE=", "SINEW_SECRET_FILE=",
+                                        "multiple is not built yet" };
+    (void)state;
+    run_line(&r, "sinew-info --config");
+    run_expect(&r, 0);
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+        if (!strstr(r.out, said[i])) fail_msg("no \"%s\" in: %s", said[i], r.out);
+    run_line(&r, "sinew-info --config --to 127.0.0.1");
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "--config tells of settings alone"));
+}
+
 static void a_bad_setting_is_named_with_its_range(void **state)
 {
     (void)state;
@@ -184,9 +242,11 @@ int main(void)
         cmocka_unit_test(the_order_asked_for_is_followed),
         cmocka_unit_test(text_and_json_tell_the_same),
         cmocka_unit_test(the_route_to_this_host_is_the_loopback),
+        cmocka_unit_test(a_host_that_does_not_answer_is_told_by_the_exit_status),
         cmocka_unit_test(a_port_that_is_none_is_an_error),
         cmocka_unit_test(a_host_that_does_not_resolve_is_an_error),
         cmocka_unit_test(config_lists_the_whole_table_with_sources),
+        cmocka_unit_test(config_says_who_wins_and_what_joins_a_job),
         cmocka_unit_test(a_bad_setting_is_named_with_its_range),
         cmocka_unit_test(help_version_and_bad_options),
     };

@@ -88,6 +88,7 @@ static void what_it_cannot_measure_is_refused(void **state)
         { "latency --bytes 0", "1 to 64M" },      { "latency --bytes 8,", "1 to 64M" },
         { "latency --bytes 65M", "1 to 64M" },    { "speed", "no such limit" },
         { "rate --transport copy", "no such limit" }, { "latency --cores 0,0", "two different" },
+        { "latency --cores 0,1023", "cores that this process may run on are wanted: " },
         { "latency --seconds 0", "0.001 to 10" }, { "latency rate", "one test" },
     };
     (void)state;

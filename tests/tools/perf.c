@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,6 +307,22 @@ static void bad_arguments_are_refused_with_their_bounds(void **state)
     }
 }
 
+/* All that are named must work: help says so, and so does the refusal, with the way out. */
+static void a_transport_that_cannot_work_is_taken_out_of_the_list(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-perf --help");
+    assert_non_null(strstr(r.out, "all that are named must work"));
+    run_line(&r, "sinewrun --help");
+    assert_non_null(strstr(r.out, "all that are named must work"));
+    setenv("SINEW_MODULE_DIR", "/proc", 1);
+    run_ranks(&r, 2, "verbs,tcp", "sinew-perf latency --json");
+    unsetenv("SINEW_MODULE_DIR");
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "transport verbs was asked for"));
+    assert_non_null(strstr(r.err, "take it out of `transports`, \"verbs,tcp\""));
+}
+
 static void the_wrong_number_of_ranks_is_explained(void **state)
 {
     (void)state;
@@ -332,6 +349,7 @@ int main(void)
         cmocka_unit_test(table_is_aligned),
         cmocka_unit_test(help_names_every_test_and_option),
         cmocka_unit_test(bad_arguments_are_refused_with_their_bounds),
+        cmocka_unit_test(a_transport_that_cannot_work_is_taken_out_of_the_list),
         cmocka_unit_test(the_wrong_number_of_ranks_is_explained),
     };
     return cmocka_run_group_tests_name("sinew-perf", tests, NULL, NULL);

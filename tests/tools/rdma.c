@@ -175,6 +175,19 @@ static void a_host_without_soft_roce_is_told_where_it_is(void **state)
     assert_null(told("wrong", 0));
 }
 
+/* Nothing is what a healthy host without RDMA looks like. */
+static void a_root_that_is_no_host_is_refused(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-info --root %s/nowhere", root);
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "/nowhere: no such directory"));
+    run_line(&r, "sinew-info --root %s/sys", root);
+    run_expect(&r, 2);
+    assert_non_null(strstr(r.err, "it has no sys below it"));
+    assert_string_equal(r.out, "");
+}
+
 static void a_nic_is_one_command_away(void **state)
 {
     (void)state;
@@ -301,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_HEALTHY(a_healthy_host_has_nothing_wrong_and_a_preferred_address),
         ON_BARE(a_host_without_soft_roce_is_told_where_it_is),
+        ON_BARE(a_root_that_is_no_host_is_refused),
         ON_BARE(a_nic_is_one_command_away),
         ON_HEALTHY(a_port_that_is_down_is_named),
         ON_HEALTHY(an_infiniband_port_may_lack_a_subnet_manager),

@@ -221,6 +221,9 @@ static int do_verb(struct launch **l, int64_t until, char **argv)
     if (strcmp(verb, "abandoned") == 0) do_abandoned(*l, atoi(argv[1]));
     if (strcmp(verb, "abort") == 0 && (*l)->ops->abort(*l, atoi(argv[1]), "enough") < 0)
         return fail("abort", &(*l)->why);
+    int dead;
+    if (strcmp(verb, "abort") == 0 && (*l)->ops->failed(*l, &dead) < 0)
+        return fail("told of its own abort", &(*l)->why);
     if (strcmp(verb, "abandon") == 0) (*l)->ops->abandon(*l);
     if (strcmp(verb, "leave") == 0) (*l)->ops->close(*l);
     if (strcmp(verb, "leave") == 0 || strcmp(verb, "abandon") == 0) *l = NULL;

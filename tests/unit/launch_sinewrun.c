@@ -326,6 +326,17 @@ static void stubborn_ranks_are_killed(void **state)
     job_drop(&j);
 }
 
+static void a_library_that_is_not_found_is_hinted_at(void **state)
+{
+    struct job j;
+    (void)state;
+    job_start_script(&j, "-n 1", "exit 127");
+    job_finish(&j);
+    assert_status(&j, 127);
+    assert_says(&j, "LD_LIBRARY_PATH");
+    job_drop(&j);
+}
+
 static void one_process_per_rank(void **state)
 {
     struct job j;
@@ -337,6 +348,7 @@ static void one_process_per_rank(void **state)
     assert_status(&j, 1);
     assert_says(&j, "SINEW_ELAUNCH");
     assert_says(&j, "has left again: one process per rank, once");
+    assert_says(&j, "joined by an exchange of the program's own");
     job_drop(&j);
 }
 
@@ -573,6 +585,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(of_many_a_signal_counts_first),
         cmocka_unit_test(abort_ends_everyone),
         cmocka_unit_test(stubborn_ranks_are_killed),
+        cmocka_unit_test(a_library_that_is_not_found_is_hinted_at),
         cmocka_unit_test(one_process_per_rank),
         cmocka_unit_test(lines_stay_whole),
         cmocka_unit_test(lines_stay_whole_on_one_file),
