@@ -154,6 +154,44 @@ bool agree_fail(struct past_calls *calls, const struct record *call, uint32_t se
     return true;
 }
 
+/* Whether it speaks of this rank's call of that number. */
+static bool names_us(const struct past_calls *calls, const struct disagreement *found,
+                     uint32_t sequence)
+{
+    for (int i = 0; i < 2; i++)
+        if (found->rank[i] == calls->rank && found->call[i].sequence == sequence) return true;
+    return false;
+}
+
+static int ended_by(struct agreement *a, int from, const struct heard *h)
+{
+    a->with = from + 1;
+    a->expects = h->bytes;
+    if (h->state != LATER)
+        a->found = (struct disagreement){ { from, sinew_rank(a->team) }, { h->mine, a->mine } };
+    return SINEW_EMISMATCH;
+}
+
+/* `from` gave up the same call: so does this one, and says why; unless it was because of this one. */
+static int given_up_by(struct agreement *a, int from, const struct heard *h)
+{
+    bool by_us = names_us(a->calls, &h->found, a->mine.sequence);
+    if (by_us && (h->found.rank[0] == from || h->found.rank[1] == from)) return ended_by(a, from, h);
+    a->with = from + 1;
+    a->found = h->found;
+    a->their_status = h->status;
+    return h->status;
+}
+
+static int heard_early(struct agreement *a)
+{
+    struct heard h;
+    int from = a->calls->early_from - 1;
+    a->calls->early_from = 0;
+    word_take(a->calls->early, WORD_BYTES, a->calls->size, &h);
+    return h.mine.digest == a->mine.digest ? given_up_by(a, from, &h) : ended_by(a, from, &h);
+}
+
 int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team *team,
                 const struct call *call, uint32_t sequence, uint32_t digest)
 {
@@ -163,6 +201,7 @@ int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team
     memset(&a->awaits, 0, offsetof(struct agreement, found) - offsetof(struct agreement, awaits));
     a->found = nothing_found;
     list_append(&calls->running, &a->entry);
+    if (calls->early_from && calls->early_sequence == sequence) return heard_early(a);
     if (!calls->is_untold) return 0;
     calls->is_untold = false;
     a->before = true;
@@ -221,6 +260,14 @@ static void tell_askers(const struct agreement *a, const struct past *past)
         if (a->askers[i]) agree_say(a, a->askers[i] - 1, &h);
 }
 
+/* Not who was never met: among many ranks those are most. */
+static void tell_all(const struct agreement *a, const struct past *past)
+{
+    struct heard h = about_past(past, WHAT_TELL);
+    for (int i = 0; i < a->calls->size; i++)
+        if (i != a->calls->rank) agree_say(a, i, &h);
+}
+
 void agree_end(struct agreement *a, int status)
 {
     struct past_calls *calls = a->calls;
@@ -231,7 +278,10 @@ void agree_end(struct agreement *a, int status)
     past->is_told = past->is_logged = false;
     if (status >= 0) return;
     past->found = a->found.rank[0] < 0 ? nothing_found : a->found;
-    tell_askers(a, past);
+    if (status == SINEW_EMISMATCH)
+        tell_all(a, past);
+    else
+        tell_askers(a, past);
 }
 
 /* ------------------------------------------------------------------------------------- to ask */
@@ -274,35 +324,6 @@ void agree_describe(const struct agreement *a, struct text *text)
 }
 
 /* ------------------------------------------------------------------------------------ to be told */
-
-/* Whether it speaks of this rank's call of that number. */
-static bool names_us(const struct past_calls *calls, const struct disagreement *found,
-                     uint32_t sequence)
-{
-    for (int i = 0; i < 2; i++)
-        if (found->rank[i] == calls->rank && found->call[i].sequence == sequence) return true;
-    return false;
-}
-
-static int ended_by(struct agreement *a, int from, const struct heard *h)
-{
-    a->with = from + 1;
-    a->expects = h->bytes;
-    if (h->state != LATER)
-        a->found = (struct disagreement){ { from, sinew_rank(a->team) }, { h->mine, a->mine } };
-    return SINEW_EMISMATCH;
-}
-
-/* `from` gave up the same call: so does this one, and says why; unless it was because of this one. */
-static int given_up_by(struct agreement *a, int from, const struct heard *h)
-{
-    bool by_us = names_us(a->calls, &h->found, a->mine.sequence);
-    if (by_us && (h->found.rank[0] == from || h->found.rank[1] == from)) return ended_by(a, from, h);
-    a->with = from + 1;
-    a->found = h->found;
-    a->their_status = h->status;
-    return h->status;
-}
 
 /* What `from` says of the call that is under way here: how this one ends, or 0. */
 static int heard_running(struct agreement *a, int from, const struct heard *h)
@@ -394,6 +415,18 @@ static void asker_add(struct agreement *a, int from)
     a->askers[a->next_asker++ % ASKERS] = from + 1;
 }
 
+/* Of a call that comes later here; of several the first. */
+static void keep_early(struct past_calls *calls, int from, uint32_t sequence, const void *word)
+{
+    const struct past *last = &calls->past[(calls->ended - 1) % PASTS];
+    if (calls->ended && (int32_t)(sequence - last->call.sequence) <= 0) return; /* long ago */
+    bool has = calls->early_from && !past_find(calls, calls->early_sequence);
+    if (has && (int32_t)(sequence - calls->early_sequence) >= 0) return;
+    calls->early_from = from + 1;
+    calls->early_sequence = sequence;
+    memcpy(calls->early, word, WORD_BYTES);
+}
+
 int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void *word, size_t len,
                void *answer)
 {
@@ -403,6 +436,8 @@ int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void
     int status = 0;
     if (!word_take(word, len, calls->size, &h)) return SINEW_EPROTO;
     if (past) heard_late(calls, past, from, &h);
+    if (!a && !past && h.state == GIVEN_UP && h.status == SINEW_EMISMATCH)
+        keep_early(calls, from, sequence, word);
     if (a && h.what == WHAT_ASK) asker_add(a, from);
     if (a && (a->awaits ? a->awaits == from + 1 : !a->with)) status = heard_running(a, from, &h);
     if (status < 0) execution_give_up(a, status); /* the answer is of how it ended */

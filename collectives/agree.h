@@ -8,7 +8,9 @@
  * second, the two exchange their records of the call in words (messaging/operation.h), and both
  * calls end with SINEW_EMISMATCH and both records in the text. A rank whose part was over already,
  * as that of a sender of short messages is, hears it from its next collective on that team. A rank
- * that gave up for any reason says so to those who ask, whose calls then end as its own did.
+ * that gave up for any reason says so to those who ask, whose calls then end as its own did. Of a
+ * disagreement it tells all members it has met, unasked: it may be about to leave. Who has not made
+ * that call yet ends it as soon as it does.
  *
  * What was found and no later call may tell is logged, too, as a warning.
  *
@@ -63,6 +65,9 @@ struct past_calls {
     uint32_t ended;
     bool is_untold; /* the next call is told of this, found when our part was over: */
     struct disagreement untold;
+    int early_from; /* 1 + who said, before our call of that number, that it gave up; or 0 */
+    uint32_t early_sequence;
+    uint8_t early[COLLECTIVE_WORD_MAX]; /* its word, sound */
 };
 
 /* A call under way: part of its execution. */
@@ -106,7 +111,7 @@ static inline void agree_past(struct past_calls *calls, const struct record *cal
 }
 /* The rest of one could not begin: it was given up, true. Unless it did begin, and is over. */
 bool agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status);
-/* It ends with `status`: those who have asked are told. */
+/* It ends with `status`: those who have asked are told, and of a disagreement everyone who was met. */
 void agree_end(struct agreement *a, int status);
 /* Who disagreed about what, if that ended it. Until the next round. */
 void agree_explain(const struct agreement *a, struct text *t);

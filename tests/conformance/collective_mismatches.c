@@ -7,7 +7,8 @@
  * team is as before.
  *
  * Every other round ranks only poll, with sinew_test(). And what no call follows: two roots that are both
- * done are logged; whoever waits for a rank that has freed the team is told.
+ * done are logged; whoever waits for a rank that has freed the team is told; whoever is told first
+ * and leaves is not taken for the reason.
  *
  * All collectives at once, each on a team of its own: what has to be waited for, a second each time,
  * is waited for once.
@@ -267,6 +268,25 @@ static void play_two_roots(struct job_rank *me)
     CHECK(me, atomic_load(&me->words[0]) > 0);
 }
 
+/* One calls another collective than all others, and everyone leaves as soon as it is told. Nobody takes
+ * that for the reason. */
+static void play_who_is_told_leaves(struct job_rank *me)
+{
+    const struct round *round = me->arg;
+    int in = 1, out = 0, status;
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    for (int i = 0; i < me->size; i++) /* who was never met is told nothing */
+        CHECK_OK(me, sinew_bcast(world, &in, sizeof(in), i, NULL));
+    meet(me, 1);
+    if (me->rank == round->odd)
+        status = sinew_allreduce(world, &in, &out, 1, SINEW_I32, SINEW_SUM, NULL);
+    else
+        status = sinew_barrier(world, NULL);
+    if (status != SINEW_EMISMATCH || !strstr(sinew_why(me->s), "called"))
+        job_fail(me, __FILE__, __LINE__, "rank %d: %d: %s", me->rank, status, sinew_why(me->s));
+    job_close(me, me->s);
+}
+
 /* Rank 0 frees the team before the others' collective: of a message, of a long one, polling. */
 static void play_freed(struct job_rank *me)
 {
@@ -295,6 +315,20 @@ static void play_freed(struct job_rank *me)
     }
     free(buf);
     job_close(me, me->s);
+}
+
+static bool play_leaving(struct job_options *o)
+{
+    enum { RANKS = 5 };
+    o->ranks = RANKS;
+    for (int odd = 0; odd < RANKS; odd++) {
+        const struct round round = { .odd = odd };
+        o->arg = &round;
+        if (job_run(o, play_who_is_told_leaves)) continue;
+        fprintf(stderr, "rank %d differs, and who is told leaves\n", odd);
+        return false;
+    }
+    return true;
 }
 
 static bool play_alone(struct job_options *o, void (*body)(struct job_rank *), const char *name)
@@ -352,6 +386,7 @@ int main(int argc, char **argv)
         for (int s = 0; s < (all && o.kind == JOB_SIM ? 4 : 1); s++)
             for (int turn = what; turn < what + turns && is_played(&o, all, what); turn++, rounds++)
                 if (!play_round(&o, what, sizes[s], turn, rounds % 2)) return 1;
+    if (!play_leaving(&o)) return 1;
     if (!play_alone(&o, play_two_roots, "two roots")) return 1;
     if (!play_alone(&o, play_freed, "a team that was freed")) return 1;
     printf("%d rounds of %d collectives, seed %llu\n", rounds, TEAMS, (unsigned long long)o.seed);
