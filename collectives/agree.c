@@ -202,6 +202,7 @@ int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team
     a->found = nothing_found;
     list_append(&calls->running, &a->entry);
     if (calls->early_from && calls->early_sequence == sequence) return heard_early(a);
+    if ((int32_t)(sequence - calls->early_sequence) > 0) calls->early_from = 0;
     if (!calls->is_untold) return 0;
     calls->is_untold = false;
     a->before = true;
@@ -420,8 +421,7 @@ static void keep_early(struct past_calls *calls, int from, uint32_t sequence, co
 {
     const struct past *last = &calls->past[(calls->ended - 1) % PASTS];
     if (calls->ended && (int32_t)(sequence - last->call.sequence) <= 0) return; /* long ago */
-    bool has = calls->early_from && !past_find(calls, calls->early_sequence);
-    if (has && (int32_t)(sequence - calls->early_sequence) >= 0) return;
+    if (calls->early_from && (int32_t)(sequence - calls->early_sequence) >= 0) return;
     calls->early_from = from + 1;
     calls->early_sequence = sequence;
     memcpy(calls->early, word, WORD_BYTES);

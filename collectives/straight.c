@@ -163,7 +163,8 @@ bool straight_run(struct sinew_team *team, const struct straight_call *call, int
     if (!learned) return false;
     const struct straight_table *t = LIST_OWNER(learned, struct straight_table, base);
     const struct straight *s = straight_find(t, call->kind, call->count);
-    if (!s || !straight_fits(s, call) || t->calls->is_untold || !collective_begin(team, &sequence))
+    if (!s || !straight_fits(s, call) || t->calls->is_untold || t->calls->early_from ||
+        !collective_begin(team, &sequence))
         return false;
     struct straight_at at = { .team = team,
                               .s = s,
@@ -273,6 +274,8 @@ static bool learn_may(const struct bound *b, uint32_t size)
     bool counts = call->in_parts.counts != NULL;
     if (!call->comes_again || call->own || call->graph || b->tiles > 1) return false;
     if (call->out_parts.counts || call->in_parts.offsets) return false;
+    if (call->collective == COLLECTIVE_GATHERV || call->collective == COLLECTIVE_SCATTERV)
+        return false; /* whose lengths not all ranks have */
     if (b->schedule->blocks[BUFFER_CNT]) return false; /* lengths that come in messages */
     if (call->type > 255 || call->op > 255 || (call->op && !b->reduction.kernel)) return false;
     if (counts != (call->collective == COLLECTIVE_REDUCE_SCATTER) || size > COUNTS) return false;

@@ -152,7 +152,7 @@ static int context_start(struct sinew *s, const struct origin *origin,
     if (rc) return rc;
     rc = publish(s, until);
     if (rc == 0) rc = team_open_world(s);
-    if (rc == 0 && c->collective_rules[0]) rc = collectives_open(s->world_team);
+    if (rc == 0) rc = collectives_open(s->world_team);
     if (rc == 0) rc = wait_open(s);
     return rc;
 }

@@ -204,6 +204,14 @@ static void refuse_overspent(struct peer *p)
     wireup_disconnect(p, DISCONNECT_NOW);
 }
 
+/* A window is 5/8 of all blocks, an eager message half of a window at most; of one with short messages
+ * the link has a quarter (quick_lend()). What is left after this much still has room for the longest. */
+static uint32_t told_at_once(const struct peer *p)
+{
+    uint32_t half = p->blocks_total * 5 / 16;
+    return p->out && quick_has_shorts(p->out) ? half / 2 : half;
+}
+
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests)
 {
     p->owed.blocks[space] += blocks;
@@ -212,10 +220,11 @@ void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t re
     if (p->state == PEER_GONE) return;
     if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);
     /* Told when it is worth a message, and a user's answer, which may come first, has not taken it along;
-     * but half of a window is told at once. The idle step tells the rest, before a wait sleeps. */
-    p->owed_below = p->blocks_total / 8;
+     * but at once where the peer could not send its longest any more. The idle step tells the
+     * rest, before a wait sleeps. */
+    p->owed_below = p->worth_telling;
     if (p->owed.blocks[space] < p->owed_below) return;
-    if (space == SPACE_USER && p->owed.blocks[space] < p->blocks_total * 5 / 16)
+    if (space == SPACE_USER && p->owed.blocks[space] < told_at_once(p))
         p->context->credit_due = true;
     else
         outgoing_grant(p);

@@ -41,6 +41,7 @@ static void credit_open(struct peer *p)
         p->owed.requests[i] = all.requests[i] - least.requests[i];
         p->blocks_total += all.blocks[i] + all.requests[i];
     }
+    p->worth_telling = p->blocks_total / 8;
 }
 
 void peer_grow(struct peer *p)

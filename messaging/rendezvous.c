@@ -81,6 +81,8 @@ static bool rendezvous_may_read(struct sinew_request *r, const struct offer *off
     struct transport *t = r->transport;
     struct link *l = t && offer->len ? wireup_link_by(r->peer, t) : NULL;
     if (!l || r->mine.len == 0 || offer->bytes[0] != t->ops->id) return false;
+    /* What is lent moves only while its owner makes progress, and that may be too late. */
+    if (t->caps.offers && request_may_expire(r)) return false;
     /* By what was taken: where they came from, the bytes may have changed since the check. */
     r->peers = (struct region){ .len = (size_t)r->sent, .key_len = (uint32_t)offer->len - 2 };
     memcpy(r->peers.key, offer->bytes + 2, r->peers.key_len);
@@ -424,13 +426,19 @@ void rendezvous_put_done(struct sinew_request *r, int status)
     outgoing_control(p, &r->control, KIND_FIN, r->theirs);
 }
 
+static void unoffer(struct sinew_request *r, const struct link *l)
+{
+    if (r->kind != REQUEST_SEND || !r->mine_registered || r->mine.reader != l) return;
+    if (!rendezvous_take_back(r)) r->mine.reader = NULL;
+}
+
 void rendezvous_unoffer(struct peer *p, struct link *l)
 {
-    for (struct list *i = p->attached.next; i != &p->attached; i = i->next) {
-        struct sinew_request *r = LIST_OWNER(i, struct sinew_request, attached);
-        if (r->kind != REQUEST_SEND || !r->mine_registered || r->mine.reader != l) continue;
-        if (!rendezvous_take_back(r)) r->mine.reader = NULL;
-    }
+    for (struct list *i = p->attached.next; i != &p->attached; i = i->next)
+        unoffer(LIST_OWNER(i, struct sinew_request, attached), l);
+    /* Those that are over and not back yet are no peer's any more. */
+    for (struct list *i = p->context->revoking.next; i != &p->context->revoking; i = i->next)
+        unoffer(LIST_OWNER(i, struct sinew_request, entry), l);
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */

@@ -77,6 +77,10 @@ int64_t wait_next_deadline(const struct sinew *s)
         const struct sinew_request *r = LIST_OWNER(l, const struct sinew_request, timed);
         if (r->deadline < next) next = r->deadline;
     }
+    for (const struct list *l = s->operations.next; l != &s->operations; l = l->next) {
+        const struct sinew_request *r = LIST_OWNER(l, const struct sinew_request, attached);
+        if (r->asks && r->asks < next) next = r->asks;
+    }
     if (s->launch->ops->failed && s->launch->fd < 0 && s->exchange_polls) {
         int64_t ask = world_now(s->world) + (int64_t)LAUNCHER_POLL_MS * 1000000;
         if (ask < next) next = ask;

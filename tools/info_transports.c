@@ -135,7 +135,8 @@ static void order(struct probed *probed, int n)
         }
 }
 
-/* A transport that comes as a module is opened here whether a job would or not. */
+/* A transport that comes as a module is opened here whether a job would or not; but for those that are
+ * somebody else's library, of which not all come back from being opened, only when they are named. */
 static void module_probe(struct info *info, const struct module_known *known, struct probed *p)
 {
     const struct transport_ops *ops;
@@ -143,20 +144,25 @@ static void module_probe(struct info *info, const struct module_known *known, st
     struct why why = { "" };
     *p = (struct probed){ .name = known->name,
                           .place = place_of(info->config.transports, known->name) };
+    bool named = info->config.transports[0] && p->place >= 0;
     if (module_open(known, info->config.module_dir, &handle, &ops, &p->why)) {
         info_item(info, "transports", known->name, "not here: %s", p->why.text);
+        return;
+    }
+    if (!known->useful && !named) {
+        p->works = p->unopened = true;
+        why_set(&p->why, 0, "opened when transports names it");
+        info_item(info, "transports", known->name, "%s, as in SINEW_TRANSPORTS=%s,tcp sinew-info",
+                  p->why.text, known->name);
+        module_close(handle);
         return;
     }
     transport_probe(info, ops, p);
     p->name = known->name;
     module_close(handle);
-    bool named = info->config.transports[0] && p->place >= 0;
-    if (named || p->place < 0 || !p->works || (known->useful && known->useful(&why))) return;
+    if (named || p->place < 0 || !p->works || known->useful(&why)) return;
     p->unopened = true;
     p->why = why;
-    if (known->useful) return;
-    why_set(&p->why, 0, "opened when transports names it");
-    info_item(info, "transports", known->name, "%s", p->why.text);
 }
 
 void info_transports(struct info *info)

@@ -303,7 +303,7 @@ static void words_without_end(void **state)
     f->full = true;
     uint64_t least = 0;
     for (int i = 0; i < 4 * COMING_MAX; i++) {
-        say_word(f, i % 2 ? 0 : 77, (uint32_t)i, 144, 1);
+        say_word(f, i % 2 ? 78 : 77, (uint32_t)i, 144, 1);
         move(f);
         f->comings = 0;
         if (i == 200) least = f->s->counters.memory_bytes;

@@ -470,7 +470,9 @@ bool message_came(struct verbs *t, const struct ibv_wc *wc)
         return true;
     }
     bool bare = wc->wc_flags & IBV_WC_WITH_IMM;
-    if (l && wc->byte_len >= (bare ? 1 : VERBS_HEADER) && wc->byte_len <= VERBS_SLOT) {
+    if (l && wc->opcode != IBV_WC_RECV) { /* a write with immediate data leaves the slot as it was */
+        link_fall(l, message_bad(l, "is none, but a write"), GONE_BROKEN, false);
+    } else if (l && wc->byte_len >= (bare ? 1 : VERBS_HEADER) && wc->byte_len <= VERBS_SLOT) {
         if (bare)
             bare_read(l, &m, slot->at, wc->byte_len, ntohl(wc->imm_data));
         else

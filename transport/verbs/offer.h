@@ -23,7 +23,7 @@
 #include "base/text.h"
 #include "transport/verbs/api.h"
 
-enum { OFFER_VERSION = 1, OFFER_HEAD = 24, OFFER_LEN = 72, ADDRESS_LEN_MAX = 18 };
+enum { OFFER_VERSION = 2, OFFER_HEAD = 24, OFFER_LEN = 72, ADDRESS_LEN_MAX = 18 };
 
 enum offer_kind { TELL_OFFER = 1, TELL_READY = 2 };
 
