@@ -162,7 +162,8 @@ struct sinew_options {
                                 32 KiB to 8 MiB; ranks may differ. The first 8 peers that stream
                                 get three times as much more, at most 192 KiB each          */
     int unexpected_requests; /* per peer met, long messages announced; 16; 1 to 256 */
-    int log_level;           /* 0 nothing, 1 errors, 2 warnings, 3 choices, 4 detail; 2           */
+    int log_level;           /* 1 errors, 2 warnings, 3 choices, 4 detail; 2. Nothing at all: the
+                              * setting log_level=0, as 0 here means what is meant by default     */
     /* Where stall reports and log lines go; NULL: standard error. One line, no newline. The
      * callback must not call the context. Log lines below warnings are made only when asked.     */
     void (*log)(void *arg, int level, const char *line);
