@@ -30,7 +30,8 @@ static const char *const usage =
     "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
     "  --rules     with what a file for collective_rules says, before --link\n"
     "  --crowded   as ranks choose that take turns on few cores\n"
-    "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0\n"
+    "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0,\n"
+    "              but of --compare those of --link\n"
     "  --bytes     as sinew-perf counts them: of one rank, K and M allowed\n";
 
 static int plan_refuse(const char *what, const char *value)
@@ -77,6 +78,7 @@ static bool parse_link(struct plan_options *o, const char *name)
     const struct link_model *m = rules_link(o->rules, name);
     if (strcmp(m->name, name) != 0) return false;
     o->link = m->name;
+    o->has_model = true;
     o->model = (struct loggops){ (int64_t)(m->latency_ns * 1000),
                                  (int64_t)(m->overhead_ns * 1000),
                                  (int64_t)(m->overhead_ns * 1000),
@@ -193,6 +195,7 @@ static bool parse_value(struct plan_options *o, int option, const char *value)
         o->has_bytes = true;
         return parse_number(value, UINT64_C(1) << 40, &o->bytes);
     case OPTION_LOGGP:
+        o->has_model = true;
         return parse_model(value, &o->model);
     case OPTION_LINK:
         return parse_link(o, value);
@@ -236,6 +239,8 @@ static int options_check(struct plan_options *o, const char *collective)
     if (o->ranks < 1) return plan_refuse("--ranks N is needed, from 1 to 1048576", NULL);
     if (o->root >= o->ranks || o->rank >= o->ranks)
         return plan_refuse("--root and --rank must be less than --ranks", NULL);
+    /* Beside what would be chosen only the model it is chosen by means something. */
+    if (o->compare && !o->has_model) parse_link(o, o->link);
     return 0;
 }
 
