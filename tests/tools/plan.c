@@ -104,7 +104,7 @@ static void what_is_wrong_is_said(void **state)
     }
 }
 
-/* What the documentation promises of it is a matter of seconds on a quiet machine. */
+/* What the documentation promises of it is a matter of seconds on a quiet machine, and 2 KiB a rank. */
 static void a_hundred_thousand_ranks(void **state)
 {
     (void)state;
@@ -112,7 +112,9 @@ static void a_hundred_thousand_ranks(void **state)
                  "--verify --simulate");
     run_expect(&r, 0);
     expect_words("2228224 messages");
-    expect_words("schedule 1136 bytes");
+    const char *schedule = strstr(r.out, "schedule ");
+    assert_non_null(schedule);
+    assert_in_range(strtoull(schedule + strlen("schedule "), NULL, 10), 1, 2048);
     expect_words("4456448 events");
 }
 
