@@ -11,7 +11,7 @@
 #include "base/wire.h"
 #include "messaging/context.h"
 
-enum { RECORD_VERSION = 3, RECORD_FIXED = 13 };
+enum { RECORD_FIXED = 13 };
 
 int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, struct why *why)
 {

@@ -705,7 +705,7 @@ void shift_undone(struct peer *p, const void *head, size_t hlen, const void *bod
 int tell_arrive(struct link *l, const void *head, size_t hlen, const void *body, size_t blen);
 
 /* choose.c */
-enum { RECORD_MAX = LAUNCH_RECORD_MAX };
+enum { RECORD_MAX = LAUNCH_RECORD_MAX, RECORD_VERSION = 3 };
 int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, struct why *why);
 /* The transport (index) to reach p by, skipping p->refused; < 0 with the reasons in why. */
 int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],

@@ -22,7 +22,7 @@ static int record_of(struct launch *l, int rank, void *record)
     (void)l;
     if (!published[rank]) return SINEW_EPEER;
     memset(at, 0, LAUNCH_RECORD_MAX);
-    at[0] = 2;
+    at[0] = RECORD_VERSION;
     wire_put32(at + 9, published[rank]);
     return 13;
 }

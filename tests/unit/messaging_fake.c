@@ -196,7 +196,7 @@ static int launch_get(struct launch *l, int rank, void *record)
     uint8_t *at = record;
     (void)l, (void)rank;
     memset(at, 0, LAUNCH_RECORD_MAX);
-    at[0] = 3;
+    at[0] = RECORD_VERSION;
     wire_put64(at + 1, EPOCH);
     wire_put32(at + 9, all_together ? 7 : 1 + (uint32_t)rank);
     at[13] = 1, at[14] = 1, at[16] = 2, at[17] = 1;
