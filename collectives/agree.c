@@ -7,7 +7,7 @@
 #include "base/wire.h"
 #include "collectives/records.h"
 
-enum what { WHAT_ASK = 1, WHAT_TELL, WHAT_DIFFERS };
+enum what { WHAT_ASK = 1, WHAT_TELL, WHAT_DIFFERS, WHAT_NEWS };
 enum state { LATER, UNDER_WAY, DONE, GIVEN_UP, FREED };
 enum { WORD_BYTES = 24 + 3 * RECORD_BYTES };
 _Static_assert((int)WORD_BYTES <= (int)COLLECTIVE_WORD_MAX, "a word fits");
@@ -57,7 +57,7 @@ static bool word_take(const void *bytes, size_t len, int size, struct heard *h)
     }
     h->what = (enum what)what;
     h->state = (enum state)state;
-    if (!sound || w.left || zero || what < WHAT_ASK || what > WHAT_DIFFERS || state > GIVEN_UP ||
+    if (!sound || w.left || zero || what < WHAT_ASK || what > WHAT_NEWS || state > GIVEN_UP ||
         (h->found.rank[0] < 0) != (h->found.rank[1] < 0))
         return false;
     if (state != LATER && h->mine.collective == 0) return false;
@@ -264,7 +264,7 @@ static void tell_askers(const struct agreement *a, const struct past *past)
 /* Not who was never met: among many ranks those are most. */
 static void tell_all(const struct agreement *a, const struct past *past)
 {
-    struct heard h = about_past(past, WHAT_TELL);
+    struct heard h = about_past(past, WHAT_NEWS);
     for (int i = 0; i < a->calls->size; i++)
         if (i != a->calls->rank) agree_say(a, i, &h);
 }
@@ -435,13 +435,14 @@ int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void
     struct past *past = a ? NULL : past_find(calls, sequence);
     int status = 0;
     if (!word_take(word, len, calls->size, &h)) return SINEW_EPROTO;
-    if (past) heard_late(calls, past, from, &h);
+    if (past && h.what != WHAT_NEWS) heard_late(calls, past, from, &h); /* its part was whole */
     if (!a && !past && h.state == GIVEN_UP && h.status == SINEW_EMISMATCH)
         keep_early(calls, from, sequence, word);
     if (a && h.what == WHAT_ASK) asker_add(a, from);
     if (a && (a->awaits ? a->awaits == from + 1 : !a->with)) status = heard_running(a, from, &h);
     if (status < 0) execution_give_up(a, status); /* the answer is of how it ended */
-    return h.what == WHAT_TELL ? 0 : answer_about(calls, sequence, WHAT_TELL, answer);
+    if (h.what == WHAT_TELL || h.what == WHAT_NEWS) return 0;
+    return answer_about(calls, sequence, WHAT_TELL, answer);
 }
 
 /* What is over and was whole has no use for it. */

@@ -20,6 +20,7 @@
  *        | what | state | zero | status | two ranks | bytes | speaker's record | their records |
  *
  *   what    1 ASK: I wait for you   2 TELL: an answer   3 DIFFERS: what you sent does not fit
+ *           4 NEWS: I have given up; for those whose part is not over
  *   state   of the speaker's call   0 it comes later (the record: what came before, or zeros)
  *                                   1 under way   2 its part is done   3 given up, with `status`
  *   ranks   GIVEN_UP: of the team, who called what their records say and do not agree; or -1, -1

@@ -155,6 +155,7 @@ static const struct option long_options[] = {
 static bool parse_rules(struct plan_options *o, const char *file)
 {
     struct why why;
+    if (o->rules) return false; /* one file */
     int status = rules_load(&world_real, file, &o->rules, &why);
     if (status < 0) fprintf(stderr, "sinew-plan: %s\n", why.text);
     return status == 0;
@@ -401,31 +402,38 @@ static int run_goal(const struct plan_options *o, const struct plan *p)
     return fclose(f) == 0 ? 0 : EXIT_WRONG;
 }
 
-int main(int argc, char **argv)
+static int run(const struct plan_options *o)
 {
-    struct plan_options o;
     char why[WHY_MAX];
     struct plan p;
-    int code;
-    if (options_parse(&o, argc, argv, &code)) return code;
-    if (o.compare) return run_compare(&o);
+    int code = 0;
+    if (o->compare) return run_compare(o);
     struct algorithm chosen;
-    const struct algorithm *a = plan_algorithm(&o, &chosen);
+    const struct algorithm *a = plan_algorithm(o, &chosen);
     if (!a) return EXIT_USAGE;
     double began = seconds();
-    if (plan_make(&p, a, o.ranks, o.root, o.in_place, why) < 0) {
-        fprintf(stderr, "sinew-plan: %s by %s: %s\n", collective_name(o.collective), a->name, why);
+    if (plan_make(&p, a, o->ranks, o->root, o->in_place, why) < 0) {
+        fprintf(stderr, "sinew-plan: %s by %s: %s\n", collective_name(o->collective), a->name, why);
         return EXIT_WRONG;
     }
     char name[ALGORITHM_NAME_MAX];
-    printf("%s by %s, %u ranks, %llu bytes; generated in %.2f s\n", collective_name(o.collective),
-           algorithm_text(a, a->initial, name), o.ranks, (unsigned long long)o.bytes,
+    printf("%s by %s, %u ranks, %llu bytes; generated in %.2f s\n", collective_name(o->collective),
+           algorithm_text(a, a->initial, name), o->ranks, (unsigned long long)o->bytes,
            seconds() - began);
-    bool print = !o.verify && !o.simulate && !o.svg && !o.goal;
-    if (print || o.has_rank) print_schedule(&o, &p);
-    if (o.verify) code = run_verify(&p);
-    if (code == 0 && (o.simulate || o.svg)) code = run_simulate(&o, &p);
-    if (code == 0 && o.goal) code = run_goal(&o, &p);
+    bool print = !o->verify && !o->simulate && !o->svg && !o->goal;
+    if (print || o->has_rank) print_schedule(o, &p);
+    if (o->verify) code = run_verify(&p);
+    if (code == 0 && (o->simulate || o->svg)) code = run_simulate(o, &p);
+    if (code == 0 && o->goal) code = run_goal(o, &p);
     plan_free(&p);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct plan_options o;
+    int code;
+    if (!options_parse(&o, argc, argv, &code)) code = run(&o);
+    rules_free(&world_real, o.rules);
     return code;
 }
