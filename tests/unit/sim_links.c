@@ -412,6 +412,53 @@ static void test_disconnect_dead_hands_up_what_was_sent(void **state)
     for (uint64_t seed = 1; seed <= 10; seed++) run(told_dead, 2, seed);
 }
 
+/* ---- wired ---- */
+
+static int taken; /* in this test, by rank 1 */
+
+/* Rank 0's request waits at rank 1, which computes, when the wire breaks. Rank 1 takes it all the same, unless
+ * it has noticed already; and then it notices. */
+static void broken_before_it_is_taken(struct node *n)
+{
+    int other = 1 - n->rank;
+    CHECK(node_connect(n, other) == 0);
+    while (n->peer[other].tells == 0) node_progress(n);
+    CHECK(n->ops->connect(n->peer[other].link, "sim", 4) == 0);
+    if (n->rank == 0) {
+        sim_compute(n->me, 500000);
+        sim_break(n->me, 0, 1);
+    } else {
+        sim_compute(n->me, 510000);
+    }
+    node_until_down(n, other);
+    CHECK(n->peer[other].gone == GONE_BROKEN);
+    if (n->rank == 1) taken += n->peer[other].ups;
+}
+
+static void wired_body(struct sim_rank *me, void *arg)
+{
+    struct node *n = node_new(me);
+    (void)arg;
+    node_meet_wired(n, me);
+    broken_before_it_is_taken(n);
+    node_part(n);
+    node_free(n);
+}
+
+static void test_a_wire_may_break_before_it_is_taken(void **state)
+{
+    (void)state;
+    taken = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct sim_options o = { .ranks = 2, .seed = seed };
+        struct sim_result r;
+        int status = sim_run(&o, wired_body, NULL, &r);
+        if (status) print_error("%s\n", r.text);
+        assert_int_equal(status, 0);
+    }
+    assert_true(taken > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_deaths_are_known_after_the_last_message),
         cmocka_unit_test(test_returning_without_close_is_a_death),
         cmocka_unit_test(test_disconnect_dead_hands_up_what_was_sent),
+        cmocka_unit_test(test_a_wire_may_break_before_it_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

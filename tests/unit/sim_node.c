@@ -22,9 +22,9 @@ void node_fill(void *body, size_t len, int from, int to, uint64_t number)
 
 static struct link *make_link(struct node *n, int rank, uint64_t epoch)
 {
-    struct link *l = world_allocate_aligned(n->world, 64, transport_sim.link_size);
+    struct link *l = world_allocate_aligned(n->world, 64, n->ops->link_size);
     CHECK(l);
-    l->ops = &transport_sim;
+    l->ops = n->ops;
     l->transport = n->t;
     l->owner = &n->peer[rank];
     l->rank = rank;
@@ -52,10 +52,9 @@ static void on_up(struct link *l)
 
 static void on_tell(struct link *l, const void *bytes, size_t len)
 {
-    (void)l;
-    (void)bytes;
-    (void)len;
-    node_check_failed(__FILE__, __LINE__, "sim tells nothing");
+    struct node_peer *p = l->owner;
+    CHECK(l->transport->caps.wired && len == 4 && memcmp(bytes, "sim", 4) == 0);
+    p->tells++;
 }
 
 static int on_recv(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
@@ -101,7 +100,7 @@ static void on_down(struct link *l, int status, enum gone gone)
     p->gone = gone;
     snprintf(p->why, sizeof(p->why), "%s", l->why.text);
     p->link = NULL;
-    world_release(p->node->world, l, transport_sim.link_size);
+    world_release(p->node->world, l, p->node->ops->link_size);
 }
 
 static const struct transport_up up = {
@@ -114,9 +113,10 @@ static const struct transport_up up = {
     .down = on_down,
 };
 
-void node_open(struct node *n, struct sim_rank *me)
+static void node_open_by(struct node *n, struct sim_rank *me, const struct transport_ops *ops)
 {
     memset(n, 0, sizeof(*n));
+    n->ops = ops;
     n->me = me;
     n->world = sim_world(me);
     n->rank = sim_rank(me);
@@ -124,9 +124,9 @@ void node_open(struct node *n, struct sim_rank *me)
     n->config.setup_deadline = 30 * CONFIG_SECOND;
     n->config.repair_deadline = 15 * CONFIG_SECOND;
     for (int i = 0; i < n->size; i++) n->peer[i].node = n;
-    n->t = world_allocate_aligned(n->world, 64, transport_sim.transport_size);
+    n->t = world_allocate_aligned(n->world, 64, ops->transport_size);
     CHECK(n->t);
-    n->t->ops = &transport_sim;
+    n->t->ops = ops;
     n->t->up = &up;
     n->t->owner = n;
     n->t->opt = (struct transport_options){ .world = n->world,
@@ -134,17 +134,22 @@ void node_open(struct node *n, struct sim_rank *me)
                                             .rank = n->rank,
                                             .size = n->size,
                                             .epoch = (uint64_t)n->rank + 1000 };
-    CHECK(transport_sim.open(n->t) == 0);
+    CHECK(ops->open(n->t) == 0);
+}
+
+void node_open(struct node *n, struct sim_rank *me)
+{
+    node_open_by(n, me, &transport_sim);
 }
 
 void node_close(struct node *n)
 {
     for (int i = 0; i < n->size; i++)
-        if (n->peer[i].link) transport_sim.disconnect(n->peer[i].link, DISCONNECT_DRAIN);
+        if (n->peer[i].link) n->ops->disconnect(n->peer[i].link, DISCONNECT_DRAIN);
     for (int i = 0; i < n->size; i++)
         while (n->peer[i].link) node_progress(n);
-    transport_sim.close(n->t);
-    world_release(n->world, n->t, transport_sim.transport_size);
+    n->ops->close(n->t);
+    world_release(n->world, n->t, n->ops->transport_size);
 }
 
 struct node *node_new(struct sim_rank *me)
@@ -159,15 +164,25 @@ void node_free(struct node *n)
     world_release(sim_world(n->me), n, sizeof(*n));
 }
 
-void node_meet(struct node *n, struct sim_rank *me)
+static void node_meet_by(struct node *n, struct sim_rank *me, const struct transport_ops *transport)
 {
-    node_open(n, me);
+    node_open_by(n, me, transport);
     CHECK(sim_launch(me, &n->launch) == 0);
     const struct launch_ops *ops = n->launch->ops;
     CHECK(ops->put(n->launch, n->t->address, n->t->address_len) == 0);
     CHECK(ops->fence(n->launch, INT64_MAX) == 0);
     for (int i = 0; i < n->size; i++) n->address_len = ops->get(n->launch, i, n->address[i]);
     CHECK(n->address_len == (int)n->t->address_len);
+}
+
+void node_meet(struct node *n, struct sim_rank *me)
+{
+    node_meet_by(n, me, &transport_sim);
+}
+
+void node_meet_wired(struct node *n, struct sim_rank *me)
+{
+    node_meet_by(n, me, &transport_sim_wired);
 }
 
 void node_part(struct node *n)
@@ -179,7 +194,7 @@ void node_part(struct node *n)
 int node_connect(struct node *n, int rank)
 {
     struct link *l = make_link(n, rank, 0);
-    return transport_sim.connect(l, n->address[rank], (size_t)n->address_len);
+    return n->ops->connect(l, n->address[rank], (size_t)n->address_len);
 }
 
 void node_join(struct node *n, int rank)
@@ -190,8 +205,8 @@ void node_join(struct node *n, int rank)
 
 void node_progress(struct node *n)
 {
-    if (transport_sim.progress(n->t, NULL) > 0) return;
-    if (transport_sim.arm(n->t) == 0) n->world->sleep(n->world->arg, -1, INT64_MAX);
+    if (n->ops->progress(n->t, NULL) > 0) return;
+    if (n->ops->arm(n->t) == 0) n->world->sleep(n->world->arg, -1, INT64_MAX);
 }
 
 bool node_up(struct node *n, int rank)
@@ -214,7 +229,7 @@ int node_send(struct node *n, int rank, const void *body, size_t len)
         uint8_t head[8];
         if (!p->link) return SINEW_EPEER;
         wire_put64(head, p->sent);
-        int status = transport_sim.send(p->link, head, sizeof(head), body, len, NULL, 0);
+        int status = n->ops->send(p->link, head, sizeof(head), body, len, NULL, 0);
         if (status == 0) p->sent++;
         if (status != TRANSPORT_AGAIN) return status;
         node_progress(n);

@@ -16,7 +16,7 @@ struct node;
 struct node_peer {
     struct node *node;
     struct link *link;
-    int ups, downs, rooms, links;
+    int ups, downs, rooms, links, tells;
     int down_status;
     enum gone gone;
     uint64_t received, received_bytes; /* messages that came                      */
@@ -29,6 +29,7 @@ struct node_peer {
 struct node {
     struct sim_rank *me;
     const struct world *world;
+    const struct transport_ops *ops; /* sim, or sim_wired */
     struct transport *t;
     struct config config;
     int rank, size;
@@ -54,6 +55,7 @@ void node_free(struct node *n);
 void node_open(struct node *n, struct sim_rank *me);
 void node_close(struct node *n); /* every link that is left is drained */
 void node_meet(struct node *n, struct sim_rank *me); /* node_open, and everyone's address */
+void node_meet_wired(struct node *n, struct sim_rank *me);
 void node_part(struct node *n);                      /* node_close, and leave the launcher */
 int node_connect(struct node *n, int rank);
 void node_join(struct node *n, int rank); /* connect from the lower rank, wait on both until up */

@@ -306,6 +306,7 @@ void wired_arrived(struct end *e);
 void wired_confirmed(struct end *e, uint64_t upto);
 void wired_hand_back(struct end *e); /* what is kept, as notes */
 void wired_break(struct channel *c);
+void wired_notice(struct end *e); /* soon, if its channel is broken */
 bool wired_loses(struct parcel *p); /* on a broken channel */
 void wired_free(struct end *e);
 

@@ -466,6 +466,7 @@ static void request_accept(struct port *port, struct end *e)
     accept->cookie = port->epoch;
     wire_send(e, accept, port->rank->now);
     end_watch(e);
+    wired_notice(e); /* it may have broken while the request lay here */
     port->transport->up->up(e->link);
     if (e->room) end_ready(e);
 }

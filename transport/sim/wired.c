@@ -101,9 +101,10 @@ void wired_hand_back(struct end *e)
 
 /* ---- breaking ---------------------------------------------------------------------------------- */
 
-static void end_will_notice(struct end *e)
+void wired_notice(struct end *e)
 {
     struct sim *s = e->channel->sim;
+    if (!e->channel->broken) return;
     if (e->state == END_NONE || e->state == END_GONE || e->state == END_DYING) return;
     sim_unschedule(s, &e->timer);
     sim_schedule(s, &e->timer, s->now + (int64_t)(sim_draw(&s->random) % NOTICE_NS));
@@ -113,8 +114,8 @@ void wired_break(struct channel *c)
 {
     if (c->broken) return;
     c->broken = true;
-    end_will_notice(&c->end[0]);
-    end_will_notice(&c->end[1]);
+    wired_notice(&c->end[0]);
+    wired_notice(&c->end[1]);
 }
 
 bool wired_loses(struct parcel *p)
