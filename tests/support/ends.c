@@ -243,3 +243,15 @@ int end_send(struct end *e, int rank, int number, size_t blen)
     memset(body, number & 0xff, blen);
     return e->ops->send(e->link[rank].link, &number, sizeof(number), body, blen, NULL, 0);
 }
+
+void ends_fresh(uint8_t *from, size_t from_len, void *to, size_t to_len)
+{
+    ends_skipped_ns = 0;
+    memset(to, 0, to_len);
+    for (size_t i = 0; i < from_len; i++) from[i] = (uint8_t)(i * 7 >> 3);
+}
+
+void contains(const char *text, const char *words)
+{
+    if (!strstr(text, words)) fail_msg("\"%s\" does not say \"%s\"", text, words);
+}

@@ -62,6 +62,9 @@ void end_turn(struct end *e);                 /* progress, then what it was told
 void ends_turn(struct end e[2]);
 void ends_settle(struct end e[2]); /* some turns */
 int end_send(struct end *e, int rank, int number, size_t blen);
+/* Before a test: the clock as it is, bytes that tell where they stand, and none. */
+void ends_fresh(uint8_t *from, size_t from_len, void *to, size_t to_len);
+void contains(const char *text, const char *words); /* or the test fails */
 
 #define ENDS_UNTIL(e, expr)                                            \
     do {                                                               \

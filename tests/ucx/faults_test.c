@@ -33,15 +33,8 @@ static int fresh(void **state)
 {
     (void)state;
     fake_reset();
-    ends_skipped_ns = 0;
-    memset(to, 0, sizeof(to));
-    for (size_t i = 0; i < sizeof(from); i++) from[i] = (uint8_t)(i * 7 >> 3);
+    ends_fresh(from, sizeof(from), to, sizeof(to));
     return 0;
-}
-
-static void contains(const char *text, const char *words)
-{
-    if (!strstr(text, words)) fail_msg("\"%s\" does not say \"%s\"", text, words);
 }
 
 static const ucs_status_t every_status[] = {

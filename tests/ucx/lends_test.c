@@ -32,9 +32,7 @@ static int fresh(void **state)
 {
     (void)state;
     fake_reset();
-    ends_skipped_ns = 0;
-    memset(to, 0, sizeof(to));
-    for (size_t i = 0; i < sizeof(from); i++) from[i] = (uint8_t)(i * 7 >> 3);
+    ends_fresh(from, sizeof(from), to, sizeof(to));
     return 0;
 }
 

@@ -27,7 +27,6 @@ int faults_of_devices(void);
 #define FAULT(f) cmocka_unit_test_setup(f, faults_fresh)
 int faults_fresh(void **state);
 
-void contains(const char *text, const char *words);
 /* e[0] cannot be opened, for that reason, and nothing is left. */
 void refused(struct end e[2], int status, const char *words);
 

@@ -25,11 +25,6 @@ int faults_fresh(void **state)
     return 0;
 }
 
-void contains(const char *text, const char *words)
-{
-    if (!strstr(text, words)) fail_msg("\"%s\" does not say \"%s\"", text, words);
-}
-
 void refused(struct end e[2], int status, const char *words)
 {
     struct why why;
