@@ -32,6 +32,7 @@ struct packet {
 struct fake {
     struct sinew *s;
     struct link *link[FAKES][RANKS]; /* there is one                                   */
+    const struct link *going;        /* its `down` is under way                        */
     bool up[FAKES][RANKS], ending[FAKES][RANKS];
     int status[FAKES][RANKS];
     enum gone gone[FAKES][RANKS];

@@ -357,6 +357,37 @@ static void offers_end_with_their_link(void **state)
     assert_int_equal(sinew_wait(&req), SINEW_EPEER);
 }
 
+/* A long message was lent along with its announcement and is refused; but its memory is not back when the link goes. */
+static void a_loan_outlives_its_link(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    static const char lent[100000];
+    struct sinew_request *req;
+    move(f);
+    begin(f);
+    move(f);
+    f->s->transport[0]->caps.get = f->s->transport[0]->caps.offers = true;
+    assert_ptr_equal(f->s->peer[1]->out, f->link[1][1]);
+    assert_int_equal(sinew_send(team, lent, sizeof(lent), 1, 9, &req), SINEW_PENDING);
+    const struct packet *rts = told(f, 1, KIND_RTS);
+    assert_ptr_equal(rts->link, f->link[1][1]);
+    f->dereg_again = true;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_SWITCH, .tag = 1 });
+    struct packet *nack =
+        say_nack(f, 1, wire_get64(rts->head + rts->hlen - 16), NACK_ANNOUNCEMENT, SINEW_ESTATE);
+    nack->link = f->link[1][1];
+    move(f);
+    assert_false(list_empty(&f->s->revoking));
+    end_link(f->link[1][1], SINEW_EPEER, GONE_BROKEN);
+    for (int i = 0; i < 4; i++) move(f);
+    assert_int_equal(sinew_test(&req), SINEW_PENDING);
+    f->dereg_again = false;
+    assert_int_equal(sinew_wait(&req), SINEW_ESTATE);
+    end_link(f->link[0][1], 0, GONE_DIED);
+    move(f);
+}
+
 /* Its bytes would go past TLS: it is left out, is offered to nobody, and who asks hears why. */
 static void what_cannot_encrypt_is_left_out(void **state)
 {
@@ -385,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_breaks_while_draining_is_drained, open_fake_wired,
                                         close_fake),
         cmocka_unit_test_setup_teardown(offers_end_with_their_link, open_fake_wired, close_fake),
+        cmocka_unit_test_setup_teardown(a_loan_outlives_its_link, open_fake_wired, close_fake),
         cmocka_unit_test_setup_teardown(what_cannot_encrypt_is_left_out, open_fake_wired_encrypted,
                                         close_fake),
     };
