@@ -28,7 +28,7 @@ static const char *const usage =
     "  --compare   simulates every algorithm there is for it; without --bytes, over sizes, and\n"
     "              --svg draws that\n"
     "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
-    "  --rules     with what a file for collective_rules says, before --link\n"
+    "  --rules     with what a file for collective_rules says\n"
     "  --crowded   as ranks choose that take turns on few cores\n"
     "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0,\n"
     "              but of --compare those of --link\n"
@@ -78,7 +78,6 @@ static bool parse_link(struct plan_options *o, const char *name)
     const struct link_model *m = rules_link(o->rules, name);
     if (strcmp(m->name, name) != 0) return false;
     o->link = m->name;
-    o->has_model = true;
     o->model = (struct loggops){ (int64_t)(m->latency_ns * 1000),
                                  (int64_t)(m->overhead_ns * 1000),
                                  (int64_t)(m->overhead_ns * 1000),
@@ -199,7 +198,9 @@ static bool parse_value(struct plan_options *o, int option, const char *value)
         o->has_model = true;
         return parse_model(value, &o->model);
     case OPTION_LINK:
-        return parse_link(o, value);
+        o->has_link = true;
+        o->link = value;
+        return true;
     case OPTION_RULES:
         return parse_rules(o, value);
     case OPTION_ALGORITHM:
@@ -241,8 +242,10 @@ static int options_check(struct plan_options *o, const char *collective)
     if (o->root >= o->ranks || o->rank >= o->ranks)
         return plan_refuse("--root and --rank must be less than --ranks", NULL);
     /* Beside what would be chosen only the model it is chosen by means something. */
-    if (o->compare && !o->has_model) parse_link(o, o->link);
-    return 0;
+    if (!o->has_link && (!o->compare || o->has_model)) return 0;
+    if (o->has_link && o->has_model)
+        return plan_refuse("--loggp and --link are both a model: give one of them", NULL);
+    return parse_link(o, o->link) ? 0 : plan_refuse_value("link", o->link);
 }
 
 /* true: that was all, the program ends with *code. */

@@ -15,7 +15,7 @@ struct plan_options {
     const char *algorithm, *svg, *goal, *link;
     struct rules *rules; /* or NULL */
     uint32_t ranks, root, rank;
-    bool has_rank, has_bytes, has_model, in_place, verify, simulate, compare, crowded;
+    bool has_rank, has_bytes, has_link, has_model, in_place, verify, simulate, compare, crowded;
     uint64_t bytes;
     struct loggops model;
 };
