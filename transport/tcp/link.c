@@ -140,11 +140,11 @@ void link_peer_gone(struct tcp_link *l, const struct why *why)
     link_end(l, SINEW_EPEER, GONE_DIED, false);
 }
 
-/* Behind a relay who leaves waits for this word. */
-static void link_acknowledge_bye(struct tcp_link *l)
+/* Behind a relay who leaves waits for this word; or for the BYE of this end, which may be going again. */
+static void link_answer_bye(struct tcp_link *l)
 {
-    if (!l->relayed || l->state != LINK_UP || l->line != LINE_OPEN) return;
-    if (!stream_append(l, FRAME_ACK)) return;
+    if (!l->relayed || l->state >= LINK_ENDING || l->line != LINE_OPEN) return;
+    if (!l->bye_queued) stream_append(l, FRAME_ACK);
     stream_write(l, TCP_BURST);
 }
 
@@ -152,7 +152,7 @@ static void link_acknowledge_bye(struct tcp_link *l)
 void link_bye_came(struct tcp_link *l)
 {
     bool was_ending = l->state == LINK_ENDING;
-    link_acknowledge_bye(l);
+    link_answer_bye(l);
     if (was_ending && l->bye_may_come) {
         l->status = 0;
         l->gone = GONE_LEFT;
