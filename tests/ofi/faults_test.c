@@ -227,6 +227,39 @@ static void moves_fail_with_any_error(void **state)
     }
 }
 
+static struct lent *put_when_heard;
+
+static int recv_and_put(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                        struct lease *lease)
+{
+    (void)head, (void)hlen, (void)body, (void)blen, (void)lease;
+    struct rma *op = &put_when_heard->op;
+    *op = (struct rma){ .kind = RMA_PUT, .local = from, .len = 100, .peers = &put_when_heard->theirs };
+    fake_knobs.busy = 1;
+    assert_int_equal(transport_ofi.rma(l, op), TRANSPORT_PENDING);
+    fake_knobs.busy = 0;
+    return 0;
+}
+
+/* A put that an upcall begins while the provider takes nothing goes when it does, though nothing
+ * else happens. */
+static void what_an_upcall_begins_in_vain_goes_later(void **state)
+{
+    struct end e[2];
+    struct lent m;
+    (void)state;
+    ends_open(e);
+    ends_connect(e, RANK);
+    lend(e, &m, to, LONG, REGION_PUT);
+    put_when_heard = &m;
+    e[0].up.recv = recv_and_put;
+    assert_int_equal(end_send(&e[1], RANK, 0, 100), 0);
+    finish(e, 0);
+    assert_memory_equal(from, to, 100);
+    assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), 0);
+    ends_close(e);
+}
+
 /* ---- messages -------------------------------------------------------------------------------- */
 
 /* Five, of which the third fails: what is not confirmed comes back, nothing is missing. */
@@ -412,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup(words_are_updated_by_one_agent, fresh),
         cmocka_unit_test_setup(what_is_taken_back_is_not_had, fresh),
         cmocka_unit_test_setup(moves_fail_with_any_error, fresh),
+        cmocka_unit_test_setup(what_an_upcall_begins_in_vain_goes_later, fresh),
         cmocka_unit_test_setup(sends_fail_with_any_error, fresh),
         cmocka_unit_test_setup(a_broken_queue_ends_every_link, fresh),
         cmocka_unit_test_setup(a_provider_that_lets_go_of_nothing_is_closed, fresh),

@@ -382,6 +382,8 @@ static void link_attend(struct framed_link *l)
     if (l->heard_bye && !l->bye && !l->ack_due) link_fall(l, 0, GONE_LEFT, false);
     if (l->state >= FRAMED_UP && reorder_look(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
+    if (l->end && l->end->full_at == framed_under(l)->looks)
+        link_make_due(l); /* what was not offered to the fabric, which takes no more now */
 }
 
 /* It has taken what was expected, so there are no upcalls for it now. */
