@@ -287,6 +287,7 @@ static void link_close_endpoint(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
     bool confirmed = l->bye && l->acked == l->bye;
+    updates_drop(l);
     bool lingers = l->gone == GONE_LEFT && l->heard_bye && !confirmed && list_empty(&l->works);
     l->closing = true;
     l->end->lingers = lingers;
@@ -356,7 +357,7 @@ void framed_disconnect(struct link *base, enum disconnect_how how)
 
 static void link_drain(struct framed_link *l)
 {
-    if (!l->bye && !l->heard_bye && list_empty(&l->works) && list_empty(&l->serves) &&
+    if (!l->bye && !l->heard_bye && list_empty(&l->works) && l->serving == 0 &&
         frame_send_control(l, FRAME_BYE, FRAME_ASKS) == 0)
         l->bye = l->sent;
     if (l->bye && l->acked == l->bye && !(l->heard_bye && l->ack_due))
@@ -375,6 +376,7 @@ static void link_attend(struct framed_link *l)
     if (l->state == FRAMED_UP || l->state == FRAMED_DRAINING) {
         works_look(l);
         works_advance(l);
+        updates_advance(l);
         serves_advance(l);
     }
     if (l->state >= FRAMED_PAIRED && l->state < FRAMED_ENDING) ack_send(l);
