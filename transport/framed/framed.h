@@ -67,8 +67,11 @@ enum {
     FRAMED_ROOM = 8, /* words of a mark that are the fabric's */
 };
 
-/* For what has arrived when the link fell: so many looks at the fabric that find nothing. */
+/* For what has arrived when the link fell: so many looks at the fabric that find nothing. Where no
+ * goodbye was said they prove nothing: into a queue that several share (UCX's shared memory) one who
+ * has taken his place, and no processor to write there, keeps back what others wrote behind him. */
 enum { FRAMED_LAST_LOOKS = 3 };
+#define FRAMED_LAST_NS (200 * INT64_C(1000000)) /* … so they are repeated so long */
 
 #define FRAMED_CLOSE_NS (2 * INT64_C(1000000000)) /* for what is under way when a link falls */
 #define FRAMED_AGAIN_NS INT64_C(1000000) /* a fabric that takes no more is asked again so soon */
@@ -285,7 +288,8 @@ struct framed_link {
     uint64_t token;
     char name[48];
     int64_t deadline;
-    uint32_t looks, first_look; /* ENDING: idle_looks and looks when it began */
+    uint32_t looks, first_look; /* ENDING: idle_looks and looks when it began … */
+    int64_t last_look;          /* … and when the last one may be */
     struct endpoint *end;
 
     /* the counterpart: its fabric address, in parts */

@@ -205,6 +205,7 @@ void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up)
     l->gone = gone;
     l->looks = t->idle_looks;
     l->first_look = t->looks;
+    l->last_look = framed_now(t) + FRAMED_LAST_NS;
     link_set_deadline(l, INT64_MAX);
     list_remove(&l->of_due);
     list_remove(&l->of_waiting);
@@ -271,6 +272,7 @@ static bool link_has_heard_all(struct framed_link *l)
     struct framed *t = framed_under(l);
     early_take(l);
     if (!l->hand_up) return true;
+    if (l->gone != GONE_LEFT && framed_now(t) < l->last_look) return false;
     return t->idle_looks - l->looks >= FRAMED_LAST_LOOKS || t->looks - l->first_look > LOOKS_MOST;
 }
 
