@@ -319,12 +319,13 @@ static void moves_fail_with_any_error(void **state)
 
 static struct lent *put_when_heard;
 
-static int recv_and_put(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
-                        struct lease *lease)
+static int recv_and_put(struct link *l, const void *head, size_t hlen, const void *body,
+                        size_t blen, struct lease *lease)
 {
     (void)head, (void)hlen, (void)body, (void)blen, (void)lease;
     struct rma *op = &put_when_heard->op;
-    *op = (struct rma){ .kind = RMA_PUT, .local = from, .len = 100, .peers = &put_when_heard->theirs };
+    *op = (struct rma){ .kind = RMA_PUT, .local = from, .len = 100,
+                        .peers = &put_when_heard->theirs };
     fake_knobs.busy = 1;
     assert_int_equal(transport_ofi.rma(l, op), TRANSPORT_PENDING);
     fake_knobs.busy = 0;

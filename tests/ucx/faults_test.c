@@ -626,8 +626,8 @@ static void nonsense_is_told(void **state)
     }
 }
 
-/* Another's word that a link is over may be faster than what was sent on it before: a queue of UCX's
- * shared memory stands still while one who writes there has no processor. */
+/* Another's word that a link is over may be faster than what was sent on it before: a queue of
+ * UCX's shared memory stands still while one who writes there has no processor. */
 static void what_comes_a_moment_after_the_end_is_heard(void **state)
 {
     struct end e[2];

@@ -68,8 +68,8 @@ enum {
 };
 
 /* For what has arrived when the link fell: so many looks at the fabric that find nothing. Where no
- * goodbye was said they prove nothing: into a queue that several share (UCX's shared memory) one who
- * has taken his place, and no processor to write there, keeps back what others wrote behind him. */
+ * goodbye was said they prove nothing: in a queue that several write to (UCX's shared memory) one
+ * who has taken a place, and no processor to fill it, keeps back what others wrote behind him. */
 enum { FRAMED_LAST_LOOKS = 3 };
 #define FRAMED_LAST_NS (200 * INT64_C(1000000)) /* … so they are repeated so long */
 

@@ -124,8 +124,8 @@ void parts_forget_words(struct ofi *t)
         part_forget_words(LIST_OWNER(e, struct part, entry));
 }
 
-/* p->words: operand, compare, and then the former value. They stay in the part: the provider may have
- * them after its link is gone. */
+/* p->words: operand, compare, and then the former value. They stay in the part: the provider may
+ * have them after its link is gone. */
 static int64_t atomic_start(struct ofi *t, struct part *p, bool adds, fi_addr_t to, uint64_t at,
                             uint64_t key)
 {
@@ -214,7 +214,7 @@ int move_update(struct framed_landing *g, struct why *why)
     part_began(t, p, status);
     if (status == -FI_EAGAIN) return TRANSPORT_AGAIN;
     if (status < 0)
-        return why_set(why, SINEW_EIO, "libfabric does not update a word of this end's own: %s (%d)",
+        return why_set(why, SINEW_EIO, "libfabric does not update a word of its own end: %s (%d)",
                        t->api.strerror((int)-status), (int)status);
     return TRANSPORT_PENDING;
 }
