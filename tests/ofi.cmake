@@ -56,7 +56,7 @@ foreach(provider tcp+ofi_rxm shm net)
   endif()
   sinew_ofi_test(ofi-contract-whole ${short} ${provider} LABELS release-only long TIMEOUT 300
     COMMAND test-ofi-contract --kind processes --transport ofi)
-  sinew_ofi_test(ofi-conformance ${short} ${provider} LABELS release-only long TIMEOUT 300
+  sinew_ofi_test(ofi-conformance ${short} ${provider} LABELS release-only long TIMEOUT 600
     COMMAND test-conformance --kind processes --transport ofi)
   sinew_ofi_test(ofi-process ${short} ${provider} LABELS release-only long TIMEOUT 300
     COMMAND test-process --kind processes --transport ofi)

@@ -434,7 +434,7 @@ static ssize_t ep_fetch(struct fid_ep *ep, const void *buf, size_t count, void *
                         void *result_desc, fi_addr_t to, uint64_t at, uint64_t key,
                         enum fi_datatype type, enum fi_op op, void *context)
 {
-    (void)to;
+    if (to >= ENDPOINTS || !eps[to]) misuse("a word of nobody's");
     if (count != 1 || type != FI_UINT64 || op != FI_SUM) misuse("another operation");
     described(buf, 8, desc, FI_WRITE);
     described(result, 8, result_desc, FI_READ);
@@ -446,7 +446,7 @@ static ssize_t ep_compare(struct fid_ep *ep, const void *buf, size_t count, void
                           fi_addr_t to, uint64_t at, uint64_t key, enum fi_datatype type,
                           enum fi_op op, void *context)
 {
-    (void)to;
+    if (to >= ENDPOINTS || !eps[to]) misuse("a word of nobody's");
     if (count != 1 || type != FI_UINT64 || op != FI_CSWAP) misuse("another operation");
     described(buf, 8, desc, FI_WRITE);
     described(compare, 8, compare_desc, FI_WRITE);

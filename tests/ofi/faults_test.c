@@ -180,6 +180,96 @@ static void words_are_updated_by_one_agent(void **state)
     }
 }
 
+/* End 0's device has no atomic operations, end 1's has, and lends it two words. */
+static void unlike_open(struct end e[2], struct lent *m, uint64_t word[2])
+{
+    fresh(NULL);
+    fake_knobs.device = true;
+    ends_prepare(e);
+    for (int i = 0; i < 2; i++) {
+        fake_knobs.wordless = i == 0;
+        assert_int_equal(end_open(&e[i], NULL), 0);
+    }
+    ends_connect(e, RANK);
+    lend(e, m, word, 2 * sizeof(*word), REGION_PUT | REGION_GET | REGION_ATOMIC);
+}
+
+/* The agent of the words does it, at its owner's wish; also when it takes nothing at first. */
+static void words_of_an_unlike_device_are_updated_by_it(void **state)
+{
+    static const uint64_t five = 5, six = 6;
+    (void)state;
+    for (int busy = 0; busy < 2; busy++) {
+        struct end e[2];
+        struct lent m;
+        _Alignas(8) uint64_t word[2] = { 0, 2 };
+        unlike_open(e, &m, word);
+        fake_knobs.move_fails = busy;
+        fake_knobs.error = FI_EAGAIN;
+        assert_int_equal(update(e, &m, 3, NULL), 2);
+        assert_int_equal(update(e, &m, 9, &six), 5);
+        assert_int_equal(update(e, &m, 9, &five), 5);
+        assert_int_equal(word[1], 9);
+        assert_int_equal(word[0], 0);
+        assert_int_equal(fake_stats().atomics, 3 + busy);
+        assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), 0);
+        all_arrive(e);
+        ends_close(e);
+    }
+}
+
+/* It fails, at once or later: the link goes, with words, and the asker is told once. */
+static void an_update_for_a_peer_fails(void **state)
+{
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        struct end e[2];
+        struct lent m;
+        _Alignas(8) uint64_t word[2] = { 0, 2 };
+        unlike_open(e, &m, word);
+        fake_knobs.move_fails = 1;
+        fake_knobs.later = later;
+        fake_knobs.error = FI_EIO;
+        start(e, &m, RMA_ATOMIC, from, 8);
+        ENDS_UNTIL(e, e[1].link[RANK].downs);
+        contains(e[1].link[RANK].why, "fake error");
+        transport_ofi.disconnect(e[0].link[RANK].link, DISCONNECT_BROKEN);
+        ENDS_UNTIL(e, e[0].link[RANK].downs);
+        assert_int_equal(e[0].link[RANK].dones, 1);
+        assert_true(e[0].link[RANK].done_status < 0);
+        assert_int_equal(word[0], 0);
+        assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), 0);
+        ends_close(e);
+    }
+}
+
+/* With the provider, or not taken by it yet: the memory comes back, and nothing is left. */
+static void a_link_ends_before_an_update_for_its_peer(void **state)
+{
+    (void)state;
+    for (int taken = 0; taken < 2; taken++) {
+        struct end e[2];
+        struct lent m;
+        _Alignas(8) uint64_t word[2] = { 0, 2 };
+        unlike_open(e, &m, word);
+        start(e, &m, RMA_ATOMIC, from, 8);
+        fake_knobs.move_fails = !taken;
+        fake_knobs.error = FI_EAGAIN;
+        WHILE (fake_stats().atomics == 0) end_turn(&e[1]);
+        fake_knobs.held = true;
+        assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), TRANSPORT_AGAIN);
+        for (int i = 0; i < 2; i++)
+            transport_ofi.disconnect(e[i].link[RANK].link, DISCONNECT_BROKEN);
+        ends_settle(e);
+        ends_skipped_ns += 3000000000;
+        ends_settle(e);
+        assert_int_equal(e[0].link[RANK].dones, 1);
+        assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), 0);
+        fake_knobs.held = false;
+        ends_close(e);
+    }
+}
+
 /* What was read while it was taken back is worth nothing, and the link is as good as before. */
 static void what_is_taken_back_is_not_had(void **state)
 {
@@ -225,6 +315,40 @@ static void moves_fail_with_any_error(void **state)
         assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), 0);
         ends_close(e);
     }
+}
+
+static struct lent *put_when_heard;
+
+static int recv_and_put(struct link *l, const void *head, size_t hlen, const void *body,
+                        size_t blen, struct lease *lease)
+{
+    (void)head, (void)hlen, (void)body, (void)blen, (void)lease;
+    struct rma *op = &put_when_heard->op;
+    *op = (struct rma){ .kind = RMA_PUT, .local = from, .len = 100,
+                        .peers = &put_when_heard->theirs };
+    fake_knobs.busy = 1;
+    assert_int_equal(transport_ofi.rma(l, op), TRANSPORT_PENDING);
+    fake_knobs.busy = 0;
+    return 0;
+}
+
+/* A put that an upcall begins while the provider takes nothing goes when it does, though nothing
+ * else happens. */
+static void what_an_upcall_begins_in_vain_goes_later(void **state)
+{
+    struct end e[2];
+    struct lent m;
+    (void)state;
+    ends_open(e);
+    ends_connect(e, RANK);
+    lend(e, &m, to, LONG, REGION_PUT);
+    put_when_heard = &m;
+    e[0].up.recv = recv_and_put;
+    assert_int_equal(end_send(&e[1], RANK, 0, 100), 0);
+    finish(e, 0);
+    assert_memory_equal(from, to, 100);
+    assert_int_equal(transport_ofi.dereg(e[1].t, &m.mine), 0);
+    ends_close(e);
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -410,8 +534,12 @@ int main(void)
         cmocka_unit_test_setup(messages_arrive_by_every_kind, fresh),
         cmocka_unit_test_setup(memory_is_read_and_written_by_every_kind, fresh),
         cmocka_unit_test_setup(words_are_updated_by_one_agent, fresh),
+        cmocka_unit_test_setup(words_of_an_unlike_device_are_updated_by_it, fresh),
+        cmocka_unit_test_setup(an_update_for_a_peer_fails, fresh),
+        cmocka_unit_test_setup(a_link_ends_before_an_update_for_its_peer, fresh),
         cmocka_unit_test_setup(what_is_taken_back_is_not_had, fresh),
         cmocka_unit_test_setup(moves_fail_with_any_error, fresh),
+        cmocka_unit_test_setup(what_an_upcall_begins_in_vain_goes_later, fresh),
         cmocka_unit_test_setup(sends_fail_with_any_error, fresh),
         cmocka_unit_test_setup(a_broken_queue_ends_every_link, fresh),
         cmocka_unit_test_setup(a_provider_that_lets_go_of_nothing_is_closed, fresh),

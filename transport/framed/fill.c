@@ -17,6 +17,13 @@ static int fill_answer(struct framed_link *l, uint64_t work)
     return serve_keep(l, &s);
 }
 
+static int landing_answer(struct framed_link *l, const struct framed_landing *g)
+{
+    const struct serve s = { .work = g->work, .kind = g->kind, .value = g->word.former,
+                             .len = g->kind == FRAME_FILL ? 0 : sizeof(s.value) };
+    return serve_keep(l, &s);
+}
+
 void fill_refuse(struct framed *t, const struct header *h)
 {
     if (h->fetch && h->waited) t->fabric->refuse(t, h->fetch);
@@ -41,7 +48,7 @@ void landings_release(struct framed *t)
                       sizeof(struct framed_landing));
 }
 
-static void landing_release(struct framed_landing *g)
+void landing_release(struct framed_landing *g)
 {
     struct framed *t = g->end->t;
     g->end->busy--;
@@ -59,25 +66,37 @@ void landing_is_over(struct framed_landing *g, int status, const char *why)
         link_trouble(l, status, why);
     else if (l && g->get)
         link_make_due(l);
-    else if (l && fill_answer(l, g->work) < 0)
+    else if (l && landing_answer(l, g) < 0)
         link_fall(l, SINEW_ENOMEM, GONE_BROKEN, true);
     landing_release(g);
+}
+
+struct framed_landing *landing_make(struct framed_link *l, const struct header *h)
+{
+    struct framed *t = framed_under(l);
+    struct framed_landing *g = world_allocate(t->base.opt.world, sizeof(*g));
+    if (!g) {
+        why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for what it asks", l->name);
+        return NULL;
+    }
+    *g = (struct framed_landing){ .end = l->end, .region = h->region, .work = h->work,
+                                  .kind = h->kind };
+    list_init(&g->entry);
+    list_append(&t->landings, &g->entry);
+    region_hold(t, g->region, 1);
+    l->end->busy++;
+    return g;
 }
 
 static int fill_start(struct framed_link *l, const struct header *h, uint8_t *to)
 {
     struct framed *t = framed_under(l);
-    struct framed_landing *g = world_allocate(t->base.opt.world, sizeof(*g));
+    struct framed_landing *g = landing_make(l, h);
+    struct why why;
     if (!g) {
         fill_refuse(t, h);
-        return why_set(&l->base.why, SINEW_ENOMEM, "%s: no memory for a long message", l->name);
+        return SINEW_ENOMEM;
     }
-    *g = (struct framed_landing){ .end = l->end, .region = h->region, .work = h->work };
-    list_init(&g->entry);
-    list_append(&t->landings, &g->entry);
-    region_hold(t, g->region, 1);
-    l->end->busy++;
-    struct why why;
     int status = t->fabric->fetch(g, h->fetch, to, h->amount, &why);
     if (status == TRANSPORT_PENDING) return 0;
     landing_release(g);

@@ -10,6 +10,7 @@
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
  *   fill.c      long puts that the target fetches
  *   lend.c      long messages lent with their announcement
+ *   update.c    words of this end's own that only the fabric updates
  *
  * What is the fabric's own is in its table, struct fabric: UCX's is transport/ucx, libfabric's
  * transport/ofi. A fabric need not keep order, nor know who may talk to whom; it must not lose a
@@ -66,8 +67,11 @@ enum {
     FRAMED_ROOM = 8, /* words of a mark that are the fabric's */
 };
 
-/* For what has arrived when the link fell: so many looks at the fabric that find nothing. */
+/* For what has arrived when the link fell: so many looks at the fabric that find nothing. Where no
+ * goodbye was said they prove nothing: in a queue that several write to (UCX's shared memory) one
+ * who has taken a place, and no processor to fill it, keeps back what others wrote behind him. */
 enum { FRAMED_LAST_LOOKS = 3 };
+#define FRAMED_LAST_NS (200 * INT64_C(1000000)) /* … so they are repeated so long */
 
 #define FRAMED_CLOSE_NS (2 * INT64_C(1000000000)) /* for what is under way when a link falls */
 #define FRAMED_AGAIN_NS INT64_C(1000000) /* a fabric that takes no more is asked again so soon */
@@ -184,13 +188,19 @@ struct work {
     void *memory; /* the fabric's: a registration of op->local */
 };
 
-/* A FILL that is being fetched; or what was lent, for a get. */
+/* What a peer asked for, and the fabric is to do here: a FILL that is being fetched, or a word that
+ * is being updated; or, of this end's own, what was lent, for a get. */
 struct framed_landing {
     struct list entry; /* t->landings */
     struct endpoint *end;
-    struct work *get; /* NULL: a FILL */
+    struct work *get; /* NULL: asked for by the peer */
     uint64_t region, work;
+    uint8_t kind;
     bool given_up; /* it holds its region no more */
+    bool waits;    /* of a word: the fabric has not taken it yet */
+    struct {       /* … where it is to the fabric, and what is to be done */
+        uint64_t address, secret, operand, compare, former;
+    } word;
 };
 
 /* A peer's memory on offer. */
@@ -254,6 +264,9 @@ struct fabric {
      * landing_is_over(). */
     int (*fetch)(struct framed_landing *g, void *what, uint8_t *to, size_t len, struct why *why);
     void (*refuse)(struct framed *t, void *what); /* it was kept, and will not be fetched */
+    /* g->word, of this end's own memory. PENDING: until landing_is_over(), and word.former is set.
+     * AGAIN: not taken. */
+    int (*update)(struct framed_landing *g, struct why *why);
     /* Start what is left of a native work: w->sent, w->busy, until op->len. 0, AGAIN, < 0. */
     int (*move)(struct work *w, const struct key *key, struct why *why);
     /* Register what peers may have moved; r->secret may change. 0, or it goes by frames. */
@@ -275,7 +288,8 @@ struct framed_link {
     uint64_t token;
     char name[48];
     int64_t deadline;
-    uint32_t looks, first_look; /* ENDING: idle_looks and looks when it began */
+    uint32_t looks, first_look; /* ENDING: idle_looks and looks when it began … */
+    int64_t last_look;          /* … and when the last one may be */
     struct endpoint *end;
 
     /* the counterpart: its fabric address, in parts */
@@ -436,8 +450,15 @@ int serve_fill(struct framed_link *l, const struct header *h, const uint8_t *dat
 void fill_refuse(struct framed *t, const struct header *h); /* it will not be fetched */
 /* The fabric writes there no more: the bytes have come (0), or will not. */
 void landing_is_over(struct framed_landing *g, int status, const char *why);
+struct framed_landing *landing_make(struct framed_link *l, const struct header *h);
+void landing_release(struct framed_landing *g); /* it was never with the fabric */
 void landings_give_up(struct framed *t, const struct endpoint *end);
 void landings_release(struct framed *t);
+
+/* update.c */
+int update_begin(struct framed_link *l, const struct header *h);
+void updates_advance(struct framed_link *l);
+void updates_drop(struct framed_link *l); /* those that the fabric has not taken */
 
 /* lend.c */
 bool lend_may(const struct framed *t, const struct region *region, size_t len);
@@ -459,6 +480,8 @@ int framed_dereg(struct transport *base, struct region *region);
 uint8_t *region_memory(struct framed *t, uint64_t id, uint64_t secret, unsigned right,
                        uint64_t offset, uint64_t len, struct why *why);
 bool region_key(const struct region *region, struct key *key);
+/* The key of one of mine, that is registered. */
+void region_own_key(const struct framed *t, uint64_t id, struct key *key);
 bool region_was(const struct framed *t, uint64_t id); /* registered, and is no more */
 /* The fabric has hold of it (1), and has no longer (-1). */
 void region_hold(struct framed *t, uint64_t id, int more);

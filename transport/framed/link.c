@@ -205,6 +205,7 @@ void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up)
     l->gone = gone;
     l->looks = t->idle_looks;
     l->first_look = t->looks;
+    l->last_look = framed_now(t) + FRAMED_LAST_NS;
     link_set_deadline(l, INT64_MAX);
     list_remove(&l->of_due);
     list_remove(&l->of_waiting);
@@ -271,6 +272,7 @@ static bool link_has_heard_all(struct framed_link *l)
     struct framed *t = framed_under(l);
     early_take(l);
     if (!l->hand_up) return true;
+    if (l->gone != GONE_LEFT && framed_now(t) < l->last_look) return false;
     return t->idle_looks - l->looks >= FRAMED_LAST_LOOKS || t->looks - l->first_look > LOOKS_MOST;
 }
 
@@ -287,6 +289,7 @@ static void link_close_endpoint(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
     bool confirmed = l->bye && l->acked == l->bye;
+    updates_drop(l);
     bool lingers = l->gone == GONE_LEFT && l->heard_bye && !confirmed && list_empty(&l->works);
     l->closing = true;
     l->end->lingers = lingers;
@@ -356,7 +359,7 @@ void framed_disconnect(struct link *base, enum disconnect_how how)
 
 static void link_drain(struct framed_link *l)
 {
-    if (!l->bye && !l->heard_bye && list_empty(&l->works) && list_empty(&l->serves) &&
+    if (!l->bye && !l->heard_bye && list_empty(&l->works) && l->serving == 0 &&
         frame_send_control(l, FRAME_BYE, FRAME_ASKS) == 0)
         l->bye = l->sent;
     if (l->bye && l->acked == l->bye && !(l->heard_bye && l->ack_due))
@@ -375,6 +378,7 @@ static void link_attend(struct framed_link *l)
     if (l->state == FRAMED_UP || l->state == FRAMED_DRAINING) {
         works_look(l);
         works_advance(l);
+        updates_advance(l);
         serves_advance(l);
     }
     if (l->state >= FRAMED_PAIRED && l->state < FRAMED_ENDING) ack_send(l);
@@ -382,6 +386,8 @@ static void link_attend(struct framed_link *l)
     if (l->heard_bye && !l->bye && !l->ack_due) link_fall(l, 0, GONE_LEFT, false);
     if (l->state >= FRAMED_UP && reorder_look(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
+    if (l->end && l->end->full_at == framed_under(l)->looks)
+        link_make_due(l); /* what was not offered to the fabric, which takes no more now */
 }
 
 /* It has taken what was expected, so there are no upcalls for it now. */

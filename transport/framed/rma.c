@@ -404,36 +404,38 @@ int serve_keep(struct framed_link *l, const struct serve *s)
     return 0;
 }
 
-static int serve_atomic(struct framed_link *l, const struct header *h, uint64_t *value)
+static uint64_t word_update(_Atomic uint64_t *word, const struct header *h)
+{
+    uint64_t former = h->compare;
+    if (h->kind == FRAME_ADD) return atomic_fetch_add(word, h->amount);
+    atomic_compare_exchange_strong(word, &former, h->amount);
+    return former;
+}
+
+static int serve_atomic(struct framed_link *l, const struct header *h)
 {
     struct why *why = &l->base.why;
-    uint8_t *at =
-        region_memory(framed_under(l), h->region, h->secret, REGION_ATOMIC, h->offset, 8, why);
+    struct framed *t = framed_under(l);
+    struct serve s = { .work = h->work, .kind = h->kind, .len = sizeof(s.value) };
+    struct key key;
+    uint8_t *at = region_memory(t, h->region, h->secret, REGION_ATOMIC, h->offset, 8, why);
     if (!at || (uintptr_t)at % 8)
         return why_wrap(why, SINEW_EPROTO, "%s: it updates a word", l->name);
-    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)at;
-    if (h->kind == FRAME_ADD) {
-        *value = atomic_fetch_add(word, h->amount);
-        return 0;
-    }
-    *value = h->compare;
-    atomic_compare_exchange_strong(word, value, h->amount);
-    return 0;
+    l->serving++;
+    region_own_key(t, h->region, &key);
+    if (key.native & REGION_ATOMIC) return update_begin(l, h);
+    s.value = word_update((_Atomic uint64_t *)(void *)at, h);
+    return serve_keep(l, &s);
 }
 
 int serve_asked(struct framed_link *l, const struct header *h)
 {
-    struct serve s = { .work = h->work, .region = h->region, .secret = h->secret, .kind = h->kind };
+    bool put = h->kind == FRAME_LOOK && h->compare == REGION_PUT;
+    const struct serve s = { .work = h->work, .region = h->region, .secret = h->secret,
+                             .kind = h->kind, .right = put ? REGION_PUT : REGION_GET,
+                             .offset = h->offset, .len = h->amount };
     if (l->serving == FRAMED_ASKED) return answer_bad(l, "it asks more than it may at once");
-    if (h->kind == FRAME_GET || h->kind == FRAME_LOOK) {
-        s.right = h->kind == FRAME_LOOK && h->compare == REGION_PUT ? REGION_PUT : REGION_GET;
-        s.offset = h->offset;
-        s.len = h->amount;
-    } else {
-        int status = serve_atomic(l, h, &s.value);
-        if (status < 0) return status;
-        s.len = sizeof(s.value);
-    }
+    if (h->kind == FRAME_ADD || h->kind == FRAME_SWAP) return serve_atomic(l, h);
     l->serving++;
     return serve_keep(l, &s);
 }

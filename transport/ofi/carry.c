@@ -16,6 +16,7 @@ const struct fabric fabric_ofi = {
     .give_up = carry_give_up,
     .send = carry_send,
     .look = carry_look,
+    .update = move_update,
     .move = move_start,
     .expose = move_expose,
     .hide = move_hide,

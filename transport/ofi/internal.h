@@ -45,11 +45,12 @@ enum {
 /* Where no descriptor tells of events: it is looked at so often. */
 #define OFI_TICK_NS INT64_C(100000)
 
-/* One part of a work. */
+/* One part of a work; or a word of this end's own, that a peer asked to have updated. */
 struct part {
     struct mark mark;
     struct list entry; /* ofi->flying_parts, or spare_parts */
     struct work *work;
+    struct framed_landing *update; /* NULL: of a work */
     struct fid_mr *memory; /* of the words, where that is wanted */
     uint64_t words[3];     /* of an atomic operation: operand, compare, former value */
 };
@@ -79,6 +80,7 @@ struct ofi {
     bool tagged, local, armed;
     int mr_mode;
     size_t inject, part;
+    fi_addr_t self; /* this end, for words that peers have updated; FI_ADDR_NOTAVAIL: never yet */
     uint8_t *memory; /* of all buffers */
     size_t buffer_len, memory_len;
     int buffers, unposted;
@@ -123,6 +125,7 @@ void carry_give_up(struct framed *t);
 int carry_send(struct endpoint *end, struct frame *f, struct why *why);
 bool carry_look(struct framed *t);
 int move_start(struct work *w, const struct key *key, struct why *why);
+int move_update(struct framed_landing *g, struct why *why);
 int move_expose(struct framed *t, struct registered *r, unsigned rights, uint64_t *address);
 void move_hide(struct framed *t, struct registered *r);
 void move_frame_made(struct framed *t, struct frame *f);

@@ -92,13 +92,13 @@ void move_work_over(struct framed *base, struct work *w)
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
-static struct part *part_take(struct ofi *t, struct work *w)
+static struct part *part_take(struct ofi *t, struct work *w, struct framed_landing *update)
 {
     struct list *spare = list_take(&t->spare_parts);
     struct part *p = spare ? LIST_OWNER(spare, struct part, entry)
                            : world_allocate(t->base.base.opt.world, sizeof(*p));
     if (!p) return NULL;
-    *p = (struct part){ .mark.kind = MARK_PART, .work = w };
+    *p = (struct part){ .mark.kind = MARK_PART, .work = w, .update = update };
     list_init(&p->entry);
     return p;
 }
@@ -124,37 +124,50 @@ void parts_forget_words(struct ofi *t)
         part_forget_words(LIST_OWNER(e, struct part, entry));
 }
 
-/* What it works on stays in the part: the provider may have it after its link is gone. */
-static int64_t atomic_start(struct ofi *t, struct part *p, const struct key *key)
+/* p->words: operand, compare, and then the former value. They stay in the part: the provider may
+ * have them after its link is gone. */
+static int64_t atomic_start(struct ofi *t, struct part *p, bool adds, fi_addr_t to, uint64_t at,
+                            uint64_t key)
 {
-    const struct rma *op = p->work->op;
-    uint64_t *word = p->words, at = key->address + op->offset;
-    fi_addr_t to = p->work->end->to;
-    word[0] = op->operand;
-    word[1] = op->compare;
+    uint64_t *word = p->words;
     if (t->mr_mode & FI_MR_LOCAL) {
         int status = move_register(t, word, sizeof(p->words), FI_READ | FI_WRITE, ++t->keys,
                                    &p->memory);
         if (status < 0) return status;
     }
     void *desc = p->memory ? fi_mr_desc(p->memory) : NULL;
-    if (op->atomic == RMA_FETCH_ADD)
-        return fi_fetch_atomic(t->ep, &word[0], 1, desc, &word[2], desc, to, at, key->secret,
-                               FI_UINT64, FI_SUM, &p->mark);
-    return fi_compare_atomic(t->ep, &word[0], 1, desc, &word[1], desc, &word[2], desc, to, at,
-                             key->secret, FI_UINT64, FI_CSWAP, &p->mark);
+    if (adds)
+        return fi_fetch_atomic(t->ep, &word[0], 1, desc, &word[2], desc, to, at, key, FI_UINT64,
+                               FI_SUM, &p->mark);
+    return fi_compare_atomic(t->ep, &word[0], 1, desc, &word[1], desc, &word[2], desc, to, at, key,
+                             FI_UINT64, FI_CSWAP, &p->mark);
+}
+
+static int64_t work_atomic_start(struct ofi *t, struct part *p, const struct key *key)
+{
+    const struct rma *op = p->work->op;
+    p->words[0] = op->operand;
+    p->words[1] = op->compare;
+    return atomic_start(t, p, op->atomic == RMA_FETCH_ADD, p->work->end->to,
+                        key->address + op->offset, key->secret);
 }
 
 static int64_t part_start(struct ofi *t, struct part *p, const struct key *key, void *desc,
                           size_t len)
 {
     const struct work *w = p->work;
-    if (w->op->kind == RMA_ATOMIC) return atomic_start(t, p, key);
+    if (w->op->kind == RMA_ATOMIC) return work_atomic_start(t, p, key);
     uint8_t *local = (uint8_t *)w->op->local + w->sent;
     uint64_t at = key->address + w->op->offset + w->sent;
     if (w->op->kind == RMA_GET)
         return fi_read(t->ep, local, len, desc, w->end->to, at, key->secret, &p->mark);
     return fi_write(t->ep, local, len, desc, w->end->to, at, key->secret, &p->mark);
+}
+
+static void part_began(struct ofi *t, struct part *p, int64_t status)
+{
+    if (status < 0) part_forget_words(p);
+    list_append(status < 0 ? &t->spare_parts : &t->flying_parts, &p->entry);
 }
 
 int move_start(struct work *w, const struct key *key, struct why *why)
@@ -164,15 +177,11 @@ int move_start(struct work *w, const struct key *key, struct why *why)
     int64_t status = t->ep ? move_describe(w, &desc) : -FI_EOPBADSTATE;
     while (status == 0 && w->sent < w->op->len && w->busy < OFI_PARTS) {
         size_t left = w->op->len - w->sent, len = left < t->part ? left : t->part;
-        struct part *p = part_take(t, w);
+        struct part *p = part_take(t, w, NULL);
         if (!p) return TRANSPORT_AGAIN;
         status = part_start(t, p, key, desc, len);
-        if (status < 0) {
-            part_forget_words(p);
-            list_append(&t->spare_parts, &p->entry);
-            break;
-        }
-        list_append(&t->flying_parts, &p->entry);
+        part_began(t, p, status);
+        if (status < 0) break;
         w->sent += len;
         w->busy++;
         w->end->busy++;
@@ -187,12 +196,42 @@ int move_start(struct work *w, const struct key *key, struct why *why)
     return 0;
 }
 
+/* Of this end's own memory, by a message to itself. */
+int move_update(struct framed_landing *g, struct why *why)
+{
+    struct ofi *t = ofi_of(g->end->t);
+    if (!t->ep) return why_set(why, SINEW_EIO, "libfabric's endpoint was closed after a failure");
+    if (t->self == FI_ADDR_NOTAVAIL && fi_av_insert(t->av, t->name, 1, &t->self, 0, NULL) != 1) {
+        t->self = FI_ADDR_NOTAVAIL;
+        return why_set(why, SINEW_EIO, "libfabric does not take this end's own address");
+    }
+    struct part *p = part_take(t, NULL, g);
+    if (!p) return TRANSPORT_AGAIN;
+    p->words[0] = g->word.operand;
+    p->words[1] = g->word.compare;
+    int64_t status = atomic_start(t, p, g->kind == FRAME_ADD, t->self, g->word.address,
+                                  g->word.secret);
+    part_began(t, p, status);
+    if (status == -FI_EAGAIN) return TRANSPORT_AGAIN;
+    if (status < 0)
+        return why_set(why, SINEW_EIO, "libfabric does not update a word of its own end: %s (%d)",
+                       t->api.strerror((int)-status), (int)status);
+    return TRANSPORT_PENDING;
+}
+
 void part_over(struct ofi *t, struct part *p, const char *why)
 {
     struct work *w = p->work;
-    if (!why && w->op && w->op->kind == RMA_ATOMIC) memcpy(w->op->local, &p->words[2], 8);
+    struct framed_landing *g = p->update;
+    if (g)
+        g->word.former = p->words[2];
+    else if (!why && w->op && w->op->kind == RMA_ATOMIC)
+        memcpy(w->op->local, &p->words[2], 8);
     part_forget_words(p);
     list_remove(&p->entry);
     list_append(&t->spare_parts, &p->entry);
-    work_part_over(w, why);
+    if (g)
+        landing_is_over(g, why ? SINEW_EIO : 0, why);
+    else
+        work_part_over(w, why);
 }

@@ -186,6 +186,7 @@ static void learn_atomics(struct ofi *t)
 int station_open(struct ofi *t, struct why *why)
 {
     learn(t);
+    t->self = FI_ADDR_NOTAVAIL;
     int status = open_domain(t, why);
     if (status == 0) status = open_queue(t, why);
     if (status == 0) status = open_endpoint(t, why);
