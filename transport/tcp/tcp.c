@@ -32,11 +32,12 @@ int64_t tcp_now(const struct tcp *t)
     return world_now(t->base.opt.world);
 }
 
+/* Events 0: out of the set, for who is in it costs whoever sends to it, events or not. */
 int tcp_watch(struct tcp *t, struct source *source, uint32_t events)
 {
     struct epoll_event event = { .events = events, .data.ptr = source };
     if (source->events == events) return 0;
-    int op = source->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int op = !events ? EPOLL_CTL_DEL : source->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (epoll_ctl(t->base.fd, op, source->fd, &event) < 0) return -errno;
     source->events = events;
     return 0;
