@@ -31,7 +31,7 @@ struct proxy {
 
 static struct {
     struct seed *seed;
-    bool is_kind;
+    bool is_kind, swallows; /* what comes stays in the proxy */
     size_t flips_from;    /* in pieces that long one bit is turned, 0: in none */
     uint64_t flip_rarity; /* once in so many */
     uint64_t resets, stalls, slices, flips;
@@ -108,7 +108,7 @@ static bool relay_move(struct relay *r, int i)
         r->len[i] = n > 0 ? (size_t)n : 0;
         turn_a_bit(r->from[i], r->len[i]);
     }
-    if (r->len[i] > 0) {
+    if (r->len[i] > 0 && !network.swallows) {
         ssize_t n = send(r->fd[!i], r->from[i] + r->at[i], slice(r->len[i]),
                          MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN) return false;
@@ -304,8 +304,8 @@ static bool pair_is_down(const struct pair *p)
     return p->end[0]->view[1].downs && p->end[1]->view[0].downs;
 }
 
-/* Checksums, and a network that does nothing but turn bits when told so. */
-static void pair_open_checked(struct pair *p, struct seed *seed)
+/* A network that does nothing but what it is told to; with checksums where bits are to be turned. */
+static void pair_open_kind(struct pair *p, struct seed *seed, bool checked)
 {
     memset(p, 0, sizeof(*p));
     network.seed = seed;
@@ -313,7 +313,7 @@ static void pair_open_checked(struct pair *p, struct seed *seed)
     network.flips_from = 0;
     for (int s = 0; s < 2; s++) {
         p->end[s] = end_open(s, 100 + (uint64_t)s, end_secret);
-        p->end[s]->config.checksum = s == 0; /* it is enough if one wants it */
+        p->end[s]->config.checksum = checked && s == 0; /* it is enough if one wants it */
         proxy_open(&p->proxy[s], p->end[s]);
     }
     end_connect(p->end[0], p->end[1]);
@@ -348,7 +348,7 @@ static void a_bit_turned_on_a_line_that_is_lost_already(void **state)
     static struct pair p;
     int noticed = 0;
     (void)state;
-    pair_open_checked(&p, &seed);
+    pair_open_kind(&p, &seed, true);
     p.put[0][0] = put_new(p.end[0], p.end[1], 1, PUT_LEN);
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < PUTS; i++) p.end[s]->done[i] = 1;
@@ -381,7 +381,7 @@ static void a_frame_that_is_damaged_again_and_again_is_an_error(void **state)
     struct seed seed = seed_from_environment("tcp same bit");
     static struct pair p;
     (void)state;
-    pair_open_checked(&p, &seed);
+    pair_open_kind(&p, &seed, true);
     network.flips_from = 1000;
     network.flip_rarity = 1;
     assert_int_equal(end_send(p.end[0], 1, 30), 0);
@@ -396,6 +396,43 @@ static void a_frame_that_is_damaged_again_and_again_is_an_error(void **state)
     pair_close(&p);
 }
 
+/* A relay's kernel has taken all and its goodbye, and then the relay loses them, by a reset or a FIN: who
+ * leaves is still there to send them again, and does not wait longer than that takes. */
+static void leave_behind_a_relay(struct seed *seed, bool reset)
+{
+    static struct pair p;
+    pair_open_kind(&p, seed, false);
+    struct end *leaves = p.end[0], *stays = p.end[1];
+    int64_t until = world_real.now(NULL) + 20000 * MS;
+    network.swallows = true;
+    for (int i = 0; i < 5; i++) assert_int_equal(end_send(leaves, 1, 300), 0);
+    transport_tcp.disconnect(&leaves->view[1].link->base, DISCONNECT_DRAIN);
+    while (!leaves->view[1].link->bye_taken) {
+        end_progress(leaves, NULL);
+        for (int s = 0; s < 2; s++) proxy_step(&p.proxy[s]);
+        if (world_real.now(NULL) > until) fail_msg("the proxy takes no goodbye");
+    }
+    assert_int_equal(stays->view[0].received, 0);
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < RELAYS; i++) relay_close(&p.proxy[s].relay[i], reset);
+    network.swallows = false;
+    int64_t began = clock_now();
+    for (; !pair_is_down(&p); pair_step(&p))
+        if (world_real.now(NULL) > until) fail_msg("leaving does not end");
+    assert_int_equal(stays->view[0].received, 5);
+    assert_int_equal(stays->view[0].gone, GONE_LEFT);
+    assert_int_equal(leaves->view[1].status, 0);
+    if (clock_now() - began > 5000 * MS) fail_msg("leaving waits for what has come");
+    pair_close(&p);
+}
+
+static void what_a_relay_has_taken_and_lost_comes_again(void **state)
+{
+    struct seed seed = seed_from_environment("tcp leaving by a relay");
+    (void)state;
+    for (int i = 0; i < 10; i++) leave_behind_a_relay(&seed, i % 2);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +440,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(turned_bits_are_noticed_and_sent_again),
         cmocka_unit_test(a_bit_turned_on_a_line_that_is_lost_already),
         cmocka_unit_test(a_frame_that_is_damaged_again_and_again_is_an_error),
+        cmocka_unit_test(what_a_relay_has_taken_and_lost_comes_again),
     };
     if (argc > 1) rounds = atoi(argv[1]);
     return cmocka_run_group_tests_name("tcp through a proxy", tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
 
@@ -86,6 +87,23 @@ uint32_t address_encode(const union place *at, uint8_t out[TCP_ADDRESS_MAX])
     uint32_t len = address_begin(out, place_port(at));
     address_add(out, &len, TCP_ADDRESS_MAX, at, false);
     return len;
+}
+
+/* The same at both ends of a connection, unless something between them holds one of its own to each. */
+uint32_t address_ends(int fd, bool is_client)
+{
+    union place at[2] = { { .v6 = { 0 } }, { .v6 = { 0 } } }; /* the client, the server */
+    uint8_t bytes[TCP_ADDRESS_MAX];
+    socklen_t mine = sizeof(at[0]), theirs = sizeof(at[0]);
+    uint32_t sum = 0;
+    if (getsockname(fd, &at[!is_client].any, &mine) < 0 ||
+        getpeername(fd, &at[is_client].any, &theirs) < 0)
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        place_unmap(&at[i]);
+        sum = crc32c(sum, bytes, address_encode(&at[i], bytes));
+    }
+    return sum & 0xffffff;
 }
 
 static bool take_place(struct wire_reader *r, uint16_t port, struct tcp_place *place)

@@ -289,6 +289,7 @@ int line_say(struct tcp_link *l, enum frame_kind kind)
     uint8_t bytes[JOIN_FRAME];
     struct join join = { .mine = l->session.mine, .yours = l->session.theirs,
                          .received = l->session.received, .attempt = l->attempt,
+                         .ends = address_ends(l->source.fd, kind == FRAME_JOIN),
                          .address_len = (uint8_t)tcp_of(l->base.transport)->places_len };
     memcpy(join.address, tcp_of(l->base.transport)->places, join.address_len);
     session_join_encode(bytes, kind, t->opt.epoch, &join);

@@ -83,6 +83,8 @@ enum {
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
 #define TCP_PENDING_GRACE (100 * INT64_C(1000000)) /* then it gives way if all places are taken */
+/* Who leaves waits so long for the peer's word that it has the BYE, when only a relay's kernel has. */
+#define TCP_LEAVE_PATIENCE (1000 * INT64_C(1000000))
 #define TCP_DRAIN_LOOK (1 * INT64_C(1000000)) /* there is no event for "all acknowledged" */
 #define TCP_COMPLAINT_EVERY INT64_C(1000000000)
 
@@ -237,12 +239,15 @@ struct tcp_link {
     bool bye_may_come; /* ENDING because writing failed: then the peer may have left in order */
     bool bye_queued, bye_shut;
     bool bye_out;    /* all that was accepted, and BYE, was written once */
-    bool drained;    /* and the peer's kernel has it */
+    bool bye_taken;  /* and the next kernel on this line has it all */
+    bool drained;    /* and the peer's has, or the peer */
+    bool relayed;    /* a relay or NAT stands between: the next kernel is not the peer's */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
     uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
+    int64_t leave_until; /* its own word on the BYE is awaited so long; 0: no relay has had it all */
     int64_t attempt_at; /* SHAKING and GREETING: since when */
     int64_t opened_at, lost_at, probed_at;
     uint32_t attempt, peer_attempt;
@@ -309,6 +314,7 @@ uint32_t address_begin(uint8_t *out, uint16_t port);
 /* false: it does not fit. */
 bool address_add(uint8_t *out, uint32_t *len, uint32_t cap, const union place *at, bool advertised);
 uint32_t address_encode(const union place *at, uint8_t out[TCP_ADDRESS_MAX]); /* of one place */
+uint32_t address_ends(int fd, bool is_client); /* for struct join; 0: the connection has broken */
 int address_decode(const void *bytes, size_t len, struct tcp_place places[TCP_PLACES_MAX], int *n,
                    struct why *why);
 const char *address_text(const union place *at, char out[TCP_NAME_MAX]);

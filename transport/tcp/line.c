@@ -35,7 +35,7 @@ void line_close(struct tcp_link *l)
     stream_restart(l);
     l->silence = (struct silence){ 0 };
     l->line = LINE_WAITING;
-    l->bye_shut = l->blocked = false;
+    l->bye_shut = l->bye_taken = l->blocked = false;
     link_set_due(l, &l->line_due, INT64_MAX);
 }
 
@@ -64,7 +64,7 @@ static void line_opened(struct tcp_link *l)
     char duration[TEXT_DURATION_MAX];
     l->line = LINE_OPEN;
     l->opened_at = tcp_now(t);
-    l->bye_shut = false;
+    l->bye_shut = l->bye_taken = false;
     l->refusals = 0;
     link_set_due(l, &l->line_due, INT64_MAX);
     line_mark(l);
@@ -79,9 +79,10 @@ static void line_opened(struct tcp_link *l)
              (unsigned long long)l->session.discarded);
 }
 
-static bool line_resume(struct tcp_link *l, const struct join *join)
+static bool line_resume(struct tcp_link *l, const struct join *join, bool is_client)
 {
     struct why why;
+    l->relayed = join->ends != address_ends(l->source.fd, is_client);
     if (session_resume(&l->session, join, &why) == 0) return true;
     why_set(&l->base.why, SINEW_EPROTO, "%s breaks the protocol: %s", l->name, why.text);
     link_end(l, SINEW_EPROTO, GONE_BROKEN, false);
@@ -135,7 +136,7 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
         link_end(l, rc, GONE_BROKEN, false);
         return;
     }
-    if (!line_resume(l, &join)) return;
+    if (!line_resume(l, &join, true)) return;
     l->peer_attempt = join.attempt; /* those it had made are over: it has taken this one */
     l->base.epoch = l->session.peer_epoch;
     line_opened(l);
@@ -152,6 +153,7 @@ void line_lost(struct tcp_link *l, int64_t since)
     log_line(t->base.opt.log, LOG_CHOICE, "tcp: %s; connecting anew", l->base.why.text);
     l->losses++;
     l->lost_at = now;
+    if (l->leave_until) l->leave_until = l->drain_until; /* what that relay had taken may be lost */
     repair_begin(&l->repair, since, t->base.opt.config->repair_deadline, now - l->opened_at);
     l->line = LINE_LOST;
     if (t->hushed == l) t->hushed = NULL;
@@ -206,7 +208,8 @@ void line_closed_by_peer(struct tcp_link *l)
     if (l->line != LINE_OPEN) {
         why_set(&why, SINEW_EPEER, "%s: the connection was closed before the greeting", l->name);
         line_turn_failed(l, SINEW_EPEER, true, "closed before the greeting", &why);
-    } else if (l->state == LINK_DRAINING && l->bye_out) {
+    } else if (l->state == LINK_DRAINING && l->bye_out &&
+               (!l->relayed || session_all_known(&l->session))) {
         l->drained = true;
         link_end(l, 0, GONE_LEFT, false); /* it read our BYE and closed */
     } else {
@@ -284,7 +287,7 @@ static int line_take(struct tcp_link *l, int fd, struct shake *s, const struct j
     l->address_len = join->address_len;
     l->line = LINE_OPEN;
     link_watch(l); /* before it can fail: the set still names the stranger, whose memory goes now */
-    if (!line_resume(l, join)) return 0;
+    if (!line_resume(l, join, false)) return 0;
     if ((error = line_say(l, FRAME_WELCOME)) && l->state == LINK_SETUP) {
         struct why why;
         report_errno(&why, SINEW_EPEER, error, "%s: welcoming", l->name);

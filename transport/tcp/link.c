@@ -141,10 +141,19 @@ void link_peer_gone(struct tcp_link *l, const struct why *why)
     link_end(l, SINEW_EPEER, GONE_DIED, false);
 }
 
+/* Behind a relay who leaves waits for this word. */
+static void link_acknowledge_bye(struct tcp_link *l)
+{
+    if (!l->relayed || l->state != LINK_UP || l->line != LINE_OPEN) return;
+    if (!stream_append(l, FRAME_ACK)) return;
+    stream_write(l, TCP_BURST);
+}
+
 /* It may be found behind the write that failed because its sender has closed. */
 void link_bye_came(struct tcp_link *l)
 {
     bool was_ending = l->state == LINK_ENDING;
+    link_acknowledge_bye(l);
     if (was_ending && l->bye_may_come) {
         l->status = 0;
         l->gone = GONE_LEFT;
@@ -192,21 +201,34 @@ static void link_say_bye(struct tcp_link *l)
     stream_write(l, TCP_BURST);
 }
 
+/* All was written, and the next kernel has acknowledged it. A relay would take the end of what is sent for
+ * the end of the connection, which the peer's word has to come back by. */
+static bool link_is_taken(struct tcp_link *l)
+{
+    int unacknowledged = 1;
+    if (l->bye_taken) return true;
+    if (!line_carries(l) || !stream_is_empty(l)) return false;
+    l->bye_out = true;
+    if (!l->bye_shut && !l->relayed) shutdown(l->source.fd, SHUT_WR);
+    l->bye_shut = true;
+    l->bye_taken = ioctl(l->source.fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+    if (l->bye_taken && l->relayed) l->leave_until = tcp_now(tcp_under(l)) + TCP_LEAVE_PATIENCE;
+    return l->bye_taken;
+}
+
 /* Whether the peer has all, or its kernel does, which keeps it for a process that computes. */
 static bool link_is_drained(struct tcp_link *l)
 {
-    int unacknowledged = 1;
     if (!l->bye_queued) return false;
-    if (l->session.acknowledged == l->session.sent) return true;
-    if (!line_carries(l) || !stream_is_empty(l)) return false;
-    l->bye_out = true;
-    if (!l->bye_shut) shutdown(l->source.fd, SHUT_WR);
-    l->bye_shut = true;
-    return ioctl(l->source.fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+    if (session_all_known(&l->session)) return true;
+    bool taken = link_is_taken(l);
+    if (!l->relayed) return taken;
+    return l->leave_until && tcp_now(tcp_under(l)) >= l->leave_until;
 }
 
-/* DRAIN goes on: what was accepted, BYE, then until the peer's kernel has acknowledged it all. More than
- * that kernel can hold for a process that does not read waits too, until the repair deadline. */
+/* DRAIN goes on: what was accepted, BYE, then until the peer's kernel has acknowledged it all; behind a
+ * relay, whose kernel that is not, until the peer has, or says nothing for TCP_LEAVE_PATIENCE. More than
+ * a kernel can hold for a process that does not read waits too, until the repair deadline. */
 static void link_drain(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
@@ -225,8 +247,9 @@ static void link_drain(struct tcp_link *l)
         link_end(l, SINEW_ETIMEDOUT, GONE_BROKEN, true);
         return;
     }
-    int64_t look = now + TCP_DRAIN_LOOK;
-    link_set_due(l, &l->drain_due, l->bye_shut && look < l->drain_until ? look : l->drain_until);
+    int64_t due = l->leave_until ? l->leave_until : l->drain_until;
+    if (l->bye_shut && !l->bye_taken && due > now + TCP_DRAIN_LOOK) due = now + TCP_DRAIN_LOOK;
+    link_set_due(l, &l->drain_due, due < l->drain_until ? due : l->drain_until);
 }
 
 static void link_start_drain(struct tcp_link *l)

@@ -295,8 +295,8 @@ bool session_is_whole(const uint8_t *frame, size_t len)
     return wire_get32(frame + len - 4) == crc32c(0, frame, len - 4);
 }
 
-/* byte 0      8       16        20        21  24           48                      52
- *      | mine | yours | attempt | address | 0 | address …  | checksum of the frame |
+/* byte 0      8       16        20        21     24          88                      92
+ *      | mine | yours | attempt | address | ends | address …  | checksum of the frame |
  *                                 length                      */
 void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t epoch,
                  const struct join *join)
@@ -309,7 +309,7 @@ void session_join_encode(uint8_t out[JOIN_FRAME], enum frame_kind kind, uint64_t
     wire_put64(payload, join->mine);
     wire_put64(payload + 8, join->yours);
     wire_put32(payload + 16, join->attempt);
-    payload[20] = join->address_len;
+    wire_put32(payload + 20, join->address_len | join->ends << 8);
     memcpy(payload + 24, join->address, sizeof(join->address));
     session_sum(out, JOIN_FRAME);
 }
@@ -331,7 +331,7 @@ int session_join_decode(const uint8_t in[JOIN_FRAME], enum frame_kind kind, uint
     if (rc < 0) return rc;
     *join = (struct join){ .mine = wire_get64(payload), .yours = wire_get64(payload + 8),
                            .received = frame.acknowledged, .attempt = wire_get32(payload + 16),
-                           .address_len = payload[20] };
+                           .ends = wire_get32(payload + 20) >> 8, .address_len = payload[20] };
     memcpy(join->address, payload + 24, sizeof(join->address));
     if (frame.kind == kind && frame.length == JOIN_PAYLOAD && frame.epoch == epoch &&
         !frame.flags && !frame.head && !frame.sequence && join->mine &&

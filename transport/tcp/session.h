@@ -94,6 +94,8 @@ static inline bool session_all_sent(const struct session *s)
 {
     return s->at == s->to && s->lent_at == s->lent_to;
 }
+/* The peer has said that it has all that was ever appended. */
+static inline bool session_all_known(const struct session *s) { return s->acknowledged == s->sent; }
 size_t session_room(const struct session *s); /* bytes that may be appended, without the reserve */
 
 /* What precedes a frame's payload. */
@@ -137,6 +139,7 @@ struct join {
     uint64_t mine, yours; /* the session as its two ends call it; yours 0: not known */
     uint64_t received;
     uint32_t attempt;     /* the sender's last: those up to the last that was heard of are stale */
+    uint32_t ends;        /* of the connection, as the sender sees them: 24 bits of a checksum */
     uint8_t address_len;
     uint8_t address[JOIN_ADDRESS_MAX]; /* where the sender listens: the other may connect too */
 };

@@ -241,6 +241,7 @@ static enum parsed take_frame(struct tcp_link *l, const struct frame *frame, uin
     if (rc > 0 && frame->kind == FRAME_MESSAGE) return PARSED_BUDGET;
     if (l->stream.damaged) return PARSED_END;
     if (frame->kind != FRAME_BYE) return PARSED_ALL;
+    if (rc == 0) session_received(&l->session, frame);
     link_bye_came(l);
     return PARSED_END;
 }
