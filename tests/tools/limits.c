@@ -106,7 +106,7 @@ static void what_it_cannot_measure_is_refused(void **state)
         { "rate --transport copy", "no such limit" }, { "latency --cores 0,0", "two different" },
         { "latency --cores 0,1023", "cores that this process may run on are wanted: " },
         { "latency --seconds 0", "0.001 to 10" }, { "latency rate", "one test" },
-        { "latency --transport tcp --bytes 8 --way asking", "no such way" },
+        { "latency --transport tcp --bytes 8 --json --way asking", "no such way" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

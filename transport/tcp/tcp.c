@@ -7,8 +7,8 @@
  * deadline. Work that no descriptor announces (upcalls left over when a progress had used its
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
- * progress(t, l) reads l's socket first; while it does so again and again, events of that one are
- * off. The others' turn is one epoll_wait, every time without l,
+ * progress(t, l) reads l's socket first; while it does so again and again, that one is out of the
+ * set. The others' turn is one epoll_wait, every time without l,
  * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
  * at that, but for every 32nd: it is what most waiters wait for.
  */
