@@ -200,7 +200,7 @@ static bool limits_run(const struct options *opt, const struct limit *limit, siz
     double value = limits_value(limit, bytes, round_ns);
     if (opt->json) {
         printf("{\"test\": \"%s\", \"transport\": \"%s\", \"ranks\": 2, \"bytes\": %zu, "
-               "\"value\": %.4f, \"unit\": \"%s\"}\n",
+               "\"value\": %.6g, \"unit\": \"%s\"}\n",
                limit->test, limit->transport, bytes, value, limit->unit);
     } else {
         variant_text(&v, way, sizeof(way));
