@@ -25,6 +25,7 @@ static const struct limit *const limits[] = {
 
 struct options {
     const char *test, *transport; /* NULL: all */
+    const char *way;              /* NULL: the fastest */
     size_t bytes[SIZES_MAX];
     int sizes;
     int cores[2];
@@ -47,6 +48,7 @@ static void limits_help(void)
            "options\n"
            "  --transport LIST  only these, as ring,copy\n"
            "  --bytes LIST      sizes, as 8,1K,1M (powers of 1024), 1 to 64M\n"
+           "  --way WAY         this one, in the words of the last column, and not the fastest of all\n"
            "  --cores A,B       the two cores; otherwise the first two allowed\n"
            "  --seconds S       of each timed loop, 0.001 to 10; otherwise 0.1\n"
            "  --json            one object per line and nothing else\n");
@@ -152,6 +154,7 @@ static bool limits_parse(struct options *opt, int argc, char **argv)
         { "transport", required_argument, NULL, 't' }, { "bytes", required_argument, NULL, 'b' },
         { "cores", required_argument, NULL, 'c' },     { "seconds", required_argument, NULL, 's' },
         { "json", no_argument, NULL, 'j' },            { "help", no_argument, NULL, 'h' },
+        { "way", required_argument, NULL, 'w' },
         { NULL, 0, NULL, 0 },
     };
     bool cores = false;
@@ -163,6 +166,7 @@ static bool limits_parse(struct options *opt, int argc, char **argv)
             exit(0);
         }
         if (which == 't') opt->transport = optarg;
+        if (which == 'w') opt->way = optarg;
         if (which == 'b') fine = limits_sizes(opt, optarg);
         if (which == 'c') fine = cores = limits_cores(opt, optarg);
         if (which == 's') fine = limits_seconds(opt, optarg);
@@ -185,34 +189,36 @@ static double limits_value(const struct limit *limit, size_t bytes, double round
     return (strcmp(limit->unit, "MB/s") == 0 ? (double)bytes : 1.0) / round_ns * 1000;
 }
 
-static void limits_run(const struct options *opt, const struct limit *limit, size_t bytes)
+static bool limits_run(const struct options *opt, const struct limit *limit, size_t bytes)
 {
+    char way[VARIANT_TEXT];
     struct variant v;
-    uint64_t rounds;
-    if (limit->refuse > 0 && bytes > limit->refuse) return;
-    double value = limits_value(limit, bytes,
-                                pair_measure(limit, bytes, opt->cores, opt->seconds, &rounds, &v));
+    if (limit->refuse > 0 && bytes > limit->refuse) return true;
+    double round_ns = pair_measure(limit, bytes, opt->way, opt->cores, opt->seconds, &v);
+    if (!v.name) return limits_refuse("--way", opt->way, "no such way of that limit and size; the "
+                                      "last column has them");
+    double value = limits_value(limit, bytes, round_ns);
     if (opt->json) {
         printf("{\"test\": \"%s\", \"transport\": \"%s\", \"ranks\": 2, \"bytes\": %zu, "
-               "\"value\": %.4f, \"unit\": \"%s\"}\n",
+               "\"value\": %.6g, \"unit\": \"%s\"}\n",
                limit->test, limit->transport, bytes, value, limit->unit);
     } else {
-        printf("%-14s %-12s %9zu %14.*f %-7s %s", limit->test, limit->transport, bytes,
-               value < 100 ? 4 : 1, value, limit->unit, v.name);
-        if (v.chunk > 0) printf(" of %zu", v.chunk);
-        if (v.room > 0) printf(", room %zu", v.room);
-        if (v.lazy > 0) printf(", lazy");
-        printf("\n");
+        variant_text(&v, way, sizeof(way));
+        printf("%-14s %-12s %9zu %14.*f %-7s %s\n", limit->test, limit->transport, bytes,
+               value < 100 ? 4 : 1, value, limit->unit, way);
     }
     fflush(stdout);
+    return true;
 }
 
-static void limits_all(const struct options *opt, const struct limit *limit)
+static bool limits_all(const struct options *opt, const struct limit *limit)
 {
-    for (int i = 0; i < opt->sizes; i++) limits_run(opt, limit, opt->bytes[i]);
-    if (opt->sizes > 0) return;
-    for (size_t bytes = limit->least; bytes <= limit->most; bytes *= 2)
-        limits_run(opt, limit, bytes);
+    bool fine = true;
+    for (int i = 0; i < opt->sizes && fine; i++) fine = limits_run(opt, limit, opt->bytes[i]);
+    if (opt->sizes > 0) return fine;
+    for (size_t bytes = limit->least; bytes <= limit->most && fine; bytes *= 2)
+        fine = limits_run(opt, limit, bytes);
+    return fine;
 }
 
 int main(int argc, char **argv)
@@ -223,6 +229,6 @@ int main(int argc, char **argv)
         printf("%-14s %-12s %9s %14s %-7s fastest by   (cores %d and %d)\n", "test", "transport",
                "bytes", "value", "unit", opt.cores[0], opt.cores[1]);
     for (int i = 0; limits[i]; i++)
-        if (limits_selected(&opt, limits[i])) limits_all(&opt, limits[i]);
+        if (limits_selected(&opt, limits[i]) && !limits_all(&opt, limits[i])) return EXIT_USAGE;
     return 0;
 }

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LIMIT_LINE = 64, LIMIT_VARIANTS = 192, LIMIT_WINDOW = 64 };
+enum { LIMIT_LINE = 64, LIMIT_VARIANTS = 192, LIMIT_WINDOW = 64, VARIANT_TEXT = 128 };
 
 /* One way of doing it; what the fields mean is the limit's own affair. */
 struct variant {
@@ -90,9 +90,11 @@ extern const struct limit limit_tcp_exchanges[LIMIT_EXCHANGES];
 
 #define LIMIT_SHARED_BYTES ((size_t)8 << 20)
 
-/* ns of a round, of a timed loop of about `seconds`; *rounds is how many, *fastest the variant. */
-double pair_measure(const struct limit *limit, size_t bytes, const int cores[2], double seconds,
-                    uint64_t *rounds, struct variant *fastest);
+/* ns of a round, of a timed loop of about `seconds`; *fastest is the variant: of all, or the one whose
+ * text is `way`. Without a name: there is no such. */
+double pair_measure(const struct limit *limit, size_t bytes, const char *way, const int cores[2],
+                    double seconds, struct variant *fastest);
+void variant_text(const struct variant *v, char *text, size_t cap);
 _Noreturn void limit_die(const char *what);
 /* What the other side's buffers were filled with at the start. */
 uint8_t limit_filled(const struct run *r);

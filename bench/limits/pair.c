@@ -223,12 +223,38 @@ static double pair_try(const struct limit *limit, size_t bytes, const struct var
     return ns;
 }
 
+void variant_text(const struct variant *v, char *text, size_t cap)
+{
+    size_t used = (size_t)snprintf(text, cap, "%s", v->name);
+    if (v->chunk > 0 && used < cap)
+        used += (size_t)snprintf(text + used, cap - used, " of %zu", v->chunk);
+    if (v->room > 0 && used < cap)
+        used += (size_t)snprintf(text + used, cap - used, ", room %zu", v->room);
+    if (v->lazy > 0 && used < cap) snprintf(text + used, cap - used, ", lazy");
+}
+
+/* Only the one that reads `way`; returns how many are left. */
+static int pair_select(struct variant *variants, int n, const char *way)
+{
+    char text[VARIANT_TEXT];
+    for (int i = 0; i < n; i++) {
+        variant_text(&variants[i], text, sizeof(text));
+        if (strcmp(text, way) != 0) continue;
+        variants[0] = variants[i];
+        return 1;
+    }
+    return 0;
+}
+
 /* Tries all for a moment, then the fastest few for longer: a moment may have been a bad one. */
-static struct variant pair_fastest(const struct limit *limit, size_t bytes, const int cores[2])
+static struct variant pair_fastest(const struct limit *limit, size_t bytes, const char *way,
+                                   const int cores[2])
 {
     struct variant variants[LIMIT_VARIANTS];
     double ns[LIMIT_VARIANTS];
     int n = limit->variants(bytes, variants), best = 0;
+    if (way) n = pair_select(variants, n, way);
+    if (n == 0) return (struct variant){ 0 };
     if (n == 1) return variants[0];
     for (int i = 0; i < n; i++) ns[i] = pair_try(limit, bytes, &variants[i], cores, PROBE_NS);
     for (int finals = n < FINALS ? n : FINALS; finals > 0; finals--) {
@@ -243,14 +269,15 @@ static struct variant pair_fastest(const struct limit *limit, size_t bytes, cons
     return variants[best];
 }
 
-double pair_measure(const struct limit *limit, size_t bytes, const int cores[2], double seconds,
-                    uint64_t *rounds, struct variant *fastest)
+double pair_measure(const struct limit *limit, size_t bytes, const char *way, const int cores[2],
+                    double seconds, struct variant *fastest)
 {
     struct pair p;
-    *fastest = pair_fastest(limit, bytes, cores);
+    *fastest = pair_fastest(limit, bytes, way, cores);
+    if (!fastest->name) return 0;
     pair_start(&p, limit, bytes, fastest, cores);
-    *rounds = (uint64_t)(seconds * 1e9 / pair_probe(&p, PROBE_NS)) + 1;
-    double took = pair_rounds(&p, *rounds);
+    uint64_t rounds = (uint64_t)(seconds * 1e9 / pair_probe(&p, PROBE_NS)) + 1;
+    double took = pair_rounds(&p, rounds);
     pair_end(&p);
-    return took / (double)*rounds;
+    return took / (double)rounds;
 }

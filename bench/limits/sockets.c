@@ -122,7 +122,7 @@ static int tcp_spinning(size_t chunk, size_t room, struct variant *out)
  * chunk: the kinds of calls differ less than the lengths. */
 static int stream_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
-    static const size_t rooms[] = { 256 << 10, 1 << 20, 4 << 20 }, most = 1 << 20;
+    static const size_t rooms[] = { 256 << 10, 1 << 20, 4 << 20 }, most = 4 << 20;
     size_t window = LIMIT_WINDOW * bytes, usual = window < 256 << 10 ? window : 256 << 10;
     int n = tcp_every_way(usual, 0, out);
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {

@@ -82,6 +82,22 @@ static void more_bytes_take_longer(void **state)
     assert_true(expect_figure(&at, "latency", "kernel", 16 << 20, "us") > one);
 }
 
+/* The last column is a way that can be asked for. */
+static void a_way_that_is_named_is_measured_alone(void **state)
+{
+    static const char way[] = "spinning, reno of 65536, room 262144";
+    (void)state;
+    const char *const argv[] = { "sinew-limits", "bandwidth", "--transport", "tcp", "--bytes", "1K",
+                                 "--seconds", "0.001", "--way", way, NULL };
+    run_argv(&r, argv);
+    run_expect(&r, 0);
+    char *at = r.out, *line = run_next_line(&at);
+    line = run_next_line(&at);
+    assert_non_null(line);
+    assert_true(strlen(line) > strlen(way));
+    assert_string_equal(line + strlen(line) - strlen(way), way);
+}
+
 static void what_it_cannot_measure_is_refused(void **state)
 {
     static const char *const bad[][2] = {
@@ -90,6 +106,7 @@ static void what_it_cannot_measure_is_refused(void **state)
         { "rate --transport copy", "no such limit" }, { "latency --cores 0,0", "two different" },
         { "latency --cores 0,1023", "cores that this process may run on are wanted: " },
         { "latency --seconds 0", "0.001 to 10" }, { "latency rate", "one test" },
+        { "latency --transport tcp --bytes 8 --json --way asking", "no such way" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -105,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_limit_prints_one_line_per_size),
         cmocka_unit_test(more_bytes_take_longer),
+        cmocka_unit_test(a_way_that_is_named_is_measured_alone),
         cmocka_unit_test(what_it_cannot_measure_is_refused),
     };
     cpu_set_t set;

@@ -242,6 +242,8 @@ static void pair_run(struct seed *seed, uint64_t flip_rarity, struct totals *tot
         if (seed_below(seed, 2)) pair_traffic(&p);
         pair_step(&p);
     }
+    for (int s = 0; s < 2; s++) /* a put that was copied is done at once: what is sent last comes behind it */
+        while (end_send(p.end[s], !s, 1) == TRANSPORT_AGAIN) pair_step(&p);
     pair_until(&p, pair_is_done, "what was sent");
     network.is_kind = true;
     for (int s = 0; s < 2; s++) {

@@ -6,8 +6,8 @@
  * breaks. It goes at once; from inside progress at its end, and one that may be HELD with the next
  * progress, so that many go by one call, or when there are TCP_HOLD bytes.
  *
- * A put is cut into fragments that go from the caller's memory; one begins only when the last has
- * gone, so messages get in between. Its memory is lent until the peer has acknowledged.
+ * A put is cut into fragments that go from the caller's memory, several in a call; others begin only when
+ * those have gone, so messages get in between. Its memory is lent until the peer has acknowledged.
  *
  * Flush: a put that has left is not yet visible to the target's CPU: its process has to read. So a
  * flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which is sent
@@ -21,7 +21,11 @@
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
 
-enum { PIECES = 8 };
+enum {
+    FRAGMENTS = 8, /* at once, where the kernel does all the work: fewer, longer calls are faster */
+    PIECES = 3 * FRAGMENTS, /* what precedes each, the body, and the end of the window's memory */
+};
+_Static_assert((int)FRAGMENTS < (int)SESSION_LENT, "others may be on their way");
 
 bool stream_is_empty(const struct tcp_link *l)
 {
@@ -77,16 +81,18 @@ static bool flush_append(struct tcp_link *l, struct flush *flush)
     return true;
 }
 
-static size_t fragment_most(const struct tcp_link *l)
+/* Whether fragments are short and go one by one: this end has work with each, or they may go in vain. */
+static bool fragments_are_short(const struct tcp_link *l)
 {
-    return l->tls || l->session.sums || l->losses ? TCP_FRAGMENT : TCP_FRAGMENT_MAX;
+    return l->tls || l->session.sums || l->losses;
 }
 
 /* The last fragment is urgent: with its acknowledgement the whole put is done. */
 static bool fragment_append(struct tcp_link *l, struct rma *op)
 {
     uint8_t head[TCP_PUT_HEAD];
-    size_t left = op->len - op->progress, most = fragment_most(l), len = left < most ? left : most;
+    size_t most = fragments_are_short(l) ? TCP_FRAGMENT : TCP_FRAGMENT_MAX;
+    size_t left = op->len - op->progress, len = left < most ? left : most;
     bool last = len == left;
     struct frame frame = { .kind = FRAME_PUT, .length = (uint32_t)(sizeof(head) + len),
                            .flags = last ? FRAME_URGENT : 0 };
@@ -114,12 +120,13 @@ static void puts_collect(struct tcp_link *l)
     }
 }
 
-/* The next fragment, when no other has still to go. */
+/* The next fragments, when few others have still to go. */
 static void puts_append(struct tcp_link *l)
 {
     struct stream *s = &l->stream;
+    uint32_t most = fragments_are_short(l) ? 1 : FRAGMENTS;
     puts_collect(l); /* makes room */
-    while (!list_empty(&s->puts) && l->session.lent_at == l->session.lent_to) {
+    while (!list_empty(&s->puts) && l->session.lent_to - l->session.lent_at < most) {
         struct rma *op = LIST_OWNER(s->puts.next, struct rma, entry);
         if (!(op->peers ? fragment_append(l, op) : flush_append(l, flush_of(l, op)))) return;
     }

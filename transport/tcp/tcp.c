@@ -7,8 +7,8 @@
  * deadline. Work that no descriptor announces (upcalls left over when a progress had used its
  * budget, links that have ended) is on `ready`; then arm() says so.
  *
- * progress(t, l) reads l's socket first; while it does so again and again, events of that one are
- * off. The others' turn is one epoll_wait, every time without l,
+ * progress(t, l) reads l's socket first; while it does so again and again, that one is out of the
+ * set. The others' turn is one epoll_wait, every time without l,
  * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
  * at that, but for every 32nd: it is what most waiters wait for.
  */
@@ -32,11 +32,12 @@ int64_t tcp_now(const struct tcp *t)
     return world_now(t->base.opt.world);
 }
 
+/* Events 0: out of the set, for who is in it costs whoever sends to it, events or not. */
 int tcp_watch(struct tcp *t, struct source *source, uint32_t events)
 {
     struct epoll_event event = { .events = events, .data.ptr = source };
     if (source->events == events) return 0;
-    int op = source->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int op = !events ? EPOLL_CTL_DEL : source->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (epoll_ctl(t->base.fd, op, source->fd, &event) < 0) return -errno;
     source->events = events;
     return 0;
