@@ -19,12 +19,12 @@ within 120 test -e "$SOFTROCE_OUTPUT/secret"
 (umask 077 && cp "$SOFTROCE_OUTPUT/secret" /run/secret)
 
 # half NAME SIZE TRANSPORT ARG...: starts this host's half of the ranks; $job is its process, and
-# /run/job what it says. On a busy machine one emulated host is ready much later than the other, so
-# set-up has more time than by default.
+# /run/job what it says. On a busy machine one emulated host is ready half a minute later than the other,
+# and does not answer for longer than repair_deadline, so they have more time than by default.
 half() {
-    local name=$1 size=$2 half=$(($2 / 2))
+    local name=$1 size=$2 half=$(($2 / 2)) repair=${repair_deadline:-60s}
     local run=("$sinewrun" --size "$size" --secret-file /run/secret --transport "$3"
-        --timeout 200 --set setup_deadline=120s)
+        --timeout 200 --set setup_deadline=120s --set "repair_deadline=$repair")
     shift 3
     echo "begins: $name, $SECONDS s"
     if [ "$SOFTROCE_HOST" = 0 ]; then
