@@ -16,9 +16,9 @@
  *                           <--  GOT {request}
  *
  * Whether a message may be read where it is, and had better be, the transports at both ends say; a
- * read that fails is followed by CTS, as if nothing had been offered. A sender that gives up while
- * it is read takes its registration back: the reader's transport tells it that what came is worth
- * nothing, and CTS gets the NACK.
+ * read that fails, or is one too many, is followed by CTS, as if nothing had been offered. A sender
+ * that gives up while it is read takes its registration back: the reader's transport tells it that
+ * what came is worth nothing, and CTS gets the NACK.
  *
  * Once more: what was cleared for a link the pair has left, or that breaks under the put, goes this way:
  *

@@ -42,16 +42,16 @@ sinew_softroce_job(conformance-4 conformance "" --ranks 4 --only "4 ranks over")
 sinew_softroce_job(process process "" --repeat 1
   --only "2 ranks over|acknowledged|any rank fails|member died, 3")
 
-# As on a lesser NIC, or one that shares receives: messages of every size, in order, many at once, collectives.
-set(SOFTROCE_LESSER "every size|order of a pair|long and short|everyone to everyone|more unexpected|the last one first|a thousand at once|reductions of many lengths|sleeping in poll|a closed peer")
+# As on a lesser NIC, or one that shares receives: all of it, three at a time (see the end).
 function(sinew_softroce_lesser what settings)
-  sinew_softroce_job(${what} conformance "${settings}" --ranks 2 --only "${SOFTROCE_LESSER}")
+  sinew_softroce_job(${what} conformance "${settings}" --ranks 2 ${ARGN})
 endfunction()
 sinew_softroce_lesser(own-receives "verbs_srq=0")
 sinew_softroce_lesser(shared-receives "verbs_srq=1")
 sinew_softroce_lesser(inline-0 "verbs_inline=0")
 sinew_softroce_lesser(mtu-1024 "verbs_mtu=1024")
-sinew_softroce_lesser(one-credit "verbs_credits=1")
+# But what goes without a further look of the sender's: of 30 messages all that there is credit for, which is one.
+sinew_softroce_lesser(one-credit "verbs_credits=1" --except "any progress sends what is under way")
 sinew_softroce_lesser(rdma-cm "verbs_wireup=rdma_cm")
 
 # Every collective by every algorithm, some cases each; all of them are played elsewhere.
@@ -99,6 +99,16 @@ if(Python3_FOUND)
     COMMAND ${SOFTROCE_PYTHON} ${PROJECT_SOURCE_DIR}/bench/softroce --transport ${SOFTROCE_TRANSPORT}
       --pairs 1 --far 20 --build ${PROJECT_BINARY_DIR})
 endif()
+
+# Ranks of conformance wait more than they work, so ctest runs several of it at once; what takes the port down, counts
+# what the kernel holds, or measures, is alone.
+get_property(tests DIRECTORY PROPERTY TESTS)
+foreach(test ${tests})
+  if(test MATCHES "^softroce-" AND NOT test MATCHES
+      "^softroce-(conformance|own|shared|inline|mtu|one|rdma|collective)-")
+    set_property(TEST ${test} PROPERTY RUN_SERIAL TRUE)
+  endif()
+endforeach()
 
 # ci/softroce keeps its promises.
 sinew_add_test(NAME softroce-lab COMMAND ${SOFTROCE_TESTS}/lab ${PROJECT_SOURCE_DIR}/ci/softroce

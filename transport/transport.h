@@ -317,7 +317,9 @@ struct transport_ops {
 
     /* 0: the local memory is free again and the data is on its way (of a get: it is here). PENDING:
      * until done. A get alone may fail without its link: EACCESS, at once or as status of done, when
-     * the memory cannot be read or its owner has taken it back: what has come is worth nothing. */
+     * the memory cannot be read or its owner has taken it back: what has come is worth nothing. It
+     * alone may be AGAIN with no room to follow: as many as are good for it are under way; let the
+     * owner put it, or ask again. */
     int (*rma)(struct link *l, struct rma *op);
 
     /* 0 now, or done(cookie): every earlier rma on l is visible to the target's CPU. */

@@ -15,7 +15,7 @@ enum { SUITE_TESTS_MAX = 1024 };
 
 struct suite_args {
     int kind, ranks, repeat;
-    const char *transport, *only;
+    const char *transport, *only, *except;
     uint64_t seed;
     bool list;
 };
@@ -93,6 +93,7 @@ static int suite_collect(const struct suite_args *args, const struct suite_case 
                 snprintf(tests[n].name, sizeof(tests[n].name), "%s, %d rank%s over %s", c->name,
                          ranks, ranks == 1 ? "" : "s", args->transport);
                 if (args->only && !suite_named(tests[n].name, args->only)) continue;
+                if (args->except && suite_named(tests[n].name, args->except)) continue;
                 n++;
             }
         }
@@ -120,6 +121,8 @@ static bool suite_parse(struct suite_args *args, int argc, char **argv)
             args->seed = strtoull(value, NULL, 0);
         else if (strcmp(argv[i], "--only") == 0)
             args->only = value;
+        else if (strcmp(argv[i], "--except") == 0)
+            args->except = value;
         else
             return false;
         i++;
@@ -131,11 +134,11 @@ int suite_main(int argc, char **argv, const struct suite_case *const *tables)
 {
     static struct suite_test tests[SUITE_TESTS_MAX];
     static struct CMUnitTest units[SUITE_TESTS_MAX];
-    static struct suite_args args = { JOB_SIM, 0, 0, "sim", NULL, 0, false };
+    static struct suite_args args = { .kind = JOB_SIM, .transport = "sim" };
     if (!suite_parse(&args, argc, argv)) {
         fprintf(stderr,
                 "usage: %s --kind sim|threads|processes --transport NAME [--ranks N] "
-                "[--seed S] [--repeat N] [--only TEXT|TEXT...] [--list]\n",
+                "[--seed S] [--repeat N] [--only TEXT|TEXT...] [--except TEXT|TEXT...] [--list]\n",
                 argv[0]);
         return 2;
     }

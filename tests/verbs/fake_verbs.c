@@ -480,6 +480,9 @@ static int modify_qp(struct ibv_qp *base, struct ibv_qp_attr *attr, int mask)
         base->state = attr->qp_state;
         if (mask & IBV_QP_ACCESS_FLAGS) qp->access = (int)attr->qp_access_flags;
         if (mask & IBV_QP_AV) qp->to_address = attr->ah_attr.grh.dgid;
+        if (mask & IBV_QP_AV) fake.stats.way = attr->ah_attr;
+        if (mask & IBV_QP_PATH_MTU) fake.stats.mtu = attr->path_mtu;
+        if (mask & IBV_QP_PKEY_INDEX) fake.stats.pkey_index = attr->pkey_index;
         if (mask & IBV_QP_DEST_QPN) qp->to_number = attr->dest_qp_num;
         if (mask & IBV_QP_RQ_PSN) qp->rq_psn = attr->rq_psn;
         if (mask & IBV_QP_SQ_PSN) qp->sq_psn = attr->sq_psn;

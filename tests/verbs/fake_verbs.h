@@ -74,6 +74,10 @@ struct fake_stats {
     int misuses;      /* others; the last one:                              */
     int posts, doorbells, inlined, signalled, sends, bare, writes, reads; /* bare: sends with immediate data */
     char misuse[128];
+    /* of the queue pair connected last */
+    struct ibv_ah_attr way;
+    enum ibv_mtu mtu;
+    uint16_t pkey_index;
 };
 
 extern struct fake_knobs fake_knobs;

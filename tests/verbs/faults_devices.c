@@ -134,6 +134,58 @@ static void a_route_by_another_port_is_said(void **state)
     ends_close(e);
 }
 
+static void what_the_operator_asks_of_the_network_is_done(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_prepare(e);
+    for (int i = 0; i < 2; i++) {
+        e[i].config.verbs_pkey = 0x8007;
+        e[i].config.verbs_service_level = 3;
+        e[i].config.verbs_traffic_class = 104;
+        e[i].config.verbs_mtu = 512;
+    }
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    ends_connect(e, 0);
+    struct fake_stats stats = fake_stats();
+    assert_int_equal(stats.pkey_index, 1);
+    assert_int_equal(stats.way.sl, 3);
+    assert_int_equal(stats.way.grh.traffic_class, 104);
+    assert_int_equal(stats.mtu, IBV_MTU_512);
+    ends_close(e);
+}
+
+/* Two ports of InfiniBand, by LID within a subnet; between two by global address, and with less score. */
+static void infiniband_goes_by_subnet(void **state)
+{
+    struct end e[2];
+    struct why why;
+    int score[2];
+    (void)state;
+    fake_knobs.devices = 2;
+    fake_knobs.device[0].layer = IBV_LINK_LAYER_INFINIBAND;
+    fake_knobs.device[0].gids = 1;
+    fake_knobs.device[0].lid = 17;
+    fake_knobs.device[1] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[1].lid = 18;
+    fake_knobs.device[1].gid[0].gid.raw[15] = 2;
+    for (int other = 0; other < 2; other++) {
+        fake_knobs.device[1].gid[0].gid.raw[7] = (uint8_t)other;
+        ends_prepare(e);
+        snprintf(e[0].config.verbs_device, CONFIG_TEXT_MAX, "fake0");
+        snprintf(e[1].config.verbs_device, CONFIG_TEXT_MAX, "fake1");
+        assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        score[other] = transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why);
+        ends_connect(e, 0);
+        struct ibv_ah_attr way = fake_stats().way;
+        assert_int_equal(way.is_global, other);
+        assert_true(way.dlid == 17 || way.dlid == 18);
+        ends_close(e);
+    }
+    assert_true(score[0] > score[1] && score[1] > 0);
+}
+
 int faults_of_devices(void)
 {
     const struct CMUnitTest cases[] = {
@@ -142,6 +194,8 @@ int faults_of_devices(void)
         FAULT(addresses_are_ranked_and_follow_the_route),
         FAULT(ports_that_work_come_first),
         FAULT(a_route_by_another_port_is_said),
+        FAULT(what_the_operator_asks_of_the_network_is_done),
+        FAULT(infiniband_goes_by_subnet),
     };
     return cmocka_run_group_tests_name("devices", cases, NULL, NULL);
 }

@@ -175,6 +175,35 @@ static void memory_that_lasts_is_registered_once(void **state)
     ends_close(e);
 }
 
+/* Of ten to read, eight are; the others are for their owner to put. */
+static void so_many_are_read_at_once(void **state)
+{
+    static uint8_t from[LONG_ONE], to[10][LONG_ONE];
+    struct rma op[10];
+    struct end e[2];
+    (void)state;
+    ends_open(e);
+    ends_connect(e, 0);
+    ends_fresh(from, sizeof(from), to, sizeof(to));
+    struct region mine = { .base = from, .len = sizeof(from), .rights = REGION_GET }, theirs;
+    assert_int_equal(transport_verbs.reg(e[1].t, NULL, &mine), 0);
+    theirs = (struct region){ .len = mine.len, .key_len = mine.key_len };
+    memcpy(theirs.key, mine.key, mine.key_len);
+    assert_int_equal(transport_verbs.reg(e[0].t, e[0].link[0].link, &theirs), 0);
+    for (int i = 0; i < 10; i++) {
+        op[i] = (struct rma){ .kind = RMA_GET, .local = to[i], .len = LONG_ONE, .peers = &theirs };
+        assert_int_equal(transport_verbs.rma(e[0].link[0].link, &op[i]),
+                         i < 8 ? TRANSPORT_PENDING : TRANSPORT_AGAIN);
+    }
+    ENDS_UNTIL(e, e[0].link[0].dones == 8);
+    assert_int_equal(transport_verbs.rma(e[0].link[0].link, &op[8]), TRANSPORT_PENDING);
+    ENDS_UNTIL(e, e[0].link[0].dones == 9);
+    for (int i = 0; i < 9; i++) assert_memory_equal(from, to[i], LONG_ONE);
+    assert_int_equal(transport_verbs.dereg(e[0].t, &theirs), 0);
+    assert_int_equal(transport_verbs.dereg(e[1].t, &mine), 0);
+    ends_close(e);
+}
+
 int faults_of_memory(void)
 {
     const struct CMUnitTest cases[] = {
@@ -183,6 +212,7 @@ int faults_of_memory(void)
         FAULT(a_window_grows_with_a_stream),
         FAULT(what_one_may_read_is_not_held_by_another),
         FAULT(memory_that_lasts_is_registered_once),
+        FAULT(so_many_are_read_at_once),
     };
     return cmocka_run_group_tests_name("memory", cases, NULL, NULL);
 }

@@ -19,6 +19,21 @@ static void sends_of_users_go_at_once(void **state)
     ends_close(e);
 }
 
+/* e[0] puts it all into `mine` of e[1], and what they registered is gone. */
+static void put_whole(struct end e[2], struct region *mine, struct region *theirs, void *from, size_t len)
+{
+    assert_int_equal(transport_verbs.reg(e[1].t, NULL, mine), 0);
+    theirs->key_len = mine->key_len;
+    memcpy(theirs->key, mine->key, mine->key_len);
+    assert_int_equal(transport_verbs.reg(e[0].t, e[0].link[0].link, theirs), 0);
+    struct rma op = { .kind = RMA_PUT, .local = from, .len = len, .peers = theirs };
+    assert_int_equal(transport_verbs.rma(e[0].link[0].link, &op), TRANSPORT_PENDING);
+    ENDS_UNTIL(e, e[0].link[0].dones == 1);
+    assert_int_equal(e[0].link[0].done_status, 0);
+    assert_int_equal(transport_verbs.dereg(e[0].t, theirs), 0);
+    assert_int_equal(transport_verbs.dereg(e[1].t, mine), 0);
+}
+
 /* 1 MiB in parts of 256 KiB: four at once, by one doorbell of progress. */
 static void progress_rings_once_for_many(void **state)
 {
@@ -30,19 +45,51 @@ static void progress_rings_once_for_many(void **state)
     ends_connect(e, 0);
     for (size_t i = 0; i < sizeof(from); i++) from[i] = (uint8_t)(i * 7 >> 3);
     struct region mine = { .base = to, .len = sizeof(to) }, theirs = { .len = sizeof(to) };
-    assert_int_equal(transport_verbs.reg(e[1].t, NULL, &mine), 0);
-    theirs.key_len = mine.key_len;
-    memcpy(theirs.key, mine.key, mine.key_len);
-    assert_int_equal(transport_verbs.reg(e[0].t, e[0].link[0].link, &theirs), 0);
-    struct rma op = { .kind = RMA_PUT, .local = from, .len = sizeof(from), .peers = &theirs };
-    assert_int_equal(transport_verbs.rma(e[0].link[0].link, &op), TRANSPORT_PENDING);
     int doorbells = fake_stats().doorbells;
-    ENDS_UNTIL(e, e[0].link[0].dones == 1);
-    assert_int_equal(e[0].link[0].done_status, 0);
-    assert_int_equal(fake_stats().doorbells - doorbells, 1);
+    put_whole(e, &mine, &theirs, from, sizeof(from));
+    assert_int_equal(fake_stats().doorbells - doorbells, 4 + 1); /* the first four by the call */
     assert_memory_equal(from, to, sizeof(to));
-    assert_int_equal(transport_verbs.dereg(e[0].t, &theirs), 0);
-    assert_int_equal(transport_verbs.dereg(e[1].t, &mine), 0);
+    ends_close(e);
+}
+
+/* A port that takes 4 KiB at once, and one that says more than it is given. */
+static void parts_are_as_long_as_the_port_takes(void **state)
+{
+    struct end e[2];
+    static uint8_t from[64 << 10], to[64 << 10];
+    static const uint32_t most[] = { 4096, 1 << 30 };
+    static const int parts[] = { 16, 1 };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        fake_reset();
+        fake_knobs.max_message = most[i];
+        ends_open(e);
+        ends_connect(e, 0);
+        ends_fresh(from, sizeof(from), to, sizeof(to));
+        struct region mine = { .base = to, .len = sizeof(to) }, theirs = { .len = sizeof(to) };
+        put_whole(e, &mine, &theirs, from, sizeof(from));
+        assert_int_equal(fake_stats().writes, parts[i]);
+        assert_memory_equal(from, to, sizeof(to));
+        ends_close(e);
+    }
+}
+
+/* Of 64 sends every 16th asks for a completion; what fits goes within the work request. */
+static void few_sends_ask_for_a_completion(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.prompt = true;
+    ends_prepare(e);
+    e[1].config.verbs_credits = 200;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    ends_connect(e, 0);
+    struct fake_stats before = fake_stats();
+    for (int i = 0; i < 64; i++) assert_int_equal(end_send(&e[0], 0, i, 8), 0);
+    struct fake_stats after = fake_stats();
+    assert_int_equal(after.posts - before.posts, 64);
+    assert_int_equal(after.inlined - before.inlined, 64);
+    assert_int_equal(after.signalled - before.signalled, 4);
     ends_close(e);
 }
 
@@ -128,6 +175,8 @@ int faults_of_messages(void)
     const struct CMUnitTest cases[] = {
         FAULT(sends_of_users_go_at_once),
         FAULT(progress_rings_once_for_many),
+        FAULT(parts_are_as_long_as_the_port_takes),
+        FAULT(few_sends_ask_for_a_completion),
         FAULT(what_is_expected_is_taken_with_no_upcall),
         FAULT(credits_flow_while_messages_are_expected),
     };

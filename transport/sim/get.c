@@ -3,7 +3,8 @@
  * get.c - reads of what a peer has registered
  *
  * A request goes over the wire, and what the owner has there when it comes goes back; or, when the
- * owner has taken the memory back meanwhile, SINEW_EACCESS. The owner's rank has no part in it.
+ * owner has taken the memory back meanwhile, SINEW_EACCESS. The owner's rank has no part in it. Two are
+ * under way from one end at most; one more is AGAIN.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "base/wire.h"
 #include "transport/sim/internal.h"
 
-enum { READ_LEN = 32 };
+enum { READ_LEN = 32, GETS_MAX = 2 };
 
 struct get {
     struct list entry;
@@ -20,12 +21,20 @@ struct get {
     size_t len;
 };
 
+static int gets_under_way(const struct end *e)
+{
+    int n = 0;
+    for (const struct list *l = e->gets.next; l != &e->gets; l = l->next) n++;
+    return n;
+}
+
 int get_start(struct end *e, struct rma *op, int64_t now)
 {
     struct sim *s = e->channel->sim;
     const struct region *from = op->peers;
     if (op->offset > from->len || op->len > from->len - op->offset) return SINEW_EINVAL;
     if (!region_allows(from, REGION_GET)) return SINEW_EACCESS;
+    if (gets_under_way(e) == GETS_MAX) return TRANSPORT_AGAIN;
     struct get *g = sim_allocate(s, sizeof(*g));
     struct parcel *read = g ? parcel_new(e->channel, !e->side, PARCEL_READ, READ_LEN) : NULL;
     if (!read) {

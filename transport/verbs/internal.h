@@ -84,6 +84,7 @@ enum {
     VERBS_BATCH = 32,                   /* completions looked at together */
     VERBS_CHUNK = 256 * 1024,           /* of a put or get: messages go in between */
     VERBS_CHUNKS = 4,                   /* on one link's queue at once */
+    VERBS_GETS = 8,                     /* of one link at once; see rma.c */
     VERBS_REGISTER = 16 * 1024,         /* shorter ones are copied through slots */
     VERBS_FLUSHES = 8,
     VERBS_PARKED = 8,
@@ -210,6 +211,7 @@ struct verbs_link {
 
     struct list works;
     uint32_t chunks, reads, reads_most; /* work requests of works on the queue; those that read */
+    uint32_t gets;                      /* works */
     uint32_t flushes;
 
     struct list of_links, of_waiting, of_due, of_ending;

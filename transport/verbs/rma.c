@@ -9,6 +9,9 @@
  * the same queue pair (InfiniBand's ordering rules, C9-28), and its answer is fetched over the bus behind
  * them: so they are in memory. Before a message nothing is needed: a receive completes after the writes
  * that came before it are visible, which is what caps.put_ordered says.
+ *
+ * At most VERBS_GETS are read at once: of more long messages that wait here the bodies are put by their owner, at the same
+ * time. Who asks a NIC for bytes has the work of it; on SoftRoCE that is a processor, and now it is both.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -142,7 +145,10 @@ static void work_done(struct verbs_link *l, struct work *w, int status)
 {
     struct verbs *t = verbs_under(l);
     uint64_t cookie = w->cookie;
-    if (!w->op) l->flushes--;
+    if (!w->op)
+        l->flushes--;
+    else if (w->op->kind == RMA_GET)
+        l->gets--;
     work_release(t, w);
     t->budget_left--;
     t->base.up->done(&l->base, cookie, status);
@@ -237,6 +243,7 @@ int verbs_rma(struct link *base, struct rma *op)
     int status = rma_state(l);
     if (status == 0) status = rma_check(l, op, &remote);
     if (status != 0 || op->len == 0) return status;
+    if (op->kind == RMA_GET && l->gets == VERBS_GETS) return TRANSPORT_AGAIN;
     struct work *w = work_make(t);
     if (!w) return why_set(&base->why, SINEW_ENOMEM, "%s: no memory for an operation", l->name);
     w->op = op;
@@ -246,6 +253,7 @@ int verbs_rma(struct link *base, struct rma *op)
     w->memory = rma_memory(t, op);
     if (w->memory) w->memory->users++;
     if (op->kind == RMA_PUT) l->put_unflushed = true;
+    if (op->kind == RMA_GET) l->gets++;
     work_begin(l, w);
     return TRANSPORT_PENDING;
 }
