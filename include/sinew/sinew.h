@@ -195,8 +195,9 @@ SINEW_API int sinew_open(const struct sinew_options *options, struct sinew **s);
 
 /*
  * Leave the job. Local: waits until the peers' kernels have what was sent and the goodbye, at most
- * repair_deadline, and never for a peer that computes, but for 1 s where TCP goes through a relay or
- * NAT, as no kernel's word is the peer's there. Frees every team. NULL is allowed.
+ * repair_deadline, and never for a peer that computes; but where TCP goes through a relay or NAT,
+ * as no kernel's word is the peer's there, for 1 s, and for the repair of a connection that breaks
+ * meanwhile. Frees every team. NULL is allowed.
  * SINEW_EBUSY with live requests: nothing happened, sinew_why() lists them.
  * SINEW_ESTATE inside a callback. 0: *s is gone.
  */

@@ -37,6 +37,7 @@ static void comes_up_and_carries_both_ways(void **state)
     assert_int_equal(b->view[0].link->base.epoch, 100);
     assert_int_equal(b->view[0].links, 1);
     assert_int_equal(a->view[1].links, 0);
+    assert_false(a->view[1].link->relayed || b->view[0].link->relayed);
     send_all(a, 1, 300, b);
     send_all(b, 0, 300, a);
     ENDS_UNTIL(b->view[0].received == 300 && a->view[1].received == 300, a, b);

@@ -31,7 +31,7 @@ struct proxy {
 
 static struct {
     struct seed *seed;
-    bool is_kind, swallows; /* what comes stays in the proxy */
+    bool is_kind, swallows, deaf; /* what comes stays in the proxy; nobody new is let in */
     size_t flips_from;    /* in pieces that long one bit is turned, 0: in none */
     uint64_t flip_rarity; /* once in so many */
     uint64_t resets, stalls, slices, flips;
@@ -73,7 +73,7 @@ static void proxy_accept(struct proxy *p)
     struct relay *r = NULL;
     for (int i = 0; i < RELAYS && !r; i++)
         if (p->relay[i].fd[0] < 0) r = &p->relay[i];
-    int fd = r ? accept4(p->listener, NULL, NULL, SOCK_NONBLOCK) : -1;
+    int fd = r && !network.deaf ? accept4(p->listener, NULL, NULL, SOCK_NONBLOCK) : -1;
     if (fd < 0) return;
     r->fd[0] = fd;
     r->fd[1] = socket(AF_INET, SOCK_STREAM, 0);
@@ -243,7 +243,7 @@ static void pair_run(struct seed *seed, uint64_t flip_rarity, struct totals *tot
         pair_step(&p);
     }
     for (int s = 0; s < 2; s++) /* a put that was copied is done at once: what is sent last comes behind it */
-        while (end_send(p.end[s], !s, 1) == TRANSPORT_AGAIN) pair_step(&p);
+        WHILE (end_send(p.end[s], !s, 1) == TRANSPORT_AGAIN) pair_step(&p);
     pair_until(&p, pair_is_done, "what was sent");
     network.is_kind = true;
     for (int s = 0; s < 2; s++) {
@@ -398,33 +398,65 @@ static void a_frame_that_is_damaged_again_and_again_is_an_error(void **state)
     pair_close(&p);
 }
 
-/* A relay's kernel has taken all and its goodbye, and then the relay loses them, by a reset or a FIN: who
- * leaves is still there to send them again, and does not wait longer than that takes. */
+/* End 0 sends five messages and leaves; all of it stays in the proxy. */
+static void leave_into_the_proxy(struct pair *p, struct seed *seed)
+{
+    int64_t until = world_real.now(NULL) + 20000 * MS;
+    pair_open_kind(p, seed, false);
+    assert_true(p->end[0]->view[1].link->relayed && p->end[1]->view[0].link->relayed);
+    network.swallows = true;
+    for (int i = 0; i < 5; i++) assert_int_equal(end_send(p->end[0], 1, 300), 0);
+    transport_tcp.disconnect(&p->end[0]->view[1].link->base, DISCONNECT_DRAIN);
+    while (!p->end[0]->view[1].link->bye_taken) {
+        end_progress(p->end[0], NULL);
+        for (int s = 0; s < 2; s++) proxy_step(&p->proxy[s]);
+        if (world_real.now(NULL) > until) fail_msg("the proxy takes no goodbye");
+    }
+    assert_int_equal(p->end[1]->view[0].received, 0);
+}
+
+/* The relay loses what its kernel had taken, by a reset or a FIN: who leaves is still there to send it
+ * again, however long the relay is away, and goes at the peer's word. */
 static void leave_behind_a_relay(struct seed *seed, bool reset)
 {
     static struct pair p;
-    pair_open_kind(&p, seed, false);
+    leave_into_the_proxy(&p, seed);
     struct end *leaves = p.end[0], *stays = p.end[1];
-    int64_t until = world_real.now(NULL) + 20000 * MS;
-    network.swallows = true;
-    for (int i = 0; i < 5; i++) assert_int_equal(end_send(leaves, 1, 300), 0);
-    transport_tcp.disconnect(&leaves->view[1].link->base, DISCONNECT_DRAIN);
-    while (!leaves->view[1].link->bye_taken) {
-        end_progress(leaves, NULL);
-        for (int s = 0; s < 2; s++) proxy_step(&p.proxy[s]);
-        if (world_real.now(NULL) > until) fail_msg("the proxy takes no goodbye");
-    }
-    assert_int_equal(stays->view[0].received, 0);
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < RELAYS; i++) relay_close(&p.proxy[s].relay[i], reset);
+    for (int i = 0; i < 5; i++) end_progress(leaves, NULL);
+    clock_advance(3 * TCP_LEAVE_PATIENCE);
+    for (int i = 0; i < 5; i++) end_progress(leaves, NULL);
+    assert_int_equal(leaves->view[1].downs, 0);
     network.swallows = false;
-    int64_t began = clock_now();
-    for (; !pair_is_down(&p); pair_step(&p))
+    int64_t until = world_real.now(NULL) + 20000 * MS, began = clock_now();
+    for (; !pair_is_down(&p); pair_step(&p)) {
+        network.deaf = stays->view[0].downs; /* its word has to be under way */
         if (world_real.now(NULL) > until) fail_msg("leaving does not end");
+    }
     assert_int_equal(stays->view[0].received, 5);
     assert_int_equal(stays->view[0].gone, GONE_LEFT);
     assert_int_equal(leaves->view[1].status, 0);
+    network.deaf = false;
     if (clock_now() - began > 5000 * MS) fail_msg("leaving waits for what has come");
+    pair_close(&p);
+}
+
+/* A peer that computes, or a relay that stands still. */
+static void without_a_word_who_leaves_by_a_relay_waits_a_second(void **state)
+{
+    struct seed seed = seed_from_environment("tcp leaving in vain");
+    static struct pair p;
+    (void)state;
+    leave_into_the_proxy(&p, &seed);
+    struct end *leaves = p.end[0];
+    clock_advance(TCP_LEAVE_PATIENCE / 2);
+    for (int i = 0; i < 5; i++) end_progress(leaves, NULL);
+    assert_int_equal(leaves->view[1].downs, 0);
+    clock_advance(TCP_LEAVE_PATIENCE / 2);
+    ENDS_UNTIL(leaves->view[1].downs, leaves);
+    assert_int_equal(leaves->view[1].status, 0);
+    network.swallows = false;
     pair_close(&p);
 }
 
@@ -443,6 +475,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_bit_turned_on_a_line_that_is_lost_already),
         cmocka_unit_test(a_frame_that_is_damaged_again_and_again_is_an_error),
         cmocka_unit_test(what_a_relay_has_taken_and_lost_comes_again),
+        cmocka_unit_test(without_a_word_who_leaves_by_a_relay_waits_a_second),
     };
     if (argc > 1) rounds = atoi(argv[1]);
     return cmocka_run_group_tests_name("tcp through a proxy", tests, NULL, NULL);

@@ -244,6 +244,7 @@ static void messages_pass_between_fragments(void **state)
     (void)state;
     fill(there->source, PUT_MAX, 1);
     fill(back->source, PUT_MAX, 2);
+    assert_int_not_equal(there->source[PUT_MAX - 1], 0);
     put_start(there, a, 1, 0, PUT_MAX, 1);
     put_start(back, b, 0, 0, PUT_MAX, 1);
     WHILE (!a->done[1] || !b->done[1]) {
@@ -251,7 +252,7 @@ static void messages_pass_between_fragments(void **state)
         end_send(b, 0, 1000);
         end_progress(a, NULL);
         end_progress(b, NULL);
-        if (!a->done[1]) early = b->view[0].received;
+        if (!there->target[PUT_MAX - 1]) early = b->view[0].received; /* it is not there yet */
     }
     end_send(a, 1, 1);
     ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);

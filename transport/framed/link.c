@@ -205,7 +205,7 @@ void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up)
     l->gone = gone;
     l->looks = t->idle_looks;
     l->first_look = t->looks;
-    l->last_look = framed_now(t) + FRAMED_LAST_NS;
+    l->last_look = framed_now(t) + (t->broken ? 0 : FRAMED_LAST_NS);
     link_set_deadline(l, INT64_MAX);
     list_remove(&l->of_due);
     list_remove(&l->of_waiting);
@@ -466,13 +466,25 @@ static bool endpoints_are_closing(const struct framed *t)
     return false;
 }
 
+/* All that end have only to be looked at again, by and by: who has still to write needs the processor. */
+static bool endings_may_wait(const struct framed *t)
+{
+    int64_t now = framed_now(t);
+    for (const struct list *e = t->ending.next; e != &t->ending; e = e->next) {
+        const struct framed_link *l = LIST_OWNER(e, struct framed_link, of_ending);
+        if (!l->hand_up || l->gone == GONE_LEFT || now >= l->last_look) return false;
+    }
+    return true;
+}
+
 int64_t framed_deadline(const struct framed *t)
 {
     int64_t at = INT64_MAX;
     bool full = t->full == t->looks; /* then the fabric is asked again soon */
-    if (!list_empty(&t->ending) || (!list_empty(&t->due) && !full)) return 0;
+    bool ends = !list_empty(&t->ending);
+    if ((ends && !endings_may_wait(t)) || (!list_empty(&t->due) && !full)) return 0;
     /* Fabrics that are connecting do not always wake whoever waits. */
-    if (full || (t->timed && !t->fabric->wakes) || endpoints_are_closing(t))
+    if (ends || full || (t->timed && !t->fabric->wakes) || endpoints_are_closing(t))
         at = framed_now(t) + FRAMED_AGAIN_NS;
     for (struct list *e = t->all.next; t->timed && e != &t->all; e = e->next) {
         const struct framed_link *l = LIST_OWNER(e, struct framed_link, of_links);

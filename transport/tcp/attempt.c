@@ -132,7 +132,8 @@ static void line_attempt_failed(struct tcp_link *l, int error)
     struct why why;
     int status = tcp_status(error);
     report_errno(&why, status, error, "connecting to %s", l->name);
-    if (l->state != LINK_SETUP && error == ECONNREFUSED && l->proven_turn) {
+    bool by_relay = l->relayed && l->state == LINK_DRAINING; /* which may come again */
+    if (l->state != LINK_SETUP && error == ECONNREFUSED && l->proven_turn && !by_relay) {
         why_set(&why, SINEW_EPEER, "%s: the connection ended and nobody listens there any more",
                 l->name);
         link_peer_gone(l, &why);

@@ -34,7 +34,7 @@
  * other's attempt normally arrives: no message is needed to settle it, and a lost attempt heals.
  *
  * Nothing here waits for a peer's *process* with a clock: deadlines run until the peer's kernel has
- * accepted, in DRAINING until its kernel has everything.
+ * accepted, in DRAINING until its kernel has everything; that of a relay is another's, see link.c.
  *
  * GONE_DIED: a link that was up, and its host's kernel answers that nobody listens any more, or
  * somebody else does, or the peer knows nothing of the session (it let go without a goodbye:
@@ -66,7 +66,7 @@ enum {
     TCP_FRAGMENT_MAX = 1024 * 1024,  /* … where that is unlikely and the kernel does all the work */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 32 * 1024,        /* shorter puts are copied, so done at once */
-    TCP_BURST = 1024 * 1024,         /* most bytes one call moves on one link and way */
+    TCP_BURST = 1024 * 1024,         /* when so many bytes were moved it is another link's turn */
     TCP_FLUSHES = 8,                 /* under way at once, per link */
     TCP_PENDING_MAX = 64,            /* strangers at once */
     TCP_ACCEPTS = 16,                /* at once */

@@ -36,6 +36,7 @@ void line_close(struct tcp_link *l)
     l->silence = (struct silence){ 0 };
     l->line = LINE_WAITING;
     l->bye_shut = l->bye_taken = l->blocked = false;
+    if (l->leave_until) l->leave_until = l->drain_until; /* what that relay had taken may be lost */
     link_set_due(l, &l->line_due, INT64_MAX);
 }
 
@@ -153,7 +154,6 @@ void line_lost(struct tcp_link *l, int64_t since)
     log_line(t->base.opt.log, LOG_CHOICE, "tcp: %s; connecting anew", l->base.why.text);
     l->losses++;
     l->lost_at = now;
-    if (l->leave_until) l->leave_until = l->drain_until; /* what that relay had taken may be lost */
     repair_begin(&l->repair, since, t->base.opt.config->repair_deadline, now - l->opened_at);
     l->line = LINE_LOST;
     if (t->hushed == l) t->hushed = NULL;

@@ -235,7 +235,7 @@ static void link_drain(struct tcp_link *l)
     link_say_bye(l);
     if (l->state != LINK_DRAINING) return;
     if (link_is_drained(l)) {
-        l->drained = true;
+        l->drained = !l->relayed || session_all_known(&l->session);
         link_end(l, 0, GONE_LEFT, true);
         return;
     }

@@ -6,8 +6,8 @@
  * breaks. It goes at once; from inside progress at its end, and one that may be HELD with the next
  * progress, so that many go by one call, or when there are TCP_HOLD bytes.
  *
- * A put is cut into fragments that go from the caller's memory, several in a call; others begin only when
- * those have gone, so messages get in between. Its memory is lent until the peer has acknowledged.
+ * A put is cut into fragments that go from the caller's memory, up to FRAGMENTS in a call;
+ * others begin only when those have gone, so messages get in between. Its memory is lent until the peer has acknowledged.
  *
  * Flush: a put that has left is not yet visible to the target's CPU: its process has to read. So a
  * flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which is sent
@@ -22,7 +22,7 @@
 #include "transport/tcp/internal.h"
 
 enum {
-    FRAGMENTS = 8, /* at once, where the kernel does all the work: fewer, longer calls are faster */
+    FRAGMENTS = 4, /* at once, where the kernel does all the work: what is sent then is behind them */
     PIECES = 3 * FRAGMENTS, /* what precedes each, the body, and the end of the window's memory */
 };
 _Static_assert((int)FRAGMENTS < (int)SESSION_LENT, "others may be on their way");
@@ -271,7 +271,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
-    puts_append(l); /* a short one, alone, is before what is sent from now on */
+    puts_append(l); /* up to FRAGMENTS of one that is alone are before what is sent from now on */
     stream_added(l, false);
 }
 

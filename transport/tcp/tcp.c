@@ -2,7 +2,7 @@
 /*
  * tcp.c - the table, and what is one per transport: listener, epoll, deadlines, progress
  *
- * The fd of the transport is a level-triggered epoll set of the listener, every connection and a
+ * The fd of the transport is a level-triggered epoll set of the listener, connections and a
  * timer, so that a sleeper needs to know nothing more: arm() sets the timer to the earliest
  * deadline. Work that no descriptor announces (upcalls left over when a progress had used its
  * budget, links that have ended) is on `ready`; then arm() says so.
