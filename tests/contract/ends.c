@@ -191,7 +191,7 @@ static void sleep_until_down(struct side *side, const struct peer *peer)
     for (int64_t until = job_now(side->me) + 20000000000; peer->downs == 0;) {
         side_progress(side, NULL);
         if (job_now(side->me) > until) job_fail(side->me, __FILE__, __LINE__, "it is not noticed");
-        if (peer->downs == 0 && event.fd >= 0 && side->ops->arm(side->t) == 0) poll(&event, 1, 1000);
+        if (peer->downs == 0 && event.fd >= 0 && side->ops->arm(side->t) == 0) poll(&event, 1, 20000);
     }
 }
 

@@ -100,33 +100,6 @@ static void test_messages_pass_a_long_put(void **state)
     pair_down(&a, &b);
 }
 
-/* It needs more than fragments ever leave free, and must not wait for the last of them. */
-static void test_the_longest_message_passes_a_long_put(void **state)
-{
-    (void)state;
-    struct end a, b;
-    struct target g;
-    struct rma op;
-    size_t len = 8 << 20;
-    uint8_t *local = calloc(1, len);
-    pair_up(&a, &b, NULL);
-    target_make(&g, &b, &a, 1, len);
-    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
-    for (uint64_t n = 1; n <= 20; n++) {
-        int rooms = a.peers[1].rooms;
-        if (send_to(&a, 1, "long", 4, local, SEGMENT_EAGER_MAX) != 0) {
-            UNTIL(a.peers[1].rooms > rooms, &a, &b);
-            assert_int_equal(send_to(&a, 1, "long", 4, local, SEGMENT_EAGER_MAX), 0);
-        }
-        UNTIL(b.peers[0].messages == n, &a, &b);
-    }
-    assert_int_equal(a.peers[1].dones, 0); /* all the time the put was under way */
-    UNTIL(a.peers[1].dones == 1, &a, &b);
-    target_free(&g, &b, &a);
-    free(local);
-    pair_down(&a, &b);
-}
-
 /* A saturating stream of long messages must not starve a put, nor the put the stream. */
 static void test_a_put_passes_a_stream(void **state)
 {
@@ -350,7 +323,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_puts_land),
         TEST(test_messages_pass_a_long_put),
-        TEST(test_the_longest_message_passes_a_long_put),
         TEST(test_a_put_passes_a_stream),
         TEST(test_flush_waits_for_queued_puts),
         TEST(test_a_flush_outlives_the_last_put),

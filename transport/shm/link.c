@@ -343,36 +343,20 @@ static int link_receive(struct shm_link *l, int *budget)
     return upcalls;
 }
 
-static int link_tell_room(struct shm_link *l, int *budget)
-{
-    if (*budget == 0 || l->state != SHM_UP) return 0;
-    if (ring_refresh(&l->tx) < 0) {
-        link_break(l, "it gave back slots that it never had");
-        return 0;
-    }
-    if (!ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen)) return 0;
-    l->wants_room = false;
-    --*budget;
-    shm_of_link(l)->base.up->room(&l->base);
-    return 1;
-}
-
-/* What waits for room: puts, the caller's sends, our goodbye. Once fragments have gone past a message
- * that waits, the next turn is the message's: it may need more than they ever leave. */
+/* What waits for room: puts, the caller's sends, our goodbye. */
 static int link_push(struct shm_link *l, int *budget)
 {
-    int upcalls = 0, before = *budget;
-    if (l->wants_room && l->puts_yield && l->state == SHM_UP) {
-        upcalls = link_tell_room(l, budget);
-        l->puts_yield = upcalls == 0 && l->wants_room;
-        if (l->puts_yield) return 0;
-    }
+    int upcalls = 0;
     if (!list_empty(&l->puts) || !list_empty(&l->flushes)) upcalls += put_pump(l, budget);
-    if (l->wants_room) {
-        bool passed = *budget != before;
-        int told = link_tell_room(l, budget);
-        l->puts_yield = passed && told == 0;
-        upcalls += told;
+    if (l->wants_room && *budget > 0 && l->state == SHM_UP) {
+        if (ring_refresh(&l->tx) < 0) {
+            link_break(l, "it gave back slots that it never had");
+        } else if (ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen)) {
+            l->wants_room = false;
+            --*budget;
+            upcalls++;
+            shm_of_link(l)->base.up->room(&l->base);
+        }
     }
     if (l->state == SHM_DRAINING && list_empty(&l->puts) && list_empty(&l->flushes) &&
         link_publish(l, RING_LAST, SHM_BYE, NULL, 0, NULL, 0) == 0)

@@ -68,7 +68,6 @@ struct shm_link {
     uint8_t state;
     bool paired;     /* membarrier works on both sides                            */
     bool wants_room; /* a send was refused; `room` follows when this would fit: */
-    bool puts_yield; /* … before any more of a put goes, see link_push()         */
     bool peer_left;  /* its goodbye was read: nothing follows                      */
     uint8_t quiet;   /* polls in vain since the last message, up to SHM_QUIET_POLLS       */
     uint16_t wanted_hlen;

@@ -29,8 +29,8 @@
  * Promised     Slots are set aside for some short messages at a time (`shorts`), so that each needs
  *              one look at one number.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
- *              never takes more than 13/16 of the bytes, nor what is left of the slots below an
- *              eighth, so messages pass between.
+ *              never takes more than three quarters of the bytes, nor what is left of the slots
+ *              below an eighth, so messages pass between.
  * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
  *              they wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an
  *              end that is too short for a message.
@@ -56,7 +56,7 @@ enum {
     RING_EXPECTED_HEAD = 16, /* of others that are taken straight */
     RING_SHORTS = 32, /* most slots promised to short ones at a time */
     RING_SLOTS_MAX = 64,
-    RING_TELL_SLOTS = 16, /* give back after so many slots, or an eighth of the bytes */
+    RING_TELL_SLOTS = 16, /* give back after so many slots, or a quarter of the bytes */
     RING_BULK_SLOTS = 32,  /* most slots that bulk may hold */
 };
 
@@ -173,7 +173,7 @@ static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, uint32_t bo
 }
 
 /* The most bytes that bulk may hold. */
-static inline uint32_t ring_bulk_bytes(uint32_t body_bytes) { return body_bytes / 16 * 13; }
+static inline uint32_t ring_bulk_bytes(uint32_t body_bytes) { return body_bytes / 4 * 3; }
 
 /* Written and not given back. */
 static inline uint32_t ring_outstanding(const struct ring_producer *p) { return p->head - p->freed; }

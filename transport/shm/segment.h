@@ -21,9 +21,9 @@
 
 enum {
     SEGMENT_SLOTS = 64,
-    SEGMENT_BODY_BYTES = 60928, /* at least twice eager: that always fits an empty ring */
+    SEGMENT_BODY_BYTES = 57344, /* at least twice eager: that always fits an empty ring */
     SEGMENT_EAGER_MAX = 16384,
-    SEGMENT_FRAGMENT = 16384, /* three in flight: what bulk may hold */
+    SEGMENT_FRAGMENT = 14336, /* three in flight: what bulk may hold */
     SEGMENT_BEGIN = SEGMENT_EAGER_MAX, /* of a longer message, with its announcement */
     SEGMENT_PLEDGES = 64,
     SEGMENT_LIMIT = 128 * 1024, /* per connected peer, both directions */
