@@ -8,7 +8,8 @@
 #include "collectives/records.h"
 
 enum what { WHAT_ASK = 1, WHAT_TELL, WHAT_DIFFERS, WHAT_NEWS };
-enum state { LATER, UNDER_WAY, DONE, GIVEN_UP, FREED };
+/* SENT: under way, and nothing more goes from there to whom it is said. FREED is not said so. */
+enum state { LATER, UNDER_WAY, DONE, GIVEN_UP, SENT, FREED };
 enum { WORD_BYTES = 24 + 3 * RECORD_BYTES };
 _Static_assert((int)WORD_BYTES <= (int)COLLECTIVE_WORD_MAX, "a word fits");
 
@@ -57,7 +58,7 @@ static bool word_take(const void *bytes, size_t len, int size, struct heard *h)
     }
     h->what = (enum what)what;
     h->state = (enum state)state;
-    if (!sound || w.left || zero || what < WHAT_ASK || what > WHAT_NEWS || state > GIVEN_UP ||
+    if (!sound || w.left || zero || what < WHAT_ASK || what > WHAT_NEWS || state > SENT ||
         (h->found.rank[0] < 0) != (h->found.rank[1] < 0))
         return false;
     if (state != LATER && h->mine.collective == 0) return false;
@@ -228,7 +229,7 @@ static void add_both(struct text *t, const struct agreement *a)
     }
     if (a->found.call[0].digest != a->found.call[1].digest) return;
     if (a->unsent)
-        text_add(t, ": the former's part is over, and has no such message");
+        text_add(t, ": the former has sent all of its part, and no such message");
     else
         text_add(t, ": they have different lengths for a message between them");
     if (a->with && !a->their_status && !a->unsent)
@@ -312,7 +313,7 @@ void agree_describe(const struct agreement *a, struct text *text)
     if (!a->asked) return;
     text_add(text, "; ");
     add_rank(text, a, a->asked - 1);
-    if (a->state == UNDER_WAY) {
+    if (a->state == UNDER_WAY || a->state == SENT) {
         text_add(text, " is in it, too");
     } else if (a->state == DONE) {
         text_add(text, " has done its part");
@@ -344,8 +345,9 @@ static int heard_running(struct agreement *a, int from, const struct heard *h)
     }
     if (called && !same) return ended_by(a, from, h);
     if (same && h->state == GIVEN_UP) return given_up_by(a, from, h);
-    /* Done, and so has sent all: what is waited for would be here. */
-    bool unsent = same && h->state == DONE && (waits || h->what == WHAT_DIFFERS);
+    /* It has sent all: what is waited for would be here. */
+    bool sent = h->state == DONE || (h->state == SENT && waits);
+    bool unsent = same && sent && (waits || h->what == WHAT_DIFFERS);
     if (unsent || (same && h->what == WHAT_DIFFERS)) {
         a->unsent = unsent;
         return ended_by(a, from, h);
@@ -390,15 +392,16 @@ static int answer_put(const struct heard *h, void *answer)
     return WORD_BYTES;
 }
 
-/* What this rank has to say of the call. */
-static int answer_about(struct past_calls *calls, uint32_t sequence, enum what what,
+/* What this rank has to say to `from` of the call. */
+static int answer_about(struct past_calls *calls, int from, uint32_t sequence, enum what what,
                         void *answer)
 {
-    const struct agreement *a = running_find(calls, sequence);
+    struct agreement *a = running_find(calls, sequence);
     const struct past *past = past_find(calls, sequence);
     struct heard h = { .what = what, .found = nothing_found };
     if (a) {
         h = about_running(a, what);
+        if (execution_has_sent(a, from)) h.state = SENT;
     } else if (past) {
         h = about_past(past, what);
     } else if (!list_empty(&calls->running)) {
@@ -442,7 +445,7 @@ int agree_told(struct past_calls *calls, int from, uint32_t sequence, const void
     if (a && (a->awaits ? a->awaits == from + 1 : !a->with)) status = heard_running(a, from, &h);
     if (status < 0) execution_give_up(a, status); /* the answer is of how it ended */
     if (h.what == WHAT_TELL || h.what == WHAT_NEWS) return 0;
-    return answer_about(calls, sequence, WHAT_TELL, answer);
+    return answer_about(calls, from, sequence, WHAT_TELL, answer);
 }
 
 /* What is over and was whole has no use for it. */
@@ -465,5 +468,5 @@ int agree_stray(struct past_calls *calls, int from, uint32_t sequence, void *wor
     if (running_find(calls, sequence)) return 0;
     if (!past) return SINEW_ESTATE; /* long ago */
     log_stray(calls, past, from);
-    return answer_about(calls, sequence, past->status < 0 ? WHAT_TELL : WHAT_DIFFERS, word);
+    return answer_about(calls, from, sequence, past->status < 0 ? WHAT_TELL : WHAT_DIFFERS, word);
 }

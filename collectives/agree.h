@@ -82,7 +82,7 @@ struct agreement {
     int asked;     /* 1 + the rank that was last heard of, for describe; or 0 */
     int32_t their_status; /* with: why it gave up, if that is why this ends; else 0 */
     bool before;   /* what was found is of an earlier call */
-    bool unsent;   /* with: its part is over, and nothing more will come */
+    bool unsent;   /* with: it has sent all, and nothing more will come */
     bool freed;    /* with: it has freed the team */
     uint8_t state; /* asked: of its call */
     uint8_t next_asker;
@@ -136,5 +136,7 @@ int agree_stray(struct past_calls *calls, int from, uint32_t sequence, void *wor
 void execution_give_up(struct agreement *a, int status);
 /* `peer` has answered; whether a receive from it is still posted. */
 bool execution_answered(struct agreement *a, int peer);
+/* Whether all that this rank sends to `peer` in it has gone. */
+bool execution_has_sent(struct agreement *a, int peer);
 
 #endif

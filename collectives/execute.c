@@ -470,6 +470,18 @@ bool execution_answered(struct agreement *a, int peer)
     return receives;
 }
 
+bool execution_has_sent(struct agreement *a, int peer)
+{
+    const struct execution *e = LIST_OWNER(a, struct execution, agreement);
+    if (!e->exhausted || e->status < 0) return false;
+    for (uint64_t i = e->base; i < e->tail; i++) {
+        const struct step *step = &e->window[i % WINDOW].step;
+        bool sends = op_kind(step->op) == OP_SEND && step->at[FIELD_PEER] == (uint32_t)peer;
+        if (sends && !(e->done & window_bit(i))) return false;
+    }
+    return true;
+}
+
 /* "bcast of 64 bytes by binomial, step 2: waits for rank 5 (and for 1 more messages)" */
 static void execution_describe(const void *state, struct text *text)
 {

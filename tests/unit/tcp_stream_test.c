@@ -184,7 +184,7 @@ static void a_long_put_goes_from_and_to_the_users_memory(void **state)
 {
     struct end *a = ends[0], *b = ends[1];
     (void)state;
-    if (a->view[1].link->tls) skip(); /* TLS has to copy */
+    bool copied = a->view[1].link->tls; /* TLS has to */
     struct put *p = put_new(a, b, 1, PUT_MAX);
     fill(p->source, PUT_MAX, 1);
     watched.put = p;
@@ -193,8 +193,9 @@ static void a_long_put_goes_from_and_to_the_users_memory(void **state)
     ENDS_UNTIL(a->done[1] == 1, a, b);
     watched.put = NULL;
     assert_true(filled(p->target, PUT_MAX, 1));
-    assert_int_equal(watched.out, PUT_MAX);
-    assert_in_range(watched.in, PUT_MAX - TCP_READ - PUT_MAX / TCP_FRAGMENT * 512, PUT_MAX);
+    assert_int_equal(watched.out, copied ? 0 : PUT_MAX);
+    if (!copied)
+        assert_in_range(watched.in, PUT_MAX - TCP_READ - PUT_MAX / TCP_FRAGMENT * 512, PUT_MAX);
     put_free(p, a, b);
 }
 
@@ -204,7 +205,7 @@ static void several_puts_go_by_one_call(void **state)
     struct end *a = ends[0], *b = ends[1];
     struct put *p[N];
     (void)state;
-    if (a->view[1].link->tls || a->view[1].link->session.sums) skip(); /* there they go in pieces */
+    bool in_pieces = a->view[1].link->tls || a->view[1].link->session.sums;
     watched.bodies = 0;
     for (int i = 0; i < N; i++) {
         p[i] = put_new(a, b, 1, LEN);
@@ -212,7 +213,7 @@ static void several_puts_go_by_one_call(void **state)
         put_start(p[i], a, 1, 0, LEN, (uint64_t)i); /* nobody reads: some wait for the socket */
     }
     for (int i = 0; i < N; i++) ENDS_UNTIL(a->done[i] == 1, a, b);
-    assert_true(watched.bodies > 1);
+    if (!in_pieces) assert_true(watched.bodies > 1);
     for (int i = 0; i < N; i++) {
         assert_true(filled(p[i]->target, LEN, (uint64_t)i));
         put_free(p[i], a, b);
