@@ -382,8 +382,9 @@ int main(int argc, char **argv)
     if (!o.seed) o.seed = job_seed();
     static const int sizes[] = { 5, 2, 3, 8 };
     int rounds = 0, turns = all && o.kind == JOB_SIM ? 5 : 1;
+    int teams = o.kind != JOB_SIM ? 1 : all ? 4 : 2;
     for (int what = 0; what < DIFFERENCES; what++)
-        for (int s = 0; s < (all && o.kind == JOB_SIM ? 4 : 1); s++)
+        for (int s = 0; s < teams; s++)
             for (int turn = what; turn < what + turns && is_played(&o, all, what); turn++, rounds++)
                 if (!play_round(&o, what, sizes[s], turn, rounds % 2)) return 1;
     if (!play_leaving(&o)) return 1;
