@@ -5,6 +5,7 @@
 #include "tests/process/cases.h"
 #include "transport/sim/sim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void computing_peer_is_no_error(struct job_rank *me)
@@ -149,6 +150,34 @@ static void cut_for_good_is_told_in_time(struct job_rank *me)
     job_close(me, me->s);
 }
 
+static const struct sim_options reading = { .reads = true };
+
+/* Six announced at once: the transport reads two, and the others are put by who sent them. */
+static void more_than_are_read_at_once(struct job_rank *me)
+{
+    enum { N = 6, LONG = 0x19000 }; /* a length that is read, see struct sim_options */
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    struct sinew_request *req[N] = { NULL };
+    char *buf = malloc(N * LONG);
+    uint64_t read = 0;
+    meet_all(me, world);
+    for (uint64_t i = 0; i < N; i++) {
+        char *at = buf + i * LONG;
+        if (me->rank == 0) job_fill(at, LONG, 0, 1, i);
+        int rc = me->rank == 0 ? sinew_send(world, at, LONG, 1, 0, &req[i])
+                               : sinew_recv(world, at, LONG, 0, 0, NULL, &req[i]);
+        CHECK(me, rc >= 0);
+    }
+    CHECK_OK(me, sinew_wait_all(req, N, NULL, SINEW_FOREVER));
+    for (uint64_t i = 0; i < N && me->rank == 1; i++) CHECK_CONTENT(me, buf + i * LONG, LONG, 0, 1, i);
+    CHECK_OK(me, sinew_counter(me->s, "rendezvous_read", &read));
+    if (me->rank == 1 ? read < 2 || read >= N : read > 0)
+        job_fail(me, __FILE__, __LINE__, "%llu of %d were read", (unsigned long long)read, N);
+    job_barrier(me);
+    free(buf);
+    job_close(me, me->s);
+}
+
 const struct suite_case process_simulated[] = {
     { "a computing peer is no error", computing_peer_is_no_error, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
     { "missed stall reports are not made up for", missed_stall_reports_are_not_made_up_for, 2, 2,
@@ -159,6 +188,8 @@ const struct suite_case process_simulated[] = {
     { "crash at any time", crash_at_any_time, 2, 5, SUITE_SIMULATED, 0, 0, 40 },
     { "cut and healed is unseen", cut_and_healed_is_unseen, 2, 2, SUITE_SIMULATED, 0, 0, 3 },
     { "cut for good is told in time", cut_for_good_is_told_in_time, 2, 2, SUITE_SIMULATED, 0, 0,
+      3 },
+    { "more than are read at once", more_than_are_read_at_once, 2, 2, SUITE_SIMULATED, &reading, 0,
       3 },
     SUITE_END,
 };

@@ -4,8 +4,11 @@
  */
 #include "tests/unit/tcp_end.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct why why;
 
@@ -208,6 +211,40 @@ static void when_none_answers_all_are_named(void **state)
     end_close(b);
 }
 
+/* Whatever the families of the sockets at its ends, which a listener of both sees as of its own. */
+static void both_ends_see_one_connection(void **state)
+{
+    static const struct { const char *listens, *connects; } pairs[] = {
+        { "127.0.0.1", "127.0.0.1" }, { "::", "127.0.0.1" }, { "::1", "::1" } };
+    const int off = 0;
+    uint32_t last = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        union place at = place(pairs[i].listens), to = place(pairs[i].connects);
+        socklen_t len = sizeof(at);
+        int listener = socket(at.any.sa_family, SOCK_STREAM, 0);
+        if (at.any.sa_family == AF_INET6)
+            setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+        if (bind(listener, &at.any, place_len(&at)) < 0 && at.any.sa_family == AF_INET6) {
+            print_message("no IPv6 on this host\n");
+            close(listener);
+            break;
+        }
+        assert_int_equal(listen(listener, 1), 0);
+        getsockname(listener, &at.any, &len);
+        address_set_port(&to, ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
+        int client = socket(to.any.sa_family, SOCK_STREAM, 0);
+        assert_int_equal(connect(client, &to.any, place_len(&to)), 0);
+        int server = accept(listener, NULL, NULL);
+        assert_true(server >= 0 && address_ends(client, true) != last);
+        assert_int_equal(address_ends(client, true), address_ends(server, false));
+        last = address_ends(client, true);
+        close(server);
+        close(client);
+        close(listener);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_range_that_is_used_up_is_named),
         cmocka_unit_test(another_address_is_tried_when_one_is_refused),
         cmocka_unit_test(when_none_answers_all_are_named),
+        cmocka_unit_test(both_ends_see_one_connection),
     };
     return cmocka_run_group_tests_name("tcp addresses", tests, NULL, NULL);
 }
