@@ -100,16 +100,6 @@ if(Python3_FOUND)
       --pairs 1 --far 20 --build ${PROJECT_BINARY_DIR})
 endif()
 
-# Ranks of conformance wait more than they work, so ctest runs several of it at once; what takes the port down, counts
-# what the kernel holds, or measures, is alone.
-get_property(tests DIRECTORY PROPERTY TESTS)
-foreach(test ${tests})
-  if(test MATCHES "^softroce-" AND NOT test MATCHES
-      "^softroce-(conformance|own|shared|inline|mtu|one|rdma|collective)-")
-    set_property(TEST ${test} PROPERTY RUN_SERIAL TRUE)
-  endif()
-endforeach()
-
 # ci/softroce keeps its promises.
 sinew_add_test(NAME softroce-lab COMMAND ${SOFTROCE_TESTS}/lab ${PROJECT_SOURCE_DIR}/ci/softroce
   LABELS long release-only TIMEOUT 300)

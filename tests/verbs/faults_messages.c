@@ -2,17 +2,23 @@
 /* faults_messages.c - doorbells, and messages that are taken where they are waited for */
 #include "tests/verbs/faults.h"
 
+/* So that no credit is told meanwhile. */
+static void ends_open_roomy(struct end e[2])
+{
+    fake_knobs.prompt = true;
+    ends_prepare(e);
+    e[1].config.verbs_credits = 200;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    ends_connect(e, 0);
+}
+
 /* ---- doorbells ------------------------------------------------------------------------------- */
 
 static void sends_of_users_go_at_once(void **state)
 {
     struct end e[2];
     (void)state;
-    fake_knobs.prompt = true;
-    ends_prepare(e);
-    e[1].config.verbs_credits = 200;
-    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
-    ends_connect(e, 0);
+    ends_open_roomy(e);
     int before = fake_stats().doorbells;
     for (int i = 0; i < 8; i++) assert_int_equal(end_send(&e[0], 0, i, 8), 0);
     assert_int_equal(fake_stats().doorbells - before, 8); /* a user's go at once */
@@ -79,11 +85,7 @@ static void few_sends_ask_for_a_completion(void **state)
 {
     struct end e[2];
     (void)state;
-    fake_knobs.prompt = true;
-    ends_prepare(e);
-    e[1].config.verbs_credits = 200;
-    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
-    ends_connect(e, 0);
+    ends_open_roomy(e);
     struct fake_stats before = fake_stats();
     for (int i = 0; i < 64; i++) assert_int_equal(end_send(&e[0], 0, i, 8), 0);
     struct fake_stats after = fake_stats();
