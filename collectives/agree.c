@@ -346,7 +346,7 @@ static int heard_running(struct agreement *a, int from, const struct heard *h)
     if (called && !same) return ended_by(a, from, h);
     if (same && h->state == GIVEN_UP) return given_up_by(a, from, h);
     /* It has sent all: what is waited for would be here. */
-    bool sent = h->state == DONE || (h->state == SENT && waits);
+    bool sent = h->state == DONE || h->state == SENT;
     bool unsent = same && sent && (waits || h->what == WHAT_DIFFERS);
     if (unsent || (same && h->what == WHAT_DIFFERS)) {
         a->unsent = unsent;

@@ -23,6 +23,7 @@
  *           4 NEWS: I have given up; for those whose part is not over
  *   state   of the speaker's call   0 it comes later (the record: what came before, or zeros)
  *                                   1 under way   2 its part is done   3 given up, with `status`
+ *                                   4 under way, and it sends nothing more to whom it says so
  *   ranks   GIVEN_UP: of the team, who called what their records say and do not agree; or -1, -1
  *   bytes   DIFFERS: how long the speaker takes the message to be
  *

@@ -237,8 +237,9 @@ struct tcp_link {
     int status;
     bool hand_up;    /* ENDING: what has arrived is handed up first */
     bool bye_may_come; /* ENDING because writing failed: then the peer may have left in order */
-    bool bye_queued, bye_shut;
-    bool bye_out;    /* all that was accepted, and BYE, was written once */
+    bool bye_queued;
+    bool bye_out;     /* all that was accepted, and BYE, was written once … */
+    bool bye_written; /* … and on this line */
     bool bye_taken;  /* and the next kernel on this line has it all */
     bool drained;    /* and the peer's has, or the peer */
     bool relayed;    /* a relay or NAT stands between: the next kernel is not the peer's */

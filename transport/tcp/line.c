@@ -35,7 +35,7 @@ void line_close(struct tcp_link *l)
     stream_restart(l);
     l->silence = (struct silence){ 0 };
     l->line = LINE_WAITING;
-    l->bye_shut = l->bye_taken = l->blocked = false;
+    l->bye_written = l->bye_taken = l->blocked = false;
     if (l->leave_until) l->leave_until = l->drain_until; /* what that relay had taken may be lost */
     link_set_due(l, &l->line_due, INT64_MAX);
 }
@@ -65,7 +65,7 @@ static void line_opened(struct tcp_link *l)
     char duration[TEXT_DURATION_MAX];
     l->line = LINE_OPEN;
     l->opened_at = tcp_now(t);
-    l->bye_shut = l->bye_taken = false;
+    l->bye_written = l->bye_taken = false;
     l->refusals = 0;
     link_set_due(l, &l->line_due, INT64_MAX);
     line_mark(l);
@@ -116,7 +116,7 @@ void line_greeted(struct tcp_link *l, const struct frame *frame, const uint8_t *
     struct join join;
     struct why why;
     /* It finds the goodbye behind the JOIN, or has not taken this connection. */
-    if (link_leaves_unmet(l) && (l->bye_shut || frame->kind == FRAME_BYE)) {
+    if (link_leaves_unmet(l) && (l->bye_written || frame->kind == FRAME_BYE)) {
         link_end(l, 0, GONE_LEFT, false);
         return;
     }

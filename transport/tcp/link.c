@@ -209,8 +209,8 @@ static bool link_is_taken(struct tcp_link *l)
     if (l->bye_taken) return true;
     if (!line_carries(l) || !stream_is_empty(l)) return false;
     l->bye_out = true;
-    if (!l->bye_shut && !l->relayed) shutdown(l->source.fd, SHUT_WR);
-    l->bye_shut = true;
+    if (!l->bye_written && !l->relayed) shutdown(l->source.fd, SHUT_WR);
+    l->bye_written = true;
     l->bye_taken = ioctl(l->source.fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
     if (l->bye_taken && l->relayed) l->leave_until = tcp_now(tcp_under(l)) + TCP_LEAVE_PATIENCE;
     return l->bye_taken;
@@ -248,7 +248,7 @@ static void link_drain(struct tcp_link *l)
         return;
     }
     int64_t due = l->leave_until ? l->leave_until : l->drain_until;
-    if (l->bye_shut && !l->bye_taken && due > now + TCP_DRAIN_LOOK) due = now + TCP_DRAIN_LOOK;
+    if (l->bye_written && !l->bye_taken && due > now + TCP_DRAIN_LOOK) due = now + TCP_DRAIN_LOOK;
     link_set_due(l, &l->drain_due, due < l->drain_until ? due : l->drain_until);
 }
 

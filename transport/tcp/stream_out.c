@@ -6,8 +6,9 @@
  * breaks. It goes at once; from inside progress at its end, and one that may be HELD with the next
  * progress, so that many go by one call, or when there are TCP_HOLD bytes.
  *
- * A put is cut into fragments that go from the caller's memory, up to FRAGMENTS in a call;
- * others begin only when those have gone, so messages get in between. Its memory is lent until the peer has acknowledged.
+ * A put is cut into fragments that go from the caller's memory, up to FRAGMENTS in a call; others
+ * begin only when those have gone, so messages get in between. Its memory is lent until the peer
+ * has acknowledged.
  *
  * Flush: a put that has left is not yet visible to the target's CPU: its process has to read. So a
  * flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which is sent
