@@ -223,6 +223,21 @@ static void test_bulk_leaves_room_for_messages(void **state)
     free(pair.memory);
 }
 
+/* The last piece of a long message is a short one; its room must not wait for the next message. */
+static void test_an_eighth_of_the_bytes_is_told(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&full, 0);
+    assert_int_equal(put(&pair.p, RING_BULK, 0, 24, full.body_bytes / 8), 0);
+    assert_int_equal(put(&pair.p, RING_BULK, 1, 24, full.body_bytes / 8 - RING_LINE), 0);
+    take(&pair.c, 0, 24, full.body_bytes / 8);
+    assert_true(ring_should_tell(&pair.c));
+    ring_tell(&pair.c);
+    take(&pair.c, 1, 24, full.body_bytes / 8 - RING_LINE);
+    assert_false(ring_should_tell(&pair.c));
+    free(pair.memory);
+}
+
 static void test_credit_both_ways_adds_up(void **state)
 {
     (void)state;
@@ -488,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_longest_fits_any_empty_ring),
         cmocka_unit_test(test_a_goodbye_always_fits),
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
+        cmocka_unit_test(test_an_eighth_of_the_bytes_is_told),
         cmocka_unit_test(test_credit_both_ways_adds_up),
         cmocka_unit_test(test_short_messages_have_slots_and_units),
         cmocka_unit_test(test_units_wrap),

@@ -16,11 +16,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/relax.h"
 #include "base/siphash.h"
 #include "base/wire.h"
 #include "transport/shm/link.h"
 
-enum { PUT_KEY_LEN = 24, PUT_HEAD_LEN = 24, PUT_REGIONS_FIRST = 16 };
+enum { PUT_KEY_LEN = 24, PUT_HEAD_LEN = 24, PUT_REGIONS_FIRST = 16, PUT_BREATHS = 4 };
 
 struct shm_region {
     uint8_t *base;
@@ -236,6 +237,13 @@ bool put_can_move(struct shm_link *l)
     return op->kind == RMA_GET || ring_would_fit(&l->tx, RING_BULK, PUT_HEAD_LEN, next_fragment(op));
 }
 
+/* The receiver copies for a while yet. Looks in between would slow it down: they take its line, or, of
+ * two threads of one core, its turns. */
+static void put_breathe(void)
+{
+    for (int i = 0; i < PUT_BREATHS; i++) cpu_relax();
+}
+
 int put_pump(struct shm_link *l, int *budget)
 {
     int upcalls = 0;
@@ -248,7 +256,10 @@ int put_pump(struct shm_link *l, int *budget)
             size_t before = op->progress;
             int status = rma_advance(l, op);
             if (status > 0 || l->state == SHM_ENDING) {
-                if (op->progress != before) --*budget;
+                if (op->progress != before)
+                    --*budget;
+                else
+                    put_breathe();
                 break;
             }
             put_done(l, status);

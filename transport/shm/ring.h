@@ -56,7 +56,7 @@ enum {
     RING_EXPECTED_HEAD = 16, /* of others that are taken straight */
     RING_SHORTS = 32, /* most slots promised to short ones at a time */
     RING_SLOTS_MAX = 64,
-    RING_TELL_SLOTS = 16, /* give back after so many slots, or a quarter of the bytes */
+    RING_TELL_SLOTS = 16, /* give back after so many slots, or an eighth of the bytes */
     RING_BULK_SLOTS = 32,  /* most slots that bulk may hold */
 };
 
