@@ -5,7 +5,8 @@
  * What runs is link.c and shm.c as they are shipped: send, progress, arm, disconnect. In place of
  * an eventfd there is a token that wakes, and orders nothing; in place of the socket, nothing. Each
  * end may also wake once by chance, as for a timer or another link. Messages arrive in order, no
- * wake-up is lost, and a goodbye gets through a full ring.
+ * wake-up is lost, and a goodbye gets through a full ring. Puts that wait in line with messages all
+ * land, each once, and before what was sent after it was done.
  */
 #include <string.h>
 #include <unistd.h>
@@ -27,9 +28,10 @@ struct link_case {
     bool drains[2]; /* says goodbye after its last message */
     int chances;    /* times an end may wake by chance */
     uint32_t slots; /* 0: two */
+    int puts[2];    /* from either end, before its messages */
 };
 
-enum { EXPECTS = 2 };
+enum { EXPECTS = 2, PUTS_MAX = 2, PUT_LEN = 100, REGIONS_BYTES = 4096 };
 
 struct link_end {
     struct shm_transport t;
@@ -37,7 +39,14 @@ struct link_end {
     struct expect expect[EXPECTS];
     uint8_t expected[EXPECTS][256];
     int me, sent, got;
+    int put, done, landed;   /* puts: begun, done, come from the peer */
+    int done_before[8];      /* of them done when message n was sent  */
     bool is_refused, is_draining, is_down;
+    struct landing landing;
+    struct region mine, theirs;
+    struct rma ops[PUTS_MAX];
+    uint8_t bytes[PUTS_MAX][PUT_LEN];
+    alignas(max_align_t) uint8_t regions[REGIONS_BYTES]; /* what the transport allocates */
 };
 
 enum { WAKE_FD = 1000 }; /* + the end it wakes */
@@ -94,6 +103,41 @@ static uint8_t content(int from, int n, size_t i)
 
 static size_t body_len(int n) { return n % 3 ? 8 : 100; }
 
+static uint8_t put_content(int from, int n, size_t i)
+{
+    return (uint8_t)(from * 59 + n * 83 + (int)i * 5 + 7);
+}
+
+static void end_land(struct landing *landing, size_t offset, const void *bytes, size_t len)
+{
+    struct link_end *e = LIST_OWNER(landing, struct link_end, landing);
+    uint8_t copy[PUT_LEN];
+    if (len != PUT_LEN || offset != (uint64_t)e->landed * PUT_LEN)
+        explore_fail("content: %zu bytes put at %d, not put %d", len, (int)offset, e->landed);
+    memory_read(copy, bytes, len);
+    for (size_t i = 0; i < len; i++)
+        if (copy[i] != put_content(!e->me, e->landed, i)) explore_fail("content: of a put");
+    e->landed++;
+    explore_say("has put %d", e->landed);
+}
+
+/* What its sender knew to have landed, has. */
+static void end_has_message(struct link_end *e)
+{
+    if (e->landed < ends[!e->me].done_before[e->got])
+        explore_fail("content: message %d came before a put that was done", e->got);
+    e->got++;
+}
+
+static void end_done(struct link *base, uint64_t cookie, int status)
+{
+    struct link_end *e = base->owner;
+    if (status != 0 || cookie != (uint64_t)e->done)
+        explore_fail("protocol: put %d is done with %d", (int)cookie, status);
+    e->done++;
+    explore_say("is done with put %d", e->done);
+}
+
 static int end_recv(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
                     struct lease *lease)
 {
@@ -106,7 +150,7 @@ static int end_recv(struct link *base, const void *head, size_t hlen, const void
     memory_read(copy, body, blen);
     for (size_t i = 0; i < blen; i++)
         if (copy[i] != content(!e->me, e->got, i)) explore_fail("content: byte of %d", e->got);
-    e->got++;
+    end_has_message(e);
     explore_say("has message %d", e->got);
     return 0;
 }
@@ -122,7 +166,26 @@ static void end_down(struct link *base, int status, enum gone gone)
     explore_say("is down");
 }
 
-static const struct transport_up up = { .recv = end_recv, .room = end_room, .down = end_down };
+static const struct transport_up up = {
+    .recv = end_recv, .done = end_done, .room = end_room, .down = end_down
+};
+
+/* The transport allocates once: its table of regions. */
+static void *end_allocate(void *arg, size_t align, size_t size)
+{
+    struct link_end *e = arg;
+    (void)align;
+    return size <= sizeof(e->regions) ? e->regions : NULL;
+}
+
+static void end_release(void *arg, void *memory, size_t size)
+{
+    (void)arg;
+    (void)memory;
+    (void)size;
+}
+
+static struct world worlds[2];
 
 /* --- an end ----------------------------------------------------------------------------------- */
 
@@ -150,6 +213,22 @@ static void end_init(struct link_end *e, int me)
     l->short_due = ring_due_as(SHM_SHORT, RING_SHORT_HEAD);
     l->state = SHM_UP;
     list_append(&e->t.live, &l->of_live);
+    worlds[me] = (struct world){ .arg = e, .allocate = end_allocate, .release = end_release };
+    e->t.base.opt.world = &worlds[me];
+    e->landing.land = end_land;
+    e->mine = (struct region){ .base = e->bytes, .len = sizeof(e->bytes), .landing = &e->landing };
+    if (current->puts[!me] && transport_shm.reg(&e->t.base, NULL, &e->mine) != 0)
+        explore_fail("protocol: no region");
+}
+
+/* What the other end has told of its region. */
+static void end_learn(struct link_end *e)
+{
+    const struct region *r = &ends[!e->me].mine;
+    e->theirs = (struct region){ .len = r->len, .key_len = r->key_len };
+    memcpy(e->theirs.key, r->key, sizeof(r->key));
+    for (int n = 0; n < PUTS_MAX; n++)
+        for (size_t i = 0; i < PUT_LEN; i++) e->bytes[n][i] = put_content(e->me, n, i);
 }
 
 static void link_reset(const struct scenario *s)
@@ -167,6 +246,7 @@ static void link_reset(const struct scenario *s)
             memory_location(&ring->slots[i].word, names[from][2]);
     }
     for (int me = 0; me < 2; me++) end_init(&ends[me], me);
+    for (int me = 0; me < 2; me++) end_learn(&ends[me]);
 }
 
 /* All that its course depends on. `until_look` counts until the sockets are looked at, where
@@ -177,11 +257,27 @@ static void end_state(int place, struct link_end *e)
     explore_state(place, from, (size_t)(to - from));
     struct {
         int sent, got, status, drain_left;
+        int put, done, landed;
         bool is_refused, is_draining, is_down, drains, armed, look, is_live, is_ending, is_due;
-    } rest = { e->sent, e->got, e->l.status, e->l.drain_left, e->is_refused, e->is_draining,
+    } rest = { e->sent, e->got, e->l.status, e->l.drain_left, e->put, e->done, e->landed,
+               e->is_refused, e->is_draining,
                e->is_down, e->l.drains, e->t.armed, e->t.look, !list_empty(&e->t.live),
                !list_empty(&e->t.ending), e->t.until_look <= 0 };
     explore_state_more(&rest, sizeof(rest));
+    explore_state_more(e->done_before, sizeof(e->done_before));
+}
+
+static void end_put(struct link_end *e)
+{
+    struct rma *op = &e->ops[e->put];
+    *op = (struct rma){ .kind = RMA_PUT, .local = e->bytes[e->put], .len = PUT_LEN,
+                        .peers = &e->theirs, .offset = (uint64_t)e->put * PUT_LEN,
+                        .cookie = (uint64_t)e->put };
+    int status = shm_rma(&e->l.base, op);
+    if (status < 0) explore_fail("protocol: put: %d", status);
+    if (status == 0) e->done++;
+    e->put++;
+    explore_say("has begun put %d", e->put);
 }
 
 static void end_send(struct link_end *e)
@@ -204,7 +300,7 @@ static void end_send(struct link_end *e)
         e->is_refused = true;
         return;
     }
-    e->sent++;
+    e->done_before[e->sent++] = e->done;
     explore_say("has sent message %d", e->sent);
 }
 
@@ -212,7 +308,8 @@ static bool end_is_done(const struct link_end *e)
 {
     int me = e->me;
     if (current->drains[0] || current->drains[1]) return e->is_down;
-    return e->sent == current->messages[me] && e->got == current->messages[!me];
+    return e->sent == current->messages[me] && e->got == current->messages[!me] &&
+           e->done == current->puts[me] && e->landed == current->puts[!me];
 }
 
 /* As a waiter does it, who expects two messages in three, and two at a time. */
@@ -236,7 +333,7 @@ static int end_progress(struct link_end *e)
         for (size_t k = 0; k < e->expect[i].len; k++)
             if (e->expected[i][k] != content(!e->me, e->got, k))
                 explore_fail("content: of %d", e->got);
-        e->got++;
+        end_has_message(e);
         explore_say("has message %d, as expected", e->got);
     }
     return status;
@@ -245,6 +342,7 @@ static int end_progress(struct link_end *e)
 static void end_turn(struct link_end *e)
 {
     struct transport *t = &e->t.base;
+    while (e->put < current->puts[e->me] && e->l.state == SHM_UP) end_put(e);
     while (e->sent < current->messages[e->me] && !e->is_refused && e->l.state == SHM_UP)
         end_send(e);
     if (current->drains[e->me] && !e->is_draining && e->sent == current->messages[e->me]) {
@@ -272,27 +370,37 @@ static void link_run(const struct scenario *s, int me)
 static void link_end_check(const struct scenario *s)
 {
     (void)s;
-    for (int me = 0; me < 2; me++)
-        if (ends[!me].got < current->messages[me] && !current->drains[!me])
+    for (int me = 0; me < 2; me++) {
+        if (current->drains[!me]) continue;
+        if (ends[!me].got < current->messages[me])
             explore_fail("content: %d of %d messages of thread %d arrived", ends[!me].got,
                          current->messages[me], me);
+        if (ends[!me].landed < current->puts[me])
+            explore_fail("content: %d of %d puts of thread %d landed", ends[!me].landed,
+                         current->puts[me], me);
+    }
 }
 
 /* --- the cases -------------------------------------------------------------------------------- */
 
-static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1, 0 };
-static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1, 0 };
-static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1, 0 };
-static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1, 0 };
-static const struct link_case two_at_a_time = { 65534, { 3, 0 }, true, { 0, 0 }, 0, 4 };
-static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1, 0 };
-static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1, 0 };
-static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1, 0 };
-static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1, 0 };
-static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1, 0 };
-static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1, 0 };
-static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1, 0 };
-static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1, 0 };
+static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1, 0, { 0, 0 } };
+static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1, 0, { 0, 0 } };
+static const struct link_case two_at_a_time = { 65534, { 3, 0 }, true, { 0, 0 }, 0, 4, { 0, 0 } };
+static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1, 0, { 0, 0 } };
+static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1, 0, { 0, 0 } };
+static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1, 0, { 0, 0 } };
+static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case put_modify = { 65534, { 1, 0 }, false, { 0, 0 }, 1, 0, { 1, 0 } };
+static const struct link_case put_barrier = { 65534, { 1, 0 }, true, { 0, 0 }, 1, 0, { 2, 0 } };
+static const struct link_case put_bye = { 65534, { 1, 0 }, true, { true, false }, 0, 0, { 2, 0 } };
+static const struct link_case puts_modify = { 65534, { 2, 0 }, false, { 0, 0 }, 1, 4, { 2, 0 } };
+static const struct link_case puts_barrier = { 65534, { 2, 1 }, true, { 0, 0 }, 0, 4, { 2, 1 } };
+static const struct link_case large_byes = { 0, { 2, 2 }, true, { true, true }, 1, 0, { 0, 0 } };
 
 const struct scenario link_scenarios[] = {
     { "sleep by exchange, one way", 2, link_reset, link_run, link_end_check, &modify_one_way,
@@ -306,6 +414,14 @@ const struct scenario link_scenarios[] = {
     { "goodbye, exchange", 2, link_reset, link_run, link_end_check, &bye_modify, false },
     { "goodbye, membarrier", 2, link_reset, link_run, link_end_check, &bye_barrier, false },
     { "goodbyes that cross", 2, link_reset, link_run, link_end_check, &byes_cross, false },
+    { "a put and a message, exchange", 2, link_reset, link_run, link_end_check, &put_modify, false },
+    { "two puts and a message, membarrier", 2, link_reset, link_run, link_end_check, &put_barrier,
+      false },
+    { "two puts, a message, goodbye", 2, link_reset, link_run, link_end_check, &put_bye, false },
+    { "two puts, 2 messages, exchange, 4 slots", 2, link_reset, link_run, link_end_check,
+      &puts_modify, true },
+    { "puts and messages both ways, 4 slots", 2, link_reset, link_run, link_end_check,
+      &puts_barrier, true },
     { "sleep by exchange, 4 messages", 2, link_reset, link_run, link_end_check, &four_modify,
       true },
     { "sleep by membarrier, 4 messages", 2, link_reset, link_run, link_end_check, &four_barrier,

@@ -100,28 +100,163 @@ static void test_messages_pass_a_long_put(void **state)
     pair_down(&a, &b);
 }
 
-/* A saturating stream of long messages must not starve a put, nor the put the stream. */
-static void test_a_put_passes_a_stream(void **state)
+/* It needs more than fragments ever leave free, and must not wait for the last of them. */
+static void test_the_longest_message_passes_a_long_put(void **state)
 {
     (void)state;
     struct end a, b;
     struct target g;
     struct rma op;
-    static uint8_t local[1 << 20];
+    size_t len = 8 << 20;
+    uint8_t *local = calloc(1, len);
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, len);
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
+    for (uint64_t n = 1; n <= 20; n++) {
+        int rooms = a.peers[1].rooms;
+        if (send_to(&a, 1, "long", 4, local, SEGMENT_EAGER_MAX) != 0) {
+            UNTIL(a.peers[1].rooms > rooms, &a, &b);
+            assert_int_equal(send_to(&a, 1, "long", 4, local, SEGMENT_EAGER_MAX), 0);
+        }
+        UNTIL(b.peers[0].messages == n, &a, &b);
+    }
+    assert_int_equal(a.peers[1].dones, 0); /* all the time the put was under way */
+    UNTIL(a.peers[1].dones == 1, &a, &b);
+    target_free(&g, &b, &a);
+    free(local);
+    pair_down(&a, &b);
+}
+
+/* The receiver finishes with `count` messages, of any kind, and tells; it looks at nothing else. */
+static void take_some(struct shm_link *l, int count)
+{
+    struct ring_message m;
+    for (int i = 0; i < count && ring_take(&l->rx, &m) > 0; i++) ring_finish(&l->rx, &m);
+    ring_tell(&l->rx);
+}
+
+/* The receiver computes, and looks in between: what is short does not wait for it beside a put. */
+static void test_short_messages_wait_for_no_put(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[8 << 20];
+    uint64_t random = 12345;
+    size_t spared = ring_spared_bytes(SEGMENT_BODY_BYTES);
     pair_up(&a, &b, NULL);
     target_make(&g, &b, &a, 1, sizeof(local));
     assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
-    int turns = 0, rooms = -1;
-    while (a.peers[1].dones == 0 && turns++ < 20000) {
-        if (a.peers[1].rooms > rooms) { /* after AGAIN nothing is sent until room */
+    for (int i = 0; i < 300; i++) {
+        size_t before = op.progress;
+        for (int turns = 0; op.progress == before; turns++) {
+            assert_true(turns < 100);
+            take_some(b.peers[0].link, 1);
+            end_progress(&a);
+        }
+        for (int k = 0; k < 3; k++) end_progress(&a); /* all that goes */
+        size_t len = 41 + seeded(&random) % (spared - 41);
+        if (send_to(&a, 1, "short", 5, local, len) != 0) fail_msg("%d: %zu bytes wait", i, len);
+    }
+    UNTIL(a.peers[1].dones == 1, &a, &b);
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
+enum { STREAM_TURNS = 2000 };
+
+struct stream { /* of messages of one length, as many as go */
+    size_t len;
+    uint64_t sent, most; /* at most so many that have not arrived; 0: no bound */
+    const struct peer *receiver;
+};
+
+static uint8_t stream_body[SEGMENT_EAGER_MAX];
+
+static void stream_on(struct peer *p)
+{
+    struct stream *s = p->end->arg;
+    while (!s->most || s->sent - s->receiver->messages < s->most) {
+        if (send_to(p->end, 1, "x", 1, stream_body, s->len) != 0) return;
+        s->sent++;
+    }
+}
+
+/* A stream that goes on from `room`, or from outside, or that never meets a full ring: it does not
+ * starve a put, nor the put the stream. */
+static void put_beside(struct stream s, bool inside)
+{
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[1 << 20];
+    int turns = 0, rooms = 0;
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    s.receiver = &b.peers[0];
+    a.arg = &s;
+    stream_on(&a.peers[1]);
+    if (inside) a.room = stream_on;
+    bool may_send = s.most > 0;
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
+    while (a.peers[1].dones == 0 && turns++ < STREAM_TURNS) {
+        if (may_send || a.peers[1].rooms > rooms) { /* after AGAIN nothing is sent until room */
             rooms = a.peers[1].rooms;
-            WHILE (send_to(&a, 1, "x", 1, local, 4096) == 0) {}
+            if (!inside) stream_on(&a.peers[1]);
+            may_send = s.most > 0 && !a.peers[1].link->wants_room;
         }
         end_progress(&a);
         end_progress(&b);
     }
-    assert_int_equal(a.peers[1].dones, 1);
-    assert_true(b.peers[0].messages > 50);
+    if (a.peers[1].dones == 0 || 4 * b.peers[0].messages < (uint64_t)turns)
+        fail_msg("%zu bytes%s, %d at most: %zu bytes put, %d messages, %d turns", s.len,
+                 inside ? ", from room" : "", (int)s.most, op.progress, (int)b.peers[0].messages,
+                 turns);
+    a.room = NULL;
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
+static void test_a_put_passes_a_stream(void **state)
+{
+    (void)state;
+    static const size_t lens[] = { 100, 4096, 8192, 9000, 11000, 12000, 14000, 16384 };
+    for (size_t k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
+        put_beside((struct stream){ .len = lens[k] }, false);
+        put_beside((struct stream){ .len = lens[k] }, true);
+        for (uint64_t most = 1; most <= 4; most++)
+            put_beside((struct stream){ .len = lens[k], .most = most }, false);
+    }
+}
+
+/* Whatever waits: when progress finds nothing to do, arm says that there is nothing. */
+static void test_who_can_do_nothing_may_sleep(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct target g;
+    static struct rma ops[400];
+    static uint8_t local[100000];
+    uint64_t random = 20261123;
+    int used = 0, refused = -1;
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    for (int i = 0; i < 3000; i++) {
+        uint64_t what = seeded(&random) % 8;
+        size_t len = seeded(&random) % 3 ? seeded(&random) % SEGMENT_EAGER_MAX : 100;
+        if (what == 0 && used < 400)
+            put(&a, 1, &ops[used++], &g.theirs, local, seeded(&random) % 2 ? len : 5 * len, 0, 9);
+        else if (what < 4)
+            take_some(b.peers[0].link, (int)(seeded(&random) % 3));
+        else if (a.peers[1].rooms > refused && send_to(&a, 1, "x", 1, local, len) != 0)
+            refused = a.peers[1].rooms;
+        int turns = 0;
+        while (end_progress(&a) > 0) assert_true(turns++ < 100);
+        if (transport_shm.arm(&a.t->base) != 0) fail_msg("step %d: nothing to do, and no rest", i);
+        end_progress(&a);
+    }
+    UNTIL(!a.peers[1].link->wants_room && list_empty(&a.peers[1].link->puts), &a, &b);
     target_free(&g, &b, &a);
     pair_down(&a, &b);
 }
@@ -323,7 +458,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_puts_land),
         TEST(test_messages_pass_a_long_put),
+        TEST(test_the_longest_message_passes_a_long_put),
+        TEST(test_short_messages_wait_for_no_put),
         TEST(test_a_put_passes_a_stream),
+        TEST(test_who_can_do_nothing_may_sleep),
         TEST(test_flush_waits_for_queued_puts),
         TEST(test_a_flush_outlives_the_last_put),
         TEST(test_dereg_in_the_middle_of_a_put),

@@ -223,6 +223,68 @@ static void test_bulk_leaves_room_for_messages(void **state)
     free(pair.memory);
 }
 
+/* The last piece of a long message is a short one; its room must not wait for the next message. */
+static void test_an_eighth_of_the_bytes_is_told(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&full, 0);
+    assert_int_equal(put(&pair.p, RING_BULK, 0, 24, full.body_bytes / 8), 0);
+    assert_int_equal(put(&pair.p, RING_BULK, 1, 24, full.body_bytes / 8 - RING_LINE), 0);
+    take(&pair.c, 0, 24, full.body_bytes / 8);
+    assert_true(ring_should_tell(&pair.c));
+    ring_tell(&pair.c);
+    take(&pair.c, 1, 24, full.body_bytes / 8 - RING_LINE);
+    assert_false(ring_should_tell(&pair.c));
+    free(pair.memory);
+}
+
+/* Wherever messages of any length have moved it, the ring has room for one more beside all the bulk
+ * that goes; and bulk goes whenever the ring is empty. */
+static void test_bulk_spares_room_at_any_place(void **state)
+{
+    (void)state;
+    static const size_t fragments[] = { 14336, 8192, 5000, 700 };
+    size_t spared = ring_spared_bytes(full.body_bytes);
+    for (uint32_t shift = 0; shift <= full.body_max; shift += 5 * RING_LINE)
+        for (size_t k = 0; k < sizeof(fragments) / sizeof(fragments[0]); k++) {
+            struct pair pair = pair_make(&full, 0);
+            struct ring_message m = { 0 };
+            assert_int_equal(put(&pair.p, RING_DATA, 0, 16, shift), 0);
+            for (int i = 0; i < 20; i++) {
+                int bulk = 0;
+                while (put(&pair.p, RING_BULK, 0, 24, fragments[k]) == 0) bulk++;
+                if (ring_outstanding(&pair.p) == 0 && bulk == 0) fail_msg("%u: none goes", shift);
+                if (!ring_would_fit(&pair.p, RING_DATA, 16, spared))
+                    fail_msg("moved by %u, after %d: no room beside %zu", shift, i, fragments[k]);
+                assert_int_equal(ring_take(&pair.c, &m), 1);
+                ring_finish(&pair.c, &m);
+                ring_tell(&pair.c);
+                assert_int_equal(ring_refresh(&pair.p), 0);
+            }
+            free(pair.memory);
+        }
+}
+
+/* The end of a lap that was too short for a message is free when what lies before it is. */
+static void test_what_was_skipped_is_free_early(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make(&small, 0);
+    assert_int_equal(put(&pair.p, RING_DATA, 0, 8, 512), 0);
+    assert_int_equal(put(&pair.p, RING_DATA, 1, 8, 448), 0); /* 64 are left, and skipped */
+    assert_true(put(&pair.p, RING_DATA, 2, 8, 512) > 0);
+    take(&pair.c, 0, 8, 512);
+    ring_tell(&pair.c);
+    assert_int_equal(put(&pair.p, RING_DATA, 2, 8, 512), 0);
+    assert_true(put(&pair.p, RING_DATA, 3, 8, 512) > 0);
+    take(&pair.c, 1, 8, 448);
+    ring_tell(&pair.c);
+    assert_int_equal(put(&pair.p, RING_DATA, 3, 8, 512), 0);
+    take(&pair.c, 2, 8, 512);
+    take(&pair.c, 3, 8, 512);
+    free(pair.memory);
+}
+
 static void test_credit_both_ways_adds_up(void **state)
 {
     (void)state;
@@ -488,6 +550,9 @@ int main(void)
         cmocka_unit_test(test_longest_fits_any_empty_ring),
         cmocka_unit_test(test_a_goodbye_always_fits),
         cmocka_unit_test(test_bulk_leaves_room_for_messages),
+        cmocka_unit_test(test_bulk_spares_room_at_any_place),
+        cmocka_unit_test(test_what_was_skipped_is_free_early),
+        cmocka_unit_test(test_an_eighth_of_the_bytes_is_told),
         cmocka_unit_test(test_credit_both_ways_adds_up),
         cmocka_unit_test(test_short_messages_have_slots_and_units),
         cmocka_unit_test(test_units_wrap),

@@ -164,13 +164,27 @@ void link_rise(struct shm_link *l)
         shared_exchange_relaxed32(flag, 0);
 }
 
+/* Whether a put that is due, and no message, goes next; see "Turns". */
+static bool link_turn_is_puts(const struct shm_link *l, size_t len)
+{
+    if (len <= RING_INLINE || l->puts_yield || l->passed == 0) return false;
+    return l->passed + len > ring_spared_bytes(l->tx.body_bytes);
+}
+
+/* For what waits. */
+static bool link_has_room(struct shm_link *l)
+{
+    if (link_turn_is_puts(l, l->wanted_hlen + l->wanted_blen) && put_is_due(l)) return false;
+    return ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen);
+}
+
 bool link_has_work(struct shm_link *l)
 {
     if (ring_ready(&l->rx) || l->peer_left) return true;
     if (l->state == SHM_DRAINING && list_empty(&l->puts)) return true;
     if (!l->wants_room && list_empty(&l->puts) && list_empty(&l->flushes)) return false;
     if (ring_refresh(&l->tx) < 0 || put_can_move(l)) return true;
-    return l->wants_room && ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen);
+    return link_awaits_room(l) && link_has_room(l);
 }
 
 int link_break(struct shm_link *l, const char *what)
@@ -271,9 +285,14 @@ int shm_send(struct link *base, const void *head, size_t hlen, const void *body,
     if (hlen > RING_HEAD_MAX || blen > SEGMENT_EAGER_MAX)
         return why_set(&base->why, SINEW_EINVAL, "a message of %zu + %zu bytes; at most %d + %d",
                        hlen, blen, RING_HEAD_MAX, SEGMENT_EAGER_MAX);
-    int status = link_publish(l, RING_DATA, SHM_MESSAGE, head, hlen, body, blen);
+    bool passes = !list_empty(&l->puts) && hlen + blen > RING_INLINE && put_is_due(l);
+    int status = SINEW_PENDING;
+    if (!passes || !link_turn_is_puts(l, hlen + blen))
+        status = link_publish(l, RING_DATA, SHM_MESSAGE, head, hlen, body, blen);
+    if (passes && status == 0) l->passed += (uint32_t)(hlen + blen);
     if (__builtin_expect(status <= 0, 1)) return status;
     l->wants_room = true;
+    l->puts_yield = false;
     l->wanted_hlen = (uint16_t)hlen;
     l->wanted_blen = (uint32_t)blen;
     return TRANSPORT_AGAIN;
@@ -343,21 +362,28 @@ static int link_receive(struct shm_link *l, int *budget)
     return upcalls;
 }
 
+/* Upcalls made: 1, or 0. */
+static int link_tell_room(struct shm_link *l, int *budget)
+{
+    if (*budget == 0 || !link_awaits_room(l)) return 0;
+    if (ring_refresh(&l->tx) < 0) {
+        link_break(l, "it gave back slots that it never had");
+        return 0;
+    }
+    if (!link_has_room(l)) return 0;
+    l->wants_room = false;
+    l->puts_yield = false;
+    --*budget;
+    shm_of_link(l)->base.up->room(&l->base);
+    return 1;
+}
+
 /* What waits for room: puts, the caller's sends, our goodbye. */
 static int link_push(struct shm_link *l, int *budget)
 {
     int upcalls = 0;
     if (!list_empty(&l->puts) || !list_empty(&l->flushes)) upcalls += put_pump(l, budget);
-    if (l->wants_room && *budget > 0 && l->state == SHM_UP) {
-        if (ring_refresh(&l->tx) < 0) {
-            link_break(l, "it gave back slots that it never had");
-        } else if (ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen)) {
-            l->wants_room = false;
-            --*budget;
-            upcalls++;
-            shm_of_link(l)->base.up->room(&l->base);
-        }
-    }
+    upcalls += link_tell_room(l, budget);
     if (l->state == SHM_DRAINING && list_empty(&l->puts) && list_empty(&l->flushes) &&
         link_publish(l, RING_LAST, SHM_BYE, NULL, 0, NULL, 0) == 0)
         shm_link_end(l, 0, GONE_LEFT, true);

@@ -17,6 +17,10 @@
  *             sender publishes, then looks at the flag. One of them sees the other if the two
  *             stores come before the two loads: by membarrier() on the sleeper's side, or, where it
  *             was refused to either, by read-modify-writes on the flag by both.
+ * Turns       Where messages and a put both wait for room, a fragment and a message go in turn (or
+ *             several messages, of as many bytes together as bulk spares them): neither can keep the
+ *             other from going, and what is short goes at once. A put that holds all that bulk may
+ *             hold waits for nobody but the receiver, and no message for it.
  * Death       The pidfd is the witness, so a forked child that holds the socket hides nothing. The
  *             end of the socket without a goodbye is a witness only when it is the same process
  *             (ranks as threads); else it is a hint, and without the pidfd's word within
@@ -68,10 +72,12 @@ struct shm_link {
     uint8_t state;
     bool paired;     /* membarrier works on both sides                            */
     bool wants_room; /* a send was refused; `room` follows when this would fit: */
+    bool puts_yield; /* … before any more of a put goes, for some has gone past it    */
     bool peer_left;  /* its goodbye was read: nothing follows                      */
     uint8_t quiet;   /* polls in vain since the last message, up to SHM_QUIET_POLLS       */
     uint16_t wanted_hlen;
     uint32_t wanted_blen;
+    uint32_t passed; /* bytes of messages that went past a put since its last fragment */
     uint32_t short_due; /* shm_take_short() takes nothing but this; see ring_take_short() */
     struct ring_peeked lent; /* by shm_peek() */
     uint32_t taken; /* messages finished with when last in turn; see shm_poll_cold() */
@@ -203,6 +209,12 @@ void link_rise(struct shm_link *l);
 int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, const void *head,
                  size_t hlen, const void *body, size_t blen);
 
+/* A message waits, and may still go. */
+static inline bool link_awaits_room(const struct shm_link *l)
+{
+    return l->wants_room && l->state == SHM_UP;
+}
+
 /* The peer sleeps? Called after a store that it should notice. */
 static inline void link_nudge(struct shm_link *l, uint32_t reason)
 {
@@ -220,6 +232,8 @@ int shm_dereg(struct transport *base, struct region *region);
 int put_pump(struct shm_link *l, int *budget);
 /* Whether put_pump() would do something, as far as is known. */
 bool put_can_move(struct shm_link *l);
+/* Whether a put waits for room that messages have; see "Turns". */
+bool put_is_due(struct shm_link *l);
 /* A fragment has come: it lands, or goes nowhere. SINEW_EPROTO. */
 int put_land(struct shm_link *l, const struct ring_message *m);
 /* Every cookie is done with `status`. Returns the upcalls made; *budget as link_poll(). */

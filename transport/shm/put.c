@@ -16,11 +16,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/relax.h"
 #include "base/siphash.h"
 #include "base/wire.h"
 #include "transport/shm/link.h"
 
-enum { PUT_KEY_LEN = 24, PUT_HEAD_LEN = 24, PUT_REGIONS_FIRST = 16 };
+enum { PUT_KEY_LEN = 24, PUT_HEAD_LEN = 24, PUT_REGIONS_FIRST = 16, PUT_BREATHS = 4 };
 
 struct shm_region {
     uint8_t *base;
@@ -149,18 +150,23 @@ static size_t next_fragment(const struct rma *op)
     return left < SEGMENT_FRAGMENT ? left : SEGMENT_FRAGMENT;
 }
 
-/* As many fragments as fit: 0 all, > 0 some, < 0 the link ends. */
+static bool put_yields(const struct shm_link *l) { return l->puts_yield && link_awaits_room(l); }
+
+/* As many fragments as fit, and as it is their turn: 0 all, > 0 some, < 0 the link ends. */
 static int put_advance(struct shm_link *l, struct rma *op)
 {
     uint8_t head[PUT_HEAD_LEN];
     memcpy(head, op->peers->key, 16);
     while (op->progress < op->len) {
+        if (put_yields(l)) return SINEW_PENDING;
         size_t len = next_fragment(op);
         wire_put64(head + 16, op->offset + op->progress);
         int status = link_publish(l, RING_BULK, SHM_PUT, head, sizeof(head),
                                   (const uint8_t *)op->local + op->progress, len);
         if (status != 0) return status;
         op->progress += len;
+        l->puts_yield = l->wants_room;
+        l->passed = 0;
     }
     return 0;
 }
@@ -233,7 +239,22 @@ bool put_can_move(struct shm_link *l)
     if (flush_is_due(l)) return true;
     if (list_empty(&l->puts)) return false;
     const struct rma *op = LIST_OWNER(l->puts.next, const struct rma, entry);
-    return op->kind == RMA_GET || ring_would_fit(&l->tx, RING_BULK, PUT_HEAD_LEN, next_fragment(op));
+    if (op->kind == RMA_GET) return true;
+    return !put_yields(l) && ring_would_fit(&l->tx, RING_BULK, PUT_HEAD_LEN, next_fragment(op));
+}
+
+bool put_is_due(struct shm_link *l)
+{
+    if (list_empty(&l->puts)) return false;
+    const struct rma *op = LIST_OWNER(l->puts.next, const struct rma, entry);
+    return op->kind == RMA_PUT && ring_bulk_is_due(&l->tx, next_fragment(op));
+}
+
+/* The receiver copies for a while yet. Looks in between would slow it down: they take its line, or, of
+ * two threads of one core, its turns. */
+static void put_breathe(void)
+{
+    for (int i = 0; i < PUT_BREATHS; i++) cpu_relax();
 }
 
 int put_pump(struct shm_link *l, int *budget)
@@ -248,7 +269,10 @@ int put_pump(struct shm_link *l, int *budget)
             size_t before = op->progress;
             int status = rma_advance(l, op);
             if (status > 0 || l->state == SHM_ENDING) {
-                if (op->progress != before) --*budget;
+                if (op->progress != before)
+                    --*budget;
+                else
+                    put_breathe();
                 break;
             }
             put_done(l, status);

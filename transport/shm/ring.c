@@ -44,7 +44,7 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
         .body_bytes = shape->body_bytes,
         .body_mask = span_of(shape->body_bytes),
         .body_max = shape->body_max,
-        .body_tell = shape->body_bytes / 4,
+        .body_tell = shape->body_bytes / 8,
         .next = start,
     };
 }

@@ -29,8 +29,8 @@
  * Promised     Slots are set aside for some short messages at a time (`shorts`), so that each needs
  *              one look at one number.
  * Reserved     data never takes the last slot, so a goodbye always fits. Bulk (fragments of puts)
- *              never takes more than three quarters of the bytes, nor what is left of the slots
- *              below an eighth, so messages pass between.
+ *              never takes more than three quarters of the bytes, nor the last sixteenth in one
+ *              piece, nor what is left of the slots below an eighth, so messages pass between.
  * Laps         Places in the byte ring are counted in laps of a power of two (the span), so that
  *              they wrap at 2^32. Where the ring is shorter, the rest of a lap is skipped, like an
  *              end that is too short for a message.
@@ -56,8 +56,9 @@ enum {
     RING_EXPECTED_HEAD = 16, /* of others that are taken straight */
     RING_SHORTS = 32, /* most slots promised to short ones at a time */
     RING_SLOTS_MAX = 64,
-    RING_TELL_SLOTS = 16, /* give back after so many slots, or a quarter of the bytes */
+    RING_TELL_SLOTS = 16, /* give back after so many slots, or an eighth of the bytes */
     RING_BULK_SLOTS = 32,  /* most slots that bulk may hold */
+    RING_SPARED = 16,      /* what part of the bytes it never takes */
 };
 
 enum ring_class { RING_DATA, RING_BULK, RING_LAST };
@@ -89,6 +90,7 @@ struct ring_mark { /* where the byte ring stood after a message */
 
 struct ring_long { /* a message that moved it */
     uint32_t index;
+    uint32_t begin; /* of its bytes: what was skipped before them is free already */
     struct ring_mark after;
 };
 
@@ -162,18 +164,24 @@ static inline uint32_t ring_due(uint32_t index, uint8_t kind, size_t hlen)
     return (index & RING_TURNS) | ring_due_as(kind, hlen);
 }
 
+static inline uint32_t ring_lines(size_t len)
+{
+    return ((uint32_t)len + RING_LINE - 1) & ~(uint32_t)(RING_LINE - 1);
+}
+
 /* The start of `len` contiguous bytes at or after *at, which moves behind them. */
 static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, uint32_t body_mask, size_t len)
 {
-    uint32_t need = ((uint32_t)len + RING_LINE - 1) & ~(uint32_t)(RING_LINE - 1);
+    uint32_t need = ring_lines(len);
     uint32_t offset = *at & body_mask;
     uint32_t start = body_bytes - offset < need ? (*at | body_mask) + 1 : *at;
     *at = start + need;
     return start & body_mask;
 }
 
-/* The most bytes that bulk may hold. */
+/* The most bytes that bulk may hold, and what it leaves in one piece to messages. */
 static inline uint32_t ring_bulk_bytes(uint32_t body_bytes) { return body_bytes / 4 * 3; }
+static inline uint32_t ring_spared_bytes(uint32_t body_bytes) { return body_bytes / RING_SPARED; }
 
 /* Written and not given back. */
 static inline uint32_t ring_outstanding(const struct ring_producer *p) { return p->head - p->freed; }
@@ -194,7 +202,10 @@ static inline void ring_settle(struct ring_producer *p)
 {
     for (; p->first != p->end; p->first++) {
         const struct ring_long *m = &p->longer[p->first % RING_SLOTS_MAX];
-        if ((int32_t)(m->index - p->freed) >= 0) return;
+        if ((int32_t)(m->index - p->freed) >= 0) {
+            p->finished.body = m->begin;
+            return;
+        }
         p->finished = m->after;
     }
 }
@@ -232,6 +243,12 @@ static inline void ring_unpromise(struct ring_producer *p)
     p->shorts = 0;
 }
 
+/* Whether bulk that would leave the ring at `after` is within what it may hold. */
+static inline bool ring_bulk_may(const struct ring_producer *p, struct ring_mark after)
+{
+    return after.bulk - p->finished.bulk <= ring_bulk_bytes(p->body_bytes);
+}
+
 /* Whether a message fits now that would leave the ring at `after`. When no other slot is left it takes back
  * the promised ones: no answer waits, at a rank that goes on to compute, for messages that may never be. */
 static inline bool ring_fits(struct ring_producer *p, enum ring_class class, struct ring_mark after)
@@ -243,9 +260,11 @@ static inline bool ring_fits(struct ring_producer *p, enum ring_class class, str
     if (class == RING_BULK && p->room < (int32_t)(p->slot_mask / 8)) return false;
     if (after.body == p->written.body && class != RING_BULK) return true;
     ring_settle(p);
-    if (after.body - p->finished.body > p->body_mask + 1) return false;
-    return class != RING_BULK ||
-           after.bulk - p->finished.bulk <= ring_bulk_bytes(p->body_bytes);
+    if (class == RING_BULK) {
+        if (!ring_bulk_may(p, after)) return false;
+        ring_place(&after.body, p->body_bytes, p->body_mask, ring_spared_bytes(p->body_bytes));
+    }
+    return after.body - p->finished.body <= p->body_mask + 1;
 }
 
 /* A small fragment counts for more than it is, so that bulk leaves slots free too. */
@@ -253,6 +272,15 @@ static inline uint32_t ring_bulk_weight(const struct ring_producer *p, size_t bl
 {
     uint32_t least = ring_bulk_bytes(p->body_bytes) / RING_BULK_SLOTS;
     return blen > least ? (uint32_t)blen : least;
+}
+
+/* Whether bulk of this length waits for nothing but what others hold, as far as is known. */
+static inline bool ring_bulk_is_due(struct ring_producer *p, size_t blen)
+{
+    struct ring_mark after = p->written;
+    ring_settle(p);
+    after.bulk += ring_bulk_weight(p, blen);
+    return ring_bulk_may(p, after);
 }
 
 /* Whether a message would fit, as far as is known. */
@@ -298,18 +326,19 @@ static inline int ring_put(struct ring_producer *p, enum ring_class class, uint8
 {
     uint8_t *line = p->slots[p->head & p->slot_mask].data;
     struct ring_mark after = p->written;
-    uint32_t head_at = 0, body_at = 0;
+    uint32_t begin = after.body, head_at = 0, body_at = 0;
     bool is_long = hlen + blen > RING_INLINE;
     if (is_long) {
         if (hlen > RING_INLINE)
             head_at = ring_place(&after.body, p->body_bytes, p->body_mask, hlen);
         body_at = ring_place(&after.body, p->body_bytes, p->body_mask, blen);
+        if (hlen <= RING_INLINE) begin = after.body - ring_lines(blen);
     }
     if (class == RING_BULK) after.bulk += ring_bulk_weight(p, blen);
     int status = ring_find_room(p, class, after);
     if (__builtin_expect(status != 0, 0)) return status;
     if (is_long || class == RING_BULK)
-        p->longer[p->end++ % RING_SLOTS_MAX] = (struct ring_long){ p->head, after };
+        p->longer[p->end++ % RING_SLOTS_MAX] = (struct ring_long){ p->head, begin, after };
     p->written = after;
     shared_write_line(is_long && hlen > RING_INLINE ? p->bodies + head_at : line, head, hlen);
     shared_write(is_long ? p->bodies + body_at : line + hlen, body, blen);
