@@ -66,14 +66,12 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* Within a host there is nothing to be fair to, and nothing to be paced for: BBR, where that is the
- * system's choice, costs a fifth of the bandwidth there. */
-static void socket_within_host(int fd)
+bool tcp_within_host(int fd)
 {
     union place here = { .v6 = { 0 } }, there = { .v6 = { 0 } };
     socklen_t here_len = sizeof(here), there_len = sizeof(there);
-    if (getsockname(fd, &here.any, &here_len) < 0 || getpeername(fd, &there.any, &there_len) < 0) return;
-    if (place_same_host(&here, &there)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+    return getsockname(fd, &here.any, &here_len) == 0 && getpeername(fd, &there.any, &there_len) == 0 &&
+           place_same_host(&here, &there);
 }
 
 /* The second line: lines that matter to somebody are looked at (silence.c); any other whose peer's kernel is
@@ -87,7 +85,9 @@ int tcp_socket_ready(const struct tcp *t, int fd)
     int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / 2 / (PROBES + 1));
     if (seconds < 1) seconds = 1;
     set_option(fd, IPPROTO_TCP, RTO_MAX_MS, REPAIR_SUSPECT_NS / 1000000);
-    socket_within_host(fd);
+    /* Within a host there is nothing to be fair to, and nothing to be paced for: BBR, where that is the
+     * system's choice, costs a fifth of the bandwidth there. */
+    if (tcp_within_host(fd)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
