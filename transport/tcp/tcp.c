@@ -178,20 +178,26 @@ static void places_add(struct tcp *t, const union place *at, bool advertised)
                               : ", which nobody is told: there are too many");
 }
 
+/* Of an advertised IPv6 address a record has room for no port but the one in front; nor for another place. */
+static uint16_t published_port(const struct tcp *t, const union place *advertised)
+{
+    return advertised->any.sa_family == AF_INET6 ? ntohs(advertised->v6.sin6_port) : t->port;
+}
+
 static int places_open(struct tcp *t, const struct here_address *const *chosen, int n)
 {
     union place advertised;
     int rc = place_parse("tcp_advertise", t->base.opt.config->tcp_advertise, &advertised,
                          &t->base.why);
     if (rc < 0) return rc;
-    t->base.address_len = address_begin(t->base.address, t->port);
-    t->places_len = address_begin(t->places, t->port);
     if (advertised.any.sa_family) {
         bool has_port = advertised.any.sa_family == AF_INET ? advertised.v4.sin_port
                                                             : advertised.v6.sin6_port;
         if (!has_port) address_set_port(&advertised, t->port);
-        places_add(t, &advertised, true);
     }
+    t->base.address_len = address_begin(t->base.address, published_port(t, &advertised));
+    t->places_len = address_begin(t->places, t->port);
+    if (advertised.any.sa_family) places_add(t, &advertised, true);
     for (int i = 0; i < n && i < TCP_PLACES_MAX - 1; i++) places_add(t, &chosen[i]->at, false);
     return 0;
 }
