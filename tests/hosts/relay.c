@@ -2,7 +2,7 @@
 /*
  * relay.c - what stands between two networks: a plain forwarder, or one that does harm as a seed says
  *
- *   relay SEED FROM=TO ...      FROM and TO are ADDRESS:PORT; connections to FROM go on to TO
+ *   relay SEED FROM=TO ...      FROM and TO are ADDRESS:PORT or [ADDRESS]:PORT; connections to FROM go on to TO
  *   relay SEED FROM=TO/N        so do those to the N - 1 next ports, to the next ports of TO
  *   relay 0 ...                 harms none; neither are those with a + in front: +FROM=TO
  *
@@ -27,9 +27,15 @@
 
 enum { MAPS = 32, RELAYS = 256, BUFFER = 32 * 1024 };
 
+union place {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
 struct map {
     int listener;
-    struct sockaddr_in to;
+    union place to;
     bool kind;
 };
 
@@ -70,32 +76,47 @@ static _Noreturn void fail(const char *what)
     exit(1);
 }
 
-/* "1.2.3.4:5"; returns how much of the text that was. */
-static int parse(const char *text, struct sockaddr_in *at)
+/* "1.2.3.4:5" or "[1::2]:5"; returns how much of the text that was. */
+static int parse(const char *text, union place *at)
 {
-    char host[INET_ADDRSTRLEN];
+    char host[INET6_ADDRSTRLEN];
     unsigned short port;
     int used;
-    *at = (struct sockaddr_in){ .sin_family = AF_INET };
-    if (sscanf(text, "%15[0-9.]:%hu%n", host, &port, &used) != 2 ||
-        inet_pton(AF_INET, host, &at->sin_addr) != 1)
+    *at = (union place){ .v6 = { 0 } };
+    if (sscanf(text, "%15[0-9.]:%hu%n", host, &port, &used) == 2 &&
+        inet_pton(AF_INET, host, &at->v4.sin_addr) == 1)
+        at->any.sa_family = AF_INET;
+    else if (sscanf(text, "[%45[0-9a-f:]]:%hu%n", host, &port, &used) == 2 &&
+             inet_pton(AF_INET6, host, &at->v6.sin6_addr) == 1)
+        at->any.sa_family = AF_INET6;
+    else
         fail(text);
-    at->sin_port = htons(port);
+    at->v4.sin_port = htons(port); /* at the same place in both */
     return used;
 }
 
-static int listen_at(const struct sockaddr_in *at)
+static socklen_t place_len(const union place *at)
+{
+    return at->any.sa_family == AF_INET ? sizeof(at->v4) : sizeof(at->v6);
+}
+
+static void place_next(union place *at)
+{
+    at->v4.sin_port = htons((uint16_t)(ntohs(at->v4.sin_port) + 1));
+}
+
+static int listen_at(const union place *at)
 {
     const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(at->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 || listen(fd, 64) < 0) fail("listen");
+    if (bind(fd, &at->any, place_len(at)) < 0 || listen(fd, 64) < 0) fail("listen");
     return fd;
 }
 
 static void map_add(const char *text)
 {
-    struct sockaddr_in from, to;
+    union place from, to;
     bool kind = text[0] == '+' || seed == 0;
     text += text[0] == '+';
     text += parse(text, &from);
@@ -104,8 +125,8 @@ static void map_add(const char *text)
     int n = *text == '/' ? atoi(text + 1) : 1;
     for (int i = 0; i < n && map_count < MAPS; i++) {
         maps[map_count++] = (struct map){ listen_at(&from), to, kind };
-        from.sin_port = htons((uint16_t)(ntohs(from.sin_port) + 1));
-        to.sin_port = htons((uint16_t)(ntohs(to.sin_port) + 1));
+        place_next(&from);
+        place_next(&to);
     }
 }
 
@@ -137,8 +158,8 @@ static void relay_begin(struct map *m)
     r->due[0] = r->due[1] = 0;
     r->ended[0] = r->ended[1] = false;
     r->fd[0] = fd;
-    r->fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(r->fd[1], (struct sockaddr *)&m->to, sizeof(m->to)) < 0) relay_close(r, true);
+    r->fd[1] = socket(m->to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(r->fd[1], &m->to.any, place_len(&m->to)) < 0) relay_close(r, true);
 }
 
 static size_t slice(struct relay *r, size_t most)

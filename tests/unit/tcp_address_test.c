@@ -5,6 +5,7 @@
 #include "tests/unit/tcp_end.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,6 +65,38 @@ static void a_record_has_room_for_three_of_v4_or_one_of_v6(void **state)
     (void)state;
     assert_int_equal(encode(bytes, TCP_PUBLISHED_MAX, v4, 4), 17);
     assert_int_equal(encode(bytes, TCP_PUBLISHED_MAX, v6, 2), 19);
+}
+
+/* What a rank tells when its operator says where it can be reached. */
+static void assert_published(const char *advertised, const char *port, const char *wanted)
+{
+    struct end *e = end_open(0, 100, NULL);
+    struct tcp_place places[TCP_PLACES_MAX];
+    char text[TCP_NAME_MAX];
+    int n;
+    transport_tcp.close(&e->t->base);
+    snprintf(e->config.tcp_advertise, sizeof(e->config.tcp_advertise), "%s%s", advertised, port);
+    assert_int_equal(transport_tcp.open(&e->t->base), 0);
+    snprintf(text, sizeof(text), "%s:%u", wanted, port[0] ? 7000u : (unsigned)e->t->port);
+    assert_true(e->t->base.address_len <= TCP_PUBLISHED_MAX);
+    assert_int_equal(address_decode(e->t->base.address, e->t->base.address_len, places, &n, &why), 0);
+    assert_true(places[0].advertised);
+    assert_place(&places[0], text);
+    for (int i = 1; i < n; i++) assert_int_equal(ntohs(places[i].at.v4.sin_port), e->t->port);
+    assert_int_equal(address_decode(e->t->places, e->t->places_len, places, &n, &why), 0);
+    assert_int_equal(n, 2);
+    assert_place(&places[0], text);
+    assert_int_equal(ntohs(places[1].at.v4.sin_port), e->t->port);
+    end_close(e);
+}
+
+static void an_advertised_address_is_in_the_record(void **state)
+{
+    (void)state;
+    assert_published("203.0.113.5", "", "203.0.113.5");
+    assert_published("203.0.113.5", ":7000", "203.0.113.5");
+    assert_published("[2001:db8::5]", "", "[2001:db8::5]");
+    assert_published("[2001:db8::5]", ":7000", "[2001:db8::5]");
 }
 
 static void bytes_that_are_no_address_are_refused(void **state)
@@ -250,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_places_survive_being_bytes),
         cmocka_unit_test(a_record_has_room_for_three_of_v4_or_one_of_v6),
+        cmocka_unit_test(an_advertised_address_is_in_the_record),
         cmocka_unit_test(bytes_that_are_no_address_are_refused),
         cmocka_unit_test(an_address_of_this_host_comes_after_what_was_met_before),
         cmocka_unit_test(an_advertised_address_is_proven_with_its_port_only),

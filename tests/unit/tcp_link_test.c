@@ -6,6 +6,7 @@
 #include "tests/unit/tcp_end.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
@@ -468,6 +469,47 @@ static void a_host_that_does_not_answer_times_out(void **state)
     end_close(b);
 }
 
+/* From now on its host drops what comes to this connection, and says nothing. */
+static void falls_silent(const struct tcp_link *l)
+{
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = { 1, &drop };
+    assert_int_equal(
+        setsockopt(l->source.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+}
+
+/* The line is made anew and all arrives; said in the log if it took as long as a host may be silent. */
+static void a_silent_host_is_suspected(int64_t repair_deadline, int log_lines)
+{
+    struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
+    a->config.repair_deadline = b->config.repair_deadline = repair_deadline;
+    ends_join(a, b);
+    send_all(a, 1, 10, b);
+    ENDS_UNTIL(b->view[0].received == 10, a, b);
+    falls_silent(b->view[0].link);
+    send_all(a, 1, 10, NULL);
+    ENDS_UNTIL(b->view[0].received == 20, a, b);
+    assert_int_equal(a->view[1].link->losses, 1);
+    assert_int_equal(a->view[1].downs + b->view[0].downs, 0);
+    assert_int_equal(a->log_lines + b->log_lines, log_lines);
+    if (log_lines) assert_non_null(strstr(a->last_log, "its host has been silent for 1"));
+    end_close(a);
+    end_close(b);
+}
+
+static void a_host_that_is_silent_for_a_second_is_told_of(void **state)
+{
+    (void)state;
+    a_silent_host_is_suspected(15 * SECOND, 1);
+}
+
+/* Who wants to know soon has it tried anew soon; but it may be no more than a machine that is busy. */
+static void a_host_that_is_silent_for_a_moment_is_not(void **state)
+{
+    (void)state;
+    a_silent_host_is_suspected(SECOND / 2, 0);
+}
+
 static bool fires(const struct end *e, int ms)
 {
     struct pollfd p = { .fd = e->t->base.fd, .events = POLLIN };
@@ -620,6 +662,8 @@ int main(void)
         cmocka_unit_test(a_restarted_peer_ends_the_old_link),
         cmocka_unit_test(a_peer_that_computes_is_never_an_error),
         cmocka_unit_test(a_host_that_does_not_answer_times_out),
+        cmocka_unit_test(a_host_that_is_silent_for_a_second_is_told_of),
+        cmocka_unit_test(a_host_that_is_silent_for_a_moment_is_not),
         cmocka_unit_test(an_armed_end_sleeps_until_something_happens),
         cmocka_unit_test(who_was_read_again_and_again_wakes_a_sleeper),
         cmocka_unit_test(a_deadline_wakes_a_sleeper),

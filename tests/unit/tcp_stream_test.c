@@ -199,25 +199,40 @@ static void a_long_put_goes_from_and_to_the_users_memory(void **state)
     put_free(p, a, b);
 }
 
-static void several_puts_go_by_one_call(void **state)
+/* The most that one call was given, of puts that had waited for the socket. */
+static size_t puts_by_one_call(struct end *a, struct end *b)
 {
     enum { N = 16, LEN = 512 * 1024 };
-    struct end *a = ends[0], *b = ends[1];
     struct put *p[N];
-    (void)state;
-    bool in_pieces = a->view[1].link->tls || a->view[1].link->session.sums;
     watched.bodies = 0;
+    a->view[1].link->blocked = true;
     for (int i = 0; i < N; i++) {
         p[i] = put_new(a, b, 1, LEN);
         fill(p[i]->source, LEN, (uint64_t)i);
-        put_start(p[i], a, 1, 0, LEN, (uint64_t)i); /* nobody reads: some wait for the socket */
+        put_start(p[i], a, 1, 0, LEN, (uint64_t)i);
     }
+    end_progress(a, &a->view[1].link->base);
     for (int i = 0; i < N; i++) ENDS_UNTIL(a->done[i] == 1, a, b);
-    if (!in_pieces) assert_true(watched.bodies > 1);
     for (int i = 0; i < N; i++) {
+        a->done[i] = 0;
         assert_true(filled(p[i]->target, LEN, (uint64_t)i));
         put_free(p[i], a, b);
     }
+    return watched.bodies;
+}
+
+/* More within a host than between two, where it takes longer to send them. */
+static void several_puts_go_by_one_call(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct tcp_link *l = a->view[1].link;
+    (void)state;
+    bool in_pieces = l->tls || l->session.sums;
+    assert_true(l->within_host && b->view[0].link->within_host);
+    size_t within = puts_by_one_call(a, b);
+    l->within_host = false;
+    size_t between = puts_by_one_call(a, b);
+    assert_true(in_pieces ? within <= 1 && between <= 1 : within == 8 && between == 4);
 }
 
 static void a_part_lands_at_its_offset(void **state)
@@ -236,31 +251,32 @@ static void a_part_lands_at_its_offset(void **state)
     put_free(p, a, b);
 }
 
-/* Messages get in between the fragments of a long put, both ways at once. */
+/* Messages get in between the fragments of a long put, both ways at once: the first few go by one call. */
 static void messages_pass_between_fragments(void **state)
 {
+    enum { LEN = 3 * PUT_MAX };
     struct end *a = ends[0], *b = ends[1];
-    struct put *there = put_new(a, b, 1, PUT_MAX), *back = put_new(b, a, 0, PUT_MAX);
+    struct put *there = put_new(a, b, 1, LEN), *back = put_new(b, a, 0, LEN);
     uint64_t early = 0;
     (void)state;
-    fill(there->source, PUT_MAX, 1);
-    fill(back->source, PUT_MAX, 2);
-    assert_int_not_equal(there->source[PUT_MAX - 1], 0);
-    put_start(there, a, 1, 0, PUT_MAX, 1);
-    put_start(back, b, 0, 0, PUT_MAX, 1);
+    fill(there->source, LEN, 1);
+    fill(back->source, LEN, 2);
+    assert_int_not_equal(there->source[LEN - 1], 0);
+    put_start(there, a, 1, 0, LEN, 1);
+    put_start(back, b, 0, 0, LEN, 1);
     WHILE (!a->done[1] || !b->done[1]) {
         if (a->view[1].sent < 100000) end_send(a, 1, 100);
         end_send(b, 0, 1000);
         end_progress(a, NULL);
         end_progress(b, NULL);
-        if (!there->target[PUT_MAX - 1]) early = b->view[0].received; /* it is not there yet */
+        if (!there->target[LEN - 1]) early = b->view[0].received; /* it is not there yet */
     }
     end_send(a, 1, 1);
     ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
     ENDS_UNTIL(a->view[1].received == b->view[0].sent, a, b);
     assert_true(early > 0);
-    assert_true(filled(there->target, PUT_MAX, 1));
-    assert_true(filled(back->target, PUT_MAX, 2));
+    assert_true(filled(there->target, LEN, 1));
+    assert_true(filled(back->target, LEN, 2));
     put_free(there, a, b);
     put_free(back, b, a);
 }

@@ -11,9 +11,12 @@
  *              0             1      3
  *              | what + 0x80 | port | address …        advertised: with a port of its own
  *
+ *              0             1
+ *              | what + 0x40 | address …               advertised: with the port in front
+ *
  * Of a link-local address only the interface's part travels: the scope is the reader's to find.
- * A record has room for ADDRESS_PUBLISHED bytes beside the other transports' addresses: three of IPv4,
- * or one of IPv6. A JOIN has room for all (TCP_ADDRESS_MAX).
+ * A record has room for TCP_PUBLISHED_MAX bytes beside the other transports' addresses: three of IPv4,
+ * or one of IPv6, the advertised one if there is one. A JOIN has room for all (TCP_ADDRESS_MAX).
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -24,7 +27,7 @@
 #include "base/wire.h"
 #include "transport/tcp/internal.h"
 
-enum { WHAT_4 = 4, WHAT_6 = 6, WHAT_LINK = 7, WHAT_PORT = 0x80 };
+enum { WHAT_4 = 4, WHAT_6 = 6, WHAT_LINK = 7, WHAT_PORT = 0x80, WHAT_FRONT = 0x40 };
 
 static uint16_t place_port(const union place *at)
 {
@@ -71,9 +74,10 @@ bool address_add(uint8_t *out, uint32_t *len, uint32_t cap, const union place *a
     const void *bytes;
     size_t n;
     uint8_t what = address_what(at, &bytes, &n);
-    if (*len + 1 + (advertised ? 2 : 0) + n > cap) return false;
-    out[(*len)++] = advertised ? what | WHAT_PORT : what;
-    if (advertised) {
+    bool has_port = advertised && place_port(at) != wire_get16(out);
+    if (*len + 1 + (has_port ? 2 : 0) + n > cap) return false;
+    out[(*len)++] = has_port ? what | WHAT_PORT : advertised ? what | WHAT_FRONT : what;
+    if (has_port) {
         wire_put16(out + *len, place_port(at));
         *len += 2;
     }
@@ -111,9 +115,9 @@ static bool take_place(struct wire_reader *r, uint16_t port, struct tcp_place *p
     static const uint8_t link_local[8] = { 0xfe, 0x80 };
     uint8_t what = wire_take8(r);
     const void *bytes;
-    *place = (struct tcp_place){ .advertised = what & WHAT_PORT };
-    if (place->advertised) port = wire_take16(r);
-    what &= (uint8_t)~WHAT_PORT;
+    *place = (struct tcp_place){ .advertised = what & (WHAT_PORT | WHAT_FRONT) };
+    if (what & WHAT_PORT) port = wire_take16(r);
+    what &= (uint8_t)~(what & WHAT_PORT ? WHAT_PORT : WHAT_FRONT);
     size_t len = what == WHAT_4 ? 4 : what == WHAT_6 ? 16 : what == WHAT_LINK ? 8 : 0;
     if (len == 0 || port == 0 || r->bad || r->left < len) return false;
     bytes = wire_take(r, len);

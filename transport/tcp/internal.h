@@ -242,6 +242,7 @@ struct tcp_link {
     bool bye_written; /* … and on this line */
     bool bye_taken;  /* and the next kernel on this line has it all */
     bool drained;    /* and the peer's has, or the peer */
+    bool within_host; /* this line */
     bool relayed;    /* a relay or NAT stands between: the next kernel is not the peer's */
     bool blocked;    /* the socket takes no more for now */
     bool wants_room, wants_flush, put_unflushed;
@@ -308,6 +309,7 @@ void tcp_unwatch(struct tcp *t, struct source *source); /* and close */
 void tcp_due(struct tcp *t, int64_t at_ns);
 int64_t tcp_now(const struct tcp *t);
 int tcp_socket_ready(const struct tcp *t, int fd); /* its options; 0 or -errno */
+bool tcp_within_host(int fd); /* both ends of the connection are on this host */
 bool tcp_accepts(const struct tcp *t, int fd); /* it came to an address that is wanted */
 
 /* address.c */

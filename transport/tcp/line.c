@@ -67,6 +67,7 @@ static void line_opened(struct tcp_link *l)
     l->opened_at = tcp_now(t);
     l->bye_written = l->bye_taken = false;
     l->refusals = 0;
+    l->within_host = tcp_within_host(l->source.fd);
     link_set_due(l, &l->line_due, INT64_MAX);
     line_mark(l);
     line_note_path(l);

@@ -67,7 +67,9 @@ static void line_suspect(struct tcp_link *l, int64_t since)
         line_turn_failed(l, SINEW_EPEER, true, "silent", &why);
         return;
     }
-    tcp_complain(t, LOG_WARNING, "%s: suspected, connecting anew", why.text);
+    /* Where repair_deadline is short this may be no more than a kernel without a processor for a while. */
+    bool is_news = tcp_now(t) - since >= REPAIR_SUSPECT_NS;
+    tcp_complain(t, is_news ? LOG_WARNING : LOG_CHOICE, "%s: suspected, connecting anew", why.text);
     l->base.why = why;
     line_lost(l, since);
 }

@@ -6,7 +6,7 @@
  * breaks. It goes at once; from inside progress at its end, and one that may be HELD with the next
  * progress, so that many go by one call, or when there are TCP_HOLD bytes.
  *
- * A put is cut into fragments that go from the caller's memory, up to FRAGMENTS in a call; others
+ * A put is cut into fragments that go from the caller's memory, several in a call; others
  * begin only when those have gone, so messages get in between. Its memory is lent until the peer
  * has acknowledged.
  *
@@ -23,10 +23,13 @@
 #include "transport/tcp/internal.h"
 
 enum {
-    FRAGMENTS = 4, /* at once, where the kernel does all the work: what is sent then is behind them */
-    PIECES = 3 * FRAGMENTS, /* what precedes each, the body, and the end of the window's memory */
+    /* At once, where the kernel does all the work. What is sent then is behind them: 1 or 2 ms at the speed
+     * of memory, 3 ms at 10 Gb/s. */
+    FRAGMENTS_WITHIN_HOST = 8,
+    FRAGMENTS = 4,
+    PIECES = 3 * FRAGMENTS_WITHIN_HOST, /* what precedes each, the body, and the end of the window's memory */
 };
-_Static_assert((int)FRAGMENTS < (int)SESSION_LENT, "others may be on their way");
+_Static_assert((int)FRAGMENTS_WITHIN_HOST < (int)SESSION_LENT, "others may be on their way");
 
 bool stream_is_empty(const struct tcp_link *l)
 {
@@ -121,11 +124,17 @@ static void puts_collect(struct tcp_link *l)
     }
 }
 
+static uint32_t fragments_at_once(const struct tcp_link *l)
+{
+    if (fragments_are_short(l)) return 1;
+    return l->within_host ? FRAGMENTS_WITHIN_HOST : FRAGMENTS;
+}
+
 /* The next fragments, when few others have still to go. */
 static void puts_append(struct tcp_link *l)
 {
     struct stream *s = &l->stream;
-    uint32_t most = fragments_are_short(l) ? 1 : FRAGMENTS;
+    uint32_t most = fragments_at_once(l);
     puts_collect(l); /* makes room */
     while (!list_empty(&s->puts) && l->session.lent_to - l->session.lent_at < most) {
         struct rma *op = LIST_OWNER(s->puts.next, struct rma, entry);
@@ -272,7 +281,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
     op->progress = 0;
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
-    puts_append(l); /* up to FRAGMENTS of one that is alone are before what is sent from now on */
+    puts_append(l); /* the first few of one that is alone are before what is sent from now on */
     stream_added(l, false);
 }
 

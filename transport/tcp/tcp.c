@@ -66,14 +66,12 @@ static int set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* Within a host there is nothing to be fair to, and nothing to be paced for: BBR, where that is the
- * system's choice, costs a fifth of the bandwidth there. */
-static void socket_within_host(int fd)
+bool tcp_within_host(int fd)
 {
     union place here = { .v6 = { 0 } }, there = { .v6 = { 0 } };
     socklen_t here_len = sizeof(here), there_len = sizeof(there);
-    if (getsockname(fd, &here.any, &here_len) < 0 || getpeername(fd, &there.any, &there_len) < 0) return;
-    if (place_same_host(&here, &there)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+    return getsockname(fd, &here.any, &here_len) == 0 && getpeername(fd, &there.any, &there_len) == 0 &&
+           place_same_host(&here, &there);
 }
 
 /* The second line: lines that matter to somebody are looked at (silence.c); any other whose peer's kernel is
@@ -87,7 +85,9 @@ int tcp_socket_ready(const struct tcp *t, int fd)
     int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / 2 / (PROBES + 1));
     if (seconds < 1) seconds = 1;
     set_option(fd, IPPROTO_TCP, RTO_MAX_MS, REPAIR_SUSPECT_NS / 1000000);
-    socket_within_host(fd);
+    /* Within a host there is nothing to be fair to, and nothing to be paced for: BBR, where that is the
+     * system's choice, costs a fifth of the bandwidth there. */
+    if (tcp_within_host(fd)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
@@ -178,20 +178,26 @@ static void places_add(struct tcp *t, const union place *at, bool advertised)
                               : ", which nobody is told: there are too many");
 }
 
+/* Of an advertised IPv6 address a record has room for no port but the one in front; nor for another place. */
+static uint16_t published_port(const struct tcp *t, const union place *advertised)
+{
+    return advertised->any.sa_family == AF_INET6 ? ntohs(advertised->v6.sin6_port) : t->port;
+}
+
 static int places_open(struct tcp *t, const struct here_address *const *chosen, int n)
 {
     union place advertised;
     int rc = place_parse("tcp_advertise", t->base.opt.config->tcp_advertise, &advertised,
                          &t->base.why);
     if (rc < 0) return rc;
-    t->base.address_len = address_begin(t->base.address, t->port);
-    t->places_len = address_begin(t->places, t->port);
     if (advertised.any.sa_family) {
         bool has_port = advertised.any.sa_family == AF_INET ? advertised.v4.sin_port
                                                             : advertised.v6.sin6_port;
         if (!has_port) address_set_port(&advertised, t->port);
-        places_add(t, &advertised, true);
     }
+    t->base.address_len = address_begin(t->base.address, published_port(t, &advertised));
+    t->places_len = address_begin(t->places, t->port);
+    if (advertised.any.sa_family) places_add(t, &advertised, true);
     for (int i = 0; i < n && i < TCP_PLACES_MAX - 1; i++) places_add(t, &chosen[i]->at, false);
     return 0;
 }
