@@ -34,7 +34,8 @@ sinew_verbs_contract(-credit verbs_credits=1 --only "both ways")
 sinew_verbs_contract(-cm verbs_wireup=rdma_cm --ranks 2)
 
 sinew_verbs_program(verbs-faults verbs/faults_test.c verbs/faults_bare.c verbs/faults_cm.c
-  verbs/faults_links.c verbs/faults_memory.c verbs/faults_messages.c verbs/faults_devices.c support/ends.c
+  verbs/faults_links.c verbs/faults_memory.c verbs/faults_messages.c verbs/faults_devices.c
+  verbs/faults_peers.c verbs/faults_rma.c support/ends.c
   ${sinew_fake_verbs})
 sinew_add_test(NAME verbs-faults COMMAND test-verbs-faults)
 

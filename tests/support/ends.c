@@ -118,7 +118,8 @@ static void up_down(struct link *l, int status, enum gone gone)
 void ends_prepare(struct end e[2])
 {
     for (int i = 0; i < 2; i++) {
-        e[i] = (struct end){ .ops = ends_of.ops, .other = &e[1 - i], .rank = i };
+        e[i] = (struct end){ .ops = ends_of.ops, .other = &e[1 - i], .rank = i,
+                             .size = END_LINKS };
         e[i].up = (struct transport_up){ .link = up_link, .up = up_up,     .tell = up_tell,
                                          .recv = up_recv, .done = up_done, .room = up_room,
                                          .undone = up_undone, .down = up_down };
@@ -140,7 +141,7 @@ int end_open(struct end *e, struct why *why)
     e->t->owner = e;
     e->t->fd = -1;
     e->t->opt = (struct transport_options){ .world = &world_failing, .config = &e->config,
-                                            .rank = e->rank, .size = END_LINKS, .epoch = 1,
+                                            .rank = e->rank, .size = e->size, .epoch = 1,
                                             .log = &e->log };
     int status = e->ops->open(e->t);
     if (why) *why = e->t->why;

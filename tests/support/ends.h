@@ -41,7 +41,7 @@ struct end {
         size_t len;
         uint8_t bytes[TRANSPORT_TELL_MAX];
     } told[END_TELLS]; /* not yet handed over */
-    int tells, rank;
+    int tells, rank, size; /* size: of the job; END_LINKS unless changed before end_open() */
     bool deaf; /* what is told to it is lost */
 };
 

@@ -205,6 +205,7 @@ static int connect_to(struct rdma_cm_id *base, struct rdma_conn_param *param)
     struct fake_cm_id *id = (struct fake_cm_id *)base, *there = NULL;
     int i = ntohs(id->to.sin_port) - FIRST_PORT;
     pthread_mutex_lock(&fake.lock);
+    if (param->rnr_retry_count == 7) fake_misuse("rnr_retry for ever, by rdma_connect");
     if (fake_fails()) return done(ENOMEM);
     struct fake_cm_id *listener = i >= 0 && i < LISTENERS ? listeners[i] : NULL;
     pthread_mutex_unlock(&fake.lock);
@@ -227,6 +228,7 @@ static int accept_it(struct rdma_cm_id *base, struct rdma_conn_param *param)
 {
     struct fake_cm_id *id = (struct fake_cm_id *)base;
     pthread_mutex_lock(&fake.lock);
+    if (param->rnr_retry_count == 7) fake_misuse("rnr_retry for ever, by rdma_accept");
     if (fake_fails() || !id->other) return done(id->other ? ENOMEM : EINVAL);
     id->mine.dest_qp_num = param->qp_num;
     happens(channel_of(id->other), id->other, RDMA_CM_EVENT_CONNECT_RESPONSE, param);

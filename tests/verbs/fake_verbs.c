@@ -53,6 +53,8 @@ void fake_reset(void)
         .max_srq_wr = 32768,
         .max_message = 1 << 23,
         .reads = 128,
+        .reads_out = 128,
+        .event_port = 1,
         .atomic_cap = IBV_ATOMIC_HCA,
         .fork_status = IBV_FORK_UNNEEDED,
     };
@@ -170,7 +172,8 @@ static int query_device(struct ibv_context *context, struct ibv_device_attr *att
     attr->max_srq = (int)fake_knobs.max_srq;
     attr->max_srq_wr = (int)fake_knobs.max_srq_wr;
     attr->max_sge = 1;
-    attr->max_qp_rd_atom = attr->max_qp_init_rd_atom = fake_knobs.reads;
+    attr->max_qp_rd_atom = fake_knobs.reads;
+    attr->max_qp_init_rd_atom = fake_knobs.reads_out;
     attr->atomic_cap = fake_knobs.atomic_cap;
     return 0;
 }
@@ -415,6 +418,8 @@ static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr
                                 .send_cq = attr->send_cq, .recv_cq = attr->recv_cq,
                                 .srq = attr->srq, .qp_num = fake.qp_tag << 14 | i,
                                 .state = IBV_QPS_RESET, .qp_type = attr->qp_type };
+    if (attr->cap.max_inline_data < fake_knobs.inline_least)
+        attr->cap.max_inline_data = fake_knobs.inline_least;
     qp->cap = attr->cap;
     qp->sends = calloc(attr->cap.max_send_wr, sizeof(*qp->sends));
     receives_make(&qp->receives, attr->cap.max_recv_wr);
@@ -486,7 +491,9 @@ static int modify_qp(struct ibv_qp *base, struct ibv_qp_attr *attr, int mask)
         if (mask & IBV_QP_DEST_QPN) qp->to_number = attr->dest_qp_num;
         if (mask & IBV_QP_RQ_PSN) qp->rq_psn = attr->rq_psn;
         if (mask & IBV_QP_SQ_PSN) qp->sq_psn = attr->sq_psn;
+        if (mask & IBV_QP_MAX_QP_RD_ATOMIC) fake.stats.reads_out = attr->max_rd_atomic;
         if (mask & IBV_QP_RNR_RETRY && attr->rnr_retry == 7) fake_misuse("rnr_retry for ever");
+        if (mask & IBV_QP_TIMEOUT && attr->timeout == 0) fake_misuse("an answer is awaited for ever");
     }
     pthread_mutex_unlock(&fake.lock);
     return error;
@@ -553,7 +560,7 @@ void fake_event(enum ibv_event_type type, bool one)
     pthread_mutex_lock(&fake.lock);
     bool of_port = type == IBV_EVENT_PORT_ERR || type == IBV_EVENT_PORT_ACTIVE;
     bool of_pair = type <= IBV_EVENT_PATH_MIG_ERR && type != IBV_EVENT_CQ_ERR;
-    if (of_port) event.element.port_num = 1;
+    if (of_port) event.element.port_num = fake_knobs.event_port;
     if (of_pair && fake.last_qp) event.element.qp = &fake.last_qp->base;
     for (struct fake_context *c = fake.contexts; c; c = c->next)
         if (!of_pair || (fake.last_qp && fake.last_qp->base.context == &c->base)) {

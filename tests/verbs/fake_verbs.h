@@ -36,7 +36,8 @@ struct fake_knobs {
     int devices;
     struct fake_device device[FAKE_DEVICES];
     uint32_t max_inline, max_qp_wr, max_cqe, max_srq, max_srq_wr, max_message;
-    int reads; /* max_qp_rd_atom and max_qp_init_rd_atom */
+    int reads, reads_out; /* max_qp_rd_atom and max_qp_init_rd_atom */
+    uint32_t inline_least; /* it grants that many inline bytes to who asks for fewer */
     enum ibv_atomic_cap atomic_cap;
     enum ibv_fork_status fork_status;
     int fork_init; /* what it returns */
@@ -57,6 +58,9 @@ struct fake_knobs {
     enum ibv_wc_status send_status;
     /* The next receive that completes does so with this status, if not SUCCESS. */
     enum ibv_wc_status receive_status;
+    /* What is done to each message as it arrives, and may make it shorter; NULL: nothing. */
+    void (*alter)(uint8_t *bytes, uint32_t *len);
+    int event_port; /* of events of ports */
     int post_error; /* every post_send returns it; 0: none */
     bool poll_fails; /* every poll_cq                       */
 
@@ -78,6 +82,7 @@ struct fake_stats {
     struct ibv_ah_attr way;
     enum ibv_mtu mtu;
     uint16_t pkey_index;
+    uint8_t reads_out; /* max_rd_atomic */
 };
 
 extern struct fake_knobs fake_knobs;

@@ -42,14 +42,14 @@ static void complete_send(struct fake_qp *qp, const struct fake_send *s, enum ib
                                                  .opcode = IBV_WC_SEND });
 }
 
-/* s: what came; NULL: nothing */
+/* s: what came, len bytes of it; NULL: nothing */
 static void complete_receive(struct fake_qp *qp, const struct fake_receive *r,
-                             enum ibv_wc_status status, const struct fake_send *s)
+                             enum ibv_wc_status status, const struct fake_send *s, uint32_t len)
 {
     bool immediate = s && s->wr.opcode == IBV_WR_SEND_WITH_IMM;
     complete(qp->base.recv_cq, &(struct ibv_wc){ .wr_id = r->id,
                                                  .status = status,
-                                                 .byte_len = s ? s->sge.length : 0,
+                                                 .byte_len = len,
                                                  .imm_data = immediate ? s->wr.imm_data : 0,
                                                  .wc_flags = immediate ? IBV_WC_WITH_IMM : 0,
                                                  .qp_num = qp->base.qp_num,
@@ -76,7 +76,7 @@ void pair_fail(struct fake_qp *qp)
         complete_send(qp, &qp->sends[qp->from % qp->cap.max_send_wr], IBV_WC_WR_FLUSH_ERR);
     struct fake_receives *r = &qp->receives;
     for (; !fake_knobs.no_flush && r->from != r->to; r->from++)
-        complete_receive(qp, &r->wr[r->from % r->cap], IBV_WC_WR_FLUSH_ERR, NULL);
+        complete_receive(qp, &r->wr[r->from % r->cap], IBV_WC_WR_FLUSH_ERR, NULL, 0);
 }
 
 /* ---- posting --------------------------------------------------------------------------------- */
@@ -173,13 +173,15 @@ static enum ibv_wc_status move_message(struct fake_qp *qp, struct fake_send *s, 
     if (status == IBV_WC_SUCCESS && (!into || s->sge.length > place->sge.length))
         status = into ? IBV_WC_LOC_LEN_ERR : IBV_WC_LOC_PROT_ERR;
     if (status != IBV_WC_SUCCESS) {
-        complete_receive(to, place, status, NULL);
+        complete_receive(to, place, status, NULL, 0);
         pair_fail(to);
         return IBV_WC_REM_OP_ERR;
     }
-    memcpy(into, from, s->sge.length);
+    uint32_t len = s->sge.length;
+    memcpy(into, from, len);
+    if (fake_knobs.alter) fake_knobs.alter(into, &len);
     for (int i = 0; i <= fake_knobs.duplicates; i++)
-        complete_receive(to, place, IBV_WC_SUCCESS, s);
+        complete_receive(to, place, IBV_WC_SUCCESS, s, len);
     return IBV_WC_SUCCESS;
 }
 

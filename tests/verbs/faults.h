@@ -21,6 +21,8 @@ int faults_of_cm(void);
 int faults_of_links(void);
 int faults_of_memory(void);
 int faults_of_messages(void);
+int faults_of_peers(void);
+int faults_of_rma(void);
 int faults_of_devices(void);
 
 /* A case, on devices as they are at first. */

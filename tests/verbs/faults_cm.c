@@ -64,6 +64,32 @@ static void rdma_cm_that_fails_is_named(void **state)
     }
 }
 
+/* One end is up, sends, and leaves, while the other has not heard yet that both are ready. It hears first that its
+ * counterpart has hung up; what was sent before that arrives all the same. */
+static void who_hangs_up_early_has_left(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.prompt = true;
+    open_by_cm(e, true);
+    assert_int_equal(end_connect(&e[0], 2) | end_connect(&e[1], 2), 0);
+    ends_turn(e);
+    e[0].deaf = true; /* it has heard the offer, and nothing more */
+    ENDS_UNTIL(e, e[1].link[2].ups);
+    assert_int_equal(e[0].link[2].ups, 0);
+    for (int i = 0; i < 5; i++) assert_int_equal(end_send(&e[1], 2, i, 100), 0);
+    transport_verbs.disconnect(e[1].link[2].link, DISCONNECT_DRAIN);
+    WHILE (!e[1].link[2].downs) end_turn(&e[1]);
+    assert_int_equal(e[1].link[2].status, 0);
+    (void)transport_verbs.arm(e[0].t); /* it was asleep */
+    ENDS_UNTIL(e, e[0].link[2].downs);
+    assert_int_equal(e[0].link[2].received, 5);
+    assert_int_equal(e[0].link[2].ups, 1);
+    assert_int_equal(e[0].link[2].gone, GONE_LEFT);
+    assert_int_equal(e[0].link[2].status, 0);
+    ends_close(e);
+}
+
 static void rdma_cm_is_wanted_by_both_or_neither(void **state)
 {
     struct end e[2];
@@ -96,6 +122,7 @@ int faults_of_cm(void)
     const struct CMUnitTest cases[] = {
         FAULT(rdma_cm_connects_pairs),
         FAULT(rdma_cm_that_fails_is_named),
+        FAULT(who_hangs_up_early_has_left),
         FAULT(rdma_cm_is_wanted_by_both_or_neither),
         FAULT(rdma_cm_is_absent),
     };

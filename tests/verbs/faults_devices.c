@@ -155,6 +155,101 @@ static void what_the_operator_asks_of_the_network_is_done(void **state)
     ends_close(e);
 }
 
+static char shown[4096];
+
+static void show(void *arg, int level, const char *line)
+{
+    (void)arg;
+    (void)level;
+    size_t at = strlen(shown);
+    snprintf(shown + at, sizeof(shown) - at, "%s\n", line);
+}
+
+static void what_there_is_is_shown_with_reasons(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.devices = 2;
+    fake_knobs.device[1] = fake_knobs.device[0];
+    fake_knobs.device[1].name = "fake1";
+    fake_knobs.device[1].state = IBV_PORT_DOWN;
+    ends_prepare(e);
+    e[0].log = (struct log){ .level = LOG_CHOICE, .write = show };
+    shown[0] = '\0';
+    assert_int_equal(end_open(&e[0], NULL), 0);
+    contains(shown, "RDMA: uses fake0 port 1 GID 1 ::ffff:10.0.0.1: RoCE v2, IPv4\n");
+    contains(shown, "RDMA: could use fake0 port 1 GID 0 fe80::1: RoCE v2, but link-local");
+    contains(shown, "RDMA: cannot use fake1 port 1: the port is down: `ip link set");
+    end_close(&e[0]);
+}
+
+/* What both ends take, whichever of them takes less. */
+static void the_lesser_end_counts(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int less = 0; less < 2; less++) {
+        fake_reset();
+        fake_knobs.reads = 3;
+        fake_knobs.reads_out = less ? 2 : 16;
+        ends_prepare(e);
+        e[less].config.verbs_mtu = 512;
+        assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        assert_int_equal(end_connect(&e[0], 0) | end_connect(&e[1], 0), 0);
+        for (int i = 0; i < 100; i++) {
+            end_turn(&e[i % 2]);
+            if (fake_stats().mtu) assert_int_equal(fake_stats().mtu, IBV_MTU_512);
+            if (fake_stats().reads_out) assert_int_equal(fake_stats().reads_out, less ? 2 : 3);
+        }
+        assert_true(e[0].link[0].ups && e[1].link[0].ups);
+        ends_close(e);
+    }
+}
+
+/* Among many ranks receives are shared, as many as the device takes; where it has no such queue, each link
+ * has its own. */
+static void many_ranks_share_receives_where_they_can(void **state)
+{
+    struct end e[2];
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        fake_reset();
+        if (kind == 1) fake_knobs.max_srq = 0;
+        if (kind == 2) fake_knobs.max_srq_wr = 100;
+        ends_prepare(e);
+        for (int i = 0; i < 2; i++) e[i].size = 20;
+        assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+        ends_connect(e, 0);
+        bool shared = strstr(e[0].link[0].link->note, "(shared)") != NULL;
+        assert_int_equal(shared, kind != 1);
+        for (int i = 0; i < 300; i++)
+            WHILE (end_send(&e[0], 0, i, 100) == TRANSPORT_AGAIN) ends_turn(e);
+        ENDS_UNTIL(e, e[1].link[0].received == 300);
+        assert_int_equal(fake_stats().not_ready, 0);
+        ends_close(e);
+    }
+}
+
+/* Devices grant more than they are asked for; nobody who asked for none wants any. */
+static void no_more_goes_inline_than_was_asked(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.inline_least = 64;
+    ends_prepare(e);
+    e[0].config.verbs_inline = 0;
+    e[1].config.verbs_inline = 40;
+    assert_int_equal(end_open(&e[0], NULL) | end_open(&e[1], NULL), 0);
+    ends_connect(e, 0);
+    int before = fake_stats().inlined;
+    for (int i = 0; i < 5; i++) assert_int_equal(end_send(&e[0], 0, i, 8), 0);
+    assert_int_equal(end_send(&e[1], 0, 0, 30), 0); /* 16 + 4 + 30 */
+    assert_int_equal(fake_stats().inlined, before);
+    assert_int_equal(end_send(&e[1], 0, 1, 20), 0);
+    assert_int_equal(fake_stats().inlined, before + 1);
+    ends_close(e);
+}
+
 /* Two ports of InfiniBand, by LID within a subnet; between two by global address, and with less score. */
 static void infiniband_goes_by_subnet(void **state)
 {
@@ -195,6 +290,10 @@ int faults_of_devices(void)
         FAULT(ports_that_work_come_first),
         FAULT(a_route_by_another_port_is_said),
         FAULT(what_the_operator_asks_of_the_network_is_done),
+        FAULT(what_there_is_is_shown_with_reasons),
+        FAULT(the_lesser_end_counts),
+        FAULT(many_ranks_share_receives_where_they_can),
+        FAULT(no_more_goes_inline_than_was_asked),
         FAULT(infiniband_goes_by_subnet),
     };
     return cmocka_run_group_tests_name("devices", cases, NULL, NULL);

@@ -182,6 +182,11 @@ static void a_port_goes_down_and_up(void **state)
     (void)state;
     ends_open(e);
     e[0].log.level = e[1].log.level = 0;
+    fake_knobs.event_port = 2; /* which is not ours */
+    fake_event(IBV_EVENT_PORT_ERR, false);
+    turns_with_events(e);
+    assert_true(transport_verbs.reach(e[0].t, e[1].t->address, e[1].t->address_len, &why) > 0);
+    fake_knobs.event_port = 1;
     fake_event(IBV_EVENT_PORT_ERR, false);
     turns_with_events(e);
     assert_int_equal(end_connect(&e[0], 0), SINEW_EUNREACHABLE);

@@ -45,6 +45,38 @@ static void memory_for_messages_is_bounded(void **state)
     ends_close(e);
 }
 
+/* Places in the completion queue, or on the shared queue, for so many links and no more: the next is refused in
+ * words, and those there are never overrun them. */
+static void queues_bound_the_number_of_links(void **state)
+{
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        struct end e[2];
+        int made = 0, received = 0;
+        fake_reset();
+        fake_knobs.max_cqe = shared ? 32767 : 130;
+        fake_knobs.max_srq_wr = 80;
+        ends_prepare(e);
+        for (int i = 0; i < 2; i++) {
+            e[i].config.verbs_srq = shared;
+            assert_int_equal(end_open(&e[i], NULL), 0);
+        }
+        while (made < END_LINKS && end_connect(&e[0], made) == 0)
+            assert_int_equal(end_connect(&e[1], made++), 0);
+        assert_in_range(made, 2, END_LINKS - 1);
+        contains(e[0].link[made].why, shared ? "posting receive" : "the completion queue has 130 places");
+        ENDS_UNTIL(e, e[0].link[made - 1].ups && e[1].link[made - 1].ups);
+        for (int i = 0; i < 400; i++)
+            for (int r = 0; r < made; r++)
+                WHILE (end_send(&e[0], r, i, 100) == TRANSPORT_AGAIN) ends_turn(e);
+        ENDS_UNTIL(e, e[1].link[made - 1].received == 400);
+        for (int r = 0; r < made; r++) received += e[1].link[r].received;
+        assert_int_equal(received, 400 * made);
+        assert_int_equal(fake_stats().not_ready, 0);
+        ends_close(e);
+    }
+}
+
 /* "…, 910 KiB in all" */
 static int noted(const struct end *e, int rank)
 {
@@ -209,6 +241,7 @@ int faults_of_memory(void)
     const struct CMUnitTest cases[] = {
         FAULT(many_pairs_leak_nothing),
         FAULT(memory_for_messages_is_bounded),
+        FAULT(queues_bound_the_number_of_links),
         FAULT(a_window_grows_with_a_stream),
         FAULT(what_one_may_read_is_not_held_by_another),
         FAULT(memory_that_lasts_is_registered_once),

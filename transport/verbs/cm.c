@@ -293,8 +293,8 @@ static void happened(struct verbs *t, const struct happening *h)
     } else if (h->type == RDMA_CM_EVENT_CONNECT_REQUEST) {
         asked(t, h);
     } else if (l && l->state < VERBS_UP) {
-        int status = heard(l, h);
-        if (status < 0) link_fall(l, status, GONE_BROKEN, false);
+        int status = heard(l, h); /* who has hung up may have sent before, and left */
+        if (status < 0) link_fall(l, status, GONE_BROKEN, true);
     }
 }
 

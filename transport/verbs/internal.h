@@ -172,6 +172,7 @@ struct verbs_link {
     uint8_t state;
     bool wants_room, credit_due, peer_ready, offer_due, ready_due, revoked;
     bool hand_up;   /* ENDING: what has arrived goes up first */
+    bool announced; /* by up() */
     bool peer_left; /* its BYE was read */
     bool bye_posted, bye_confirmed;
     bool queue_failed; /* a completion with an error has come: none behind it confirms anything */
@@ -332,7 +333,7 @@ int cm_path(struct verbs_link *l, struct ibv_qp_attr *attr, int *mask);
 int verbs_connect(struct link *base, const void *bytes, size_t len);
 void verbs_disconnect(struct link *base, enum disconnect_how how);
 void link_is_paired(struct verbs_link *l);
-void link_is_up(struct verbs_link *l);
+void link_is_up(struct verbs_link *l); /* or was, before what has arrived is handed up */
 /* No more from this link; the first reason stands, l->base.why says it already. */
 void link_fall(struct verbs_link *l, int status, enum gone gone, bool hand_up);
 void link_peer_left(struct verbs_link *l); /* its BYE came     */

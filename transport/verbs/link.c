@@ -311,8 +311,11 @@ void link_is_up(struct verbs_link *l)
 {
     struct verbs *t = verbs_under(l);
     link_note(l);
-    l->state = VERBS_UP;
-    link_set_deadline(l, INT64_MAX);
+    if (l->state == VERBS_PAIRED) {
+        l->state = VERBS_UP;
+        link_set_deadline(l, INT64_MAX);
+    }
+    l->announced = true;
     t->budget_left--;
     t->base.up->up(&l->base);
     if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);

@@ -427,7 +427,7 @@ static bool message_judge(struct verbs_link *l, const struct incoming *m, struct
     if (!message_is_wanted(l)) return false;
     if (m->sequence != l->heard + 1) status = message_bad(l, "is not followed by the next one");
     l->heard = m->sequence;
-    if (status == 0 && l->state == VERBS_PAIRED) link_is_up(l);
+    if (status == 0 && !l->announced) link_is_up(l);
     if (status == 0) status = message_hear(l, m);
     if (status == 0) status = message_take(l, m, e);
     if (status == 0) return m->kind == VERBS_MESSAGE;
