@@ -17,7 +17,7 @@ endfunction()
 
 set(sinew_ucx_api ${PROJECT_SOURCE_DIR}/transport/ucx/api.c)
 sinew_ucx_program(ucx-contract ucx/contract.c contract/peer.c contract/control.c contract/links.c
-  contract/sends.c contract/puts.c contract/ends.c ${sinew_ucx_api})
+  contract/sends.c contract/expects.c contract/puts.c contract/ends.c ${sinew_ucx_api})
 sinew_ucx_program(ucx-host ucx/host_test.c support/ends.c support/host.c ${sinew_ucx_api})
 
 # On a UCX of the tests' own, which fails on demand; under sanitizers too.

@@ -9,7 +9,8 @@ const struct transport_ops *const contract_extra = &transport_ofi;
 int main(int argc, char **argv)
 {
     static const struct suite_case *const tables[] = { contract_links, contract_sends,
-                                                       contract_puts, contract_ends, NULL };
+                                                       contract_expects, contract_puts,
+                                                       contract_ends, NULL };
     control_init();
     return suite_main(argc, argv, tables);
 }

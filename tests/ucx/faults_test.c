@@ -466,6 +466,87 @@ static void frames_that_lie_cost_their_link(void **state)
     }
 }
 
+/* One message of 16 bytes of head and `len` of body, as messaging sends it. */
+static int send_awaited(struct end *e, uint64_t word, uint64_t key, const void *body, size_t len)
+{
+    uint8_t head[16];
+    wire_put64(head, word);
+    wire_put64(head + 8, key);
+    return transport_ucx.send(e->link[RANK].link, head, sizeof(head), body, len, NULL, 0);
+}
+
+static int makes_no_sense(struct link *l, const void *head, size_t hlen, const void *body,
+                          size_t blen, struct lease *lease)
+{
+    (void)l, (void)head, (void)hlen, (void)body, (void)blen, (void)lease;
+    return SINEW_EPROTO;
+}
+
+/* Who waits for a message looks at its header in one way, who does not in another: both know a lie,
+ * and nothing is written beyond the buffer. */
+static void frames_that_lie_to_who_waits(void **state)
+{
+    static const uint64_t values[] = { 0, 1, 2, 4, 16, 17, 40, 47, 48, 255, 300, 0x7fffffff };
+    uint8_t body[32], got[48];
+    (void)state;
+    for (size_t i = 0; i < sizeof(body); i++) body[i] = (uint8_t)(i + 1);
+    for (int field = 0; field < 9; field++)
+        for (int v = 0; v < (int)(sizeof(values) / sizeof(values[0])); v++) {
+            struct end e[2];
+            if (field == 4 && values[v] > 24 + 16 + sizeof(body)) continue;
+            fake_reset();
+            fake_knobs.prompt = true;
+            ends_open(e);
+            ends_connect(e, RANK);
+            spoil.field = field;
+            spoil.value = values[v];
+            spoil.countdown = 1;
+            e[1].up.recv = makes_no_sense; /* to messaging, where it is not what is awaited */
+            fake_knobs.mangle = spoil_one;
+            memset(got, 0xee, sizeof(got));
+            struct expect want = { .key = 7, .mask = 0xff, .buf = got, .cap = 24 };
+            assert_int_equal(send_awaited(&e[0], 0, 7, body, sizeof(body)), 0);
+            struct end_link *l = &e[1].link[RANK];
+            l->link->expect = &want;
+            transport_ucx.progress(e[1].t, l->link);
+            if (l->link) l->link->expect = NULL;
+            fake_knobs.mangle = NULL;
+            assert_int_equal(got[24], 0xee);
+            if (want.done) assert_memory_equal(got, body, want.len < 24 ? want.len : 24);
+            bool confirms = field == 2 && values[v] < 1000; /* so much was never sent */
+            if (confirms) assert_false(want.done);
+            ends_settle(e);
+            if (confirms) assert_int_equal(l->status, SINEW_EPROTO);
+            if (l->status < 0) assert_int_equal(l->status, SINEW_EPROTO);
+            ends_close(e);
+        }
+}
+
+/* What such messages confirm frees the window, though their receiver only ever sends and waits. */
+static void what_is_awaited_confirms_too(void **state)
+{
+    struct end e[2];
+    uint64_t body, got = 0;
+    (void)state;
+    fake_reset();
+    fake_knobs.prompt = true;
+    ends_open(e);
+    ends_connect(e, RANK);
+    for (uint64_t i = 0; i < 2000; i++) {
+        struct end *one = &e[i % 2], *other = &e[1 - i % 2];
+        struct link *l = other->link[RANK].link;
+        struct expect want = { .key = 7, .word = i, .mask = ~UINT64_C(0), .buf = &got, .cap = 8 };
+        body = ~i;
+        assert_int_equal(send_awaited(one, i, 7, &body, sizeof(body)), 0);
+        l->expect = &want;
+        assert_true(transport_ucx.progress(other->t, l) > 0);
+        l->expect = NULL;
+        assert_true(want.done && got == body && want.len == 8);
+    }
+    assert_int_equal(e[0].link[RANK].received + e[1].link[RANK].received, 0);
+    ends_close(e);
+}
+
 static void strangers_are_not_heard(void **state)
 {
     struct end e[2];
@@ -666,6 +747,8 @@ int main(void)
         TEST(a_fetch_fails_with_every_status),
         TEST(a_link_ends_in_the_middle_of_a_long_put),
         TEST(frames_that_lie_cost_their_link),
+        TEST(frames_that_lie_to_who_waits),
+        TEST(what_is_awaited_confirms_too),
         TEST(strangers_are_not_heard),
         TEST(a_counterpart_that_never_hears_times_out),
         TEST(a_goodbye_that_nobody_confirms_times_out),

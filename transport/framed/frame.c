@@ -10,31 +10,37 @@
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-struct frame *frame_take(struct framed *t, size_t len)
+static __attribute__((noinline)) struct frame *frame_make(struct framed *t, size_t cap)
+{
+    struct frame *f = world_allocate(t->base.opt.world, sizeof(*f) + cap);
+    if (!f) return NULL;
+    f->mark.kind = MARK_FRAME;
+    list_init(&f->entry);
+    f->memory = NULL;
+    f->cap = cap;
+    if (t->fabric->frame_made) t->fabric->frame_made(t, f);
+    return f;
+}
+
+static inline struct frame *take(struct framed *t, size_t len)
 {
     bool small = len <= FRAMED_SMALL;
-    size_t cap = small ? FRAMED_SMALL : FRAMED_LARGE;
     struct list *spare = list_take(small ? &t->spare_small : &t->spare_large);
-    struct frame *f;
-    if (spare) {
-        --*(small ? &t->spare_small_n : &t->spare_large_n);
-        f = LIST_OWNER(spare, struct frame, entry);
-    } else {
-        f = world_allocate(t->base.opt.world, sizeof(*f) + cap);
-        if (!f) return NULL;
-        f->mark.kind = MARK_FRAME;
-        list_init(&f->entry);
-        f->memory = NULL;
-        f->cap = cap;
-        if (t->fabric->frame_made) t->fabric->frame_made(t, f);
-    }
-    f->end = NULL;
+    struct frame *f = spare ? LIST_OWNER(spare, struct frame, entry)
+                            : frame_make(t, small ? FRAMED_SMALL : FRAMED_LARGE);
+    if (!f) return NULL;
+    if (spare) --*(small ? &t->spare_small_n : &t->spare_large_n);
     f->work = NULL;
     f->away = NULL;
     f->busy = f->confirmed = f->lends = false;
     f->hlen = 0;
     f->len = len;
     return f;
+}
+
+struct frame *frame_take(struct framed *t, size_t len)
+{
+    return take(t, len);
 }
 
 static void frame_release(struct framed *t, struct frame *f)
@@ -72,16 +78,18 @@ void frames_release(struct framed *t)
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-static void header_encode(uint8_t *out, const struct header *h, bool wide)
+/* What every frame says: to whom, and what has been dealt with here. */
+static inline void header_put(uint8_t *out, const struct framed_link *l, const struct frame *f,
+                       uint32_t seq, unsigned flags)
 {
-    wire_put64(out, h->token);
-    wire_put32(out + 8, h->link);
-    wire_put32(out + 12, h->seq);
-    wire_put32(out + 16, h->heard);
-    out[20] = h->kind;
-    out[21] = h->flags;
-    wire_put16(out + 22, h->hlen);
-    if (!wide) return;
+    wire_put64(out, l->theirs_token);
+    wire_put64(out + 8, l->theirs_id | (uint64_t)seq << 32);
+    wire_put64(out + 16, l->dealt | (uint64_t)f->kind << 32 | (uint64_t)flags << 40 |
+                             (uint64_t)f->hlen << 48);
+}
+
+static void header_put_wide(uint8_t *out, const struct header *h)
+{
     wire_put64(out + 24, h->region);
     wire_put64(out + 32, h->secret);
     wire_put64(out + 40, h->offset);
@@ -90,27 +98,23 @@ static void header_encode(uint8_t *out, const struct header *h, bool wide)
     wire_put64(out + 64, h->work);
 }
 
-/* What every frame says: to whom, and what has been dealt with here. */
-static void header_fill(const struct framed_link *l, struct header *h)
+static void header_said(struct framed_link *l)
 {
-    h->token = l->theirs_token;
-    h->link = l->theirs_id;
-    h->heard = l->dealt;
-}
-
-static void header_said(struct framed_link *l, const struct header *h)
-{
-    l->told = h->heard;
+    l->told = l->dealt;
     l->dealt_bytes = 0;
     l->ack_due = false;
 }
 
-bool frame_may(const struct framed_link *l, size_t len, bool reserved)
+static inline bool may(const struct framed_link *l, size_t len, uint32_t most)
 {
     uint32_t under_way = l->sent - l->acked;
-    uint32_t most = reserved ? FRAMED_WINDOW : FRAMED_WINDOW - FRAMED_RESERVE;
     return under_way < most && l->end->full_at != framed_under(l)->looks &&
            (under_way == 0 || l->unconfirmed + len <= FRAMED_WINDOW_BYTES);
+}
+
+bool frame_may(const struct framed_link *l, size_t len, bool reserved)
+{
+    return may(l, len, reserved ? FRAMED_WINDOW : FRAMED_WINDOW - FRAMED_RESERVE);
 }
 
 void frame_is_free(struct frame *f, int status, const char *why)
@@ -138,14 +142,24 @@ void frame_is_free(struct frame *f, int status, const char *why)
     if (f->confirmed) frame_give(t, f);
 }
 
-static int frame_go(struct framed_link *l, struct frame *f, struct header *h)
+static __attribute__((noinline)) void frame_flies(struct framed *t, struct frame *f)
+{
+    list_append(&t->flying, &f->entry);
+    f->busy = true;
+    f->end->busy++;
+    if (f->work) f->work->busy++;
+    if (f->kind == FRAME_LEND) lend_starts(f);
+}
+
+/* h: of a wide header, what it says beyond a narrow one. */
+static inline int frame_go(struct framed_link *l, struct frame *f, uint32_t seq, unsigned flags,
+                    const struct header *h)
 {
     struct framed *t = framed_under(l);
     struct endpoint *end = l->end;
-    h->kind = f->kind;
-    h->hlen = f->hlen;
-    header_fill(l, h);
-    header_encode(frame_start(f), h, f->kind >= FRAME_PUT);
+    uint8_t *start = frame_start(f);
+    header_put(start, l, f, seq, flags);
+    if (f->kind >= FRAME_PUT) header_put_wide(start, h);
     f->end = end;
     struct why why;
     int status = t->fabric->send(end, f, &why);
@@ -155,21 +169,15 @@ static int frame_go(struct framed_link *l, struct frame *f, struct header *h)
         return status;
     }
     if (status < 0) return link_trouble(l, status, why.text);
-    header_said(l, h);
-    if (status == TRANSPORT_PENDING) {
-        list_append(&t->flying, &f->entry);
-        f->busy = true;
-        end->busy++;
-        if (f->work) f->work->busy++;
-        if (f->kind == FRAME_LEND) lend_starts(f);
-    }
+    header_said(l);
+    if (status == TRANSPORT_PENDING) frame_flies(t, f);
     return 0;
 }
 
-int frame_send(struct framed_link *l, struct frame *f, struct header *h)
+static inline int frame_send_next(struct framed_link *l, struct frame *f, unsigned flags,
+                           const struct header *h)
 {
-    h->seq = l->sent + 1;
-    int status = frame_go(l, f, h);
+    int status = frame_go(l, f, l->sent + 1, flags, h);
     if (status != 0) return status;
     l->sent++;
     l->unconfirmed += f->len;
@@ -177,16 +185,20 @@ int frame_send(struct framed_link *l, struct frame *f, struct header *h)
     return 0;
 }
 
+int frame_send(struct framed_link *l, struct frame *f, const struct header *h)
+{
+    return frame_send_next(l, f, h->flags, h);
+}
+
 int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags)
 {
-    struct header h = { .flags = (uint8_t)flags };
     /* HELLO is as long as messages can be: the way of long ones is open when the link is up. */
     size_t len = kind == FRAME_HELLO ? FRAMED_EAGER_MAX : 0;
     struct frame *f = frame_may(l, len, true) ? frame_take(framed_under(l), len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     memset(f->bytes, 0, len);
     f->kind = (uint8_t)kind;
-    int status = frame_send(l, f, &h);
+    int status = frame_send_next(l, f, flags, NULL);
     if (status != 0) frame_give(framed_under(l), f);
     return status;
 }
@@ -198,30 +210,49 @@ static int no_room(struct framed_link *l)
     return TRANSPORT_AGAIN;
 }
 
+/* Where a message goes. NULL: there is no room for it now. */
+static inline struct frame *message_frame(struct framed_link *l, size_t len)
+{
+    if (__builtin_expect(!may(l, len, FRAMED_WINDOW - FRAMED_RESERVE), 0)) {
+        link_settle(l);
+        if (!frame_may(l, len, false)) return NULL;
+    }
+    return take(framed_under(l), len);
+}
+
+static int not_up(struct framed_link *l)
+{
+    if (l->state > FRAMED_UP) return l->status < 0 ? l->status : SINEW_EPEER;
+    l->wants_room = true;
+    return TRANSPORT_AGAIN;
+}
+
+static __attribute__((noinline)) int too_long(struct framed_link *l, size_t hlen, size_t blen)
+{
+    return why_set(&l->base.transport->why, SINEW_EINVAL,
+                   "a message of %zu + %zu bytes; at most %d + %d go at once", hlen, blen,
+                   TRANSPORT_HEAD_MAX, FRAMED_EAGER_MAX);
+}
+
 int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
                 struct region *region, uint64_t cookie)
 {
     struct framed_link *l = framed_link_of(base);
     struct framed *t = framed_under(l);
-    struct header h = { 0 };
+    struct header h;
     (void)cookie;
-    if (__builtin_expect(l->state != FRAMED_UP, 0)) {
-        if (l->state > FRAMED_UP) return l->status < 0 ? l->status : SINEW_EPEER;
-        l->wants_room = true;
-        return TRANSPORT_AGAIN;
-    }
-    if (hlen > TRANSPORT_HEAD_MAX || blen > FRAMED_EAGER_MAX)
-        return why_set(&base->transport->why, SINEW_EINVAL,
-                       "a message of %zu + %zu bytes; at most %d + %d go at once", hlen, blen,
-                       TRANSPORT_HEAD_MAX, FRAMED_EAGER_MAX);
-    struct frame *f = frame_may(l, hlen + blen, false) ? frame_take(t, hlen + blen) : NULL;
+    if (__builtin_expect(l->state != FRAMED_UP, 0)) return not_up(l);
+    if (__builtin_expect(hlen > TRANSPORT_HEAD_MAX || blen > FRAMED_EAGER_MAX, 0))
+        return too_long(l, hlen, blen);
+    struct frame *f = message_frame(l, hlen + blen);
     if (!f) return no_room(l);
     f->kind = FRAME_MESSAGE;
     f->hlen = (uint16_t)hlen;
     if (hlen) copy_line(f->bytes, head, hlen);
     if (blen) copy_short(f->bytes + hlen, body, blen);
-    if (region && lend_may(t, region, hlen + blen)) lend_mark(f, region, &h);
-    int status = frame_send(l, f, &h);
+    bool lends = region && lend_may(t, region, hlen + blen);
+    if (lends) lend_mark(f, region, &h);
+    int status = frame_send_next(l, f, 0, lends ? &h : NULL);
     if (status == 0) {
         if (f->busy && t->fabric->push && !t->in_progress) t->fabric->push(l->end);
         return 0;
@@ -236,7 +267,6 @@ int framed_send(struct link *base, const void *head, size_t hlen, const void *bo
 void ack_send(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
-    struct header h = { 0 };
     if (!l->ack_due || l->ack_busy || !l->end || l->end->closed) return;
     struct frame *f = l->end->full_at == t->looks ? NULL : frame_take(t, 0);
     if (!f) {
@@ -245,7 +275,7 @@ void ack_send(struct framed_link *l)
     }
     f->kind = FRAME_ACK;
     f->confirmed = true; /* by nobody */
-    if (frame_go(l, f, &h) == 0 && f->busy)
+    if (frame_go(l, f, 0, 0, NULL) == 0 && f->busy)
         l->ack_busy = true;
     else
         frame_give(t, f);

@@ -307,6 +307,7 @@ struct framed_link {
     /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
     size_t dealt_bytes;   /* since told */
+    uint32_t heard;       /* so much is confirmed, and seen to by the next progress: link_settle */
     struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
 
     struct list works, serves, lents;
@@ -326,7 +327,7 @@ struct framed {
     bool moved, in_progress, broken, finishing;
     void *kept;               /* of what has just arrived, what it is fetched by, if that is kept */
     size_t lends;             /* the longest message that can lend what it tells of; 0: none */
-    struct framed_link *took; /* in this progress, what it expected */
+    struct framed_link *took; /* in the last progress, or this one, what it expected */
     int budget;
     uint32_t idle_looks, looks; /* at the fabric: that found nothing; all */
     uint64_t strays;
@@ -378,7 +379,11 @@ void endpoint_fail(struct endpoint *end, int status, const char *what);
 /* The fabric itself does not work any more. */
 void framed_break(struct framed *t, int status, const char *what);
 
-struct framed_link *link_by_id(struct framed *t, uint32_t id, uint64_t token);
+static inline struct framed_link *link_by_id(const struct framed *t, uint32_t id, uint64_t token)
+{
+    struct framed_link *l = id < t->links_cap ? t->links[id] : NULL;
+    return l && l->token == token ? l : NULL;
+}
 void link_make_due(struct framed_link *l);
 /* Frames wait for one before them, or do not any more: it does not stay away for ever. */
 void link_mind_gap(struct framed_link *l);
@@ -405,7 +410,7 @@ bool frame_may(const struct framed_link *l, size_t len, bool reserved);
 struct frame *frame_take(struct framed *t, size_t len);
 void frame_give(struct framed *t, struct frame *f);
 /* In f: bytes, len, hlen, kind. 0, or AGAIN or < 0 and f is still the caller's. */
-int frame_send(struct framed_link *l, struct frame *f, struct header *h);
+int frame_send(struct framed_link *l, struct frame *f, const struct header *h);
 int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned flags);
 /* The fabric has let go of it. 0: it was sent; < 0: why. */
 void frame_is_free(struct frame *f, int status, const char *why);
@@ -426,6 +431,7 @@ bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t header_
                          const uint8_t *data, size_t len, void *fetch);
 void early_take(struct framed_link *l); /* what came before its turn, as far as it goes */
 void early_drop(struct framed_link *l);
+void link_settle(struct framed_link *l); /* what was taken at once had confirmed */
 
 /* rma.c */
 int framed_rma(struct link *base, struct rma *op);

@@ -28,9 +28,7 @@ void lend_mark(struct frame *f, const struct region *region, struct header *h)
 {
     struct key key;
     region_key(region, &key);
-    h->region = key.region;
-    h->secret = key.secret;
-    h->amount = region->len;
+    *h = (struct header){ .region = key.region, .secret = key.secret, .amount = region->len };
     f->kind = FRAME_LEND;
     f->away = region->base;
     f->away_len = region->len;

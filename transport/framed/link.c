@@ -39,12 +39,6 @@ static int name_take(struct framed_link *l)
     return 0;
 }
 
-struct framed_link *link_by_id(struct framed *t, uint32_t id, uint64_t token)
-{
-    struct framed_link *l = id < t->links_cap ? t->links[id] : NULL;
-    return l && l->token == token ? l : NULL;
-}
-
 /* ---- set-up --------------------------------------------------------------------------------- */
 
 void link_make_due(struct framed_link *l)
@@ -482,6 +476,7 @@ int64_t framed_deadline(const struct framed *t)
     int64_t at = INT64_MAX;
     bool full = t->full == t->looks; /* then the fabric is asked again soon */
     bool ends = !list_empty(&t->ending);
+    if (t->took && t->took->heard != t->took->acked) return 0;
     if ((ends && !endings_may_wait(t)) || (!list_empty(&t->due) && !full)) return 0;
     /* Fabrics that are connecting do not always wake whoever waits. */
     if (ends || full || (t->timed && !t->fabric->wakes) || endpoints_are_closing(t))
@@ -552,7 +547,13 @@ static void look_at_fabric(struct framed *t)
     if (!t->fabric->look(t)) t->idle_looks++;
 }
 
-static void links_look_after(struct framed *t)
+static bool links_need_nothing(const struct framed *t)
+{
+    return !t->timed && list_empty(&t->due) && list_empty(&t->waiting) && list_empty(&t->ending) &&
+           list_empty(&t->closing);
+}
+
+static __attribute__((noinline)) void links_look_after(struct framed *t)
 {
     if (t->timed) look_at_deadlines(t);
     if (!list_empty(&t->due)) look_after_due(t);
@@ -567,10 +568,11 @@ int framed_progress(struct transport *base, struct link *l)
     (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
+    if (t->took) link_settle(t->took);
     t->took = NULL;
     t->in_progress = true;
     look_at_fabric(t);
-    links_look_after(t);
+    if (!links_need_nothing(t)) links_look_after(t);
     int upcalls = TRANSPORT_UPCALLS_MAX - t->budget;
     t->in_progress = false;
     t->budget = 0;

@@ -25,7 +25,7 @@ struct ofi_api {
     const char *(*strerror)(int number);
 };
 
-enum { API_SETTINGS = 2 };
+enum { API_SETTINGS = 4 };
 struct api_guard {
     struct guard host;
     const char *settings[API_SETTINGS];

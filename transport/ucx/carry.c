@@ -111,19 +111,24 @@ static void sent(void *request, ucs_status_t status, void *user_data)
     frame_is_free(f, ours, words.text);
 }
 
+/* Of the rest of it UCX looks at nothing that is not named in the mask. */
+static inline void sending(ucp_request_param_t *param, struct frame *f)
+{
+    bool fetched = f->kind == FRAME_FILL || f->kind == FRAME_LEND;
+    param->op_attr_mask =
+        UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
+    param->flags = fetched ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER;
+    param->cb.send = sent;
+    param->user_data = f;
+}
+
 static int carry_send(struct endpoint *end, struct frame *f, struct why *why)
 {
     struct ucx *t = ucx_of(end->t);
     ucp_ep_h ep = handle_of(end);
     size_t head = frame_header_len(f) + (f->kind == FRAME_LEND ? f->len : 0);
-    bool fetched = f->kind == FRAME_FILL || f->kind == FRAME_LEND;
-    const ucp_request_param_t param = {
-        .op_attr_mask =
-            UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS,
-        .flags = fetched ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER,
-        .cb.send = sent,
-        .user_data = f,
-    };
+    ucp_request_param_t param;
+    sending(&param, f);
     ucs_status_ptr_t request =
         f->away ? t->api.am_send(ep, 0, frame_start(f), head, f->away, f->away_len, &param)
                 : t->api.am_send(ep, 0, NULL, 0, frame_start(f), head + f->len, &param);
