@@ -15,7 +15,15 @@
 #include "collectives/pattern/flat.h"
 #include "sinew/sinew.h"
 
-enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 32 * KIB };
+enum {
+    KIB = 1024,
+    DIRECT_UP_TO = 4,
+    CROWD_BYTES = 2 * KIB,
+    PIECE_LEAST = 32 * KIB,
+    TWO_TURNS_BLOCK = 16 * KIB, /* longer ones are announced, and then it is no two turns */
+    CROWD_PIECE = 4 * KIB,      /* of a block that goes straight, …                       */
+    CROWD_MESSAGES = 32,        /* … if so many are all in a step: straight.c             */
+};
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
@@ -123,16 +131,44 @@ static bool choose_crowded(enum collective collective, const struct situation *a
     return true;
 }
 
+/*
+ * What is chosen where each rank has a core decides the bits, so it decides what is left to ranks that
+ * take turns: for them two turns, of everyone with everyone, are best. It is preferred where it
+ * costs an eighth more at most, among ranks that may come to share cores.
+ */
+static struct choice prefer_two_turns(enum collective collective, const struct situation *alone,
+                                      struct choice best)
+{
+    if (collective != COLLECTIVE_ALLREDUCE || strcmp(alone->link, "shm")) return best;
+    uint32_t index = (uint32_t)algorithm_find(collective, "pairwise");
+    bool fits = alone->bytes > 2 * CROWD_BYTES && alone->bytes / alone->size <= TWO_TURNS_BLOCK;
+    if (!fits || algorithm_objection(&algorithms[index], alone)) return best;
+    struct choice two = algorithm_best(index, alone);
+    two.by = best.by;
+    return two.ns <= best.ns * 9 / 8 ? two : best;
+}
+
+/* Each block in pieces that go straight, if all of them can. The bits are the same in any number. */
+static void crowd_pieces(const struct situation *at, struct choice *choice)
+{
+    uint64_t pieces = (at->bytes / at->size + CROWD_PIECE - 1) / CROWD_PIECE;
+    if (algorithms[choice->algorithm].generate != generate_allreduce_pairwise) return;
+    if (pieces > 1 && 2 * (at->size - 1) * pieces <= CROWD_MESSAGES)
+        choice->parameter = (uint32_t)pieces;
+}
+
 static struct choice choose_by_model(enum collective collective, const struct situation *at)
 {
     struct situation alone = *at;
     bool adds = at->has_arithmetic;
     alone.crowded = false;
-    struct choice best = choose_fastest(collective, &alone, NULL);
+    struct choice best =
+        prefer_two_turns(collective, &alone, choose_fastest(collective, &alone, NULL));
     if (!at->crowded || choose_crowded(collective, at, &best)) return best;
     struct choice crowded =
         choose_fastest(collective, at, adds ? &algorithms[best.algorithm] : NULL);
     if (crowded.algorithm == best.algorithm) crowded.parameter = best.parameter;
+    crowd_pieces(at, &crowded);
     return crowded;
 }
 

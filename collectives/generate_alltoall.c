@@ -1,32 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "collectives/collective.h"
+#include "collectives/generate_parts.h"
+#include "collectives/pattern/flat.h"
 #include "collectives/pattern/ring.h"
 
-/* p - 1 rounds, in round i with the ranks i further on and back; nothing is sent twice: for long
- * ones. In place: what is to be sent is kept aside first. */
-void generate_alltoall_pairwise(struct build *b)
+/* Among more than one window holds: p - 1 rounds, in round i with the ranks i further on and back. */
+static void alltoall_loop(struct build *b, enum op_buffer from)
 {
-    uint32_t p = b->size, r = b->rank, right = ring_right(r, 1, p), left = ring_left(r, 1, p);
-    enum op_buffer from = b->in_place ? BUFFER_TMP : BUFFER_IN;
-    b->blocks[BUFFER_OUT] = b->blocks[from] = p;
-    if (p == 2 && !b->in_place) { /* the copy while the message is on its way */
-        build_send(b, right, place_at(BUFFER_IN, right), 1);
-        build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
-        build_recv(b, right, place_at(BUFFER_OUT, right), 1);
-        return;
-    }
-    if (b->in_place) {
-        b->tmp_like = BUFFER_OUT;
-        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), p);
-    } else {
-        build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
-    }
+    uint32_t p = b->size, right = ring_right(b->rank, 1, p), left = ring_left(b->rank, 1, p);
     build_loop(b, p - 1);
     build_send(b, right, place_moving(from, right, 1), 1);
     build_move_peer(b, 1);
     build_recv(b, left, place_moving(BUFFER_OUT, left, -1), 1);
     build_move_peer(b, -1);
     build_loop_end(b);
+}
+
+/* Nothing is sent twice: for long ones. The own block is copied while messages are on their way; in
+ * place, what is to be sent is kept aside first. */
+void generate_alltoall_pairwise(struct build *b)
+{
+    uint32_t p = b->size, r = b->rank;
+    enum op_buffer from = b->in_place ? BUFFER_TMP : BUFFER_IN;
+    b->blocks[BUFFER_OUT] = b->blocks[from] = p;
+    if (b->in_place) {
+        b->tmp_like = BUFFER_OUT;
+        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), p);
+    }
+    if (p > PAIRWISE_RANKS) alltoall_loop(b, from);
+    for (uint32_t i = 0; p <= PAIRWISE_RANKS && i < pairwise_meetings(b, 1); i++) {
+        struct meeting m = pairwise_meeting(b, 1, i);
+        if (!b->in_place && i == p - 1)
+            build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
+        if (m.sends)
+            build_send(b, m.peer, place_at(from, m.peer), 1);
+        else
+            build_recv(b, m.peer, place_at(BUFFER_OUT, m.peer), 1);
+    }
+    if (!b->in_place && (p == 1 || p > PAIRWISE_RANKS))
+        build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
 }
 
 /* The blocks j of TMP whose digit of weight `weight` is `digit`, in runs of `weight`, side by side in

@@ -8,20 +8,42 @@
 #include "collectives/pattern/flat.h"
 #include "collectives/pattern/ring.h"
 
-/* p - 1 messages each way and no order among them; to the right, from the left, so that both ends
- * of a message come to it at the same step. */
-void generate_allgather_pairwise(struct build *b)
+struct meeting pairwise_meeting(const struct build *b, uint32_t pieces, uint32_t i)
+{
+    uint32_t each_way = pairwise_meetings(b, pieces) / 2;
+    bool ahead = each_way < PAIRWISE_RANKS, sends = ahead ? i < each_way : i % 2 == 0;
+    uint32_t message = ahead ? i % each_way : i / 2, distance = 1 + message / pieces;
+    uint32_t peer = sends ? ring_right(b->rank, distance, b->size)
+                          : ring_left(b->rank, distance, b->size);
+    return (struct meeting){ sends, peer, message % pieces };
+}
+
+/* Among more than one window holds. */
+static void allgather_loop(struct build *b, struct place own)
 {
     uint32_t p = b->size, right = ring_right(b->rank, 1, p), left = ring_left(b->rank, 1, p);
-    struct place own = b->in_place ? place_at(BUFFER_OUT, b->rank) : place_at(BUFFER_IN, 0);
-    b->blocks[BUFFER_IN] = 1;
-    b->blocks[BUFFER_OUT] = p;
     build_loop(b, p - 1);
     build_send(b, right, own, 1);
     build_move_peer(b, 1);
     build_recv(b, left, place_moving(BUFFER_OUT, left, -1), 1);
     build_move_peer(b, -1);
     build_loop_end(b);
+}
+
+/* p - 1 messages each way and no order among them. */
+void generate_allgather_pairwise(struct build *b)
+{
+    struct place own = b->in_place ? place_at(BUFFER_OUT, b->rank) : place_at(BUFFER_IN, 0);
+    b->blocks[BUFFER_IN] = 1;
+    b->blocks[BUFFER_OUT] = b->size;
+    if (b->size > PAIRWISE_RANKS) allgather_loop(b, own);
+    for (uint32_t i = 0; b->size <= PAIRWISE_RANKS && i < pairwise_meetings(b, 1); i++) {
+        struct meeting m = pairwise_meeting(b, 1, i);
+        if (m.sends)
+            build_send(b, m.peer, own, 1);
+        else
+            build_recv(b, m.peer, place_at(BUFFER_OUT, m.peer), 1);
+    }
     if (!b->in_place) build_copy(b, own, place_at(BUFFER_OUT, b->rank), 1);
 }
 
@@ -38,14 +60,15 @@ static uint32_t pieces_of(const struct build *b)
  */
 static void pairwise_reduce(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t at)
 {
-    uint32_t pieces = pieces_of(b), mine = b->rank * pieces;
-    for (uint32_t i = 1; i < b->size; i++) {
-        uint32_t to = ring_right(b->rank, i, b->size), from = ring_left(b->rank, i, b->size);
-        for (uint32_t k = 0; k < pieces; k++) {
-            struct place sum = i > 1 ? place_at(acc, at + k) : place_at(in, mine + k);
-            build_send(b, to, place_at(in, to * pieces + k), 1);
-            build_recv_reduce(b, from, sum, place_at(acc, at + k), 1);
-        }
+    uint32_t pieces = pieces_of(b), mine = b->rank * pieces, first = ring_left(b->rank, 1, b->size);
+    for (uint32_t i = 0; i < pairwise_meetings(b, pieces); i++) {
+        struct meeting m = pairwise_meeting(b, pieces, i);
+        struct place sum = place_at(acc, at + m.piece);
+        if (m.sends)
+            build_send(b, m.peer, place_at(in, m.peer * pieces + m.piece), 1);
+        else
+            build_recv_reduce(b, m.peer, m.peer == first ? place_at(in, mine + m.piece) : sum, sum,
+                              1);
     }
     if (b->size == 1 && in != acc) build_copy(b, place_at(in, 0), place_at(acc, 0), pieces);
 }
@@ -78,12 +101,12 @@ void generate_allreduce_pairwise(struct build *b)
     }
     b->blocks[BUFFER_IN] = b->blocks[BUFFER_OUT] = b->size * pieces;
     pairwise_reduce(b, b->in_place ? BUFFER_OUT : BUFFER_IN, BUFFER_OUT, mine);
-    for (uint32_t i = 1; i < b->size; i++) {
-        uint32_t to = ring_right(b->rank, i, b->size), from = ring_left(b->rank, i, b->size);
-        for (uint32_t k = 0; k < pieces; k++) {
-            build_send(b, to, place_at(BUFFER_OUT, mine + k), 1);
-            build_recv(b, from, place_at(BUFFER_OUT, from * pieces + k), 1);
-        }
+    for (uint32_t i = 0; i < pairwise_meetings(b, pieces); i++) {
+        struct meeting m = pairwise_meeting(b, pieces, i);
+        if (m.sends)
+            build_send(b, m.peer, place_at(BUFFER_OUT, mine + m.piece), 1);
+        else
+            build_recv(b, m.peer, place_at(BUFFER_OUT, m.peer * pieces + m.piece), 1);
     }
 }
 

@@ -20,6 +20,22 @@ void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc,
 void circulant_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc);
 void circulant_allgather(struct build *b, enum op_buffer buffer);
 
+/*
+ * Message i of everyone's exchange with everyone in so many pieces: to the right, from the left, so
+ * that both ends come to it at the same step. Where the executor's window has room for all of them
+ * they are all sent first: then whoever goes through the program step by step waits once, not p - 1
+ * times, which matters where ranks take turns on few cores. Else each is followed by one that comes.
+ */
+struct meeting {
+    bool sends;
+    uint32_t peer, piece;
+};
+static inline uint32_t pairwise_meetings(const struct build *b, uint32_t pieces)
+{
+    return 2 * (b->size - 1) * pieces;
+}
+struct meeting pairwise_meeting(const struct build *b, uint32_t pieces, uint32_t i);
+
 /* Ranks that stand evenly apart, of which b->rank is number `member`. */
 struct group {
     uint32_t first, stride, member, members;

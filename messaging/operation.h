@@ -79,6 +79,9 @@ struct collective_lent {
 bool collective_await_short(struct sinew_team *team, size_t len, int from,
                             const struct collective_key *key, struct collective_lent *m);
 void collective_taken(const struct collective_lent *m);
+/* One that came before: whoever waited otherwise has kept it. false: it is not there, or not such a one. */
+bool collective_take_kept(struct sinew_team *team, void *buf, size_t len, int from,
+                          const struct collective_key *key);
 
 /* An operation the user waits for. The state is the maker's. */
 struct operation_ops {

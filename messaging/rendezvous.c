@@ -235,7 +235,10 @@ size_t rendezvous_offer(struct sinew_request *r, uint8_t offer[OFFER_MAX])
     if (!t->caps.get) return 0;
     if (r->mine.reader != l && !rendezvous_take_back(r)) return 0;
     if (!r->mine_registered) { /* else it was told AGAIN before */
-        r->mine = (struct region){ .base = r->buf, .len = r->len, .reader = l };
+        r->mine = (struct region){ .base = r->buf,
+                                   .len = r->len,
+                                   .reader = l,
+                                   .of_many = r->space == SPACE_COLLECTIVE };
         r->mine_registered = t->ops->reg(t, NULL, &r->mine) == 0;
         r->transport = r->mine_at = t;
     }

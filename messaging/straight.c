@@ -84,15 +84,31 @@ bool collective_send_short(struct sinew_team *team, const void *buf, size_t len,
 
 /* ---- receive --------------------------------------------------------------------------------- */
 
-static bool is_kept(struct sinew_team *team, int source, const struct collective_key *key)
+static struct unexpected *kept_message(const struct sinew_team *team, int source,
+                                       const struct collective_key *key)
 {
+    struct match *m = &team->core->context->match;
     struct match_key match = { .source = source,
                                .team = team->core->id,
                                .tag = key->sequence,
                                .step = key->step,
                                .tile = key->tile,
                                .space = SPACE_COLLECTIVE };
-    return match_unexpected(&team->core->context->match, &match) != NULL;
+    return m->kept_count ? match_unexpected(m, &match) : NULL;
+}
+
+bool collective_take_kept(struct sinew_team *team, void *buf, size_t len, int from,
+                          const struct collective_key *key)
+{
+    struct peer *p = team->core->peer[from];
+    struct unexpected *u = p ? kept_message(team, p->rank, key) : NULL;
+    if (!u || u->kind != KIND_COLL || u->length != len || u->digest != key->digest) return false;
+    enum space credit = u->credit;
+    unexpected_copy(p, u, buf, len);
+    outgoing_owe(p, credit, unexpected_free(p, u), 0);
+    p->whole_in.messages++;
+    p->whole_in.bytes += len;
+    return true;
 }
 
 /* The next message of p is the one, in order: what it brings is kept for collective_taken(). */
@@ -130,7 +146,7 @@ bool collective_await_short(struct sinew_team *team, size_t len, int from,
     struct shortly patience = { 0, 0 };
     struct peeked m;
     if (!l || !l->transport->caps.lends) return false;
-    if (s->match.kept_count && is_kept(team, p->rank, key)) return false;
+    if (kept_message(team, p->rank, key)) return false;
     out->peer = p;
     out->len = len;
     for (;;) {

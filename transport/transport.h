@@ -226,6 +226,7 @@ struct region {
     struct link *reader; /* mine: who alone is given the key, to read (RMA_GET); NULL: peers put */
     struct landing *landing; /* mine, with caps.lands: gets what is put, in place of base; or NULL */
     unsigned rights; /* mine: enum region_rights; 0: with a reader GET, else PUT                 */
+    bool of_many; /* mine, with a reader: one of several that go at once, as a collective's      */
     uint8_t key[TRANSPORT_KEY_MAX]; /* mine: written by reg. A peer's: what it sent              */
     uint32_t key_len;
     uint64_t id;   /* the transport's own */

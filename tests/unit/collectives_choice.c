@@ -151,6 +151,23 @@ static void a_choice_is_explained(void **state)
     assert_non_null(strstr(words, " us predicted; "));
 }
 
+/* 64 KiB among ranks that share memory: everyone with everyone, with a core for each as well, or the
+ * number of cores would change bits; where they take turns, in pieces that go straight. */
+static void ranks_that_take_turns_have_two(void **state)
+{
+    (void)state;
+    static const uint32_t pieces[][2] = { { 3, 6 }, { 4, 4 }, { 8, 2 }, { 16, 1 } };
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        struct situation at = { .size = pieces[i][0], .bytes = 64 << 10, .link = "shm" };
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", 1);
+        at.crowded = true;
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", pieces[i][1]);
+    }
+    /* What is announced takes more turns, whatever the order: nothing is given up for that. */
+    struct situation at = { .size = 8, .bytes = 1 << 20, .link = "shm" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +175,7 @@ int main(void)
         cmocka_unit_test(links_are_as_the_file_says),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_choice_is_explained),
+        cmocka_unit_test(ranks_that_take_turns_have_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,24 @@ static void test_short_ones_are_better_put(void **state)
     lent_close(&t);
 }
 
+/* Of several that go at once each has to be longer to be read. */
+static void test_of_many_longer_ones_are_put(void **state)
+{
+    struct lent t;
+    uint8_t from[200];
+    (void)state;
+    lent_open(&t, 100);
+    t.lender.t->read_many_from = 150;
+    t.mine = (struct region){
+        .base = from, .len = 149, .reader = &t.lender.peers[1].link->base, .of_many = true
+    };
+    assert_int_equal(transport_shm.reg(&t.lender.t->base, NULL, &t.mine), SINEW_ENOTSUP);
+    t.mine.len = 150;
+    assert_int_equal(transport_shm.reg(&t.lender.t->base, NULL, &t.mine), 0);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &t.mine), 0);
+    lent_close(&t);
+}
+
 static struct region share_make(struct end *e, size_t len)
 {
     struct region r = { .len = len };
@@ -568,6 +586,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_private_memory_is_read_whole),
         TEST(test_short_ones_are_better_put),
+        TEST(test_of_many_longer_ones_are_put),
         TEST(test_shared_memory_is_read_through_its_mapping),
         TEST(test_freed_memory_is_unmapped_at_the_reader),
         TEST(test_more_memories_than_are_mapped_at_once),

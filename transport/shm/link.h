@@ -148,7 +148,8 @@ struct shm_transport {
     uint8_t region_key[SIPHASH_KEY]; /* of their nonces, see put.c */
     uint32_t region_count, region_free; /* region_free: index + 1 of the first free one */
 
-    uint64_t read_from; /* messages that long are read by process_vm_readv() */
+    uint64_t read_from; /* messages that long are read by process_vm_readv(); …  */
+    uint64_t read_many_from; /* … of several that go at once                     */
     struct share *shares; /* mine, in order of address, see share.c */
     uint32_t share_count, share_cap, last_share;
 };

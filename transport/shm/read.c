@@ -30,14 +30,18 @@ enum {
     READ_CHUNK = 131072,          /* then other links are served                         */
     READ_CROWDED_FROM = 65536,    /* by process_vm_readv(), where ranks outnumber cores:
                                      what is shorter fits the ring, and nobody waits for it */
+    READ_MANY_FROM = 524288,      /* of several that go at once: while one fills its ring there is another
+                                     to copy, and copying twice costs less than pages held one by one */
 };
 
 void read_open(struct shm_transport *t)
 {
     const struct transport_options *o = &t->base.opt;
     int64_t from = o->config ? o->config->shm_read_bytes : -1;
+    bool crowded = from < 0 && o->crowded;
     if (from < 0) from = o->crowded ? READ_CROWDED_FROM : INT64_MAX;
     t->read_from = (uint64_t)from;
+    t->read_many_from = crowded ? READ_MANY_FROM : t->read_from;
 }
 
 /* --- may it? ---------------------------------------------------------------------------------- */
@@ -80,7 +84,7 @@ int read_offer(struct shm_transport *t, struct region *region)
     struct shm_link *l = (struct shm_link *)region->reader;
     uint32_t share = share_of(t, region->base, region->len);
     uint64_t free = ~l->pledged;
-    if (!share && region->len < t->read_from)
+    if (!share && region->len < (region->of_many ? t->read_many_from : t->read_from))
         return why_set(&t->base.why, SINEW_ENOTSUP, "%zu bytes are better put than read",
                        region->len);
     if (!free || !l->segment)
