@@ -237,11 +237,12 @@ struct peer {
     uint32_t kept_blocks;              /* … in the users' space, not by short sends  */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     bool has_grown;                    /* my window at the peer has                  */
+    uint32_t waited;                   /* collectives' sends for credit, see send.c  */
     uint32_t growth;                   /* blocks by which its window here has, not told yet */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
     uint32_t owed_below;               /* less may be owed without looking; see outgoing_owe() */
-    uint32_t worth_telling;            /* blocks, of a space; growth is of users' and leaves it */
+    uint32_t worth_telling;            /* blocks, of a space; growth leaves it       */
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */
@@ -626,6 +627,7 @@ struct flow peer_received(const struct peer *p);
 
 /* jump.c */
 void jump_tell_stuck(struct peer *p);
+void jump_tell_waits(struct peer *p);
 int jump_take_want(struct peer *p, const struct envelope *e, struct wire_reader *more);
 void jump_refused(struct sinew_request *r);
 void jump_take_stuck(struct peer *p, const struct envelope *e);
@@ -660,7 +662,7 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why);
 int peer_breaks(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void peer_destroy(struct peer *p);
 /* Its sends wait for room here: more of it, where that is what keeps them. */
-void peer_grow(struct peer *p);
+void peer_grow(struct peer *p, enum space space);
 void peer_lost(struct sinew *s, int world_rank, const char *why); /* the launcher's word */
 void wireup_deferred(struct sinew *s);
 void wireup_defer(struct peer *p); /* something is to be done at the end of progress */

@@ -51,13 +51,16 @@ enum envelope_kind {
     KIND_COLL_WHY,  /* a word about a collective: see collectives/agree.h         */
     KIND_PING,      /* reserved                                                   */
     KIND_COLL_RTS,  /* RTS of a collective                                        */
-    KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0) */
+    KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0); or STUCK_COLLECTIVE */
     KIND_WANT,      /* I wait for this; let it jump the queue                     */
     KIND_JUMP,      /* here it is: an RTS for that receive only                   */
     KIND_GOT,       /* I have read it out of your buffer                          */
     KIND_AGAIN,     /* that clearance is of no use (any more): clear once more    */
     KIND_LAST = KIND_AGAIN,
 };
+
+/* A tag of STUCK: a collective's message waited for credit. */
+enum { STUCK_COLLECTIVE = 2 };
 
 enum {
     ENVELOPE_SMALL = 16,

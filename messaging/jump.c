@@ -37,6 +37,14 @@ void jump_tell_stuck(struct peer *p)
     if (!p->told_stuck && tell_stuck(p, true) == 0) p->told_stuck = true;
 }
 
+/* A collective's message did: nothing of that space ever jumps, but the receiver may have more room. */
+void jump_tell_waits(struct peer *p)
+{
+    enum { TOLD_EVERY = 16 };
+    if (p->has_grown || p->waited++ % TOLD_EVERY) return;
+    outgoing_send(p, &(struct outgoing){ .kind = KIND_STUCK, .tag = STUCK_COLLECTIVE });
+}
+
 static struct sinew_request *jump_first(struct peer *p, const struct match_key *want)
 {
     struct list *queue = &p->queue[SPACE_USER];
@@ -108,10 +116,14 @@ void jump_take_stuck(struct peer *p, const struct envelope *e)
     struct sinew *s = p->context;
     bool is_stuck = e->tag != 0;
     if (p->state == PEER_GONE) return;
+    if (e->tag == STUCK_COLLECTIVE) {
+        peer_grow(p, SPACE_COLLECTIVE);
+        return;
+    }
     if (is_stuck) s->stuck_round++;
     if (is_stuck != p->they_are_stuck) s->stuck_peers += is_stuck ? 1 : -1;
     p->they_are_stuck = is_stuck;
-    if (is_stuck) peer_grow(p);
+    if (is_stuck) peer_grow(p, SPACE_USER);
 }
 
 void jump_forget(struct peer *p)

@@ -16,10 +16,11 @@ enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
 
 /*
  * A stream is as fast as its credit comes back: a peer whose messages are consumed as they come, and
- * which has to wait for room all the same, gets as much again GROWTH times, once and for good. So do
- * the first GROWN_MAX of them, which bounds the memory.
+ * which has to wait for room all the same, gets as much again GROWTH times, once and for good; a quarter
+ * of it is for collectives. So do the first GROWN_MAX of them, which bounds the memory. In a collective
+ * messages come before anybody has asked for them, so there it is enough that many have been consumed.
  */
-enum { GROWTH = 3, GROWTH_BYTES_MAX = 196608, GROWN_MAX = 8 };
+enum { GROWTH = 4, GROWTH_BYTES_MAX = 262144, GROWN_MAX = 8, CONSUMED_BYTES = 1 << 20 };
 
 static struct credit credit_of(uint64_t bytes, uint32_t requests)
 {
@@ -44,12 +45,18 @@ static void credit_open(struct peer *p)
     p->worth_telling = p->blocks_total / 8;
 }
 
-void peer_grow(struct peer *p)
+/* What it has sent was consumed, but for what the pool still holds. */
+static bool peer_is_heard(const struct peer *p, enum space space)
+{
+    if (space == SPACE_COLLECTIVE && p->bytes_in >= CONSUMED_BYTES) return true;
+    return p->blocks_free >= p->blocks_total - p->blocks_total / 8;
+}
+
+void peer_grow(struct peer *p, enum space space)
 {
     struct sinew *s = p->context;
     uint64_t bytes = GROWTH * (uint64_t)s->config.unexpected_bytes;
-    if (p->more_blocks || s->grown == GROWN_MAX || p->state == PEER_GONE ||
-        p->blocks_free < p->blocks_total - p->blocks_total / 8)
+    if (p->more_blocks || s->grown == GROWN_MAX || p->state == PEER_GONE || !peer_is_heard(p, space))
         return;
     if (bytes > GROWTH_BYTES_MAX) bytes = GROWTH_BYTES_MAX;
     uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES);

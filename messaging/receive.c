@@ -482,14 +482,17 @@ static int take_ack(struct peer *p, struct wire_reader *more)
     return 0;
 }
 
-/* My window at the peer is larger from now on; once. */
+/* My window at the peer is larger from now on, a quarter of it for collectives; once. */
 static int take_growth(struct peer *p, uint32_t blocks)
 {
     if (p->has_grown)
         return peer_breaks(p, "grants more than anybody has");
     p->has_grown = true;
-    p->window_blocks[SPACE_USER] += blocks;
-    p->mine.blocks[SPACE_USER] += blocks;
+    uint32_t more[SPACES] = { blocks - blocks / 4, blocks / 4 };
+    for (int i = 0; i < SPACES; i++) {
+        p->window_blocks[i] += more[i];
+        p->mine.blocks[i] += more[i];
+    }
     return 0;
 }
 

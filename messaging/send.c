@@ -63,6 +63,7 @@ static size_t send_beginning(const struct sinew_request *r)
     const struct peer *p = r->peer;
     size_t most = p->out->transport->caps.begin_max, limit = send_eager_limit(p, r->space);
     if (most > limit) most = limit;
+    if (r->space == SPACE_COLLECTIVE) most /= 2;
     most -= most % LANDING_ALIGN; /* what is put behind it may land */
     bool is_alone = list_empty(&p->attached);
     return is_alone && most > OFFER_MAX && blocks_of(most) <= p->mine.blocks[r->space] ? most : 0;
@@ -104,6 +105,9 @@ static int send_announce(struct sinew_request *r)
     p->mine.requests[r->space]--;
     p->whole_out.messages++;
     p->context->counters.rendezvous_sent++;
+    /* With more room it would not have been announced. */
+    if (r->space == SPACE_COLLECTIVE && r->len <= (size_t)p->context->config.eager_bytes)
+        jump_tell_waits(p);
     return SINEW_PENDING;
 }
 
@@ -140,6 +144,7 @@ static int send_request(struct sinew_request *r)
         list_append(&p->queue[r->space], &r->entry);
         quick_close(p);
         if (r->space == SPACE_USER && p->out && !p->stuck) jump_tell_stuck(p);
+        if (r->space == SPACE_COLLECTIVE && p->out && !p->stuck) jump_tell_waits(p);
         return SINEW_PENDING;
     }
     return rc;

@@ -97,10 +97,15 @@ static void short_messages_meet_a_window(void **state)
     rank_2_is_well(f);
 }
 
+static void say_stuck_of(struct fake *f, int rank, uint32_t tag)
+{
+    say(f, &(struct words){ .rank = rank, .kind = KIND_STUCK, .tag = tag });
+    move(f);
+}
+
 static void say_stuck(struct fake *f, int rank)
 {
-    say(f, &(struct words){ .rank = rank, .kind = KIND_STUCK, .tag = 1 });
-    move(f);
+    say_stuck_of(f, rank, 1);
 }
 
 /* The upper half of a CREDIT's team is what the window has grown by; 0: none was told. */
@@ -127,8 +132,8 @@ static void a_stream_gets_more_room_once(void **state)
     uint64_t memory = f->s->counters.memory_bytes;
     for (int i = 0; i < 3; i++) {
         say_stuck(f, 1);
-        assert_int_equal(growth_told(f, 1), 196608 / BLOCK_BYTES);
-        assert_int_equal(f->s->counters.memory_bytes, memory + 196608);
+        assert_int_equal(growth_told(f, 1), 262144 / BLOCK_BYTES);
+        assert_int_equal(f->s->counters.memory_bytes, memory + 262144);
     }
     for (int i = 0; i < MESSAGES; i++) say_eager(f, 1, 3, LEN, (uint8_t)(i + 1));
     move(f);
@@ -158,6 +163,30 @@ static void what_nobody_takes_gets_no_more_room(void **state)
     assert_true(linked(f, 1) && linked(f, 2));
 }
 
+/* A collective's messages come before they are asked for: who has been heard for long gets more room,
+ * whatever lies here; who begins with what nobody takes does not. No receive is asked what it wants. */
+static void collectives_that_wait_get_more_room(void **state)
+{
+    enum { LEN = 16000, HEARD = 1 << 20 };
+    struct fake *f = *state;
+    static uint8_t in[LEN];
+    struct sinew_team *team = meet(f);
+    for (int i = 0; i < 2; i++) say_eager(f, 1, 3, LEN, 1);
+    say_stuck_of(f, 1, STUCK_COLLECTIVE);
+    assert_int_equal(growth_told(f, 1), 0);
+    for (int sent = 2 * LEN; sent < HEARD; sent += LEN) {
+        assert_int_equal(sinew_recv(team, in, LEN, 1, 3, NULL, NULL), 0);
+        say_eager(f, 1, 3, LEN, 1);
+        move(f);
+    }
+    say_stuck_of(f, 1, STUCK_COLLECTIVE);
+    assert_int_equal(growth_told(f, 1), 262144 / BLOCK_BYTES);
+    assert_int_equal(f->s->stuck_peers, 0);
+    say_stuck_of(f, 2, STUCK_COLLECTIVE); /* nothing of it lies here */
+    assert_int_equal(growth_told(f, 2), 262144 / BLOCK_BYTES);
+    assert_true(linked(f, 1));
+}
+
 /* The other end of it. */
 static void a_window_grows_by_what_is_granted(void **state)
 {
@@ -166,11 +195,42 @@ static void a_window_grows_by_what_is_granted(void **state)
     move(f);
     const struct peer *p = f->s->peer[1];
     uint32_t window = p->window_blocks[SPACE_USER], mine = p->mine.blocks[SPACE_USER];
-    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 100 << 16 });
+    uint32_t collective = p->window_blocks[SPACE_COLLECTIVE];
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 102 << 16 });
     move(f);
-    assert_int_equal(p->window_blocks[SPACE_USER], window + 100);
-    assert_int_equal(p->mine.blocks[SPACE_USER], mine + 100);
+    assert_int_equal(p->window_blocks[SPACE_USER], window + 77);
+    assert_int_equal(p->mine.blocks[SPACE_USER], mine + 77);
+    assert_int_equal(p->window_blocks[SPACE_COLLECTIVE], collective + 25);
     assert_true(linked(f, 1));
+}
+
+static void nothing_ended(struct completion *c, int status)
+{
+    (void)c;
+    (void)status;
+}
+
+/* A collective's message for which there is no credit says so, and not with each that follows. */
+static void a_collective_that_waits_says_so(void **state)
+{
+    enum { LEN = 3500, SENDS = 8 }; /* two find room in what the least window grants */
+    struct fake *f = *state;
+    static const uint8_t out[LEN];
+    struct sinew_team *team = meet(f);
+    struct completion c[SENDS];
+    int told_so = 0;
+    move(f);
+    for (uint32_t i = 0; i < SENDS; i++) {
+        struct collective_key key = { .sequence = 1, .step = i };
+        c[i].ended = nothing_ended;
+        int rc = collective_send(team, out, LEN, 1, &key, &c[i]);
+        assert_int_equal(rc, i < 2 ? 0 : SINEW_PENDING);
+    }
+    for (int i = 0; i < f->sents; i++)
+        told_so += f->sent[i].head[2] == KIND_STUCK &&
+                   wire_get32(f->sent[i].head + 12) == STUCK_COLLECTIVE;
+    assert_int_equal(told_so, 1);
+    collective_cancel(team, 1, SINEW_ECANCELED);
 }
 
 static int credits_told(const struct fake *f)
@@ -222,6 +282,8 @@ int hostile_short(void)
         CASE(short_messages_meet_a_window),
         CASE(a_stream_gets_more_room_once),
         CASE(what_nobody_takes_gets_no_more_room),
+        CASE(collectives_that_wait_get_more_room),
+        CASE(a_collective_that_waits_says_so),
         CASE(a_window_grows_by_what_is_granted),
         CASE(an_answer_takes_the_credit_along),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
