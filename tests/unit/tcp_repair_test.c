@@ -576,6 +576,21 @@ static void silence_needs_proof_that_the_kernel_asked_again(void **state)
     assert_int_equal(look(&s, now += EVERY, signs), EVERY);
 }
 
+/* The peer's host is heard, but does not hear: it sends again what this one's answer does not reach. */
+static void silence_is_also_what_hears_nothing(void **state)
+{
+    struct silence s = { 0 };
+    struct silence_signs signs = { .unacknowledged = 3, .heard_ago = EVERY / 2 };
+    int64_t now = 100000 * MS, silent = 0;
+    (void)state;
+    for (signs.resent = 0; signs.resent < 4; signs.resent++)
+        for (int i = 0; i < 20; i++) assert_int_equal(look(&s, now += EVERY, signs), 0);
+    for (int i = 0; i < 8; i++) silent = look(&s, now += EVERY, signs);
+    assert_int_equal(silent, 8 * EVERY);
+    signs.resent = 0; /* one of them has been acknowledged */
+    assert_int_equal(look(&s, now += EVERY, signs), 0);
+}
+
 /* Ten seconds without a processor, stopped, or in a computation: the peer gets its time anyway. */
 static void silence_is_not_the_time_in_which_nobody_looked(void **state)
 {
@@ -602,6 +617,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_process_that_computes_costs_no_time),
         cmocka_unit_test(silence_counts_only_while_an_answer_is_due),
         cmocka_unit_test(silence_needs_proof_that_the_kernel_asked_again),
+        cmocka_unit_test(silence_is_also_what_hears_nothing),
         cmocka_unit_test(silence_is_not_the_time_in_which_nobody_looked),
         cmocka_unit_test(losses_at_any_byte_lose_double_and_reorder_nothing),
         cmocka_unit_test(a_restarted_process_is_never_taken_for_the_one_before),

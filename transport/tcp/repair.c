@@ -75,9 +75,9 @@ bool repair_stands(int my_rank, int peer_rank, int64_t since, int64_t now)
 int64_t silence_look(struct silence *s, int64_t now, int64_t every,
                      const struct silence_signs *signs)
 {
-    enum { PROBES_PROVE = 2 };
+    enum { PROBES_PROVE = 2, RESENT_PROVES = 4 };
     int64_t gap = now - s->looked_at;
-    bool heard = signs->heard_ago < gap;
+    bool heard = signs->heard_ago < gap && signs->resent < RESENT_PROVES;
     if (!signs->unacknowledged && !signs->probes) {
         *s = (struct silence){ 0 };
         return 0;

@@ -16,7 +16,8 @@
  *             that is less) is suspected: another connection may get through. It owes one only after
  *             our kernel has asked again: sent data anew, or probed a full window twice (once is no
  *             proof: Linux answers such probes every 500 ms at most, tcp_invalid_ratelimit, and a
- *             second one comes later than that). Time counts in which this process looked: what
+ *             second one comes later than that). What else comes from there proves nothing once data was
+ *             sent four times in vain: then one way is cut, and the other is not. Time counts in which this process looked: what
  *             happened while it was not scheduled is not held against the peer.
  */
 #include <stdbool.h>
