@@ -16,6 +16,8 @@
 #include "sinew/sinew.h"
 
 enum { KIB = 1024, DIRECT_UP_TO = 4, CROWD_BYTES = 2 * KIB, PIECE_LEAST = 32 * KIB };
+/* What goes at once over shared memory, and how much of it before the receiver gives room back. */
+enum { AT_ONCE = 16 * KIB, ALL_AT_ONCE = 64 * KIB };
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
@@ -123,12 +125,28 @@ static bool choose_crowded(enum collective collective, const struct situation *a
     return true;
 }
 
+/* Two ranks, one way: several messages at once instead of one that is announced. Measured. */
+static bool choose_unannounced(enum collective collective, const struct situation *at,
+                               struct choice *choice)
+{
+    if (collective != COLLECTIVE_BCAST && collective != COLLECTIVE_REDUCE) return false;
+    if (at->size != 2 || at->crowded || strcmp(at->link, "shm") != 0) return false;
+    if (at->bytes <= 2 * AT_ONCE || at->bytes > ALL_AT_ONCE) return false;
+    uint32_t chain = (uint32_t)algorithm_find(collective, "chain");
+    if (algorithm_objection(&algorithms[chain], at)) return false;
+    *choice = (struct choice){ chain, ALL_AT_ONCE / AT_ONCE,
+                               algorithm_time(&algorithms[chain], ALL_AT_ONCE / AT_ONCE, at),
+                               "two ranks, of whom one sends what need not be announced" };
+    return true;
+}
+
 static struct choice choose_by_model(enum collective collective, const struct situation *at)
 {
     struct situation alone = *at;
     bool adds = at->has_arithmetic;
     alone.crowded = false;
     struct choice best = choose_fastest(collective, &alone, NULL);
+    if (choose_unannounced(collective, at, &best)) return best;
     if (!at->crowded || choose_crowded(collective, at, &best)) return best;
     struct choice crowded =
         choose_fastest(collective, at, adds ? &algorithms[best.algorithm] : NULL);
