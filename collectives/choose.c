@@ -24,6 +24,8 @@ enum {
     CROWD_PIECE = 4 * KIB,      /* of a block that goes straight, …                       */
     CROWD_MESSAGES = 32,        /* … if so many are all in a step: straight.c             */
 };
+/* What goes at once over shared memory, and how much of it before the receiver gives room back. */
+enum { AT_ONCE = 16 * KIB, ALL_AT_ONCE = 64 * KIB };
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
@@ -157,13 +159,29 @@ static void crowd_pieces(const struct situation *at, struct choice *choice)
         choice->parameter = (uint32_t)pieces;
 }
 
+/* Two ranks, one way: several messages at once instead of one that is announced. Measured. */
+static bool choose_unannounced(enum collective collective, const struct situation *at,
+                               struct choice *choice)
+{
+    if (collective != COLLECTIVE_BCAST && collective != COLLECTIVE_REDUCE) return false;
+    if (at->size != 2 || at->crowded || strcmp(at->link, "shm") != 0) return false;
+    if (at->bytes <= 2 * AT_ONCE || at->bytes > ALL_AT_ONCE) return false;
+    uint32_t chain = (uint32_t)algorithm_find(collective, "chain");
+    if (algorithm_objection(&algorithms[chain], at)) return false;
+    *choice = (struct choice){ chain, ALL_AT_ONCE / AT_ONCE,
+                               algorithm_time(&algorithms[chain], ALL_AT_ONCE / AT_ONCE, at),
+                               "two ranks, of whom one sends what need not be announced" };
+    return true;
+}
+
 static struct choice choose_by_model(enum collective collective, const struct situation *at)
 {
     struct situation alone = *at;
     bool adds = at->has_arithmetic;
     alone.crowded = false;
-    struct choice best =
-        prefer_two_turns(collective, &alone, choose_fastest(collective, &alone, NULL));
+    struct choice best;
+    if (choose_unannounced(collective, at, &best)) return best;
+    best = prefer_two_turns(collective, &alone, choose_fastest(collective, &alone, NULL));
     if (!at->crowded || choose_crowded(collective, at, &best)) return best;
     struct choice crowded =
         choose_fastest(collective, at, adds ? &algorithms[best.algorithm] : NULL);

@@ -14,7 +14,7 @@
 #include "collectives/places.h"
 #include "collectives/reduce.h"
 
-enum { STRAIGHT_BYTES = 7680 }; /* of one message, at most: half the window of unexpected ones has room for it */
+enum { STRAIGHT_BYTES = 16384 }; /* of one message, at most: no longer ones are sent at once */
 
 /* What two calls must have in common, but for the count. */
 static inline uint64_t straight_kind(enum collective collective, int type, int op, int root,

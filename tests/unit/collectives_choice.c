@@ -135,6 +135,25 @@ static void what_is_wrong_is_named(void **state)
     assert_non_null(strstr(why.text, "/no/such/file cannot be read"));
 }
 
+/* What two ranks of a core each send one way over shared memory goes in pieces that nobody announces; never
+ * where a level or an operator of the user's asks for more than a chain keeps. */
+static void one_way_of_two_ranks_is_not_announced(void **state)
+{
+    (void)state;
+    for (enum collective c = COLLECTIVE_BCAST; c <= COLLECTIVE_REDUCE; c++) {
+        struct situation at = { .size = 2, .bytes = 65536, .link = "shm" };
+        chosen(NULL, c, at, "chain", 4);
+        at.need = KEEPS_ORDER;
+        if (c == COLLECTIVE_REDUCE) chosen(NULL, c, at, "chain", 4);
+        at.need = KEEPS_ORDER | ALIGNED;
+        if (c == COLLECTIVE_REDUCE) chosen(NULL, c, at, "binomial", 0);
+        at = (struct situation){ .size = 2, .bytes = 65537, .link = "shm" };
+        chosen(NULL, c, at, "binomial", 0);
+        at = (struct situation){ .size = 2, .bytes = 65536, .link = "shm", .crowded = true };
+        chosen(NULL, c, at, "binomial", 0);
+    }
+}
+
 static void a_choice_is_explained(void **state)
 {
     (void)state;
@@ -174,6 +193,7 @@ int main(void)
         cmocka_unit_test(the_first_rule_that_fits_decides),
         cmocka_unit_test(links_are_as_the_file_says),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(one_way_of_two_ranks_is_not_announced),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
     };
