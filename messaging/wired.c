@@ -261,7 +261,7 @@ static void judge(struct peer *p)
     int i = w->chosen;
     if (w->was_up && ++w->tries[i] < WIRED_TRIES) return;
     p->refused |= 1u << i;
-    snprintf(w->reason[i], REASON_MAX, "%s%.120s", w->was_up ? "it broke: " : "set-up failed: ",
+    snprintf(w->reason[i], REASON_MAX, "%s%.230s", w->was_up ? "it broke: " : "set-up failed: ",
              w->down_text);
 }
 

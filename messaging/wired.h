@@ -36,7 +36,7 @@ enum {
     AHEAD_MESSAGES = 32,  /* sent on the new link before its end has told of SWITCH; … */
     AHEAD_BYTES = 65536,  /* … the other side keeps as much                            */
     WIRED_TRIES = 3,      /* of one transport, if it has worked                        */
-    REASON_MAX = 160,
+    REASON_MAX = 256, /* so that a device's own words and what was outstanding fit */
     TELLS_WAITING_MAX = 32, /* an offer and two attempts' are 15: the next needs the peer to have heard */
 };
 
