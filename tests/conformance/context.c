@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,7 +86,17 @@ static void explain_names_the_choice(struct job_rank *me)
     CHECK_OK(me, sinew_explain(world, other, 8, little, sizeof(little), NULL));
     CHECK_EQ(me, strlen(little), sizeof(little) - 1);
     CHECK(me, memcmp(text, little, sizeof(little) - 1) == 0);
+    struct sinew_request *sending = NULL;
+    CHECK(me, sinew_send(world, little, 1, other, 1, &sending) >= 0);
+    CHECK_OK(me, sinew_recv(world, little, 1, SINEW_ANY_RANK, 1, NULL, NULL));
+    CHECK_OK(me, sinew_wait(&sending));
     meet(me);
+    /* What a connected peer costs is reported: of shared memory at most 128 KiB. */
+    CHECK_OK(me, sinew_explain(world, other, 8, text, sizeof(text), NULL));
+    const char *cost = strstr(text, " KiB of shared memory for both directions");
+    CHECK_EQ(me, cost != NULL, strcmp(me->transport, "shm") == 0);
+    while (cost && cost > text && cost[-1] >= '0' && cost[-1] <= '9') cost--;
+    CHECK(me, !cost || (atoi(cost) > 0 && atoi(cost) <= 128));
     leave(me);
 }
 

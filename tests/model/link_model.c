@@ -396,7 +396,8 @@ static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, fals
 static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1, 0, { 0, 0 } };
 static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1, 0, { 0, 0 } };
 static const struct link_case put_modify = { 65534, { 1, 0 }, false, { 0, 0 }, 1, 0, { 1, 0 } };
-static const struct link_case put_barrier = { 65534, { 1, 0 }, true, { 0, 0 }, 1, 0, { 2, 0 } };
+static const struct link_case put_barrier = { 65534, { 1, 0 }, true, { 0, 0 }, 0, 0, { 1, 0 } };
+static const struct link_case two_puts = { 65534, { 1, 0 }, true, { 0, 0 }, 1, 0, { 2, 0 } };
 static const struct link_case put_bye = { 65534, { 1, 0 }, true, { true, false }, 0, 0, { 2, 0 } };
 static const struct link_case puts_modify = { 65534, { 2, 0 }, false, { 0, 0 }, 1, 4, { 2, 0 } };
 static const struct link_case puts_barrier = { 65534, { 2, 1 }, true, { 0, 0 }, 0, 4, { 2, 1 } };
@@ -415,9 +416,11 @@ const struct scenario link_scenarios[] = {
     { "goodbye, membarrier", 2, link_reset, link_run, link_end_check, &bye_barrier, false },
     { "goodbyes that cross", 2, link_reset, link_run, link_end_check, &byes_cross, false },
     { "a put and a message, exchange", 2, link_reset, link_run, link_end_check, &put_modify, false },
-    { "two puts and a message, membarrier", 2, link_reset, link_run, link_end_check, &put_barrier,
+    { "a put and a message, membarrier", 2, link_reset, link_run, link_end_check, &put_barrier,
       false },
-    { "two puts, a message, goodbye", 2, link_reset, link_run, link_end_check, &put_bye, false },
+    { "two puts and a message, membarrier", 2, link_reset, link_run, link_end_check, &two_puts,
+      true },
+    { "two puts, a message, goodbye", 2, link_reset, link_run, link_end_check, &put_bye, true },
     { "two puts, 2 messages, exchange, 4 slots", 2, link_reset, link_run, link_end_check,
       &puts_modify, true },
     { "puts and messages both ways, 4 slots", 2, link_reset, link_run, link_end_check,

@@ -105,6 +105,7 @@ struct shm_link {
     /* the verdict: */
     int status;
     enum gone gone;
+    char note[256]; /* base.note, see read.c */
     bool drains;    /* what arrived is handed up first */
     int drain_left; /* … at most so many: what a ring can hold */
 };

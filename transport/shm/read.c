@@ -19,6 +19,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -61,6 +62,15 @@ static const char *read_refusal(int error)
     }
 }
 
+/* What the link costs, and why its memory is not read; NULL: it is. */
+static void read_note(struct shm_link *l, const char *unread)
+{
+    size_t kib = segment_bytes() / 1024;
+    snprintf(l->note, sizeof(l->note), "%zu KiB of shared memory for both directions%s%s", kib,
+             unread ? "; " : "", unread ? unread : "");
+    l->base.note = l->note;
+}
+
 void read_probe(struct shm_link *l, uint64_t self, uint64_t epoch)
 {
     uint64_t there = 0;
@@ -68,13 +78,13 @@ void read_probe(struct shm_link *l, uint64_t self, uint64_t epoch)
     struct iovec remote = { (void *)(uintptr_t)self, sizeof(there) };
     l->reads = false;
     if (l->pid == 0 || (l->pidfd < 0 && l->pid != shm_of_link(l)->pid)) {
-        l->base.note = "the peer is in another pid namespace, or has no pidfd, so its memory is not "
-                       "read: long messages are copied twice";
+        read_note(l, "the peer is in another pid namespace, or has no pidfd, so its memory is not "
+                     "read: long messages are copied twice");
         return;
     }
     ssize_t n = process_vm_readv(l->pid, &local, 1, &remote, 1, 0);
     l->reads = n == sizeof(there) && there == epoch;
-    if (!l->reads) l->base.note = read_refusal(n < 0 ? errno : 0);
+    read_note(l, l->reads ? NULL : read_refusal(n < 0 ? errno : 0));
 }
 
 /* --- the sender ------------------------------------------------------------------------------- */
@@ -155,7 +165,7 @@ static ssize_t read_cross(struct shm_link *l, void *to, uint64_t from, size_t le
     if (n < 0 && errno == ESRCH) return read_died(l);
     if (n < 0 && (errno == EPERM || errno == ENOSYS)) {
         l->reads = false;
-        l->base.note = read_refusal(errno);
+        read_note(l, read_refusal(errno));
     }
     return SINEW_EACCESS;
 }
