@@ -20,6 +20,8 @@ enum {
     DIRECT_UP_TO = 4,
     CROWD_BYTES = 2 * KIB,
     PIECE_LEAST = 32 * KIB,
+    PAIR_PIECE_LEAST = 1024 * KIB, /* of a whole vector between two ranks: pieces hide nothing but
+                                      adding, and what comes is added as it lands, or part by part */
     TWO_TURNS_BLOCK = 16 * KIB, /* longer ones are announced, and then it is no two turns */
     CROWD_PIECE = 4 * KIB,      /* of a block that goes straight, …                       */
     CROWD_MESSAGES = 32,        /* … if so many are all in a step: straight.c             */
@@ -77,9 +79,10 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
                           : in_pieces                       ? pieces
                                                              : only;
+    uint64_t least = at->size == 2 && parts == 1 ? PAIR_PIECE_LEAST : PIECE_LEAST;
     struct choice best = { index, only[0], INFINITY, NULL };
     for (int i = 0; i == 0 || try[i]; i++) {
-        bool small = try[i] > 1 && in_pieces && at->bytes / parts / try[i] < PIECE_LEAST;
+        bool small = try[i] > 1 && in_pieces && at->bytes / parts / try[i] < least;
         double ns = small ? INFINITY : algorithm_time(a, try[i], at);
         if (ns < best.ns) best = (struct choice){ index, try[i], ns, NULL };
     }
