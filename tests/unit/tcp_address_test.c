@@ -97,6 +97,7 @@ static void an_advertised_address_is_in_the_record(void **state)
     assert_published("203.0.113.5", ":7000", "203.0.113.5");
     assert_published("[2001:db8::5]", "", "[2001:db8::5]");
     assert_published("[2001:db8::5]", ":7000", "[2001:db8::5]");
+    assert_published("[fe80::1]", ":7000", "[fe80::1]");
 }
 
 static void bytes_that_are_no_address_are_refused(void **state)

@@ -251,7 +251,8 @@ struct tcp_link {
     int64_t line_due, drain_due, drain_until;
     int64_t leave_until; /* its own word on the BYE is awaited so long; 0: no relay has had it all */
     int64_t attempt_at; /* SHAKING and GREETING: since when */
-    int64_t opened_at, lost_at, probed_at;
+    int64_t opened_at, probed_at;
+    int64_t lost_at; /* the last sign of life of the line before */
     uint32_t attempt, peer_attempt;
     uint8_t address[TCP_ADDRESS_MAX]; /* where the peer listens */
     uint32_t address_len;

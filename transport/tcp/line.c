@@ -59,12 +59,27 @@ static void line_note_path(struct tcp_link *l)
     log_line(t->base.opt.log, LOG_CHOICE, "tcp: rank %d: %s", l->base.rank, l->path);
 }
 
-static void line_opened(struct tcp_link *l)
+static void line_repaired(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);
-    char duration[TEXT_DURATION_MAX];
+    int64_t took = l->opened_at - l->lost_at;
+    char duration[TEXT_DURATION_MAX], text[WHY_MAX];
+    l->base.why.text[0] = '\0';
+    snprintf(text, sizeof(text),
+             "%s: repaired after %s; %" PRIu64 " lost so far, %" PRIu64 " frames sent again, %" PRIu64
+             " discarded",
+             l->name, text_duration(took, duration), l->losses, l->session.resent,
+             l->session.discarded);
+    if (took >= REPAIR_SUSPECT_NS)
+        tcp_complain(t, LOG_WARNING, "%s", text);
+    else
+        log_line(t->base.opt.log, LOG_CHOICE, "tcp: %s", text);
+}
+
+static void line_opened(struct tcp_link *l)
+{
     l->line = LINE_OPEN;
-    l->opened_at = tcp_now(t);
+    l->opened_at = tcp_now(tcp_under(l));
     l->bye_written = l->bye_taken = false;
     l->refusals = 0;
     l->within_host = tcp_within_host(l->source.fd);
@@ -72,13 +87,7 @@ static void line_opened(struct tcp_link *l)
     line_mark(l);
     line_note_path(l);
     link_make_ready(l); /* what waits goes */
-    if (l->state == LINK_SETUP || !l->lost_at) return;
-    l->base.why.text[0] = '\0';
-    log_line(t->base.opt.log, LOG_CHOICE,
-             "tcp: %s: repaired after %s; %llu lost so far, %llu frames sent again, %llu discarded",
-             l->name, text_duration(l->opened_at - l->lost_at, duration),
-             (unsigned long long)l->losses, (unsigned long long)l->session.resent,
-             (unsigned long long)l->session.discarded);
+    if (l->state != LINK_SETUP && l->lost_at) line_repaired(l);
 }
 
 static bool line_resume(struct tcp_link *l, const struct join *join, bool is_client)
@@ -154,7 +163,7 @@ void line_lost(struct tcp_link *l, int64_t since)
     int64_t now = tcp_now(t);
     log_line(t->base.opt.log, LOG_CHOICE, "tcp: %s; connecting anew", l->base.why.text);
     l->losses++;
-    l->lost_at = now;
+    l->lost_at = since;
     repair_begin(&l->repair, since, t->base.opt.config->repair_deadline, now - l->opened_at);
     l->line = LINE_LOST;
     if (t->hushed == l) t->hushed = NULL;

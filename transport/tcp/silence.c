@@ -67,9 +67,10 @@ static void line_suspect(struct tcp_link *l, int64_t since)
         line_turn_failed(l, SINEW_EPEER, true, "silent", &why);
         return;
     }
-    /* Where repair_deadline is short this may be no more than a kernel without a processor for a while. */
-    bool is_news = tcp_now(t) - since >= REPAIR_SUSPECT_NS;
-    tcp_complain(t, is_news ? LOG_WARNING : LOG_CHOICE, "%s: suspected, connecting anew", why.text);
+    /* Less, where repair_deadline is short, may be a kernel that had no processor for a while; if it takes
+     * longer to repair, that is told (line_opened). */
+    if (tcp_now(t) - since >= REPAIR_SUSPECT_NS)
+        tcp_complain(t, LOG_WARNING, "%s: suspected, connecting anew", why.text);
     l->base.why = why;
     line_lost(l, since);
 }

@@ -178,10 +178,13 @@ static void places_add(struct tcp *t, const union place *at, bool advertised)
                               : ", which nobody is told: there are too many");
 }
 
-/* Of an advertised IPv6 address a record has room for no port but the one in front; nor for another place. */
+/* Of an advertised IPv6 address, unless that is link-local and short, a record has room for no port but
+ * the one in front; nor for another place. */
 static uint16_t published_port(const struct tcp *t, const union place *advertised)
 {
-    return advertised->any.sa_family == AF_INET6 ? ntohs(advertised->v6.sin6_port) : t->port;
+    bool is_long = advertised->any.sa_family == AF_INET6 &&
+                   !address_is_link_local(advertised);
+    return is_long ? ntohs(advertised->v6.sin6_port) : t->port;
 }
 
 static int places_open(struct tcp *t, const struct here_address *const *chosen, int n)
