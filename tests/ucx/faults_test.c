@@ -15,6 +15,7 @@
 #include "tests/seed.h"
 #include "tests/support/ends.h"
 #include "tests/ucx/fake_ucx.h"
+#include "transport/framed/framed.h"
 #include "transport/ucx/ucx.h"
 
 enum { LONG = 300000, RANK = 3 };
@@ -52,13 +53,13 @@ enum { STATUSES = sizeof(every_status) / sizeof(every_status[0]) };
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-struct lent {
+struct loan {
     struct region mine, theirs;
     struct rma op;
 };
 
 /* The first len bytes of to[], of end 1, for end 0. */
-static void lend(struct end e[2], struct lent *m, size_t len, unsigned rights)
+static void lend(struct end e[2], struct loan *m, size_t len, unsigned rights)
 {
     m->mine = (struct region){ .base = to, .len = len, .rights = rights };
     assert_int_equal(transport_ucx.reg(e[1].t, NULL, &m->mine), 0);
@@ -67,7 +68,7 @@ static void lend(struct end e[2], struct lent *m, size_t len, unsigned rights)
     assert_int_equal(transport_ucx.reg(e[0].t, e[0].link[RANK].link, &m->theirs), 0);
 }
 
-static int put(struct end e[2], struct lent *m, size_t len)
+static int put(struct end e[2], struct loan *m, size_t len)
 {
     m->op = (struct rma){ .kind = RMA_PUT, .local = from, .len = len, .peers = &m->theirs };
     return transport_ucx.rma(e[0].link[RANK].link, &m->op);
@@ -117,7 +118,7 @@ static void every_call_of_open_may_be_refused(void **state)
 static bool live(struct end e[2])
 {
     int sent = 0;
-    struct lent m;
+    struct loan m;
     bool lent = false, good;
     ends_prepare(e);
     for (int i = 0; i < 2; i++)
@@ -287,12 +288,60 @@ static void messages_overtake_each_other(void **state)
     }
 }
 
+/* Almost as far as frame `many` of each way, without sending them. */
+static void frames_have_gone(struct end e[2], uint32_t many)
+{
+    for (int i = 0; i < 2; i++) {
+        struct framed_link *out = framed_link_of(e[i].link[RANK].link);
+        struct framed_link *in = framed_link_of(e[1 - i].link[RANK].link);
+        uint32_t more = (many - out->acked) / FRAMED_WINDOW * FRAMED_WINDOW;
+        assert_true(more < 1u << 31 && in->early.n == 0);
+        out->sent += more;
+        out->acked += more;
+        in->dealt += more;
+        in->told += more;
+    }
+}
+
+/* The window full and emptied again and again, so that confirmations come in every way. */
+static void stream(struct end e[2], int from_end, int messages)
+{
+    struct end_link *to_link = &e[1 - from_end].link[RANK];
+    int sent = to_link->received, goal = sent + messages;
+    WHILE (to_link->received < goal) {
+        while (sent < goal && end_send(&e[from_end], RANK, sent, 10) == 0) sent++;
+        ends_turn(e);
+    }
+    ends_settle(e);
+}
+
+/* Every counter of a link goes past 2^31 and past 2^32, also of one that only ever sends. */
+static void counters_of_frames_wrap(void **state)
+{
+    static const uint32_t many[] = { 0x7ffffe00, 0xfffffe00, 0x7ffffe00, 0xfffffe00 };
+    (void)state;
+    for (uint32_t disorder = 0; disorder < 40; disorder += 13) {
+        struct end e[2];
+        fake_reset();
+        fake_knobs.disorder = disorder;
+        ends_open(e);
+        ends_connect(e, RANK);
+        for (int i = 0; i < 4; i++) {
+            ends_settle(e);
+            frames_have_gone(e, many[i]);
+            stream(e, 0, 1000);
+            stream(e, 1, 1000);
+        }
+        ends_close(e);
+    }
+}
+
 static void long_puts_among_messages_that_overtake(void **state)
 {
     (void)state;
     for (uint32_t disorder = 0; disorder < 40; disorder += 13) {
         struct end e[2];
-        struct lent m[8];
+        struct loan m[8];
         fresh(NULL);
         fake_knobs.disorder = disorder;
         ends_open(e);
@@ -316,7 +365,7 @@ static void long_puts_among_messages_that_overtake(void **state)
 static void what_is_being_fetched_holds_its_region(void **state)
 {
     struct end e[2];
-    struct lent m;
+    struct loan m;
     (void)state;
     ends_open(e);
     ends_connect(e, RANK);
@@ -338,7 +387,7 @@ static void nothing_is_fetched_after_dereg(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         struct end e[2];
-        struct lent m;
+        struct loan m;
         fresh(NULL);
         fake_knobs.disorder = 3;
         ends_open(e);
@@ -361,7 +410,7 @@ static void a_fetch_fails_with_every_status(void **state)
     (void)state;
     for (int s = 0; s < STATUSES; s++) {
         struct end e[2];
-        struct lent m;
+        struct loan m;
         fake_reset();
         ends_open(e);
         ends_connect(e, RANK);
@@ -386,7 +435,7 @@ static void a_link_ends_in_the_middle_of_a_long_put(void **state)
     (void)state;
     for (int which = 0; which < 8; which++) {
         struct end e[2];
-        struct lent m;
+        struct loan m;
         int first = which & 1;
         fake_reset();
         ends_open(e);
@@ -544,6 +593,36 @@ static void what_is_awaited_confirms_too(void **state)
         assert_true(want.done && got == body && want.len == 8);
     }
     assert_int_equal(e[0].link[RANK].received + e[1].link[RANK].received, 0);
+    ends_close(e);
+}
+
+/* What was confirmed stays so when an older confirmation comes late, before it was seen to. */
+static void an_older_word_takes_nothing_back(void **state)
+{
+    struct end e[2];
+    uint64_t got = 0;
+    uint8_t late[FRAMED_HEADER] = { 0 };
+    (void)state;
+    fake_knobs.prompt = true;
+    ends_open(e);
+    ends_connect(e, RANK);
+    ends_settle(e);
+    struct framed_link *l = framed_link_of(e[0].link[RANK].link);
+    for (int i = 0; i < 3; i++) assert_int_equal(end_send(&e[0], RANK, i, 60), 0);
+    end_turn(&e[1]);
+    assert_int_equal(send_awaited(&e[1], 0, 7, &got, sizeof(got)), 0);
+    wire_put64(late, l->token);
+    wire_put32(late + 8, l->id);
+    wire_put32(late + 16, l->sent - 1);
+    late[20] = FRAME_ACK;
+    fake_inject(0, NULL, 0, late, sizeof(late));
+    struct expect want = { .key = 7, .buf = &got, .cap = sizeof(got) };
+    l->base.expect = &want;
+    transport_ucx.progress(e[0].t, &l->base);
+    assert_true(want.done);
+    assert_int_equal(l->acked, l->sent - 1);
+    end_turn(&e[0]);
+    assert_int_equal(l->acked, l->sent);
     ends_close(e);
 }
 
@@ -741,6 +820,7 @@ int main(void)
         TEST(the_handler_of_failures_comes_at_any_time),
         TEST(no_endpoint_is_to_be_had),
         TEST(messages_overtake_each_other),
+        TEST(counters_of_frames_wrap),
         TEST(long_puts_among_messages_that_overtake),
         TEST(what_is_being_fetched_holds_its_region),
         TEST(nothing_is_fetched_after_dereg),
@@ -749,6 +829,7 @@ int main(void)
         TEST(frames_that_lie_cost_their_link),
         TEST(frames_that_lie_to_who_waits),
         TEST(what_is_awaited_confirms_too),
+        TEST(an_older_word_takes_nothing_back),
         TEST(strangers_are_not_heard),
         TEST(a_counterpart_that_never_hears_times_out),
         TEST(a_goodbye_that_nobody_confirms_times_out),

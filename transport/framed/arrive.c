@@ -229,6 +229,7 @@ void early_drop(struct framed_link *l)
 static void frames_heard(struct framed_link *l, uint32_t upto)
 {
     frames_confirm(l, upto);
+    if ((int32_t)(l->heard - upto) < 0) l->heard = upto;
     link_left_after_all(l);
     if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room || l->state != FRAMED_UP)
         link_make_due(l);

@@ -307,7 +307,8 @@ struct framed_link {
     /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
     size_t dealt_bytes;   /* since told */
-    uint32_t heard;       /* so much is confirmed, and seen to by the next progress: link_settle */
+    uint32_t heard;       /* so much is confirmed, and seen to by the next progress: link_settle.
+                             Never behind acked: they are compared, and wrap */
     struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
 
     struct list works, serves, lents;
