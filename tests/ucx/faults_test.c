@@ -336,6 +336,32 @@ static void counters_of_frames_wrap(void **state)
     }
 }
 
+/* Also the goodbye that is frame 0. */
+static void a_goodbye_may_have_any_number(void **state)
+{
+    (void)state;
+    for (uint32_t last = 0xfffffffd; last != 3; last++) {
+        struct end e[2];
+        fake_reset();
+        ends_open(e);
+        ends_connect(e, RANK);
+        ends_settle(e);
+        frames_have_gone(e, 0x7ffffe00);
+        stream(e, 0, 1000);
+        frames_have_gone(e, 0xfffffc00);
+        stream(e, 0, (int)(last - framed_link_of(e[0].link[RANK].link)->sent));
+        int sent = e[1].link[RANK].received;
+        transport_ucx.disconnect(e[0].link[RANK].link, DISCONNECT_DRAIN);
+        ENDS_UNTIL(e, e[0].link[RANK].downs && e[1].link[RANK].downs);
+        assert_int_equal(e[1].link[RANK].received, sent);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(e[i].link[RANK].status, 0);
+            assert_int_equal(e[i].link[RANK].gone, GONE_LEFT);
+        }
+        ends_close(e);
+    }
+}
+
 static void long_puts_among_messages_that_overtake(void **state)
 {
     (void)state;
@@ -821,6 +847,7 @@ int main(void)
         TEST(no_endpoint_is_to_be_had),
         TEST(messages_overtake_each_other),
         TEST(counters_of_frames_wrap),
+        TEST(a_goodbye_may_have_any_number),
         TEST(long_puts_among_messages_that_overtake),
         TEST(what_is_being_fetched_holds_its_region),
         TEST(nothing_is_fetched_after_dereg),

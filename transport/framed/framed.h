@@ -280,8 +280,8 @@ struct fabric {
 struct framed_link {
     struct link base;
     uint8_t state;
-    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, hand_up, hands_back,
-        closing;
+    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, said_bye, hand_up,
+        hands_back, closing;
     int status;
     enum gone gone;
     uint32_t id;
@@ -302,7 +302,7 @@ struct framed_link {
     uint32_t sent, acked;
     size_t unconfirmed;
     struct frame *out[FRAMED_WINDOW];
-    uint32_t bye; /* its sequence; 0: not sent */
+    uint32_t bye; /* its sequence, if said_bye */
 
     /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
