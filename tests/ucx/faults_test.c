@@ -835,6 +835,34 @@ static void what_comes_a_moment_after_the_end_is_heard(void **state)
     ends_close(e);
 }
 
+/* One end is up and sends, while the other has not heard yet that both are ready; the link ends for
+ * that one first, in one of three ways. What was sent arrives all the same, and up comes before it. */
+static void up_comes_before_what_arrives_at_the_end(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        struct end e[2];
+        int turn = 0;
+        fake_reset();
+        fake_knobs.prompt = true;
+        ends_open(e);
+        assert_int_equal(end_connect(&e[0], RANK) | end_connect(&e[1], RANK), 0);
+        WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
+        struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
+        for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
+        if (way == 0)
+            fake_fail(late->rank, UCS_ERR_CONNECTION_RESET);
+        else
+            transport_ucx.disconnect(late->link[RANK].link,
+                                     way == 1 ? DISCONNECT_BROKEN : DISCONNECT_DEAD);
+        ENDS_UNTIL(e, late->link[RANK].downs);
+        assert_int_equal(late->link[RANK].ups, 1);
+        assert_int_equal(late->link[RANK].received, 5);
+        assert_int_equal(late->link[RANK].gone, way == 2 ? GONE_DIED : GONE_BROKEN);
+        ends_close(e);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -863,6 +891,7 @@ int main(void)
         TEST(a_worker_that_is_stuck_is_closed),
         TEST(the_window_is_the_bound),
         TEST(what_comes_a_moment_after_the_end_is_heard),
+        TEST(up_comes_before_what_arrives_at_the_end),
         TEST(links_come_and_go),
         TEST(long_addresses_come_in_parts),
         TEST(nonsense_is_told),

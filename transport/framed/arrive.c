@@ -84,6 +84,7 @@ static int message_take(struct framed_link *l, const struct header *h, const uin
     t->budget--;
     if (h->hlen == EXPECT_HEAD && l->state == FRAMED_UP && take_expected(l, data, len)) return 0;
     l->base.expect = NULL; /* by now it may expect another */
+    if (!l->announced) link_is_up(l);
     if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;

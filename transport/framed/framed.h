@@ -282,6 +282,7 @@ struct framed_link {
     uint8_t state;
     bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, said_bye, hand_up,
         hands_back, closing;
+    bool announced; /* by up() */
     int status;
     enum gone gone;
     uint32_t id;
@@ -386,6 +387,7 @@ static inline struct framed_link *link_by_id(const struct framed *t, uint32_t id
     return l && l->token == token ? l : NULL;
 }
 void link_make_due(struct framed_link *l);
+void link_is_up(struct framed_link *l); /* or was, before what has arrived is handed up */
 /* Frames wait for one before them, or do not any more: it does not stay away for ever. */
 void link_mind_gap(struct framed_link *l);
 /* It ends. hand_up: what has arrived first. */

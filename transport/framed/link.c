@@ -176,13 +176,17 @@ static void link_offer(struct framed_link *l)
     }
 }
 
-static void link_is_up(struct framed_link *l)
+void link_is_up(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
-    l->state = FRAMED_UP;
-    link_set_deadline(l, INT64_MAX);
+    if (l->state == FRAMED_PAIRED) {
+        l->state = FRAMED_UP;
+        link_set_deadline(l, INT64_MAX);
+    }
+    l->announced = true;
     t->budget--;
     t->base.up->up(&l->base);
+    if (l->state != FRAMED_UP) return;
     if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
 }
 
