@@ -542,12 +542,18 @@ static void frames_that_lie_cost_their_link(void **state)
 }
 
 /* One message of 16 bytes of head and `len` of body, as messaging sends it. */
-static int send_awaited(struct end *e, uint64_t word, uint64_t key, const void *body, size_t len)
+static int send_awaited_by(struct end *e, int rank, uint64_t word, uint64_t key, const void *body,
+                           size_t len)
 {
     uint8_t head[16];
     wire_put64(head, word);
     wire_put64(head + 8, key);
-    return transport_ucx.send(e->link[RANK].link, head, sizeof(head), body, len, NULL, 0);
+    return transport_ucx.send(e->link[rank].link, head, sizeof(head), body, len, NULL, 0);
+}
+
+static int send_awaited(struct end *e, uint64_t word, uint64_t key, const void *body, size_t len)
+{
+    return send_awaited_by(e, RANK, word, key, body, len);
 }
 
 static int makes_no_sense(struct link *l, const void *head, size_t hlen, const void *body,
@@ -619,6 +625,53 @@ static void what_is_awaited_confirms_too(void **state)
         assert_true(want.done && got == body && want.len == 8);
     }
     assert_int_equal(e[0].link[RANK].received + e[1].link[RANK].received, 0);
+    ends_close(e);
+}
+
+static int received_first;
+
+static int takes_any(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
+                     struct lease *lease)
+{
+    (void)head, (void)hlen, (void)body, (void)blen, (void)lease;
+    if (!received_first) received_first = l->rank;
+    return 0;
+}
+
+/* Two links expect something, and it comes in one look: one takes it, and there are no upcalls for
+ * that one before messaging has seen to it; the other gets it by recv; both hear what is confirmed. */
+static void one_link_takes_in_a_look(void **state)
+{
+    enum { OTHER = RANK + 1 };
+    struct end e[2];
+    uint64_t got[2] = { 0 }, body = 77;
+    (void)state;
+    fake_knobs.prompt = true;
+    ends_open(e);
+    ends_connect(e, RANK);
+    ends_connect(e, OTHER);
+    ends_settle(e);
+    e[1].up.recv = takes_any;
+    received_first = 0;
+    struct framed_link *l = framed_link_of(e[1].link[RANK].link);
+    struct expect want[2];
+    for (int i = 0; i < 2; i++) {
+        want[i] = (struct expect){ .key = 7, .buf = &got[i], .cap = sizeof(got[i]) };
+        e[1].link[RANK + i].link->expect = &want[i];
+    }
+    assert_int_equal(end_send(&e[1], RANK, 0, 10), 0);
+    end_turn(&e[0]);
+    uint32_t unconfirmed = l->sent - l->acked;
+    assert_true(unconfirmed > 0);
+    assert_int_equal(send_awaited(&e[0], 0, 7, &body, sizeof(body)), 0);
+    assert_int_equal(send_awaited_by(&e[0], OTHER, 0, 7, &body, sizeof(body)), 0);
+    assert_int_equal(end_send(&e[0], RANK, 0, 10), 0);
+    transport_ucx.progress(e[1].t, NULL);
+    assert_true(want[0].done && got[0] == body);
+    assert_false(want[1].done);
+    assert_int_equal(received_first, OTHER);
+    transport_ucx.progress(e[1].t, NULL);
+    assert_int_equal(l->acked, l->sent);
     ends_close(e);
 }
 
@@ -885,6 +938,7 @@ int main(void)
         TEST(frames_that_lie_to_who_waits),
         TEST(what_is_awaited_confirms_too),
         TEST(an_older_word_takes_nothing_back),
+        TEST(one_link_takes_in_a_look),
         TEST(strangers_are_not_heard),
         TEST(a_counterpart_that_never_hears_times_out),
         TEST(a_goodbye_that_nobody_confirms_times_out),
