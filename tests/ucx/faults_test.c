@@ -888,8 +888,19 @@ static void what_comes_a_moment_after_the_end_is_heard(void **state)
     ends_close(e);
 }
 
+static void (*up_before)(struct link *l);
+static int said_in_up;
+
+static void up_sends(struct link *l)
+{
+    int number = 0;
+    up_before(l);
+    said_in_up = transport_ucx.send(l, &number, sizeof(number), NULL, 0, NULL, 0);
+}
+
 /* One end is up and sends, while the other has not heard yet that both are ready; the link ends for
- * that one first, in one of three ways. What was sent arrives all the same, and up comes before it. */
+ * that one first, in one of three ways. What was sent arrives all the same, and up comes before it;
+ * inside it nothing is sent any more, nor handed back. */
 static void up_comes_before_what_arrives_at_the_end(void **state)
 {
     (void)state;
@@ -903,6 +914,9 @@ static void up_comes_before_what_arrives_at_the_end(void **state)
         WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
         struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
         for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
+        up_before = late->up.up;
+        late->up.up = up_sends;
+        said_in_up = 0;
         if (way == 0)
             fake_fail(late->rank, UCS_ERR_CONNECTION_RESET);
         else
@@ -912,6 +926,8 @@ static void up_comes_before_what_arrives_at_the_end(void **state)
         assert_int_equal(late->link[RANK].ups, 1);
         assert_int_equal(late->link[RANK].received, 5);
         assert_int_equal(late->link[RANK].gone, way == 2 ? GONE_DIED : GONE_BROKEN);
+        assert_true(said_in_up < 0);
+        assert_int_equal(late->link[RANK].rooms + late->link[RANK].undone, 0);
         ends_close(e);
     }
 }
