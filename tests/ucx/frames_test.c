@@ -133,7 +133,8 @@ static int takes_any(struct link *l, const void *head, size_t hlen, const void *
 }
 
 /* Two links expect something, and it comes in one look: one takes it, and there are no upcalls for
- * that one before messaging has seen to it; the other gets it by recv; what is confirmed is heard. */
+ * that one before messaging has seen to it; the other gets it by recv. All that is confirmed is
+ * heard. */
 static void one_link_takes_in_a_look(void **state)
 {
     struct end e[2];
