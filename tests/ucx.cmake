@@ -23,6 +23,8 @@ sinew_ucx_program(ucx-host ucx/host_test.c support/ends.c support/host.c ${sinew
 # On a UCX of the tests' own, which fails on demand; under sanitizers too.
 sinew_ucx_program(ucx-faults ucx/faults_test.c ucx/fake_ucx.c support/ends.c)
 sinew_add_test(NAME ucx-faults COMMAND test-ucx-faults)
+sinew_ucx_program(ucx-frames ucx/frames_test.c ucx/fake_ucx.c support/ends.c)
+sinew_add_test(NAME ucx-frames COMMAND test-ucx-frames)
 sinew_ucx_program(ucx-lends ucx/lends_test.c ucx/fake_ucx.c support/ends.c)
 sinew_add_test(NAME ucx-lends COMMAND test-ucx-lends)
 

@@ -380,6 +380,30 @@ static void sends_fail_with_any_error(void **state)
     }
 }
 
+/* One end is up and sends, while the other has not heard yet that both are ready; the link ends for
+ * that one first. What was sent arrives all the same, and up comes before it. */
+static void up_comes_before_what_arrives_at_the_end(void **state)
+{
+    (void)state;
+    for (int dead = 0; dead < 2; dead++) {
+        struct end e[2];
+        int turn = 0;
+        fresh(NULL);
+        ends_open(e);
+        assert_int_equal(end_connect(&e[0], RANK) | end_connect(&e[1], RANK), 0);
+        WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
+        struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
+        for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
+        transport_ofi.disconnect(late->link[RANK].link,
+                                 dead ? DISCONNECT_DEAD : DISCONNECT_BROKEN);
+        ENDS_UNTIL(e, late->link[RANK].downs);
+        assert_int_equal(late->link[RANK].ups, 1);
+        assert_int_equal(late->link[RANK].received, 5);
+        assert_int_equal(late->link[RANK].gone, dead ? GONE_DIED : GONE_BROKEN);
+        ends_close(e);
+    }
+}
+
 static void a_broken_queue_ends_every_link(void **state)
 {
     struct end e[2];
@@ -541,6 +565,7 @@ int main(void)
         cmocka_unit_test_setup(moves_fail_with_any_error, fresh),
         cmocka_unit_test_setup(what_an_upcall_begins_in_vain_goes_later, fresh),
         cmocka_unit_test_setup(sends_fail_with_any_error, fresh),
+        cmocka_unit_test_setup(up_comes_before_what_arrives_at_the_end, fresh),
         cmocka_unit_test_setup(a_broken_queue_ends_every_link, fresh),
         cmocka_unit_test_setup(a_provider_that_lets_go_of_nothing_is_closed, fresh),
         cmocka_unit_test_setup(every_call_of_open_may_be_refused, fresh),

@@ -58,7 +58,10 @@ static struct link *up_link(struct transport *t, int rank, uint64_t epoch)
     return NULL;
 }
 
-static void up_up(struct link *l) { link_of(l)->ups++; }
+static void up_up(struct link *l)
+{
+    assert_int_equal(link_of(l)->ups++, 0);
+}
 static void up_room(struct link *l) { link_of(l)->rooms++; }
 
 static void up_tell(struct link *l, const void *bytes, size_t len)
@@ -77,6 +80,7 @@ static int up_recv(struct link *l, const void *head, size_t hlen, const void *bo
     struct end_link *el = link_of(l);
     int number;
     (void)lease;
+    assert_int_equal(el->ups, 1);
     if (hlen != sizeof(number)) return SINEW_EPROTO; /* and the link goes */
     memcpy(&number, head, sizeof(number));
     assert_int_equal(number, el->received);

@@ -59,11 +59,14 @@ static bool would_be_expected(const struct framed_link *l, const struct header *
     return !((wire_get64(data) ^ e->word) & e->mask) && wire_get64(data + 8) == e->key;
 }
 
-/* What messaging waits for goes straight into its buffer; head and body. */
+/* What messaging waits for goes straight into its buffer; head and body. In one look only one
+ * link takes so: it is remembered, for there are no upcalls for it before it has been seen to. */
 static inline bool take_expected(struct framed_link *l, const uint8_t *data, size_t len)
 {
+    struct framed *t = framed_under(l);
     struct expect *e = l->base.expect;
     uint64_t word = wire_get64(data);
+    if (t->took && t->took != l) return false;
     if (!e || (word ^ e->word) & e->mask || wire_get64(data + 8) != e->key) return false;
     len -= EXPECT_HEAD;
     copy_short(e->buf, data + EXPECT_HEAD, len < e->cap ? len : e->cap);
@@ -71,7 +74,7 @@ static inline bool take_expected(struct framed_link *l, const uint8_t *data, siz
     e->len = len;
     e->done = true;
     l->base.expect = e->next;
-    framed_under(l)->took = l;
+    t->took = l;
     return true;
 }
 
@@ -84,6 +87,7 @@ static int message_take(struct framed_link *l, const struct header *h, const uin
     t->budget--;
     if (h->hlen == EXPECT_HEAD && l->state == FRAMED_UP && take_expected(l, data, len)) return 0;
     l->base.expect = NULL; /* by now it may expect another */
+    if (!l->announced) link_is_up(l);
     if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;
@@ -229,6 +233,7 @@ void early_drop(struct framed_link *l)
 static void frames_heard(struct framed_link *l, uint32_t upto)
 {
     frames_confirm(l, upto);
+    if ((int32_t)(l->heard - upto) < 0) l->heard = upto;
     link_left_after_all(l);
     if (!list_empty(&l->works) || !list_empty(&l->serves) || l->wants_room || l->state != FRAMED_UP)
         link_make_due(l);

@@ -80,7 +80,7 @@ void frames_release(struct framed *t)
 
 /* What every frame says: to whom, and what has been dealt with here. */
 static inline void header_put(uint8_t *out, const struct framed_link *l, const struct frame *f,
-                       uint32_t seq, unsigned flags)
+                              uint32_t seq, unsigned flags)
 {
     wire_put64(out, l->theirs_token);
     wire_put64(out + 8, l->theirs_id | (uint64_t)seq << 32);
@@ -153,7 +153,7 @@ static __attribute__((noinline)) void frame_flies(struct framed *t, struct frame
 
 /* h: of a wide header, what it says beyond a narrow one. */
 static inline int frame_go(struct framed_link *l, struct frame *f, uint32_t seq, unsigned flags,
-                    const struct header *h)
+                           const struct header *h)
 {
     struct framed *t = framed_under(l);
     struct endpoint *end = l->end;
@@ -175,7 +175,7 @@ static inline int frame_go(struct framed_link *l, struct frame *f, uint32_t seq,
 }
 
 static inline int frame_send_next(struct framed_link *l, struct frame *f, unsigned flags,
-                           const struct header *h)
+                                  const struct header *h)
 {
     int status = frame_go(l, f, l->sent + 1, flags, h);
     if (status != 0) return status;

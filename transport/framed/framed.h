@@ -280,8 +280,9 @@ struct fabric {
 struct framed_link {
     struct link base;
     uint8_t state;
-    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, hand_up, hands_back,
-        closing;
+    bool wants_room, offer_due, ack_due, ack_busy, heard_hello, heard_bye, said_bye, hand_up,
+        hands_back, closing;
+    bool announced; /* by up() */
     int status;
     enum gone gone;
     uint32_t id;
@@ -302,12 +303,13 @@ struct framed_link {
     uint32_t sent, acked;
     size_t unconfirmed;
     struct frame *out[FRAMED_WINDOW];
-    uint32_t bye; /* its sequence; 0: not sent */
+    uint32_t bye; /* its sequence, if said_bye */
 
     /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
     size_t dealt_bytes;   /* since told */
-    uint32_t heard;       /* so much is confirmed, and seen to by the next progress: link_settle */
+    uint32_t heard;       /* so much is confirmed, and seen to by the next progress: link_settle.
+                             Never behind acked: they are compared, and wrap */
     struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
 
     struct list works, serves, lents;
@@ -385,6 +387,7 @@ static inline struct framed_link *link_by_id(const struct framed *t, uint32_t id
     return l && l->token == token ? l : NULL;
 }
 void link_make_due(struct framed_link *l);
+void link_is_up(struct framed_link *l); /* or was, before what has arrived is handed up */
 /* Frames wait for one before them, or do not any more: it does not stay away for ever. */
 void link_mind_gap(struct framed_link *l);
 /* It ends. hand_up: what has arrived first. */

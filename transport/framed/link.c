@@ -176,13 +176,17 @@ static void link_offer(struct framed_link *l)
     }
 }
 
-static void link_is_up(struct framed_link *l)
+void link_is_up(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
-    l->state = FRAMED_UP;
-    link_set_deadline(l, INT64_MAX);
+    if (l->state == FRAMED_PAIRED) {
+        l->state = FRAMED_UP;
+        link_set_deadline(l, INT64_MAX);
+    }
+    l->announced = true;
     t->budget--;
     t->base.up->up(&l->base);
+    if (l->state != FRAMED_UP) return;
     if (l->wants_room && list_empty(&l->of_waiting)) list_append(&t->waiting, &l->of_waiting);
 }
 
@@ -209,7 +213,7 @@ void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up)
 /* A goodbye, or that one's own was heard, found behind the word that all is over. */
 void link_left_after_all(struct framed_link *l)
 {
-    bool left = l->heard_bye || (l->bye && l->acked == l->bye);
+    bool left = l->heard_bye || (l->said_bye && l->acked == l->bye);
     if (!left || l->state != FRAMED_ENDING || l->gone != GONE_BROKEN || !l->hand_up) return;
     l->status = 0;
     l->gone = GONE_LEFT;
@@ -282,7 +286,7 @@ static void endpoint_close(struct endpoint *end, bool by_force)
 static void link_close_endpoint(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
-    bool confirmed = l->bye && l->acked == l->bye;
+    bool confirmed = l->said_bye && l->acked == l->bye;
     updates_drop(l);
     bool lingers = l->gone == GONE_LEFT && l->heard_bye && !confirmed && list_empty(&l->works);
     l->closing = true;
@@ -353,10 +357,12 @@ void framed_disconnect(struct link *base, enum disconnect_how how)
 
 static void link_drain(struct framed_link *l)
 {
-    if (!l->bye && !l->heard_bye && list_empty(&l->works) && l->serving == 0 &&
-        frame_send_control(l, FRAME_BYE, FRAME_ASKS) == 0)
+    if (!l->said_bye && !l->heard_bye && list_empty(&l->works) && l->serving == 0 &&
+        frame_send_control(l, FRAME_BYE, FRAME_ASKS) == 0) {
+        l->said_bye = true;
         l->bye = l->sent;
-    if (l->bye && l->acked == l->bye && !(l->heard_bye && l->ack_due))
+    }
+    if (l->said_bye && l->acked == l->bye && !(l->heard_bye && l->ack_due))
         link_fall(l, 0, GONE_LEFT, !l->heard_bye);
 }
 
@@ -377,7 +383,7 @@ static void link_attend(struct framed_link *l)
     }
     if (l->state >= FRAMED_PAIRED && l->state < FRAMED_ENDING) ack_send(l);
     if (l->state == FRAMED_DRAINING) link_drain(l);
-    if (l->heard_bye && !l->bye && !l->ack_due) link_fall(l, 0, GONE_LEFT, false);
+    if (l->heard_bye && !l->said_bye && !l->ack_due) link_fall(l, 0, GONE_LEFT, false);
     if (l->state >= FRAMED_UP && reorder_look(&l->early, l->dealt + 1))
         link_make_due(l); /* there was no room for its upcalls */
     if (l->end && l->end->full_at == framed_under(l)->looks)

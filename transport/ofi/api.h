@@ -7,7 +7,7 @@
  * Most of libfabric is functions that its objects point to; these few are in the library. It reads
  * its settings from the environment when it is first called, and its providers may load libraries
  * that install handlers. So whatever loads it, or makes or destroys something of it, is called
- * between api_begin() and api_end() (transport/guard.h), with two settings added. It stays mapped
+ * between api_begin() and api_end() (transport/guard.h), with four settings added. It stays mapped
  * until the process ends (docs/ofi.md).
  */
 #include <rdma/fabric.h>
