@@ -273,7 +273,7 @@ int put_pump(struct shm_link *l, int *budget)
             if (status > 0 || l->state == SHM_ENDING) {
                 if (op->progress != before)
                     --*budget;
-                else
+                else if (!put_yields(l)) /* the message before it may go now */
                     put_breathe();
                 break;
             }
