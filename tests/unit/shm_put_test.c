@@ -230,6 +230,99 @@ static void test_a_put_passes_a_stream(void **state)
     }
 }
 
+enum { LOOKS = 20000, PUT_BYTES = 1 << 20 };
+
+/* All that a sender whose ring is full has: a put, and messages in the line, as often as they go. */
+struct lines {
+    size_t len;    /* of those by send(), with a head of one byte; */
+    bool sends;
+    bool shorts;   /* by send_short()                              */
+    bool may_send; /* not before the next `room`                   */
+    uint64_t sent, shorts_sent;
+};
+
+static void lines_send(struct peer *p)
+{
+    struct lines *s = p->end->arg;
+    while (s->sends && s->may_send) {
+        s->may_send = send_to(p->end, 1, "x", 1, stream_body, s->len) == 0;
+        s->sent += s->may_send;
+    }
+}
+
+static void lines_room(struct peer *p)
+{
+    ((struct lines *)p->end->arg)->may_send = true;
+    lines_send(p);
+}
+
+static void lines_send_short(struct link *l, struct lines *s)
+{
+    transport_shm.allow(l, 0);
+    while (s->shorts && *l->shorts > 0) {
+        transport_shm.send_short(l, stream_body, 8, 1);
+        s->shorts_sent++;
+        if (*l->shorts == 0) transport_shm.allow(l, 0);
+    }
+}
+
+/* The receiver gives back `each` slots a look. */
+static void put_beside_lines(struct lines s, int each)
+{
+    struct end a, b;
+    struct target g;
+    struct rma op;
+    static uint8_t local[PUT_BYTES];
+    uint64_t looks = 0, fragments = PUT_BYTES / SEGMENT_FRAGMENT; /* each leaves a turn to every other */
+    pair_up(&a, &b, NULL);
+    target_make(&g, &b, &a, 1, sizeof(local));
+    struct link *l = &a.peers[1].link->base;
+    s.may_send = true;
+    a.arg = &s;
+    a.room = lines_room;
+    transport_shm.allow(l, 1 << 28);
+    lines_send_short(l, &s);
+    lines_send(&a.peers[1]);
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 9), TRANSPORT_PENDING);
+    s.sent = s.shorts_sent = 0;
+    for (; a.peers[1].dones == 0 && looks < LOOKS; looks++) {
+        take_some(b.peers[0].link, each);
+        lines_send_short(l, &s);
+        end_progress(&a);
+    }
+    if (a.peers[1].dones == 0 || (s.sends && s.sent < fragments) ||
+        (s.shorts && s.shorts_sent < fragments))
+        fail_msg("%zu bytes%s%s, %d slots a look: %zu bytes put in %d looks, beside %d and %d short",
+                 s.len, s.sends ? "" : ", not sent", s.shorts ? " and short" : "", each, op.progress,
+                 (int)looks, (int)s.sent, (int)s.shorts_sent);
+    a.room = NULL;
+    target_free(&g, &b, &a);
+    pair_down(&a, &b);
+}
+
+/* They take no bytes of the ring, only the slots that a fragment needs. */
+static void test_a_put_passes_messages_that_are_lines(void **state)
+{
+    (void)state;
+    static const size_t lens[] = { 0, 40, 55 };
+    static const int gives[] = { 1, 2, 6 };
+    for (size_t i = 0; i < sizeof(gives) / sizeof(gives[0]); i++) {
+        for (size_t k = 0; k < sizeof(lens) / sizeof(lens[0]); k++)
+            put_beside_lines((struct lines){ .len = lens[k], .sends = true }, gives[i]);
+        put_beside_lines((struct lines){ .shorts = true }, gives[i]);
+    }
+}
+
+/* Short messages that go past both leave a turn to each. */
+static void test_a_put_and_a_long_message_pass_short_ones(void **state)
+{
+    (void)state;
+    for (int each = 1; each <= 7; each++) {
+        put_beside_lines((struct lines){ .len = 4096, .sends = true, .shorts = true }, each);
+        put_beside_lines((struct lines){ .len = 16384, .sends = true, .shorts = true }, each);
+    }
+}
+
 /* Whatever waits: when progress finds nothing to do, arm says that there is nothing. */
 static void test_who_can_do_nothing_may_sleep(void **state)
 {
@@ -461,6 +554,8 @@ int main(void)
         TEST(test_the_longest_message_passes_a_long_put),
         TEST(test_short_messages_wait_for_no_put),
         TEST(test_a_put_passes_a_stream),
+        TEST(test_a_put_passes_messages_that_are_lines),
+        TEST(test_a_put_and_a_long_message_pass_short_ones),
         TEST(test_who_can_do_nothing_may_sleep),
         TEST(test_flush_waits_for_queued_puts),
         TEST(test_a_flush_outlives_the_last_put),

@@ -313,10 +313,10 @@ static void test_short_messages_have_slots_and_units(void **state)
     uint8_t in[RING_SHORT], out[RING_SHORT] = "short";
     const uint32_t due = ring_due_as(2, RING_SHORT_HEAD);
     uint64_t credit = 1;
-    ring_promise(&pair.p);
+    ring_promise(&pair.p, 1);
     assert_int_equal(pair.p.shorts, 0); /* there are no units */
     pair.p.units = 100;
-    for (int i = 0; i < 5; i++) ring_promise(&pair.p);
+    for (int i = 0; i < 5; i++) ring_promise(&pair.p, 1);
     assert_int_equal(pair.p.shorts, 6);
     assert_int_equal(pair.p.room, 1);
     assert_int_equal(pair.p.units, 94);
@@ -353,7 +353,7 @@ static void test_units_wrap(void **state)
     start_returned(&pair, 0xfffdfff9);
     pair.p.units = 10;
     for (uint64_t i = 0, credit = 1; i < 60; i++, credit = 1) {
-        ring_promise(&pair.p);
+        ring_promise(&pair.p, 1);
         assert_true(pair.p.shorts > 0);
         ring_put_short(&pair.p, 2, out, 8, i, 0);
         assert_int_equal(ring_take_short(&pair.c, due, i, in, 48, &credit), 8);
@@ -376,7 +376,7 @@ static void test_a_peek_takes_nothing(void **state)
     struct ring_peeked m = { 0 };
     uint64_t credit;
     pair.p.units = 8;
-    ring_promise(&pair.p);
+    ring_promise(&pair.p, 1);
     assert_true(ring_peek(&pair.c, 1 << 2, &m) < 0); /* nothing is there */
     ring_put_short(&pair.p, 2, out, 16, 7, 0);
     assert_int_equal(ring_peek(&pair.c, 1 << 1, &m), 0); /* not of these kinds */
@@ -404,7 +404,7 @@ static void test_promised_slots_are_for_others_when_none_is_left(void **state)
     struct pair pair = pair_make(&full, 0);
     uint32_t n = 0;
     pair.p.units = 100;
-    ring_promise(&pair.p);
+    ring_promise(&pair.p, 1);
     assert_int_equal(pair.p.shorts, RING_SHORTS);
     WHILE (put(&pair.p, RING_DATA, n, 16, 0) == 0) n++;
     assert_int_equal(n, full.slots - 1); /* the last is for the goodbye */
@@ -420,7 +420,7 @@ static void test_bulk_leaves_slots_to_messages(void **state)
     for (uint32_t units = 0; units <= 100; units += 100) {
         struct pair pair = pair_make(&full, 0);
         pair.p.units = units;
-        ring_promise(&pair.p);
+        ring_promise(&pair.p, 1);
         uint32_t n = 0;
         WHILE (put(&pair.p, RING_BULK, n, 24, 64) == 0) n++;
         assert_true(n >= 16);

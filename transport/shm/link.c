@@ -164,17 +164,35 @@ void link_rise(struct shm_link *l)
         shared_exchange_relaxed32(flag, 0);
 }
 
-/* Whether a put that is due, and no message, goes next; see "Turns". */
-static bool link_turn_is_puts(const struct shm_link *l, size_t len)
+/* Whether as many messages have gone past a put as it needs slots. */
+static bool link_slots_passed(const struct shm_link *l)
 {
-    if (len <= RING_INLINE || l->puts_yield || l->passed == 0) return false;
-    return l->passed + len > ring_spared_bytes(l->tx.body_bytes);
+    return l->tx.head - l->turn_began >= (uint32_t)ring_bulk_needs(&l->tx);
+}
+
+/* Whether the next slot is one of those that a put needs. What breaks the protocol is found when one
+ * is to be taken. */
+static bool link_slots_are_puts(struct shm_link *l)
+{
+    int32_t needs = ring_bulk_needs(&l->tx);
+    if (!link_slots_passed(l) || l->tx.room > needs || ring_refresh(&l->tx) < 0) return false;
+    if (l->tx.room <= needs) ring_unpromise(&l->tx);
+    return l->tx.room <= needs;
+}
+
+/* Whether a put that is due, and no message of this length, goes next; see "Turns". */
+static bool link_turn_is_puts(struct shm_link *l, size_t len)
+{
+    if (l->puts_yield) return false;
+    if (link_slots_are_puts(l)) return true;
+    return len > RING_INLINE && l->passed > 0 &&
+           l->passed + len > ring_spared_bytes(l->tx.body_bytes);
 }
 
 /* For what waits. */
 static bool link_has_room(struct shm_link *l)
 {
-    if (link_turn_is_puts(l, l->wanted_hlen + l->wanted_blen) && put_is_due(l)) return false;
+    if (put_is_due(l) && link_turn_is_puts(l, l->wanted_hlen + l->wanted_blen)) return false;
     return ring_would_fit(&l->tx, RING_DATA, l->wanted_hlen, l->wanted_blen);
 }
 
@@ -209,6 +227,12 @@ int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, 
     return status > 0 ? status : link_break(l, "it gave back slots that it never had");
 }
 
+/* Out of line, so that who has no put pays one look. */
+static __attribute__((noinline)) void link_promise_beside_put(struct shm_link *l)
+{
+    ring_promise(&l->tx, link_slots_passed(l) && put_is_due(l) ? ring_bulk_needs(&l->tx) : 1);
+}
+
 void shm_allow(struct link *base, uint32_t units)
 {
     struct shm_link *l = (struct shm_link *)base;
@@ -216,8 +240,10 @@ void shm_allow(struct link *base, uint32_t units)
     if (l->state != SHM_UP) return;
     if (ring_refresh(&l->tx) < 0)
         link_break(l, "it gave back slots that it never had");
+    else if (__builtin_expect(!list_empty(&l->puts), 0))
+        link_promise_beside_put(l);
     else
-        ring_promise(&l->tx);
+        ring_promise(&l->tx, 1);
 }
 
 int shm_send_short(struct link *base, const void *body, size_t blen, uint64_t key)
@@ -272,6 +298,17 @@ void shm_drop(struct link *base)
         link_tell(l);
 }
 
+/* > 0: there is no room, or it is the put's turn. */
+static __attribute__((noinline)) int link_send_beside_put(struct shm_link *l, const void *head,
+                                                          size_t hlen, const void *body, size_t blen)
+{
+    bool passes = put_is_due(l);
+    if (passes && link_turn_is_puts(l, hlen + blen)) return SINEW_PENDING;
+    int status = link_publish(l, RING_DATA, SHM_MESSAGE, head, hlen, body, blen);
+    if (passes && status == 0 && hlen + blen > RING_INLINE) l->passed += (uint32_t)(hlen + blen);
+    return status;
+}
+
 int shm_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
              struct region *region, uint64_t cookie)
 {
@@ -285,11 +322,11 @@ int shm_send(struct link *base, const void *head, size_t hlen, const void *body,
     if (hlen > RING_HEAD_MAX || blen > SEGMENT_EAGER_MAX)
         return why_set(&base->why, SINEW_EINVAL, "a message of %zu + %zu bytes; at most %d + %d",
                        hlen, blen, RING_HEAD_MAX, SEGMENT_EAGER_MAX);
-    bool passes = !list_empty(&l->puts) && hlen + blen > RING_INLINE && put_is_due(l);
-    int status = SINEW_PENDING;
-    if (!passes || !link_turn_is_puts(l, hlen + blen))
+    int status;
+    if (__builtin_expect(list_empty(&l->puts), 1))
         status = link_publish(l, RING_DATA, SHM_MESSAGE, head, hlen, body, blen);
-    if (passes && status == 0) l->passed += (uint32_t)(hlen + blen);
+    else
+        status = link_send_beside_put(l, head, hlen, body, blen);
     if (__builtin_expect(status <= 0, 1)) return status;
     l->wants_room = true;
     l->puts_yield = false;
@@ -371,6 +408,7 @@ static int link_tell_room(struct shm_link *l, int *budget)
         return 0;
     }
     if (!link_has_room(l)) return 0;
+    if (l->puts_yield) l->turn_began = l->tx.head; /* else short ones could have used up its turn */
     l->wants_room = false;
     l->puts_yield = false;
     --*budget;

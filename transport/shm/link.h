@@ -19,8 +19,10 @@
  *             was refused to either, by read-modify-writes on the flag by both.
  * Turns       Where messages and a put both wait for room, a fragment and a message go in turn (or
  *             several messages, of as many bytes together as bulk spares them): neither can keep the
- *             other from going, and what is short goes at once. A put that holds all that bulk may
- *             hold waits for nobody but the receiver, and no message for it.
+ *             other from going, and what is short goes at once. Slots are room too: once as many
+ *             messages of any length have gone past a put as it needs slots free, these are left to
+ *             it, and none of them is promised, until a fragment has gone. A put that holds all that
+ *             bulk may hold waits for nobody but the receiver, and no message for it.
  * Death       The pidfd is the witness, so a forked child that holds the socket hides nothing. The
  *             end of the socket without a goodbye is a witness only when it is the same process
  *             (ranks as threads); else it is a hint, and without the pidfd's word within
@@ -78,6 +80,7 @@ struct shm_link {
     uint16_t wanted_hlen;
     uint32_t wanted_blen;
     uint32_t passed; /* bytes of messages that went past a put since its last fragment */
+    uint32_t turn_began; /* tx.head then: messages since are slots that went past it     */
     uint32_t short_due; /* shm_take_short() takes nothing but this; see ring_take_short() */
     struct ring_peeked lent; /* by shm_peek() */
     uint32_t taken; /* messages finished with when last in turn; see shm_poll_cold() */

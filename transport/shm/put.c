@@ -167,6 +167,7 @@ static int put_advance(struct shm_link *l, struct rma *op)
         op->progress += len;
         l->puts_yield = l->wants_room;
         l->passed = 0;
+        l->turn_began = l->tx.head;
     }
     return 0;
 }
@@ -192,6 +193,7 @@ int shm_rma(struct link *base, struct rma *op)
     op->progress = 0;
     int status = list_empty(&l->puts) ? rma_advance(l, op) : SINEW_PENDING;
     if (status <= 0) return status;
+    if (list_empty(&l->puts)) l->turn_began = l->tx.head;
     list_append(&l->puts, &op->entry);
     l->puts_begun++;
     return TRANSPORT_PENDING;
@@ -271,7 +273,7 @@ int put_pump(struct shm_link *l, int *budget)
             if (status > 0 || l->state == SHM_ENDING) {
                 if (op->progress != before)
                     --*budget;
-                else
+                else if (!put_yields(l)) /* the message before it may go now */
                     put_breathe();
                 break;
             }

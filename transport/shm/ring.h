@@ -183,6 +183,12 @@ static inline uint32_t ring_place(uint32_t *at, uint32_t body_bytes, uint32_t bo
 static inline uint32_t ring_bulk_bytes(uint32_t body_bytes) { return body_bytes / 4 * 3; }
 static inline uint32_t ring_spared_bytes(uint32_t body_bytes) { return body_bytes / RING_SPARED; }
 
+/* The slots that have to be free for bulk to go. */
+static inline int32_t ring_bulk_needs(const struct ring_producer *p)
+{
+    return p->slot_mask < 16 ? 1 : (int32_t)(p->slot_mask / 8);
+}
+
 /* Written and not given back. */
 static inline uint32_t ring_outstanding(const struct ring_producer *p) { return p->head - p->freed; }
 
@@ -223,11 +229,11 @@ static inline int ring_refresh(struct ring_producer *p)
     return status;
 }
 
-/* Set slots aside for short messages, as far as there are units, and never the last. */
-static inline void ring_promise(struct ring_producer *p)
+/* Set slots aside for short messages, as far as there are units; `left`, at least 1, stay for others. */
+static inline void ring_promise(struct ring_producer *p, int32_t left)
 {
     int32_t more = RING_SHORTS - p->shorts;
-    if (more > p->room - 1) more = p->room - 1;
+    if (more > p->room - left) more = p->room - left;
     if (more > 0 && (uint32_t)more > p->units) more = (int32_t)p->units;
     if (more <= 0) return;
     p->shorts += more;
@@ -257,7 +263,7 @@ static inline bool ring_fits(struct ring_producer *p, enum ring_class class, str
         if (class != RING_DATA || p->shorts == 0) return false;
         ring_unpromise(p);
     }
-    if (class == RING_BULK && p->room < (int32_t)(p->slot_mask / 8)) return false;
+    if (class == RING_BULK && p->room < ring_bulk_needs(p)) return false;
     if (after.body == p->written.body && class != RING_BULK) return true;
     ring_settle(p);
     if (class == RING_BULK) {
