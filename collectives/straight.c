@@ -4,8 +4,9 @@
 #include "base/copy.h"
 #include "base/list.h"
 #include "collectives/cache.h"
+#include "collectives/pattern/flat.h"
 
-enum { SETS = 16, WAYS = 2, STEPS = 64, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
+enum { SETS = 16, WAYS = 2, STEPS = WINDOW_STEPS, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
 
 /* An instance of the schedule. Places are bytes from where their buffer begins. */
 struct straight_step {
