@@ -22,10 +22,13 @@ enum {
     PIECE_LEAST = 32 * KIB,
     PAIR_PIECE_LEAST = 1024 * KIB, /* of a whole vector between two ranks: pieces hide nothing but
                                       adding, and what comes is added as it lands, or part by part */
-    TWO_TURNS_BLOCK = 16 * KIB, /* longer ones are announced, and then it is no two turns */
+    TWO_TURNS_BLOCK = 16 * KIB, /* of everyone with everyone, at most                     */
+    TWO_TURNS_WHOLE = 7680,     /* longer messages are announced as long as the window has not grown,
+                                   and then it is no two turns                            */
     CROWD_PIECE = 4 * KIB,      /* of a block that goes straight, …                       */
-    CROWD_MESSAGES = 32,        /* … if so many are all in a step: straight.c             */
+    CROWD_MESSAGES = 32,        /* … if so many are all in one of the two turns           */
 };
+_Static_assert(2 * CROWD_MESSAGES <= WINDOW_STEPS, "both turns are one program that goes straight");
 /* What goes at once over shared memory, and how much of it before the receiver gives room back. */
 enum { AT_ONCE = 16 * KIB, ALL_AT_ONCE = 64 * KIB };
 
@@ -136,18 +139,33 @@ static bool choose_crowded(enum collective collective, const struct situation *a
     return true;
 }
 
+/* How many pieces of each block go straight; 1: not so many as it would take, or it is short. */
+static uint64_t two_turns_pieces(const struct situation *at)
+{
+    uint64_t pieces = (at->bytes / at->size + CROWD_PIECE - 1) / CROWD_PIECE;
+    return pieces && 2 * (at->size - 1) * pieces <= CROWD_MESSAGES ? pieces : 1;
+}
+
+/* Nothing of it is announced, whoever shares cores. */
+static bool two_turns_fit(const struct situation *at)
+{
+    uint64_t block = at->bytes / at->size;
+    return at->bytes > 2 * CROWD_BYTES && block <= TWO_TURNS_BLOCK &&
+           block / two_turns_pieces(at) <= TWO_TURNS_WHOLE;
+}
+
 /*
  * What is chosen where each rank has a core decides the bits, so it decides what is left to ranks that
- * take turns: for them two turns, of everyone with everyone, are best. It is preferred where it
- * costs an eighth more at most, among ranks that may come to share cores.
+ * take turns: for them two turns, of everyone with everyone, are best. It is preferred over shared memory
+ * where it costs an eighth more at most; where each rank has a core, too, which pay that for nothing: were
+ * it looked at, how many cores there are would change bits.
  */
 static struct choice prefer_two_turns(enum collective collective, const struct situation *alone,
                                       struct choice best)
 {
     if (collective != COLLECTIVE_ALLREDUCE || strcmp(alone->link, "shm")) return best;
     uint32_t index = (uint32_t)algorithm_find(collective, "pairwise");
-    bool fits = alone->bytes > 2 * CROWD_BYTES && alone->bytes / alone->size <= TWO_TURNS_BLOCK;
-    if (!fits || algorithm_objection(&algorithms[index], alone)) return best;
+    if (!two_turns_fit(alone) || algorithm_objection(&algorithms[index], alone)) return best;
     struct choice two = algorithm_best(index, alone);
     two.by = best.by;
     return two.ns <= best.ns * 9 / 8 ? two : best;
@@ -156,10 +174,9 @@ static struct choice prefer_two_turns(enum collective collective, const struct s
 /* Each block in pieces that go straight, if all of them can. The bits are the same in any number. */
 static void crowd_pieces(const struct situation *at, struct choice *choice)
 {
-    uint64_t pieces = (at->bytes / at->size + CROWD_PIECE - 1) / CROWD_PIECE;
+    uint64_t pieces = two_turns_pieces(at);
     if (algorithms[choice->algorithm].generate != generate_allreduce_pairwise) return;
-    if (pieces > 1 && 2 * (at->size - 1) * pieces <= CROWD_MESSAGES)
-        choice->parameter = (uint32_t)pieces;
+    if (pieces > 1) choice->parameter = (uint32_t)pieces;
 }
 
 /* Two ranks, one way: several messages at once instead of one that is announced. Measured. */

@@ -25,12 +25,14 @@
 
 #include "collectives/cache.h"
 #include "collectives/operators.h"
+#include "collectives/pattern/flat.h"
 #include "collectives/places.h"
 #include "collectives/reduce.h"
 #include "collectives/scratch.h"
 #include "collectives/straight.h"
 
-enum { WINDOW = 64 };
+enum { WINDOW = WINDOW_STEPS };
+_Static_assert(WINDOW <= 64, "a bit for each");
 
 struct instance {
     struct completion completion;

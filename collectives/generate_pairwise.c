@@ -11,7 +11,7 @@
 struct meeting pairwise_meeting(const struct build *b, uint32_t pieces, uint32_t i)
 {
     uint32_t each_way = pairwise_meetings(b, pieces) / 2;
-    bool ahead = each_way < PAIRWISE_RANKS, sends = ahead ? i < each_way : i % 2 == 0;
+    bool ahead = 2 * each_way < WINDOW_STEPS, sends = ahead ? i < each_way : i % 2 == 0;
     uint32_t message = ahead ? i % each_way : i / 2, distance = 1 + message / pieces;
     uint32_t peer = sends ? ring_right(b->rank, distance, b->size)
                           : ring_left(b->rank, distance, b->size);

@@ -4,8 +4,9 @@
 #include "base/copy.h"
 #include "base/list.h"
 #include "collectives/cache.h"
+#include "collectives/pattern/flat.h"
 
-enum { SETS = 16, WAYS = 2, STEPS = 64, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
+enum { SETS = 16, WAYS = 2, STEPS = WINDOW_STEPS, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
 
 /* An instance of the schedule. Places are bytes from where their buffer begins. */
 struct straight_step {
@@ -89,39 +90,41 @@ static inline unsigned char *straight_place(const struct straight_at *at, unsign
     return base ? base + offset : NULL;
 }
 
-/* d = what arrived (+) b. */
-static void straight_reduce(const struct straight_at *at, const struct straight_step *step,
-                            const void *arrived)
+/* d = what arrived, or that (+) b. */
+static inline void straight_arrived(const struct straight_at *at, const struct straight_step *step,
+                                    const void *arrived, size_t len)
 {
-    const void *b = straight_place(at, step->b, step->at_b);
-    at->s->reduction.kernel(straight_place(at, step->d, step->at_d),
-                            step->a_is_left ? arrived : b, step->a_is_left ? b : arrived,
-                            step->count);
+    size_t count = step->count;
+    unsigned char *d = straight_place(at, step->d, step->at_d);
+    if (step->kind == OP_RECV) {
+        copy_short(d, arrived, len);
+    } else if (count) {
+        const void *b = straight_place(at, step->b, step->at_b);
+        at->s->reduction.kernel(d, step->a_is_left ? arrived : b, step->a_is_left ? b : arrived,
+                                count);
+    }
 }
 
 /* A call that went the executor's way has kept what came for this one: if that had to go there, too, it
  * would keep what comes for the next. */
 static __attribute__((noinline)) bool straight_kept(const struct straight_at *at,
-                                                    const struct straight_step *step, size_t len)
+                                                    const struct straight_step *step)
 {
     _Alignas(64) unsigned char arrived[STRAIGHT_BYTES];
+    size_t len = step->count * at->s->element_bytes;
     bool adds = step->kind == OP_RECV_REDUCE;
     void *to = adds ? arrived : straight_place(at, step->d, step->at_d);
     if (!collective_take_kept(at->team, to, len, (int)step->peer, &at->key)) return false;
-    if (adds && step->count) straight_reduce(at, step, arrived);
+    if (adds) straight_arrived(at, step, arrived, len);
     return true;
 }
 
 static bool straight_receive(const struct straight_at *at, const struct straight_step *step)
 {
     struct collective_lent m;
-    size_t count = step->count, len = count * at->s->element_bytes;
-    if (!collective_await_short(at->team, len, (int)step->peer, &at->key, &m))
-        return straight_kept(at, step, len);
-    if (step->kind == OP_RECV)
-        copy_short(straight_place(at, step->d, step->at_d), m.body, len);
-    else if (count)
-        straight_reduce(at, step, m.body);
+    size_t len = step->count * at->s->element_bytes;
+    if (!collective_await_short(at->team, len, (int)step->peer, &at->key, &m)) return false;
+    straight_arrived(at, step, m.body, len);
     collective_taken(&m);
     return true;
 }
@@ -153,7 +156,7 @@ static uint32_t straight_steps(struct straight_at *at)
             const void *a = straight_place(at, step->a, step->at_a);
             if (!collective_send_short(at->team, a, len, (int)step->peer, &at->key)) return i;
         } else if (step->kind == OP_RECV || step->kind == OP_RECV_REDUCE) {
-            if (!straight_receive(at, step)) return i;
+            if (!straight_receive(at, step) && !straight_kept(at, step)) return i;
         } else {
             straight_local(at, step);
         }

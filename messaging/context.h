@@ -237,7 +237,7 @@ struct peer {
     uint32_t kept_blocks;              /* … in the users' space, not by short sends  */
     bool granted, grant_sent;          /* the first CREDIT has come, has gone        */
     bool has_grown;                    /* my window at the peer has                  */
-    uint32_t waited;                   /* collectives' sends for credit, see send.c  */
+    uint32_t told_waits;               /* STUCK of collectives, see jump.c           */
     uint32_t growth;                   /* blocks by which its window here has, not told yet */
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */

@@ -59,8 +59,8 @@ enum envelope_kind {
     KIND_LAST = KIND_AGAIN,
 };
 
-/* A tag of STUCK: a collective's message waited for credit. */
-enum { STUCK_COLLECTIVE = 2 };
+/* A tag of STUCK: a collective's message waited for credit. So much must have been received for it. */
+enum { STUCK_COLLECTIVE = 2, STREAM_BYTES = 1 << 20 };
 
 enum {
     ENVELOPE_SMALL = 16,

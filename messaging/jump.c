@@ -37,12 +37,18 @@ void jump_tell_stuck(struct peer *p)
     if (!p->told_stuck && tell_stuck(p, true) == 0) p->told_stuck = true;
 }
 
-/* A collective's message did: nothing of that space ever jumps, but the receiver may have more room. */
+/*
+ * A collective's message did: nothing of that space ever jumps, but the receiver may have more room for
+ * whom it has received enough of; what is on its way is not, so a little later. It answers no refusal: who
+ * hears nothing after a few times is not one of those that get more.
+ */
 void jump_tell_waits(struct peer *p)
 {
-    enum { TOLD_EVERY = 16 };
-    if (p->has_grown || p->waited++ % TOLD_EVERY) return;
-    outgoing_send(p, &(struct outgoing){ .kind = KIND_STUCK, .tag = STUCK_COLLECTIVE });
+    enum { TOLD_MOST = 8, TOLD_EVERY = STREAM_BYTES + STREAM_BYTES / 8 };
+    uint64_t next = ((uint64_t)p->told_waits + 1) * TOLD_EVERY;
+    if (p->has_grown || p->told_waits == TOLD_MOST || peer_sent(p).bytes < next) return;
+    if (outgoing_send(p, &(struct outgoing){ .kind = KIND_STUCK, .tag = STUCK_COLLECTIVE }) == 0)
+        p->told_waits++;
 }
 
 static struct sinew_request *jump_first(struct peer *p, const struct match_key *want)

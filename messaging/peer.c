@@ -18,9 +18,9 @@ enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
  * A stream is as fast as its credit comes back: a peer whose messages are consumed as they come, and
  * which has to wait for room all the same, gets as much again GROWTH times, once and for good; a quarter
  * of it is for collectives. So do the first GROWN_MAX of them, which bounds the memory. In a collective
- * messages come before anybody has asked for them, so there it is enough that many have been consumed.
+ * messages come before anybody has asked for them: what lies here says nothing, what was received does.
  */
-enum { GROWTH = 4, GROWTH_BYTES_MAX = 262144, GROWN_MAX = 8, CONSUMED_BYTES = 1 << 20 };
+enum { GROWTH = 4, GROWTH_BYTES_MAX = 262144, GROWN_MAX = 8 };
 
 static struct credit credit_of(uint64_t bytes, uint32_t requests)
 {
@@ -45,10 +45,10 @@ static void credit_open(struct peer *p)
     p->worth_telling = p->blocks_total / 8;
 }
 
-/* What it has sent was consumed, but for what the pool still holds. */
+/* It is a stream, and what it sends is consumed. */
 static bool peer_is_heard(const struct peer *p, enum space space)
 {
-    if (space == SPACE_COLLECTIVE && p->bytes_in >= CONSUMED_BYTES) return true;
+    if (space == SPACE_COLLECTIVE) return peer_received(p).bytes >= STREAM_BYTES;
     return p->blocks_free >= p->blocks_total - p->blocks_total / 8;
 }
 

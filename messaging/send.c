@@ -10,18 +10,24 @@
 #include "base/wire.h"
 #include "messaging/context.h"
 
-size_t send_eager_limit(const struct peer *p, enum space space)
+/* Were there room at the receiver. */
+static size_t send_link_limit(const struct peer *p)
 {
     size_t limit = (size_t)p->context->config.eager_bytes;
-    /* Half the window, so that a full queue always drains: docs/PROTOCOL.md, "Credits". */
-    size_t window = BLOCK_FIRST + (size_t)(p->window_blocks[space] / 2 - 1) * BLOCK_MORE;
-    if (limit > window) limit = window;
     if (p->out) {
         const struct transport_caps *caps = &p->out->transport->caps;
         if (limit > caps->eager_max) limit = caps->eager_max;
         if (limit > caps->copy_max) limit = caps->copy_max;
     }
     return limit;
+}
+
+size_t send_eager_limit(const struct peer *p, enum space space)
+{
+    size_t limit = send_link_limit(p);
+    /* Half the window, so that a full queue always drains: docs/PROTOCOL.md, "Credits". */
+    size_t window = BLOCK_FIRST + (size_t)(p->window_blocks[space] / 2 - 1) * BLOCK_MORE;
+    return limit < window ? limit : window;
 }
 
 static int send_eager(struct peer *p, const struct match_key *key, uint32_t digest, bool sync,
@@ -63,6 +69,8 @@ static size_t send_beginning(const struct sinew_request *r)
     const struct peer *p = r->peer;
     size_t most = p->out->transport->caps.begin_max, limit = send_eager_limit(p, r->space);
     if (most > limit) most = limit;
+    /* Half as much of a collective's: its receiver is often behind, and then what goes along is kept, and
+     * copied twice; and the window is the one that the next messages need. */
     if (r->space == SPACE_COLLECTIVE) most /= 2;
     most -= most % LANDING_ALIGN; /* what is put behind it may land */
     bool is_alone = list_empty(&p->attached);
@@ -106,8 +114,7 @@ static int send_announce(struct sinew_request *r)
     p->whole_out.messages++;
     p->context->counters.rendezvous_sent++;
     /* With more room it would not have been announced. */
-    if (r->space == SPACE_COLLECTIVE && r->len <= (size_t)p->context->config.eager_bytes)
-        jump_tell_waits(p);
+    if (r->space == SPACE_COLLECTIVE && r->len <= send_link_limit(p)) jump_tell_waits(p);
     return SINEW_PENDING;
 }
 
@@ -132,6 +139,16 @@ static bool may_go_at_once(const struct peer *p, enum space space)
            !(p->jumping && space == SPACE_USER);
 }
 
+/* The first collective's message in the queue would go if there were room at the receiver; one that waits
+ * for an announcement, and what stands behind that, would not. */
+static bool waits_for_room(const struct peer *p)
+{
+    const struct list *first = p->queue[SPACE_COLLECTIVE].next;
+    const struct sinew_request *r = LIST_OWNER(first, const struct sinew_request, entry);
+    return p->out && !p->stuck && r->len <= send_eager_limit(p, SPACE_COLLECTIVE) &&
+           p->mine.blocks[SPACE_COLLECTIVE] < blocks_of(r->len);
+}
+
 /* The general way: a request that is tried now, or waits in the peer's queue. */
 static int send_request(struct sinew_request *r)
 {
@@ -144,7 +161,7 @@ static int send_request(struct sinew_request *r)
         list_append(&p->queue[r->space], &r->entry);
         quick_close(p);
         if (r->space == SPACE_USER && p->out && !p->stuck) jump_tell_stuck(p);
-        if (r->space == SPACE_COLLECTIVE && p->out && !p->stuck) jump_tell_waits(p);
+        if (r->space == SPACE_COLLECTIVE && waits_for_room(p)) jump_tell_waits(p);
         return SINEW_PENDING;
     }
     return rc;

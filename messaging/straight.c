@@ -94,7 +94,7 @@ static struct unexpected *kept_message(const struct sinew_team *team, int source
                                .step = key->step,
                                .tile = key->tile,
                                .space = SPACE_COLLECTIVE };
-    return m->kept_count ? match_unexpected(m, &match) : NULL;
+    return match_unexpected(m, &match);
 }
 
 bool collective_take_kept(struct sinew_team *team, void *buf, size_t len, int from,
@@ -146,7 +146,7 @@ bool collective_await_short(struct sinew_team *team, size_t len, int from,
     struct shortly patience = { 0, 0 };
     struct peeked m;
     if (!l || !l->transport->caps.lends) return false;
-    if (kept_message(team, p->rank, key)) return false;
+    if (s->match.kept_count && kept_message(team, p->rank, key)) return false;
     out->peer = p;
     out->len = len;
     for (;;) {

@@ -182,6 +182,11 @@ static void ranks_that_take_turns_have_two(void **state)
         at.crowded = true;
         chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", pieces[i][1]);
     }
+    /* Of ten ranks no block is cut: one of 7.5 KiB goes whole, one of 8 KiB would be announced. */
+    struct situation ten = { .size = 10, .bytes = 10 * 7680, .link = "shm" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "pairwise", 1);
+    ten.bytes = 10 * 8192;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "circulant", 0);
     /* What is announced takes more turns, whatever the order: nothing is given up for that. */
     struct situation at = { .size = 8, .bytes = 1 << 20, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);

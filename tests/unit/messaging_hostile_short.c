@@ -163,18 +163,19 @@ static void what_nobody_takes_gets_no_more_room(void **state)
     assert_true(linked(f, 1) && linked(f, 2));
 }
 
-/* A collective's messages come before they are asked for: who has been heard for long gets more room,
- * whatever lies here; who begins with what nobody takes does not. No receive is asked what it wants. */
+/* A collective's messages come before they are asked for: whose were received for long gets more room,
+ * whatever lies here; and nobody of whom little was, even if nothing lies here: such are all who send
+ * once to a root. No receive is asked what it wants. */
 static void collectives_that_wait_get_more_room(void **state)
 {
-    enum { LEN = 16000, HEARD = 1 << 20 };
+    enum { LEN = 16000 };
     struct fake *f = *state;
     static uint8_t in[LEN];
     struct sinew_team *team = meet(f);
     for (int i = 0; i < 2; i++) say_eager(f, 1, 3, LEN, 1);
-    say_stuck_of(f, 1, STUCK_COLLECTIVE);
-    assert_int_equal(growth_told(f, 1), 0);
-    for (int sent = 2 * LEN; sent < HEARD; sent += LEN) {
+    for (int received = 0; received < STREAM_BYTES; received += LEN) {
+        say_stuck_of(f, 1, STUCK_COLLECTIVE);
+        assert_int_equal(growth_told(f, 1), 0);
         assert_int_equal(sinew_recv(team, in, LEN, 1, 3, NULL, NULL), 0);
         say_eager(f, 1, 3, LEN, 1);
         move(f);
@@ -183,8 +184,26 @@ static void collectives_that_wait_get_more_room(void **state)
     assert_int_equal(growth_told(f, 1), 262144 / BLOCK_BYTES);
     assert_int_equal(f->s->stuck_peers, 0);
     say_stuck_of(f, 2, STUCK_COLLECTIVE); /* nothing of it lies here */
-    assert_int_equal(growth_told(f, 2), 262144 / BLOCK_BYTES);
-    assert_true(linked(f, 1));
+    assert_int_equal(growth_told(f, 2), 0);
+    assert_int_equal(f->s->grown, 1);
+    assert_true(linked(f, 1) && linked(f, 2));
+}
+
+/* Bytes that come with what is no message to anybody are not listened to. */
+static void what_nobody_receives_is_no_stream(void **state)
+{
+    enum { LEN = 16000 };
+    struct fake *f = *state;
+    const uint8_t nobody[8] = { 77 };
+    meet(f);
+    for (int sent = 0; sent < 2 * STREAM_BYTES; sent += LEN) {
+        say(f, &(struct words){
+                   .rank = 1, .kind = KIND_ACK, .more = nobody, .more_len = 8, .blen = LEN });
+        move(f);
+    }
+    assert_true(f->s->peer[1]->bytes_in >= STREAM_BYTES && linked(f, 1));
+    say_stuck_of(f, 1, STUCK_COLLECTIVE);
+    assert_int_equal(growth_told(f, 1), 0);
 }
 
 /* The other end of it. */
@@ -210,27 +229,174 @@ static void nothing_ended(struct completion *c, int status)
     (void)status;
 }
 
-/* A collective's message for which there is no credit says so, and not with each that follows. */
+static int waits_told(const struct fake *f)
+{
+    int n = 0;
+    for (int i = 0; i < f->sents; i++)
+        n += f->sent[i].head[2] == KIND_STUCK &&
+             wire_get32(f->sent[i].head + 12) == STUCK_COLLECTIVE;
+    return n;
+}
+
+/* One send that waits, or is announced, to rank 1, which has had so much. */
+static void send_of_collective(struct fake *f, size_t len, uint64_t sent)
+{
+    static struct completion c[64]; /* they outlive what is under way */
+    static uint8_t out[FAKE_BODY];
+    static uint32_t n;
+    struct completion *mine = &c[n % 64];
+    struct collective_key key = { .sequence = 1, .step = n++ };
+    f->s->peer[1]->whole_out.bytes = sent;
+    mine->ended = nothing_ended;
+    assert_int_equal(collective_send(sinew_world(f->s), out, len, 1, &key, mine), SINEW_PENDING);
+}
+
+/* One block less than a message of 3500 bytes takes. */
+static void use_up_room(struct fake *f)
+{
+    struct peer *p = f->s->peer[1];
+    move(f);
+    p->mine.blocks[SPACE_COLLECTIVE] = blocks_of(3500) - 1;
+}
+
+/* A collective's message for which there is no credit says so, of a stream, and not with each that
+ * follows; and who hears nothing does not go on for ever. */
 static void a_collective_that_waits_says_so(void **state)
 {
-    enum { LEN = 3500, SENDS = 8 }; /* two find room in what the least window grants */
     struct fake *f = *state;
-    static const uint8_t out[LEN];
     struct sinew_team *team = meet(f);
-    struct completion c[SENDS];
-    int told_so = 0;
-    move(f);
-    for (uint32_t i = 0; i < SENDS; i++) {
-        struct collective_key key = { .sequence = 1, .step = i };
-        c[i].ended = nothing_ended;
-        int rc = collective_send(team, out, LEN, 1, &key, &c[i]);
-        assert_int_equal(rc, i < 2 ? 0 : SINEW_PENDING);
+    use_up_room(f);
+    send_of_collective(f, 3500, 100);
+    assert_int_equal(waits_told(f), 0);
+    for (uint32_t more = 1; more < 20; more++) {
+        for (int i = 0; i < 2; i++) {
+            send_of_collective(f, 3500, (uint64_t)more * 2 * STREAM_BYTES);
+            assert_in_range(waits_told(f), 1, 8);
+        }
     }
-    for (int i = 0; i < f->sents; i++)
-        told_so += f->sent[i].head[2] == KIND_STUCK &&
-                   wire_get32(f->sent[i].head + 12) == STUCK_COLLECTIVE;
-    assert_int_equal(told_so, 1);
+    assert_int_equal(waits_told(f), 8);
     collective_cancel(team, 1, SINEW_ECANCELED);
+}
+
+/* One that is announced because the window is small says so, too. */
+static void a_collective_that_is_announced_says_so(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    move(f);
+    send_of_collective(f, 10240, 2 * STREAM_BYTES);
+    assert_non_null(told(f, 1, KIND_COLL_RTS));
+    assert_int_equal(waits_told(f), 1);
+    collective_cancel(team, 1, SINEW_ECANCELED);
+}
+
+/* Nor do those for which more room is of no use. */
+static void a_collective_that_waits_for_no_room_says_nothing(void **state)
+{
+    struct fake *f = *state;
+    struct sinew_team *team = meet(f);
+    struct peer *p = f->s->peer[1];
+    move(f);
+    p->out->transport->caps.eager_max = 10000;
+    send_of_collective(f, 10240, 2 * STREAM_BYTES); /* the link has no room for it */
+    assert_int_equal(p->mine.requests[SPACE_COLLECTIVE], 0);
+    p->out->transport->caps.eager_max = FAKE_BODY;
+    send_of_collective(f, 10240, 4 * STREAM_BYTES); /* waits to be announced */
+    assert_false(list_empty(&p->queue[SPACE_COLLECTIVE]));
+    use_up_room(f);
+    send_of_collective(f, 3500, 6 * STREAM_BYTES); /* and this one behind it */
+    assert_int_equal(waits_told(f), 0);
+    collective_cancel(team, 1, SINEW_ECANCELED);
+}
+
+static const struct collective_key kept_key = { .sequence = 3, .step = 5, .digest = 7 };
+enum { KEPT = 600 };
+
+/* A collective's message from rank 1 with the full head, or, short, as one line; it is kept. */
+static void keep(struct fake *f, uint8_t kind, size_t len)
+{
+    const uint8_t more[16] = { 9, [9] = 1 }; /* of an announcement: its request, and 256 bytes */
+    struct packet *p = say(f, &(struct words){ .rank = 1,
+                                               .kind = kind,
+                                               .tag = kept_key.sequence,
+                                               .more = more,
+                                               .more_len = kind == KIND_COLL ? 0 : sizeof(more),
+                                               .blen = kind == KIND_COLL ? len : 0,
+                                               .fill = 0x5a });
+    wire_put32(p->head + 16, kept_key.step);
+    wire_put32(p->head + 24, kept_key.digest);
+    move(f);
+    assert_int_equal(f->s->match.kept_count, 1);
+}
+
+static void keep_line(struct fake *f, size_t len)
+{
+    struct packet *p = say_eager(f, 1, 0, SHORT_MATCH + len, 0x5a);
+    p->hlen = TRANSPORT_SHORT_HEAD;
+    wire_put64(p->head, envelope_key(ENVELOPE_OF_COLLECTIVE, kept_key.sequence));
+    wire_put32(p->body, kept_key.step);
+    wire_put32(p->body + 4, kept_key.digest);
+    move(f);
+    assert_int_equal(f->s->match.kept_count, 1);
+}
+
+static void take_kept(struct fake *f, size_t len, enum space credit)
+{
+    struct peer *p = f->s->peer[1];
+    uint8_t in[KEPT + 1] = { 0 };
+    uint32_t owed = p->owed.blocks[credit];
+    struct flow before = peer_received(p);
+    struct sinew_team *team = sinew_world(f->s);
+    assert_int_equal(p->blocks_total - p->blocks_free, blocks_of(len));
+    assert_true(collective_take_kept(team, in, len, 1, &kept_key));
+    assert_true(in[0] == 0x5a && in[len - 1] == 0x5a && in[len] == 0);
+    assert_int_equal(p->blocks_free, p->blocks_total);
+    assert_int_equal(p->owed.blocks[credit], owed + blocks_of(len));
+    struct flow now = peer_received(p);
+    assert_true(now.messages == before.messages + 1 && now.bytes == before.bytes + len);
+    assert_int_equal(f->s->match.kept_count, 0);
+    assert_false(collective_take_kept(team, in, len, 1, &kept_key));
+}
+
+/* What was kept of a collective is taken without a request, once, and its room is whole again. */
+static void what_was_kept_is_taken_the_short_way(void **state)
+{
+    struct fake *f = *state;
+    const int32_t some = 0;
+    meet(f);
+    move(f);
+    for (int i = 0; i < 3; i++) {
+        keep(f, KIND_COLL, KEPT);
+        take_kept(f, KEPT, SPACE_COLLECTIVE);
+    }
+    f->s->peer[1]->out->shorts = &some;
+    keep_line(f, 24);
+    take_kept(f, 24, SPACE_USER);
+    assert_true(linked(f, 1));
+}
+
+/* What is not that very message stays where it is, for the general way, which says what is wrong. */
+static void only_the_very_message_is_taken(void **state)
+{
+    struct fake *f = *state;
+    uint8_t in[KEPT];
+    struct sinew_team *team = meet(f);
+    move(f);
+    keep(f, KIND_COLL, KEPT);
+    struct collective_key other[] = { kept_key, kept_key, kept_key, kept_key };
+    other[0].digest++;
+    other[1].step++;
+    other[2].sequence++;
+    other[3].tile++;
+    for (int i = 0; i < 4; i++)
+        assert_false(collective_take_kept(team, in, KEPT, 1, &other[i]));
+    assert_false(collective_take_kept(team, in, KEPT - 1, 1, &kept_key));
+    assert_false(collective_take_kept(team, in, KEPT, 2, &kept_key));
+    take_kept(f, KEPT, SPACE_COLLECTIVE);
+    keep(f, KIND_COLL_RTS, 256);
+    assert_false(collective_take_kept(team, in, 256, 1, &kept_key));
+    assert_false(collective_take_kept(team, in, 0, 1, &kept_key));
+    assert_int_equal(f->s->match.kept_count, 1);
 }
 
 static int credits_told(const struct fake *f)
@@ -283,7 +449,12 @@ int hostile_short(void)
         CASE(a_stream_gets_more_room_once),
         CASE(what_nobody_takes_gets_no_more_room),
         CASE(collectives_that_wait_get_more_room),
+        CASE(what_nobody_receives_is_no_stream),
         CASE(a_collective_that_waits_says_so),
+        CASE(a_collective_that_is_announced_says_so),
+        CASE(a_collective_that_waits_for_no_room_says_nothing),
+        CASE(what_was_kept_is_taken_the_short_way),
+        CASE(only_the_very_message_is_taken),
         CASE(a_window_grows_by_what_is_granted),
         CASE(an_answer_takes_the_credit_along),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
