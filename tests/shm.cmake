@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sinew_test(NAME shm_ring SOURCES unit/shm_ring_test.c)
-foreach(story link message put breath limits stranger hostile scribble)
+foreach(story link message stream put breath limits stranger hostile scribble)
   sinew_test(NAME shm_${story} SOURCES unit/shm_${story}_test.c unit/shm_pair.c TIMEOUT 120)
 endforeach()
 sinew_test(NAME shm_threads SOURCES unit/shm_threads_test.c unit/shm_pair.c)

@@ -436,7 +436,10 @@ static inline bool link_is_live(const struct shm_link *l)
 int link_poll(struct shm_link *l, int *budget)
 {
     if (__builtin_expect(!link_is_live(l), 0)) return 0;
+    int kept = *budget / SHM_PUSH_PART;
+    *budget -= kept;
     int upcalls = link_receive(l, budget);
+    *budget += kept;
     if (__builtin_expect(l->peer_left, 0)) {
         why_set(&l->base.why, 0, "rank %d has left", l->base.rank);
         shm_link_end(l, 0, GONE_LEFT, false);

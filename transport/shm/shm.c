@@ -190,13 +190,16 @@ static int shm_take_expected(struct shm_link *l)
     return taken;
 }
 
+/* Whoever comes later has a share of the budget that nobody before it can use up. */
 static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, struct shm_link *hot)
 {
-    int budget = TRANSPORT_UPCALLS_MAX, upcalls = 0;
+    int budget = TRANSPORT_UPCALLS_MAX - 2 * SHM_BUDGET_KEPT, upcalls = 0;
     if (__builtin_expect(t->armed, 0)) shm_disarm(t);
     if (hot) upcalls += link_poll(hot, &budget);
+    budget += SHM_BUDGET_KEPT;
     /* Who waits for one link looks at the others more rarely: they cost a cache line each. */
     if (!hot || t->calls++ % SHM_COLD_EVERY == 0) upcalls += shm_poll_cold(t, hot, &budget);
+    budget += SHM_BUDGET_KEPT;
     bool moved = budget < TRANSPORT_UPCALLS_MAX;
     t->until_look -= moved ? 1 : SHM_EMPTY_COST;
     if (__builtin_expect(t->until_look <= 0, 0)) upcalls += shm_look(t, &budget);

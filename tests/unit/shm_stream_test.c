@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shm_stream_test.c - messages that come faster than they are handed up, on the link that is waited
+ * for: they leave their turns to what else that link has to do, to other links, and to what has ended
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/shm_pair.h"
+
+struct stream { /* from rank 1 to rank 0 */
+    struct end *from;
+    bool flows, may_send;
+};
+
+static void stream_on(struct peer *p)
+{
+    struct stream *s = p->end->arg;
+    while (s->flows && s->may_send) s->may_send = send_to(s->from, 0, "x", 1, NULL, 0) == 0;
+}
+
+static void stream_room(struct peer *p)
+{
+    ((struct stream *)p->end->arg)->may_send = true;
+    stream_on(p);
+}
+
+/* While a message is handed up the sender has all the time it likes. */
+static int stream_recv(struct peer *p, const uint8_t *head, size_t hlen, const uint8_t *body,
+                       size_t blen)
+{
+    (void)head, (void)hlen, (void)body, (void)blen;
+    struct stream *s = p->end->arg;
+    if (s->flows && p == &p->end->peers[1]) end_progress(s->from);
+    return 0;
+}
+
+static void stream_begin(struct stream *s, struct end *to, struct end *from)
+{
+    *s = (struct stream){ .from = from, .flows = true, .may_send = true };
+    from->arg = to->arg = s;
+    from->room = stream_room;
+    to->recv = stream_recv;
+    stream_on(&from->peers[0]);
+    assert_false(s->may_send);
+}
+
+/* Who waits for rank 1. Of the messages that are there some are left every time. */
+static void wait_for_stream(struct end *e)
+{
+    int made = transport_shm.progress(&e->t->base, &e->peers[1].link->base);
+    assert_in_range(made, 1, TRANSPORT_UPCALLS_MAX);
+    assert_true(ring_ready(&e->peers[1].link->rx));
+}
+
+static void test_a_stream_leaves_puts_and_room_their_turns(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct stream s;
+    static uint8_t local[1 << 20];
+    uint8_t *memory = calloc(1, sizeof(local));
+    struct region mine = { .base = memory, .len = sizeof(local) }, theirs = { .len = sizeof(local) };
+    pair_up(&a, &b, NULL);
+    assert_int_equal(transport_shm.reg(&b.t->base, NULL, &mine), 0);
+    theirs.key_len = mine.key_len;
+    memcpy(theirs.key, mine.key, TRANSPORT_KEY_MAX);
+    struct link *l = &a.peers[1].link->base;
+    assert_int_equal(transport_shm.reg(&a.t->base, l, &theirs), 0);
+    struct rma op = { .kind = RMA_PUT, .local = local, .len = sizeof(local), .peers = &theirs };
+    assert_int_equal(transport_shm.rma(l, &op), TRANSPORT_PENDING);
+    WHILE (send_to(&a, 1, "x", 1, local, SEGMENT_EAGER_MAX) == 0) {}
+    stream_begin(&s, &a, &b);
+    for (int i = 0; i < 2000 && (a.peers[1].dones == 0 || a.peers[1].rooms == 0); i++)
+        wait_for_stream(&a);
+    if (a.peers[1].dones == 0 || a.peers[1].rooms == 0)
+        fail_msg("beside %d messages: %zu bytes put, room told %d times", (int)a.peers[1].messages,
+                 op.progress, a.peers[1].rooms);
+    s.flows = false;
+    assert_int_equal(transport_shm.dereg(&a.t->base, &theirs), 0);
+    assert_int_equal(transport_shm.dereg(&b.t->base, &mine), 0);
+    free(memory);
+    pair_down(&a, &b);
+}
+
+static void test_a_stream_leaves_other_links_their_turns(void **state)
+{
+    (void)state;
+    struct end a, b, c;
+    struct stream s;
+    end_open(&a, 0, 3, NULL);
+    end_open(&b, 1, 3, NULL);
+    end_open(&c, 2, 3, NULL);
+    end_connect(&b, 0, &a);
+    end_connect(&c, 0, &a);
+    UNTIL(a.peers[1].ups == 1 && b.peers[0].ups == 1, &a, &b);
+    UNTIL(a.peers[2].ups == 1 && c.peers[0].ups == 1, &a, &c);
+    stream_begin(&s, &a, &b);
+    assert_int_equal(send_to(&c, 0, "x", 1, NULL, 0), 0);
+    for (int i = 0; i < 100 && a.peers[2].messages == 0; i++) wait_for_stream(&a);
+    assert_int_equal(a.peers[2].messages, 1);
+    end_disconnect(&c, 0, DISCONNECT_NOW); /* the end of a socket */
+    end_progress(&c);
+    for (int i = 0; i < 2 * SHM_LOOK_AFTER && !a.peers[2].downs; i++) wait_for_stream(&a);
+    assert_int_equal(a.peers[2].downs, 1);
+    s.flows = false;
+    end_progress(&a);
+    pair_down(&a, &b);
+    end_close(&c);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, end_no_residue, end_no_residue)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_stream_leaves_puts_and_room_their_turns),
+        TEST(test_a_stream_leaves_other_links_their_turns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
