@@ -257,8 +257,8 @@ static int distance(const char *a, const char *b)
     return row[len];
 }
 
-/* Of the first `among` known names the one that is most like the first len bytes of `name`, and so much
- * that it may have been meant: a third of it may differ. NULL: none is. */
+/* Of the first `among` known names the one that is most like the first len bytes of `name`, and so
+ * much that it may have been meant: a third of it may differ. NULL: none is. */
 static const char *nearest(const char *name, size_t len, int among)
 {
     char word[NAME_MAX_LEN + 1] = { 0 };

@@ -2,12 +2,13 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 /*
- * config.h - the one table behind options, SINEW_* variables, `sinewrun --set` and `sinew-info --config`
+ * config.h - the one table behind options, SINEW_* variables, `sinewrun --set` and `sinew-info
+ * --config`
  *
- * Precedence, weakest first: default, a field of sinew_options, sinew_options.settings, the environment
- * (SINEW_ and the name in capitals) unless options.environment is SINEW_IGNORE. The environment
- * cannot loosen security: a weaker SINEW_SECURITY than what the program chose, or left at the default,
- * is an error.
+ * Precedence, weakest first: default, a field of sinew_options, sinew_options.settings, the
+ * environment (SINEW_ and the name in capitals) unless options.environment is SINEW_IGNORE. The
+ * environment cannot loosen security: a weaker SINEW_SECURITY than what the program chose, or left
+ * at the default, is an error.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -91,7 +92,12 @@ struct config {
 #undef CONFIG_T
 };
 
-enum config_source { CONFIG_BY_DEFAULT, CONFIG_BY_OPTION, CONFIG_BY_SETTINGS, CONFIG_BY_ENVIRONMENT };
+enum config_source {
+    CONFIG_BY_DEFAULT,
+    CONFIG_BY_OPTION,
+    CONFIG_BY_SETTINGS,
+    CONFIG_BY_ENVIRONMENT
+};
 
 /* One row, for printing. */
 struct config_row {
@@ -109,9 +115,11 @@ struct config_sources {
 
 /* Resolve. options NULL: defaults. environment: like environ, NULL-terminated; NULL: not looked at.
  * An unknown SINEW_* variable is a warning on log with the nearest known name; a bad value is
- * SINEW_EINVAL, a value not built SINEW_ENOTSUP, and why names it and its range. sources may be NULL. */
-int config_load(struct config *config, const struct sinew_options *options, char *const *environment,
-                const struct log *log, struct config_sources *sources, struct why *why);
+ * SINEW_EINVAL, a value not built SINEW_ENOTSUP, and why names it and its range. sources may be
+ * NULL. */
+int config_load(struct config *config, const struct sinew_options *options,
+                char *const *environment, const struct log *log, struct config_sources *sources,
+                struct why *why);
 
 /* A caller's options, of an older or newer version (its `size`) or NULL, as this version's: fields
  * it does not have are 0. SINEW_EINVAL if it sets fields that this version does not know. Every
@@ -119,7 +127,8 @@ int config_load(struct config *config, const struct sinew_options *options, char
 int config_options(const struct sinew_options *from, struct sinew_options *options,
                    struct why *why);
 
-/* Set one value by name from text. SINEW_ENOENT (and the nearest name), SINEW_EINVAL, SINEW_ENOTSUP. */
+/* Set one value by name from text. SINEW_ENOENT (and the nearest name), SINEW_EINVAL,
+ * SINEW_ENOTSUP. */
 int config_set(struct config *config, const char *name, const char *value, struct why *why);
 
 /* Row i of the table with its value in `config`, or false after the last. sources may be NULL. */

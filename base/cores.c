@@ -33,7 +33,8 @@ static bool names_have(const char *names, size_t len, const char *name)
     return false;
 }
 
-/* This process's path in a hierarchy of /proc/self/cgroup: "0::/a" (v2) or "4:cpu,cpuacct:/a" (v1). */
+/* This process's path in a hierarchy of /proc/self/cgroup: "0::/a" (v2) or "4:cpu,cpuacct:/a"
+ * (v1). */
 static bool group_path(const char *groups, const char *controller, char *path, size_t cap)
 {
     const char *line = groups;

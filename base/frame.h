@@ -7,9 +7,9 @@
  *  byte  0        4     5     6        8          16          24           32
  *        | length | kind| head| flags  | epoch    | sequence  | acknowledged | payload: length bytes …
  *
- *  little-endian. `length` counts the payload; its first `head` bytes are the message's head. `epoch` is
- *  the sender's; `sequence` counts the sender's numbered frames from 1 (0: not numbered);
- *  `acknowledged` is the highest sequence that the sender has received in order.
+ *  little-endian. `length` counts the payload; its first `head` bytes are the message's head.
+ *  `epoch` is the sender's; `sequence` counts the sender's numbered frames from 1 (0: not
+ *  numbered); `acknowledged` is the highest sequence that the sender has received in order.
  *
  *  Where checksums are agreed on (links between ranks only), between header and payload:
  *
@@ -45,8 +45,8 @@ struct frame {
 
 void frame_encode(uint8_t out[FRAME_HEADER], const struct frame *frame);
 
-/* SINEW_EPROTO with the reason for a payload over length_max, a head over its length, unknown flags. The
- * caller checks kind, epoch and sequence. */
+/* SINEW_EPROTO with the reason for a payload over length_max, a head over its length, unknown
+ * flags. The caller checks kind, epoch and sequence. */
 int frame_decode(const uint8_t in[FRAME_HEADER], uint32_t length_max, struct frame *frame,
                  struct why *why);
 

@@ -19,9 +19,9 @@
  *       | magic | oldest | newest | role | purpose | flags | 0  | rank | size | epoch | nonce (32) |
  *
  *  oldest and newest: the protocol versions the sender knows.
- *  flags: 1 the sender has a secret, and the modes below. proof = HMAC(secret, label of the direction
- *  in 32 bytes, both hellos, the client's first). The version is the highest that both know; as both
- *  ranges and all flags are proven, nobody in between can talk the two down.
+ *  flags: 1 the sender has a secret, and the modes below. proof = HMAC(secret, label of the
+ *  direction in 32 bytes, both hellos, the client's first). The version is the highest that both
+ *  know; as both ranges and all flags are proven, nobody in between can talk the two down.
  *
  *  Encryption is asked for by both or by neither. What follows is then TLS 1.3 with a key of this
  *  connection alone: HKDF-SHA-256 (RFC 5869) of the secret, with label and both hellos as info.
@@ -30,8 +30,9 @@
  *  A server that refuses a hello still has its own to send (never a proof): with it the other end
  *  can say the reason too. The secret is wiped when the outcome is known.
  *
- * libcrypto is opened (dlopen) at the first handshake with a secret; not found is SINEW_ENOTSUP. A server
- * then begins with HANDSHAKE_LACKS, which needs none, so that whoever comes hears why there is no link.
+ * libcrypto is opened (dlopen) at the first handshake with a secret; not found is SINEW_ENOTSUP. A
+ * server then begins with HANDSHAKE_LACKS, which needs none, so that whoever comes hears why there
+ * is no link.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,7 +46,8 @@ enum handshake_purpose { HANDSHAKE_LINK = 1, HANDSHAKE_LAUNCH = 2 };
 enum handshake_mode { /* bits of `flags` */
     HANDSHAKE_ENCRYPT = 2,  /* TLS follows; the other end must want it too          */
     HANDSHAKE_CHECKSUM = 4, /* every frame has a checksum; it is enough if one wants */
-    HANDSHAKE_LACKS = 8,    /* OpenSSL is missing: nothing comes of it but that both ends know why */
+    /* OpenSSL is missing: nothing comes of it but that both ends know why */
+    HANDSHAKE_LACKS = 8,
 };
 
 enum { HANDSHAKE_NONCE = 32, HANDSHAKE_PROOF = 32, HANDSHAKE_HELLO = 64, HANDSHAKE_BUFFER = 256 };
@@ -95,15 +97,16 @@ size_t handshake_wants(const struct handshake *h);
  * says why. More bytes than were wanted are SINEW_EPROTO. */
 int handshake_input(struct handshake *h, const void *bytes, size_t len);
 
-/* The rank that the peer calls itself, proven or not, for deciding what to say of it; -1: it has not
- * said yet. */
+/* The rank that the peer calls itself, proven or not, for deciding what to say of it; -1: it has
+ * not said yet. */
 int handshake_claimed_rank(const struct handshake *h);
 
 /* HMAC-SHA-256, for other parts that need one. 0 or SINEW_ENOTSUP (no libcrypto). */
 int handshake_hmac(const uint8_t key[32], const void *bytes, size_t len, uint8_t out[32],
                    struct why *why);
 
-/* HKDF-SHA-256 (RFC 5869), one block of output; a shorter salt is filled up with zeros. info_len <= HANDSHAKE_INFO_MAX. 0 or SINEW_ENOTSUP (no libcrypto). */
+/* HKDF-SHA-256 (RFC 5869), one block of output; a shorter salt is filled up with zeros. info_len <=
+ * HANDSHAKE_INFO_MAX. 0 or SINEW_ENOTSUP (no libcrypto). */
 enum { HANDSHAKE_INFO_MAX = 256 };
 int handshake_hkdf(const uint8_t salt[32], const void *secret, size_t len, const void *info,
                    size_t info_len, uint8_t out[32], struct why *why);

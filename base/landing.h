@@ -4,15 +4,16 @@
 /*
  * landing.h - somebody who takes a long message piece by piece, as it comes, in place of a buffer
  *
- * Each byte comes once and in order; a piece begins at a multiple of LANDING_ALIGN. The pieces lie in memory
- * that the sender may be able to write. What has landed when a message fails is not undone.
+ * Each byte comes once and in order; a piece begins at a multiple of LANDING_ALIGN. The pieces lie
+ * in memory that the sender may be able to write. What has landed when a message fails is not
+ * undone.
  */
 #include <stddef.h>
 
 enum {
     LANDING_ALIGN = 64,
-    LANDING_ROOM = 32768, /* the buffer given along, or the message if that is shorter: for pieces that
-                             cannot be had where they are */
+    LANDING_ROOM = 32768, /* the buffer given along, or the message if that is shorter: for pieces
+                             that cannot be had where they are */
 };
 
 struct landing {

@@ -20,6 +20,9 @@ void log_line(const struct log *log, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Whether log_line would write: to save the making of expensive arguments. */
-static inline bool log_wants(const struct log *log, int level) { return log && level <= log->level; }
+static inline bool log_wants(const struct log *log, int level)
+{
+    return log && level <= log->level;
+}
 
 #endif

@@ -72,7 +72,8 @@ static bool parse_port(const char *text, unsigned *port)
     return true;
 }
 
-/* Where the host is in "host", "host:port", "[host]", "[host]:port", and where the port, or NULL. */
+/* Where the host is in "host", "host:port", "[host]", "[host]:port", and where the port, or
+ * NULL. */
 static bool split(const char *text, char host[INET6_ADDRSTRLEN], const char **port)
 {
     const char *begin = text, *colon = strchr(text, ':'), *end = text + strlen(text);

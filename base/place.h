@@ -4,9 +4,10 @@
 /*
  * place.h - where TCP may be, as people write it: interfaces and subnets, ports, an address
  *
- *   interfaces   "ib*", "eth0,eth1", "10.1.0.0/16", "^docker*,^10.9.0.0/16", "fd00::5": items between
- *                commas; names with * and ?, addresses, subnets; ^ leaves out. What is wanted is what
- *                some item without ^ names, or everything if there is none, and none with ^ names.
+ *   interfaces   "ib*", "eth0,eth1", "10.1.0.0/16", "^docker*,^10.9.0.0/16", "fd00::5": items
+ *                between commas; names with * and ?, addresses, subnets; ^ leaves out. What is
+ *                wanted is what some item without ^ names, or everything if there is none, and none
+ *                with ^ names.
  *   ports        "20000-20100", "20000"
  *   address      "203.0.113.5", "203.0.113.5:7000", "2001:db8::5", "[2001:db8::5]:7000"
  *
@@ -39,8 +40,8 @@ int place_parse_ports(const char *name, const char *text, unsigned *first, unsig
 /* Empty: family 0. No port: 0. */
 int place_parse(const char *name, const char *text, union place *at, struct why *why);
 
-/* Whether an interface with this name and address is wanted by a text that was checked: 0 no, else the
- * position from 1 of the item that names it, or 1 if none has to. */
+/* Whether an interface with this name and address is wanted by a text that was checked: 0 no, else
+ * the position from 1 of the item that names it, or 1 if none has to. */
 int place_wanted(const char *text, const char *interface, const union place *at);
 /* Whether some item of it names what is wanted, so that it is not only about what is not. */
 bool place_names_any(const char *text);

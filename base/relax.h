@@ -4,8 +4,8 @@
 /*
  * relax.h - a breath between two looks at memory that another core writes
  *
- * Without it a core issues loads far ahead of the one it waits for; they take the line back from its
- * writer, and the order they were promised in costs the pipeline when it comes at last.
+ * Without it a core issues loads far ahead of the one it waits for; they take the line back from
+ * its writer, and the order they were promised in costs the pipeline when it comes at last.
  */
 static inline void cpu_relax(void)
 {

@@ -4,8 +4,9 @@
 /*
  * text.h - bounded text, for failures and reports
  *
- * A `struct why` collects "outer: inner: cause". The cause is said where it happens; each caller that
- * knows more puts its own words in front. What does not fit is cut, and "..." stands in its place.
+ * A `struct why` collects "outer: inner: cause". The cause is said where it happens; each caller
+ * that knows more puts its own words in front. What does not fit is cut, and "..." stands in its
+ * place.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +18,10 @@ struct why {
     char text[WHY_MAX];
 };
 
-/* Replace the text. A NULL why is allowed and ignored. Returns `status`, so that a failing function can end in it. */
-int why_set(struct why *why, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Replace the text. A NULL why is allowed and ignored. Returns `status`, so that a failing function
+ * can end in it. */
+int why_set(struct why *why, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Put words in front: "format: what was there". Returns `status`. */
 int why_wrap(struct why *why, int status, const char *format, ...)

@@ -81,7 +81,10 @@ static inline const void *wire_take(struct wire_reader *r, size_t len)
     return at;
 }
 
-static inline uint8_t wire_take8(struct wire_reader *r) { return *(const uint8_t *)wire_take(r, 1); }
+static inline uint8_t wire_take8(struct wire_reader *r)
+{
+    return *(const uint8_t *)wire_take(r, 1);
+}
 static inline uint16_t wire_take16(struct wire_reader *r) { return wire_get16(wire_take(r, 2)); }
 static inline uint32_t wire_take32(struct wire_reader *r) { return wire_get32(wire_take(r, 4)); }
 static inline uint64_t wire_take64(struct wire_reader *r) { return wire_get64(wire_take(r, 8)); }

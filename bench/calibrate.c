@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * calibrate.c - the model's parameters of the link between two ranks (collectives/model.h), measured
+ * calibrate.c - the model's parameters of the link between two ranks (collectives/model.h),
+ * measured
  *
  *   o     a short message of a window of them, at the busier end
  *   L     a barrier of two is one round with two messages: L + 2 o
@@ -13,8 +14,9 @@
  *   add   a byte of a long reduce beside the same byte of a broadcast; what is more than copying is
  *         called staging
  *
- * Each is the least of several loops, the slower rank's: whatever else runs only adds. What two ranks cannot show (turns, ports)
- * is left out, and so stays as it is built in. The output is a file for collective_rules.
+ * Each is the least of several loops, the slower rank's: whatever else runs only adds. What two
+ * ranks cannot show (turns, ports) is left out, and so stays as it is built in. The output is a
+ * file for collective_rules.
  */
 #include "perf.h"
 
@@ -95,7 +97,8 @@ static double loop_ns(const struct calibration *c,
     int64_t before = statistics_now();
     for (uint64_t i = 0; i < n; i++) perf_check(c->perf, call(c, len), "calibrate");
     double took = (double)(statistics_now() - before);
-    int status = sinew_allreduce(c->perf->world, SINEW_IN_PLACE, &took, 1, SINEW_F64, SINEW_MAX, NULL);
+    int status =
+        sinew_allreduce(c->perf->world, SINEW_IN_PLACE, &took, 1, SINEW_F64, SINEW_MAX, NULL);
     perf_check(c->perf, status, "maximum over ranks");
     return took;
 }
@@ -133,7 +136,8 @@ static double not_less(double value, double least)
 static double asking(const struct calibration *c, double byte_ns, double overhead)
 {
     size_t len = 2 * ASKED;
-    return not_less(call_ns(c, call_window, len) / PERF_WINDOW - (double)len * byte_ns - overhead, 0);
+    return not_less(call_ns(c, call_window, len) / PERF_WINDOW - (double)len * byte_ns - overhead,
+                    0);
 }
 
 static void calibrate_print(const struct perf *p, const struct calibration *c)

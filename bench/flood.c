@@ -5,9 +5,9 @@
  *     flood
  *
  * Ranks 0 and 1 exchange messages of 8 bytes, for five seconds alone, and for as long while a third
- * process makes 10,000 connections, 2,000 a second, that say nothing, a part of a hello, garbage, or a hello of
- * which no proof comes. Printed are measured and bar: the median at most twice that without, the
- * 99th percentile under 50 ms. Exit status 1 when one is missed.
+ * process makes 10,000 connections, 2,000 a second, that say nothing, a part of a hello, garbage,
+ * or a hello of which no proof comes. Printed are measured and bar: the median at most twice that
+ * without, the 99th percentile under 50 ms. Exit status 1 when one is missed.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * instructions.c - what an 8-byte send and receive cost in instructions: blocking ones, the message
- * being there already, and those of a window, waited for together; or a rank's part in a collective of two
+ * being there already, and those of a window, waited for together; or a rank's part in a collective
+ * of two
  *
  *     instructions [most [most in a window]]
  *     instructions most barrier | allreduce
  *
- * The first: two ranks in one process over shared memory: one sends, then the other receives, in one thread,
- * so that nobody waits. Of a window the receives are posted before. The process is traced by its
- * parent, which steps it through the measured rounds one instruction at a time and counts: exact,
- * and the same on every run of one binary. (callgrind would do, but does not know pidfd_open.) Fails
- * when a round costs more than `most`.
+ * The first: two ranks in one process over shared memory: one sends, then the other receives, in
+ * one thread, so that nobody waits. Of a window the receives are posted before. The process is
+ * traced by its parent, which steps it through the measured rounds one instruction at a time and
+ * counts: exact, and the same on every run of one binary. (callgrind would do, but does not know
+ * pidfd_open.) Fails when a round costs more than `most`.
  *
- * Of a collective the ranks are two processes, stepped in turns: so either finds the other's message when
- * it looks. What is counted is rank 0's.
+ * Of a collective the ranks are two processes, stepped in turns: so either finds the other's
+ * message when it looks. What is counted is rank 0's.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -46,7 +47,8 @@ static int allgather(void *arg, const void *mine, size_t len, void *all)
     struct rank *r = arg;
     memcpy(r->meeting->records[r->exchange.rank], mine, len);
     pthread_barrier_wait(&r->meeting->barrier);
-    for (int i = 0; i < RANKS; i++) memcpy((char *)all + (size_t)i * len, r->meeting->records[i], len);
+    for (int i = 0; i < RANKS; i++)
+        memcpy((char *)all + (size_t)i * len, r->meeting->records[i], len);
     pthread_barrier_wait(&r->meeting->barrier);
     return 0;
 }
@@ -197,7 +199,8 @@ static int step(pid_t child)
 {
     int status;
     if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL)) return 1;
-    return waitpid(child, &status, 0) != child || !WIFSTOPPED(status) || WSTOPSIG(status) == SIGSTOP;
+    return waitpid(child, &status, 0) != child || !WIFSTOPPED(status) ||
+           WSTOPSIG(status) == SIGSTOP;
 }
 
 /* Both are stopped before the measured rounds: rank 0's instructions, < 0: not to be had. */

@@ -314,8 +314,8 @@ static void print(const struct test *t, const struct work *w, int64_t n, double 
     fflush(stdout);
 }
 
-static void print_value(const struct test *t, const struct work *w, const char *suffix, double value,
-                        const char *unit)
+static void print_value(const struct test *t, const struct work *w, const char *suffix,
+                        double value, const char *unit)
 {
     printf("{\"test\": \"%s%s\", \"ranks\": %d, \"bytes\": %zu, \"value\": %.4f, \"unit\": \"%s\"}\n",
            t->name, suffix, w->size, w->bytes, value, unit);

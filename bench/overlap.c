@@ -59,7 +59,8 @@ static void overlap_rounds(struct work *w, struct overlap *o, uint64_t n, bool c
 /* Mean over rounds and ranks. */
 static void overlap_mean(const struct work *w, double *sum, uint64_t n)
 {
-    int status = sinew_allreduce(w->perf->plain, SINEW_IN_PLACE, sum, 1, SINEW_F64, SINEW_SUM, NULL);
+    int status =
+        sinew_allreduce(w->perf->plain, SINEW_IN_PLACE, sum, 1, SINEW_F64, SINEW_SUM, NULL);
     perf_check(w->perf, status, "mean over ranks");
     *sum /= (double)n * w->perf->size;
 }

@@ -123,7 +123,8 @@ int main(int argc, char **argv)
     int status = sinew_open(&options, &p.s);
     if (status < 0) {
         fprintf(stderr, "sinew-perf: %s\n", sinew_why(NULL));
-        bool asked_for = status == SINEW_EINVAL || status == SINEW_ENOTSUP || status == SINEW_ENOENT;
+        bool asked_for =
+            status == SINEW_EINVAL || status == SINEW_ENOTSUP || status == SINEW_ENOENT;
         return asked_for ? PERF_USAGE : PERF_FAILED;
     }
     p.world = p.plain = sinew_world(p.s);

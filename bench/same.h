@@ -41,8 +41,8 @@ static inline uint64_t same_compute(uint64_t steps, uint64_t x)
 }
 
 /*
- * OSU's overlap, in percent: `pure` is what a call with its wait takes alone, `overall` what it takes
- * with as much computing in between, of which `computed` was the computing and not the polls.
+ * OSU's overlap, in percent: `pure` is what a call with its wait takes alone, `overall` what it
+ * takes with as much computing in between, of which `computed` was the computing and not the polls.
  */
 static inline double same_overlap(double pure, double overall, double computed)
 {

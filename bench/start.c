@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * start.c - an empty program and one allreduce, for bench/compare: what starting a job costs. A rank of any
- * launcher is this; startup.c is what starts ranks, and measures and judges by itself
+ * start.c - an empty program and one allreduce, for bench/compare: what starting a job costs. A
+ * rank of any launcher is this; startup.c is what starts ranks, and measures and judges by itself
  */
 #include <stdio.h>
 

@@ -5,8 +5,8 @@
  *     startup [--memory]
  *
  * Time: from before sinewrun until it is gone, median of the runs; beside it, as the limit, the
- * same with ranks that do nothing at all. Memory: the peak of the largest rank. Fails when either is
- * over its bar; with --memory the time is told but does not decide, as on a busy machine.
+ * same with ranks that do nothing at all. Memory: the peak of the largest rank. Fails when either
+ * is over its bar; with --memory the time is told but does not decide, as on a busy machine.
  */
 #include <stdio.h>
 #include <stdlib.h>

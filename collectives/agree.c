@@ -130,8 +130,8 @@ static uint64_t call_count(const struct call *call)
     return call->agreed;
 }
 
-struct record agree_record(const struct sinew_team *team, const struct call *call, uint32_t sequence,
-                           uint32_t digest)
+struct record agree_record(const struct sinew_team *team, const struct call *call,
+                           uint32_t sequence, uint32_t digest)
 {
     return (struct record){ .sequence = sequence,
                             .digest = digest,
@@ -173,11 +173,13 @@ static int ended_by(struct agreement *a, int from, const struct heard *h)
     return SINEW_EMISMATCH;
 }
 
-/* `from` gave up the same call: so does this one, and says why; unless it was because of this one. */
+/* `from` gave up the same call: so does this one, and says why; unless it was because of this
+ * one. */
 static int given_up_by(struct agreement *a, int from, const struct heard *h)
 {
     bool by_us = names_us(a->calls, &h->found, a->mine.sequence);
-    if (by_us && (h->found.rank[0] == from || h->found.rank[1] == from)) return ended_by(a, from, h);
+    if (by_us && (h->found.rank[0] == from || h->found.rank[1] == from))
+        return ended_by(a, from, h);
     a->with = from + 1;
     a->found = h->found;
     a->their_status = h->status;
@@ -325,7 +327,8 @@ void agree_describe(const struct agreement *a, struct text *text)
     }
 }
 
-/* ------------------------------------------------------------------------------------ to be told */
+/* ------------------------------------------------------------------------------------ to be
+ * told */
 
 /* What `from` says of the call that is under way here: how this one ends, or 0. */
 static int heard_running(struct agreement *a, int from, const struct heard *h)

@@ -14,7 +14,8 @@
  *
  * What was found and no later call may tell is logged, too, as a warning.
  *
- * A word is empty ("nothing was called here yet"), one byte ("the team was freed here"), or 144 bytes:
+ * A word is empty ("nothing was called here yet"), one byte ("the team was freed here"), or 144
+ * bytes:
  *
  *   byte 0      1       2      4        8          16      24               64               144
  *        | what | state | zero | status | two ranks | bytes | speaker's record | their records |
@@ -27,8 +28,8 @@
  *   ranks   GIVEN_UP: of the team, who called what their records say and do not agree; or -1, -1
  *   bytes   DIFFERS: how long the speaker takes the message to be
  *
- * A call that goes straight (straight.h) is never under way for others: nothing is heard until it is
- * over, or the executor has what is left of it, which then begins here under the same number.
+ * A call that goes straight (straight.h) is never under way for others: nothing is heard until it
+ * is over, or the executor has what is left of it, which then begins here under the same number.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,10 +101,11 @@ void agree_init(struct past_calls *calls, const struct sinew_team *team);
 int agree_begin(struct agreement *a, struct past_calls *calls, struct sinew_team *team,
                 const struct call *call, uint32_t sequence, uint32_t digest);
 /* As others hear of a call; `mine` of a round. */
-struct record agree_record(const struct sinew_team *team, const struct call *call, uint32_t sequence,
-                           uint32_t digest);
+struct record agree_record(const struct sinew_team *team, const struct call *call,
+                           uint32_t sequence, uint32_t digest);
 /* A call that went straight is over. */
-static inline void agree_past(struct past_calls *calls, const struct record *call, uint32_t sequence)
+static inline void agree_past(struct past_calls *calls, const struct record *call,
+                              uint32_t sequence)
 {
     struct past *past = &calls->past[calls->ended++ % PASTS];
     past->call = *call;
@@ -113,7 +115,8 @@ static inline void agree_past(struct past_calls *calls, const struct record *cal
 }
 /* The rest of one could not begin: it was given up, true. Unless it did begin, and is over. */
 bool agree_fail(struct past_calls *calls, const struct record *call, uint32_t sequence, int status);
-/* It ends with `status`: those who have asked are told, and of a disagreement everyone who was met. */
+/* It ends with `status`: those who have asked are told, and of a disagreement everyone who was
+ * met. */
 void agree_end(struct agreement *a, int status);
 /* Who disagreed about what, if that ended it. Until the next round. */
 void agree_explain(const struct agreement *a, struct text *t);

@@ -297,7 +297,8 @@ int algorithm_parse(enum collective collective, const char *text, uint32_t *para
 }
 
 /* Where nobody said, what goes up a tree and down again goes in tiles: ranks send one tile up while
- * another comes down. Elsewhere one rank is busy all the time, or all are (docs/decisions/tiles.md). */
+ * another comes down. Elsewhere one rank is busy all the time, or all are
+ * (docs/decisions/tiles.md). */
 uint32_t algorithm_tiles(const struct algorithm *a, uint32_t parameter, uint64_t bytes)
 {
     uint64_t tiles = bytes / TILE_BYTES;

@@ -179,7 +179,8 @@ static bool ranges_overlap(uint32_t x, uint32_t nx, uint32_t y, uint32_t ny)
     return (uint64_t)x < (uint64_t)y + ny && (uint64_t)y < (uint64_t)x + nx;
 }
 
-/* Whether any instances of x, and y after it, may conflict; what moves is taken to go everywhere. */
+/* Whether any instances of x, and y after it, may conflict; what moves is taken to go
+ * everywhere. */
 static bool ops_may_conflict(const struct op *x, const struct op *y)
 {
     if (op_is_word(x) && op_is_word(y)) return op_receives(x) && op_kind(y) == OP_SEND;

@@ -49,8 +49,8 @@ void build_recv_reduce(struct build *b, uint32_t peer, struct place from, struct
 /* d = left (+) right; d may be one of them. */
 void build_reduce(struct build *b, struct place left, struct place right, struct place d,
                   uint32_t n);
-/* d = `from` of the peer's, and with (+) mine. Between a build_await(peer), which says that it is there,
- * and a build_tell(peer), which says that it has been read. Not in loops. */
+/* d = `from` of the peer's, and with (+) mine. Between a build_await(peer), which says that it is
+ * there, and a build_tell(peer), which says that it has been read. Not in loops. */
 void build_read(struct build *b, uint32_t peer, struct place from, struct place d, uint32_t n);
 void build_read_reduce(struct build *b, uint32_t peer, struct place from, struct place mine,
                        struct place d, uint32_t n);

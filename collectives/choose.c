@@ -20,13 +20,14 @@ enum {
     DIRECT_UP_TO = 4,
     CROWD_BYTES = 2 * KIB,
     PIECE_LEAST = 32 * KIB,
-    PAIR_PIECE_LEAST = 1024 * KIB, /* of a whole vector between two ranks: pieces hide nothing but
-                                      adding, and what comes is added as it lands, or part by part */
+    PAIR_PIECE_LEAST =
+        1024 * KIB,             /* of a whole vector between two ranks: pieces hide nothing but
+                                   adding, and what comes is added as it lands, or part by part */
     TWO_TURNS_BLOCK = 16 * KIB, /* of everyone with everyone, at most                     */
-    TWO_TURNS_WHOLE = 7680,     /* longer messages are announced as long as the window has not grown,
-                                   and then it is no two turns                            */
-    CROWD_PIECE = 4 * KIB,      /* of a block that goes straight, …                       */
-    CROWD_MESSAGES = 32,        /* … if so many are all in one of the two turns           */
+    TWO_TURNS_WHOLE = 7680, /* longer messages are announced as long as the window has not grown,
+                               and then it is no two turns                            */
+    CROWD_PIECE = 4 * KIB,  /* of a block that goes straight, …                       */
+    CROWD_MESSAGES = 32,    /* … if so many are all in one of the two turns           */
 };
 _Static_assert(2 * CROWD_MESSAGES <= WINDOW_STEPS, "both turns are one program that goes straight");
 /* What goes at once over shared memory, and how much of it before the receiver gives room back. */
@@ -45,7 +46,8 @@ static uint32_t ranks_most(const struct algorithm *a)
     return UINT32_MAX;
 }
 
-/* Where all vectors come to one rank at once: memory, and messages that nobody has asked for yet. */
+/* Where all vectors come to one rank at once: memory, and messages that nobody has asked for
+ * yet. */
 static bool gathers_too_much(const struct algorithm *a, const struct situation *at)
 {
     return (a->generate == generate_allreduce_allgather ||
@@ -155,10 +157,10 @@ static bool two_turns_fit(const struct situation *at)
 }
 
 /*
- * What is chosen where each rank has a core decides the bits, so it decides what is left to ranks that
- * take turns: for them two turns, of everyone with everyone, are best. It is preferred over shared memory
- * where it costs an eighth more at most; where each rank has a core, too, which pay that for nothing: were
- * it looked at, how many cores there are would change bits.
+ * What is chosen where each rank has a core decides the bits, so it decides what is left to ranks
+ * that take turns: for them two turns, of everyone with everyone, are best. It is preferred over
+ * shared memory where it costs an eighth more at most; where each rank has a core, too, which pay
+ * that for nothing: were it looked at, how many cores there are would change bits.
  */
 static struct choice prefer_two_turns(enum collective collective, const struct situation *alone,
                                       struct choice best)
@@ -171,7 +173,8 @@ static struct choice prefer_two_turns(enum collective collective, const struct s
     return two.ns <= best.ns * 9 / 8 ? two : best;
 }
 
-/* Each block in pieces that go straight, if all of them can. The bits are the same in any number. */
+/* Each block in pieces that go straight, if all of them can. The bits are the same in any
+ * number. */
 static void crowd_pieces(const struct situation *at, struct choice *choice)
 {
     uint64_t pieces = two_turns_pieces(at);

@@ -116,8 +116,8 @@ uint32_t algorithm_tiles(const struct algorithm *a, uint32_t parameter, uint64_t
 enum { ALGORITHM_NAME_MAX = 48 };
 const char *algorithm_text(const struct algorithm *a, uint32_t parameter,
                            char name[ALGORITHM_NAME_MAX]);
-/* Why algorithm_parse() refused it: "it must be one of: ring, tree", "behind ring: stands a number of
- * pieces, from 1 to 64". Into the caller's buffer, which is returned. */
+/* Why algorithm_parse() refused it: "it must be one of: ring, tree", "behind ring: stands a number
+ * of pieces, from 1 to 64". Into the caller's buffer, which is returned. */
 enum { ALGORITHM_NAMES_MAX = 320 };
 const char *algorithm_refusal(enum collective collective, const char *text,
                               char why[ALGORITHM_NAMES_MAX]);

@@ -2,9 +2,9 @@
 /*
  * execute.c - one loop that carries out any schedule
  *
- * The unrolled schedule, for one tile after the other, passes through a window of 64 instances. What
- * is in it starts as soon as its dependencies are done, in whatever order completions come; `base` is
- * the first instance that is not done, and nothing behind it is remembered:
+ * The unrolled schedule, for one tile after the other, passes through a window of 64 instances.
+ * What is in it starts as soon as its dependencies are done, in whatever order completions come;
+ * `base` is the first instance that is not done, and nothing behind it is remembered:
  *
  *        done          base                    tail        not yet looked at
  *     ------------+-------------------------------+--------------------------

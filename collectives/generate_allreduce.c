@@ -173,7 +173,8 @@ void generate_allreduce_direct(struct build *b)
  */
 void generate_allreduce_allgather(struct build *b)
 {
-    struct place in = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0), out = place_at(BUFFER_OUT, 0);
+    struct place in = place_at(b->in_place ? BUFFER_OUT : BUFFER_IN, 0),
+                 out = place_at(BUFFER_OUT, 0);
     if (b->size > GATHERED_RANKS) {
         generate_allreduce_tree(b);
         return;

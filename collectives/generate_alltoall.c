@@ -4,7 +4,8 @@
 #include "collectives/pattern/flat.h"
 #include "collectives/pattern/ring.h"
 
-/* Among more than one window holds: p - 1 rounds, in round i with the ranks i further on and back. */
+/* Among more than one window holds: p - 1 rounds, in round i with the ranks i further on and
+ * back. */
 static void alltoall_loop(struct build *b, enum op_buffer from)
 {
     uint32_t p = b->size, right = ring_right(b->rank, 1, p), left = ring_left(b->rank, 1, p);
@@ -41,8 +42,8 @@ void generate_alltoall_pairwise(struct build *b)
         build_copy(b, place_at(BUFFER_IN, r), place_at(BUFFER_OUT, r), 1);
 }
 
-/* The blocks j of TMP whose digit of weight `weight` is `digit`, in runs of `weight`, side by side in
- * OUT from `at` on, or back: n of them. */
+/* The blocks j of TMP whose digit of weight `weight` is `digit`, in runs of `weight`, side by side
+ * in OUT from `at` on, or back: n of them. */
 static uint32_t bruck_pack(struct build *b, uint32_t weight, uint32_t digit, uint32_t at, bool back)
 {
     uint32_t p = b->size, n = 0;

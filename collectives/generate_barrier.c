@@ -53,8 +53,8 @@ void generate_barrier_flat(struct build *b)
  * p - 1 messages at each rank, to all others. Of ranks that take turns the last one to come finds
  * that all have come, leaves, and comes to the next barrier in the same turn: of p ranks on one
  * core each barrier takes p - 1 turns, and with two a core one, where through rank 0 it would take
- * two. First all are told, as far as one window goes; among more to the right, from the left: so that
- * both ends of a message come to it at the same step, whatever the executor's window holds.
+ * two. First all are told, as far as one window goes; among more to the right, from the left: so
+ * that both ends of a message come to it at the same step, whatever the executor's window holds.
  */
 void generate_barrier_direct(struct build *b)
 {

@@ -19,7 +19,8 @@ static void scatter_parts(struct build *b)
         if (subtree_below(b, level, &t)) build_send(b, t.child, place_at(BUFFER_OUT, t.first), t.n);
 }
 
-/* ceil(log2 p) + p - 1 rounds, 2 N bytes a rank: the parts go down the tree, then round the ring. */
+/* ceil(log2 p) + p - 1 rounds, 2 N bytes a rank: the parts go down the tree, then round the
+ * ring. */
 void generate_bcast_scatter_ring(struct build *b)
 {
     scatter_parts(b);

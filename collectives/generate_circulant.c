@@ -6,8 +6,8 @@
 #include "collectives/generate_parts.h"
 #include "collectives/pattern/circulant.h"
 
-/* The blocks [at, at + n) modulo the team's size: one run, or two where they go round; both ends of a
- * message cut it alike. */
+/* The blocks [at, at + n) modulo the team's size: one run, or two where they go round; both ends of
+ * a message cut it alike. */
 struct runs {
     uint32_t count, at[2], n[2];
 };
@@ -87,7 +87,8 @@ void generate_allreduce_circulant(struct build *b)
     circulant_allgather(b, BUFFER_OUT);
 }
 
-/* ------------------------------------------------------------------------ in n blocks, pipelined */
+/* ------------------------------------------------------------------------ in n blocks,
+ * pipelined */
 
 /* What comes to one rank, counted from the root, in which round. */
 struct arrivals {

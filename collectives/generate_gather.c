@@ -36,7 +36,8 @@ void generate_gatherv_binomial(struct build *b)
             build_recv(b, t.child, place_at(BUFFER_CNT, t.first - own.first), t.n);
     if (!root) build_send(b, own.child, place_at(BUFFER_CNT, 0), own.n);
     if (!leaf) build_counts(b);
-    if (root && !b->in_place) build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, b->rank), 1);
+    if (root && !b->in_place)
+        build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_OUT, b->rank), 1);
     if (!root && !leaf) build_copy(b, place_at(BUFFER_IN, 0), place_at(BUFFER_TMP, 0), 1);
     for (uint32_t level = 0; level < subtree_levels(b); level++) {
         if (!subtree_below(b, level, &t)) continue;

@@ -24,7 +24,8 @@ void circulant_allgather(struct build *b, enum op_buffer buffer);
  * Message i of everyone's exchange with everyone in so many pieces: to the right, from the left, so
  * that both ends come to it at the same step. Where the executor's window has room for all of them
  * they are all sent first: then whoever goes through the program step by step waits once, not p - 1
- * times, which matters where ranks take turns on few cores. Else each is followed by one that comes.
+ * times, which matters where ranks take turns on few cores. Else each is followed by one that
+ * comes.
  */
 struct meeting {
     bool sends;

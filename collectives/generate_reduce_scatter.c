@@ -16,8 +16,8 @@ static void ring_in_place(struct build *b)
     build_copy(b, place_at(BUFFER_TMP, b->rank), place_at(BUFFER_OUT, 0), 1);
 }
 
-/* p - 1 rounds, N (p - 1) / p bytes a rank: for long vectors. The first block goes from where it is, and the
- * last sum to where it belongs. */
+/* p - 1 rounds, N (p - 1) / p bytes a rank: for long vectors. The first block goes from where it
+ * is, and the last sum to where it belongs. */
 void generate_reduce_scatter_ring(struct build *b)
 {
     uint32_t p = b->size, right = ring_right(b->rank, 1, p), left = ring_left(b->rank, 1, p);

@@ -15,7 +15,8 @@ static uint32_t node_leader(const struct build *b, uint32_t node)
 }
 
 /* The node of `level` that node n hears from, or hears: as in binomial.h, of nodes. */
-static bool node_child(const struct build *b, const struct nodes *n, uint32_t level, uint32_t *child)
+static bool node_child(const struct build *b, const struct nodes *n, uint32_t level,
+                       uint32_t *child)
 {
     uint32_t first, many, root = b->root / b->parameter;
     if (!binomial_block(binomial_sibling(n->node, level), level, n->count, &first, &many))

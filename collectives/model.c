@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* shm and tcp (over loopback) as `sinew-perf calibrate` measured them on two virtual cores of an EPYC;
- * the others of a network such as one meets: orders of size, so that what is chosen without a
+/* shm and tcp (over loopback) as `sinew-perf calibrate` measured them on two virtual cores of an
+ * EPYC; the others of a network such as one meets: orders of size, so that what is chosen without a
  * measurement is not absurd. The simulated one has no processor that copies. */
 static const struct link_model models[] = {
     { "shm", 45, 20, 0.025, 0.024, 16384, 50, 230, 0.01, 0.02, 0, 1700, 1 },

@@ -23,7 +23,8 @@ struct link_model {
     double long_bytes, long_ns;              /* from this length on a round costs R more */
     double ask_ns;                           /* and each end of a message this     */
     double add_ns, copy_ns;                  /* a byte                             */
-    double stage_ns; /* a byte that is put somewhere before it is added; 0: it is added as it comes */
+    /* a byte that is put somewhere before it is added; 0: it is added as it comes */
+    double stage_ns;
     double turn_ns;                          /* for each rank                      */
     double ports; /* peers with whom bytes go at full speed at the same time */
 };

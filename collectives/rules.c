@@ -15,7 +15,7 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-/* --- cJSON: declared here, so that building needs no headers of it ------------------------------ */
+/* --- cJSON: declared here, so that building needs no headers of it ---------------------------- */
 
 struct cJSON;
 struct json {

@@ -6,7 +6,8 @@
  *
  *   { "links": { "shm": { "latency_ns": 120, "overhead_ns": 90, "byte_ns": 0.11, … } },
  *     "rules": [ { "collective": "allreduce", "link": "shm", "ranks": [2, 8],
- *                  "bytes": [0, 2047], "crowded": false, "algorithm": "recursive-multiplying:4" } ] }
+ *                  "bytes": [0, 2047], "crowded": false, "algorithm": "recursive-multiplying:4" } ]
+ *                  }
  *
  * What is left out of a link is the built-in value; what is left out of a rule is anything; a field
  * that is not known is an error. The first rule that fits decides, if its algorithm keeps what the

@@ -27,9 +27,10 @@
  *
  * Operand a stands left of (+) if OP_A_LEFT is set, else right.
  *
- * READ looks at a peer's buffer without a word to the peer. That its block is there and stays is what
- * messages of no block say: a SEND of none comes after all that its rank did before, and a RECV of none
- * before all that its rank does later. So each READ stands between two of them, one each way.
+ * READ looks at a peer's buffer without a word to the peer. That its block is there and stays is
+ * what messages of no block say: a SEND of none comes after all that its rank did before, and a
+ * RECV of none before all that its rank does later. So each READ stands between two of them, one
+ * each way.
  *
  * Messages: the end that is not here has no block but an ordinal, "the how manieth message between
  * this pair in this direction". It stands where the block would: in d of SEND, in a of RECV and

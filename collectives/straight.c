@@ -6,7 +6,14 @@
 #include "collectives/cache.h"
 #include "collectives/pattern/flat.h"
 
-enum { SETS = 16, WAYS = 2, STEPS = WINDOW_STEPS, TMP_BYTES = 64 * 1024, COUNTS = 64, TMP_ALIGN = 64 };
+enum {
+    SETS = 16,
+    WAYS = 2,
+    STEPS = WINDOW_STEPS,
+    TMP_BYTES = 64 * 1024,
+    COUNTS = 64,
+    TMP_ALIGN = 64
+};
 
 /* An instance of the schedule. Places are bytes from where their buffer begins. */
 struct straight_step {
@@ -105,8 +112,8 @@ static inline void straight_arrived(const struct straight_at *at, const struct s
     }
 }
 
-/* A call that went the executor's way has kept what came for this one: if that had to go there, too, it
- * would keep what comes for the next. */
+/* A call that went the executor's way has kept what came for this one: if that had to go there,
+ * too, it would keep what comes for the next. */
 static __attribute__((noinline)) bool straight_kept(const struct straight_at *at,
                                                     const struct straight_step *step)
 {

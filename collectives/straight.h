@@ -4,11 +4,11 @@
 /*
  * straight.h - a call that was made before: straight through, from the arguments to the messages
  *
- * A blocking call that comes again with the same collective, count, type, operator and root needs no
- * checks but those of its buffers, no choice, no schedule and no request: its steps are kept with
- * every place worked out. They run in the program's order, one after the other, each message by the
- * short way (messaging/operation.h). The first that cannot go that way, and what is left after it,
- * is the executor's.
+ * A blocking call that comes again with the same collective, count, type, operator and root needs
+ * no checks but those of its buffers, no choice, no schedule and no request: its steps are kept
+ * with every place worked out. They run in the program's order, one after the other, each message
+ * by the short way (messaging/operation.h). The first that cannot go that way, and what is left
+ * after it, is the executor's.
  */
 #include "collectives/execute.h"
 #include "collectives/places.h"
@@ -36,8 +36,8 @@ struct straight_call {
 /* true: it was such a call, and *status is its outcome. */
 bool straight_run(struct sinew_team *team, const struct straight_call *call, int *status);
 
-/* A blocking call as it is about to be executed: remembered, if it comes a second time. No memory for that
- * is no failure. */
+/* A blocking call as it is about to be executed: remembered, if it comes a second time. No memory
+ * for that is no failure. */
 void straight_learn(struct sinew_team *team, const struct bound *bound);
 
 #endif

@@ -57,7 +57,8 @@ static struct work moving(double bytes, struct work w)
 /* So many rounds of one message each, of `bytes` in all. */
 static struct work rounds_work(double rounds, double bytes)
 {
-    return (struct work){ .rounds = rounds, .messages = 2 * rounds, .bytes = bytes, .turns = rounds };
+    return (
+        struct work){ .rounds = rounds, .messages = 2 * rounds, .bytes = bytes, .turns = rounds };
 }
 
 /* The part of a vector that is other ranks'. */
@@ -272,7 +273,8 @@ struct work work_allreduce_two_level(double p, double n, double k)
     return with_added(w, part * (r + extra / 2 + here - 1));
 }
 
-/* --------------------------------------------------------------------------------- blocks of all */
+/* --------------------------------------------------------------------------------- blocks of
+ * all */
 
 struct work work_gather_tree(double p, double n, double k)
 {

@@ -5,8 +5,8 @@
  * launch.h - how the processes of a job find each other
  *
  * A provider knows rank and size, carries one small record per rank to every other, and says when a
- * rank is known to be dead. Used by one thread. Providers: sinewrun (sinewrun.c), a rendezvous address
- * (rendezvous.c), the caller's exchange (exchange.c), alone (alone.c); detect.c chooses.
+ * rank is known to be dead. Used by one thread. Providers: sinewrun (sinewrun.c), a rendezvous
+ * address (rendezvous.c), the caller's exchange (exchange.c), alone (alone.c); detect.c chooses.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +31,8 @@ struct launch_ops {
      * SINEW_ETIMEDOUT, and the text names the missing ranks. */
     int (*fence)(struct launch *l, int64_t until);
 
-    /* After fence: rank's record into `record` (LAUNCH_RECORD_MAX bytes), its length returned, or < 0. */
+    /* After fence: rank's record into `record` (LAUNCH_RECORD_MAX bytes), its length returned, or <
+     * 0. */
     int (*get)(struct launch *l, int rank, void *record);
 
     /* An event: 1 and *rank died (each at most once), 0: none now, < 0: the launcher itself is gone
@@ -61,7 +62,8 @@ struct launch {
     int cores_here; /* that they share, before each was bound to its own; 0 when not known */
     uint32_t cores_name; /* of these cores, as base/cores.h says; 0 when not known         */
     bool has_secret;
-    uint8_t secret[LAUNCH_SECRET_LEN]; /* of the job; without one the transports cannot authenticate */
+    /* of the job; without one the transports cannot authenticate */
+    uint8_t secret[LAUNCH_SECRET_LEN];
     int fd;                            /* for failed(); -1: none */
     int64_t setup_ns;                  /* setup_deadline, for texts; 0: do not tell */
     struct why why;                    /* of the last call that failed */
@@ -69,9 +71,10 @@ struct launch {
 
 /*
  * Find the provider: options->exchange first; then SINEW_LAUNCH_FD (set by sinewrun); then
- * SINEW_RENDEZVOUS with SINEW_RANK, SINEW_SIZE and SINEW_SECRET_FILE (all or none: SINEW_EINVAL names what is
- * missing); a launcher that is seen but has no provider built (PMIx, PMI, Slurm …) with more than one
- * rank is SINEW_ENOTSUP naming it; else alone. `until`: the time to give up. On failure `why` has the text.
+ * SINEW_RENDEZVOUS with SINEW_RANK, SINEW_SIZE and SINEW_SECRET_FILE (all or none: SINEW_EINVAL
+ * names what is missing); a launcher that is seen but has no provider built (PMIx, PMI, Slurm …)
+ * with more than one rank is SINEW_ENOTSUP naming it; else alone. `until`: the time to give up. On
+ * failure `why` has the text.
  */
 int launch_open(const struct world *world, const struct config *config,
                 const struct sinew_options *options, int64_t until, struct launch **out,

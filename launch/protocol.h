@@ -28,15 +28,16 @@
  *           news: it left in order
  *  EXIT     | rank u32 | flags u8 | code u8 | 0 u16 | pid u32 |
  *           news: its process ended. flags: 1 without having left (it died), 2 the job fails by it,
- *           4 code is a signal, not an exit status, 8 only its connection is known to be gone (a second
- *           one follows when its process has ended)
+ *           4 code is a signal, not an exit status, 8 only its connection is known to be gone (a
+ *           second one follows when its process has ended)
  *  ABORT    | status i32 | text to the end |
  *           news: end the job
  *
  * FRAME_BYE ends a connection in order. One that ends otherwise takes the ranks behind it along.
  *
  * The door: sinewrun leaves its rank one end of a SOCK_SEQPACKET pair, SINEW_LAUNCH_FD=fd:inode.
- * Who wants to be the rank makes a pair of streams and passes one end through the door, with 8 bytes:
+ * Who wants to be the rank makes a pair of streams and passes one end through the door, with 8
+ * bytes:
  *
  *           | 'S' 'N' 'W' 'J' | version u32 |
  *

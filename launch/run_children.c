@@ -305,7 +305,8 @@ void children_signal(struct run *run, int signal)
 }
 
 /* The kernel closes what a process had open before it says that it has ended. /proc/PID/stat has,
- * behind the name in parentheses, the state, five numbers, and the flags of include/linux/sched.h. */
+ * behind the name in parentheses, the state, five numbers, and the flags of
+ * include/linux/sched.h. */
 bool child_is_ending(const struct child *c)
 {
     enum { EXITING = 4 };

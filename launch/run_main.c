@@ -3,14 +3,14 @@
  * run_main.c - sinewrun: starts the ranks of a job, and ends with them
  *
  * How a job ends. The first failure decides sinewrun's exit status and is named. Then, unless told
- * to go on, the others are asked to end (SIGTERM), 0.2 s later if one is just leaving, which may be the
- * cause and still have to say so; and killed a second later; the same after a
+ * to go on, the others are asked to end (SIGTERM), 0.2 s later if one is just leaving, which may be
+ * the cause and still have to say so; and killed a second later; the same after a
  * time-out, an abort, SIGTERM or SIGHUP. Ctrl-C is passed on and given all the time; a second one
  * kills at once.
  *
- * A rank fails when its connection ends without a goodbye, but how is known only when its process has
- * ended, and that may be long after (sinew_abandon). The others are told soon; the job is not ended
- * before, unless others fail meanwhile: then it has a second more.
+ * A rank fails when its connection ends without a goodbye, but how is known only when its process
+ * has ended, and that may be long after (sinew_abandon). The others are told soon; the job is not
+ * ended before, unless others fail meanwhile: then it has a second more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,8 +28,8 @@
 #include "launch/run.h"
 
 /* A connection ends a moment before its process does: the process's end tells more. A moment; or,
- * where it is seen to be ending on a machine that has much else to do, as long as others can be kept
- * waiting. */
+ * where it is seen to be ending on a machine that has much else to do, as long as others can be
+ * kept waiting. */
 #define ORPHAN_NS 20000000LL
 #define ORPHAN_ENDING_NS 500000000LL
 /* Who has left the job and not ended yet may have something to say. */
@@ -83,7 +83,8 @@ static int exit_status(const struct launch_exit *how)
     return how->code ? how->code : RUN_STATUS_FAILED;
 }
 
-/* It has left the job, or its connection has ended, and it still runs: it may be about to say why. */
+/* It has left the job, or its connection has ended, and it still runs: it may be about to say
+ * why. */
 static bool somebody_leaves(const struct run *run)
 {
     for (int i = 0; i < run->options.ranks; i++) {
@@ -108,8 +109,9 @@ static const char *loader_hint(struct run *run, const struct launch_exit *how)
            "in LD_LIBRARY_PATH?";
 }
 
-/* A rank has failed, here or elsewhere. What fails while we stop the job is our own doing. Often one fails
- * because another did, and ends before that one could say what was wrong: it gets a moment. */
+/* A rank has failed, here or elsewhere. What fails while we stop the job is our own doing. Often
+ * one fails because another did, and ends before that one could say what was wrong: it gets a
+ * moment. */
 static void run_failure(struct run *run, const struct launch_exit *how, const char *where)
 {
     const struct child *first = run->first_orphan;
@@ -168,8 +170,8 @@ const struct node_events run_events = {
     .left = on_left, .exited = on_exited, .aborted = on_aborted, .lost = on_lost
 };
 
-/* Connections that ended without a goodbye while their process went on: to the others it has died. The
- * job fails by it when it has ended. */
+/* Connections that ended without a goodbye while their process went on: to the others it has died.
+ * The job fails by it when it has ended. */
 static void look_at_orphans(struct run *run, int64_t now)
 {
     for (int i = 0; i < run->options.ranks; i++) {
@@ -210,8 +212,9 @@ static void see_end(struct child *c)
 }
 
 /* What a rank said before it ended comes before its end: so first see who has, then listen to all,
- * then reap those, and no others that may have ended meanwhile. Which of them was first is not known;
- * who was killed by a signal is seldom so because another exited, and others often exit because of it. */
+ * then reap those, and no others that may have ended meanwhile. Which of them was first is not
+ * known; who was killed by a signal is seldom so because another exited, and others often exit
+ * because of it. */
 static void reap(struct run *run)
 {
     int ranks = run->options.ranks;
@@ -403,7 +406,8 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int milliseconds_left(const struct run *run)
 {
-    int64_t next = earlier(earlier(run->stop_ns, run->kill_ns), earlier(run->timeout_ns, run->setup_ns));
+    int64_t next =
+        earlier(earlier(run->stop_ns, run->kill_ns), earlier(run->timeout_ns, run->setup_ns));
     for (int i = 0; i < run->options.ranks; i++) {
         const struct child *c = &run->children[i];
         if (c->orphaned_ns && !c->ended && !c->told)

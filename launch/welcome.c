@@ -53,8 +53,8 @@ int welcome_decode(struct welcome *welcome, const uint8_t *in, size_t len, struc
     w.ends = flags & LAUNCH_ENDS;
     if (r.bad || r.left != (w.has_secret ? (size_t)LAUNCH_SECRET_LEN : 0) ||
         (flags & ~(uint32_t)(LAUNCH_HAS_SECRET | LAUNCH_ENDS)) || w.size < 1 ||
-        w.size > LAUNCH_SIZE_MAX || w.rank < 0 || w.rank >= w.size || w.here < 0 || w.here > w.size ||
-        w.cores < 0)
+        w.size > LAUNCH_SIZE_MAX || w.rank < 0 || w.rank >= w.size || w.here < 0 ||
+        w.here > w.size || w.cores < 0)
         return why_set(why, SINEW_EPROTO, "a malformed welcome");
     if (w.has_secret) memcpy(w.secret, r.at, LAUNCH_SECRET_LEN);
     *welcome = w;

@@ -31,7 +31,8 @@ struct wired;
 
 enum { TRANSPORTS_MAX = 8 };
 
-/* Messages of users and of collectives never meet: each space has its own credit and its own queue. */
+/* Messages of users and of collectives never meet: each space has its own credit and its own
+ * queue. */
 enum space { SPACE_USER, SPACE_COLLECTIVE, SPACES };
 
 /* What CTS answers, if no announcement with its space. */
@@ -78,8 +79,8 @@ struct control {
 /* ---- unexpected messages --------------------------------------------------------------------- */
 
 /*
- * Kept in blocks of 256 bytes out of a pool reserved with the peer; the sender counts the same blocks as
- * credit, so a message that was sent always finds room.
+ * Kept in blocks of 256 bytes out of a pool reserved with the peer; the sender counts the same
+ * blocks as credit, so a message that was sent always finds room.
  *
  *   first block: struct unexpected (128 bytes) | 128 bytes of body
  *   each more:   u32 next | 4 unused | 248 bytes of body
@@ -103,7 +104,8 @@ struct unexpected {
 
 static inline uint32_t blocks_of(size_t len)
 {
-    return len <= BLOCK_FIRST ? 1 : (uint32_t)(1 + (len - BLOCK_FIRST + BLOCK_MORE - 1) / BLOCK_MORE);
+    return len <= BLOCK_FIRST ? 1
+                              : (uint32_t)(1 + (len - BLOCK_FIRST + BLOCK_MORE - 1) / BLOCK_MORE);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -180,7 +182,8 @@ struct sinew_request {
 enum { REQUEST_CHUNK = 64, REQUEST_CHUNKS_MAX = 1 << 16 };
 
 struct request_pool {
-    struct sinew_request *free; /* chained by entry.next; the most recently used first: it is warm */
+    /* chained by entry.next; the most recently used first: it is warm */
+    struct sinew_request *free;
     struct sinew_request **chunk;
     uint32_t chunks, chunks_cap;
     uint32_t live; /* but for plain ones: see request_live() */
@@ -428,7 +431,8 @@ void request_free(struct sinew_request *r);
 static inline struct sinew_request *request_take(struct request_pool *pool)
 {
     struct sinew_request *r = pool->free;
-    if (r) pool->free = r->entry.next ? LIST_OWNER(r->entry.next, struct sinew_request, entry) : NULL;
+    if (r)
+        pool->free = r->entry.next ? LIST_OWNER(r->entry.next, struct sinew_request, entry) : NULL;
     return r;
 }
 
@@ -550,7 +554,8 @@ int receive_message(struct sinew_team *team, void *buf, size_t cap, const struct
 int receive_post(struct sinew_request *r);
 /* Nobody is left who could send what such a receive would match; and its failure. */
 bool receive_hopeless(struct sinew_team *team, const struct match_key *key);
-int receive_despair(struct sinew_team *team, const struct match_key *key, struct sinew_status *status);
+int receive_despair(struct sinew_team *team, const struct match_key *key,
+                    struct sinew_status *status);
 int receive_generally(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
                       struct sinew_status *status, struct sinew_request **req);
 /* Give an unexpected message to a receive, which ends or is on its way. */
@@ -601,7 +606,8 @@ void window_expect(struct peer *p, struct link *l);
 void window_collect(struct peer *p);
 
 /* held.c */
-struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len, uint32_t tag);
+struct sinew_request *held_request(struct sinew_team *team, struct peer *p, size_t len,
+                                   uint32_t tag);
 void held_join(struct peer *p, struct sinew_request *r); /* it was HELD */
 /* All up to this one: with the kernel, or with status < 0 dropped. */
 void held_done(struct peer *p, const struct sinew_request *last, int status);
@@ -650,7 +656,8 @@ void self_withdraw(struct sinew_request *r);
 void self_release(struct unexpected *u);
 
 /* transports.c */
-int transports_open(struct sinew *s, const struct transport_ops *const *all); /* NULL: the built-in */
+/* NULL: the built-in */
+int transports_open(struct sinew *s, const struct transport_ops *const *all);
 void transports_close(struct sinew *s);
 
 /* peer.c, wireup.c */
@@ -710,8 +717,8 @@ int tell_arrive(struct link *l, const void *head, size_t hlen, const void *body,
 enum { RECORD_MAX = LAUNCH_RECORD_MAX, RECORD_VERSION = 3 };
 int choose_record(struct sinew *s, uint8_t record[RECORD_MAX], size_t *len, struct why *why);
 /* The transport (index) to reach p by, skipping p->refused; < 0 with the reasons in why. */
-int choose_transport(struct peer *p, const uint8_t **address, size_t *len, uint8_t record[RECORD_MAX],
-                     struct why *why);
+int choose_transport(struct peer *p, const uint8_t **address, size_t *len,
+                     uint8_t record[RECORD_MAX], struct why *why);
 /* Whether data of this pair may take the control link from the start. */
 bool choose_control_carries(const struct sinew *s);
 /* Whether this wired transport is better than the control link's, by the order of choice. */
@@ -741,8 +748,8 @@ void memory_release_all(struct sinew *s);
 /* wait.c */
 bool wait_crowded(const struct sinew *s); /* more ranks than cores here */
 int wait_request(struct sinew_request *r); /* blocking calls: until final, consumed */
-/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0: late,
- * < 0: hopeless. */
+/* Until ready(arg) or `until`; for the stall report describe(arg, text) says for what. 0, > 0:
+ * late, < 0: hopeless. */
 struct waiting {
     bool (*ready)(struct waiting *w);
     const struct waiting_kind *kind;
@@ -752,12 +759,13 @@ struct waiting_kind {
     void (*describe)(const struct waiting *w, struct text *text);
     /* After each second in vain; false: there is nobody to be asked. NULL: likewise. */
     bool (*stalled)(const struct waiting *w);
-    /* 0, or < 0 where it can never be ready, and its text is set. Asked where a wait would go on. NULL: 0. */
+    /* 0, or < 0 where it can never be ready, and its text is set. Asked where a wait would go on.
+     * NULL: 0. */
     int (*hopeless)(const struct waiting *w);
 };
 int wait_until(struct sinew *s, struct waiting *w, int64_t until);
-/* Of a short way, which looks at one link alone: whether to look once more, and if others want the core
- * they had it. For a bounded time; then the general way goes on. */
+/* Of a short way, which looks at one link alone: whether to look once more, and if others want the
+ * core they had it. For a bounded time; then the general way goes on. */
 struct shortly {
     int polls;
     int64_t yields;

@@ -3,9 +3,10 @@
  * crowd.c - ranks and the cores they share
  *
  * Every rank publishes a name for the processors it may use (base/cores.h). Those with the same
- * name share the same cores, whoever started them; where there are more of them than cores they take
- * turns. Waiting depends on it, and so does the choice of algorithms, which must come out alike on
- * all members of a team: it is made from the names alone, and equal names mean equal numbers.
+ * name share the same cores, whoever started them; where there are more of them than cores they
+ * take turns. Waiting depends on it, and so does the choice of algorithms, which must come out
+ * alike on all members of a team: it is made from the names alone, and equal names mean equal
+ * numbers.
  *
  * Masks that overlap without being the same, and other jobs, are not seen.
  */
@@ -47,7 +48,7 @@ bool team_is_crowded(const struct sinew_team *team)
     return core->crowd == CROWD_YES;
 }
 
-/* ---- what lies between members ----------------------------------------------------------------- */
+/* ---- what lies between members --------------------------------------------------------------- */
 
 /* Whether all others can be reached by it. Being on one host is the same for all of them; elsewhere
  * what all publish decides. */

@@ -9,9 +9,9 @@
  *
  *   word | team | sequence | step | tile | digest                       28 bytes: of a collective
  *
- * Little-endian. seq counts every message of this pair in this direction, modulo 2^16. credit gives back
- * room for unexpected messages, in blocks of 256 bytes, of the space (user or collective) that the
- * kind belongs to. length is the body's. What more a kind needs follows the head:
+ * Little-endian. seq counts every message of this pair in this direction, modulo 2^16. credit gives
+ * back room for unexpected messages, in blocks of 256 bytes, of the space (user or collective) that
+ * the kind belongs to. length is the body's. What more a kind needs follows the head:
  *
  *   SYNC               u64 sender's request
  *   RTS, COLL_RTS      u64 sender's request, u64 length; in body, when the receiver may read the
@@ -26,9 +26,11 @@
  *   JUMP               u64 sender's request, u64 length, u64 receiver's request
  *   AGAIN              u64 receiver's request, u64 sender's request
  *   COLL_WHY           tag: the collective's sequence; body: what collectives have to say of it
- *   CREDIT             team: collective blocks, below 2^16, tag: user requests | collective requests << 16
+ *   CREDIT             team: collective blocks, below 2^16, tag: user requests | collective
+ *                      requests << 16
  *
- * A request's number is its index in the low 32 bits and its generation in the high ones; both are checked.
+ * A request's number is its index in the low 32 bits and its generation in the high ones; both are
+ * checked.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -51,7 +53,8 @@ enum envelope_kind {
     KIND_COLL_WHY,  /* a word about a collective: see collectives/agree.h         */
     KIND_PING,      /* reserved                                                   */
     KIND_COLL_RTS,  /* RTS of a collective                                        */
-    KIND_STUCK,     /* my queue waits for credit (tag 1), or does no more (tag 0); or STUCK_COLLECTIVE */
+    /* my queue waits for credit (tag 1), or does no more (tag 0); or STUCK_COLLECTIVE */
+    KIND_STUCK,
     KIND_WANT,      /* I wait for this; let it jump the queue                     */
     KIND_JUMP,      /* here it is: an RTS for that receive only                   */
     KIND_GOT,       /* I have read it out of your buffer                          */
@@ -59,7 +62,8 @@ enum envelope_kind {
     KIND_LAST = KIND_AGAIN,
 };
 
-/* A tag of STUCK: a collective's message waited for credit. So much must have been received for it. */
+/* A tag of STUCK: a collective's message waited for credit. So much must have been received for
+ * it. */
 enum { STUCK_COLLECTIVE = 2, STREAM_BYTES = 1 << 20 };
 
 enum {
@@ -84,8 +88,9 @@ static inline uint64_t envelope_key(uint32_t team, uint32_t tag)
 }
 
 /*
- * A short message (transport.h) has a key for a head: that second word. Of a collective the team has
- * its top bit set and the tag is the sequence; what more it is matched by stands before its body:
+ * A short message (transport.h) has a key for a head: that second word. Of a collective the team
+ * has its top bit set and the tag is the sequence; what more it is matched by stands before its
+ * body:
  *
  *   key: | team 31, 1 | sequence 32 |, then  step 32 | digest 32 | body of at most 40 bytes
  */

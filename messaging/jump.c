@@ -38,9 +38,9 @@ void jump_tell_stuck(struct peer *p)
 }
 
 /*
- * A collective's message did: nothing of that space ever jumps, but the receiver may have more room for
- * whom it has received enough of; what is on its way is not, so a little later. It answers no refusal: who
- * hears nothing after a few times is not one of those that get more.
+ * A collective's message did: nothing of that space ever jumps, but the receiver may have more room
+ * for whom it has received enough of; what is on its way is not, so a little later. It answers no
+ * refusal: who hears nothing after a few times is not one of those that get more.
  */
 void jump_tell_waits(struct peer *p)
 {

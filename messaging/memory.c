@@ -2,8 +2,8 @@
 /*
  * memory.c - memory that operations in a team may use best
  *
- * The first transport that gives memory of its own does so; where none has any (left), it comes from
- * the heap, and all works as well, only slower.
+ * The first transport that gives memory of its own does so; where none has any (left), it comes
+ * from the heap, and all works as well, only slower.
  */
 #include <unistd.h>
 

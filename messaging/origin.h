@@ -12,11 +12,13 @@
 
 struct origin {
     const struct world *world;
-    const struct transport_ops *const *transports; /* NULL-terminated, best first; NULL: the built-in */
+    /* NULL-terminated, best first; NULL: the built-in */
+    const struct transport_ops *const *transports;
     struct launch *launch; /* taken over, also on failure; NULL: found by launch_open()           */
     char *const *environment; /* NULL-terminated; NULL: not looked at                             */
 };
 
-int context_open(const struct sinew_options *options, const struct origin *origin, struct sinew **s);
+int context_open(const struct sinew_options *options, const struct origin *origin,
+                 struct sinew **s);
 
 #endif

@@ -160,8 +160,9 @@ int outgoing_answer(struct peer *p, uint8_t kind, uint64_t theirs, enum nack_who
 
 static bool owes(const struct peer *p)
 {
-    return !p->grant_sent || p->growth || p->owed.blocks[SPACE_USER] || p->owed.blocks[SPACE_COLLECTIVE] ||
-           p->owed.requests[SPACE_USER] || p->owed.requests[SPACE_COLLECTIVE];
+    return !p->grant_sent || p->growth || p->owed.blocks[SPACE_USER] ||
+           p->owed.blocks[SPACE_COLLECTIVE] || p->owed.requests[SPACE_USER] ||
+           p->owed.requests[SPACE_COLLECTIVE];
 }
 
 static bool owes_much(const struct peer *p)
@@ -204,8 +205,9 @@ static void refuse_overspent(struct peer *p)
     wireup_disconnect(p, DISCONNECT_NOW);
 }
 
-/* A window is 5/8 of all blocks, an eager message half of a window at most; of one with short messages
- * the link has a quarter (quick_lend()). What is left after this much still has room for the longest. */
+/* A window is 5/8 of all blocks, an eager message half of a window at most; of one with short
+ * messages the link has a quarter (quick_lend()). What is left after this much still has room for
+ * the longest. */
 static uint32_t told_at_once(const struct peer *p)
 {
     uint32_t half = p->blocks_total * 5 / 16;
@@ -219,9 +221,9 @@ void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t re
     p->owed.requests[space] += requests;
     if (p->state == PEER_GONE) return;
     if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);
-    /* Told when it is worth a message, and a user's answer, which may come first, has not taken it along;
-     * but at once where the peer could not send its longest any more. The idle step tells the
-     * rest, before a wait sleeps. */
+    /* Told when it is worth a message, and a user's answer, which may come first, has not taken it
+     * along; but at once where the peer could not send its longest any more. The idle step tells
+     * the rest, before a wait sleeps. */
     p->owed_below = p->worth_telling;
     if (p->owed.blocks[space] < p->owed_below) return;
     if (space == SPACE_USER && p->owed.blocks[space] < told_at_once(p))

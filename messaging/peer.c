@@ -15,10 +15,11 @@
 enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
 
 /*
- * A stream is as fast as its credit comes back: a peer whose messages are consumed as they come, and
- * which has to wait for room all the same, gets as much again GROWTH times, once and for good; a quarter
- * of it is for collectives. So do the first GROWN_MAX of them, which bounds the memory. In a collective
- * messages come before anybody has asked for them: what lies here says nothing, what was received does.
+ * A stream is as fast as its credit comes back: a peer whose messages are consumed as they come,
+ * and which has to wait for room all the same, gets as much again GROWTH times, once and for good;
+ * a quarter of it is for collectives. So do the first GROWN_MAX of them, which bounds the memory.
+ * In a collective messages come before anybody has asked for them: what lies here says nothing,
+ * what was received does.
  */
 enum { GROWTH = 4, GROWTH_BYTES_MAX = 262144, GROWN_MAX = 8 };
 
@@ -56,7 +57,8 @@ void peer_grow(struct peer *p, enum space space)
 {
     struct sinew *s = p->context;
     uint64_t bytes = GROWTH * (uint64_t)s->config.unexpected_bytes;
-    if (p->more_blocks || s->grown == GROWN_MAX || p->state == PEER_GONE || !peer_is_heard(p, space))
+    if (p->more_blocks || s->grown == GROWN_MAX || p->state == PEER_GONE ||
+        !peer_is_heard(p, space))
         return;
     if (bytes > GROWTH_BYTES_MAX) bytes = GROWTH_BYTES_MAX;
     uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES);

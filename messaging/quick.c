@@ -12,8 +12,8 @@
  *
  * Nonblocking receives of that kind: window.c.
  *
- * The gate, peer->shorts and quick_below: whatever may make a send wait closes it (quick_close); a send that
- * went the general way and found nothing before it opens it again.
+ * The gate, peer->shorts and quick_below: whatever may make a send wait closes it (quick_close); a
+ * send that went the general way and found nothing before it opens it again.
  */
 #include "base/relax.h"
 #include "base/wire.h"
@@ -153,7 +153,7 @@ int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int
     return quick_send_short(p, team, buf, len, tag);
 }
 
-/* ---- a receive that waits --------------------------------------------------------------------- */
+/* ---- a receive that waits -------------------------------------------------------------------- */
 
 enum { LOOK_ABOUT = 4 }; /* looks for one message, the last of them with all that belongs to it */
 

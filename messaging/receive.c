@@ -437,7 +437,8 @@ static int arrive(const struct arrival *a)
     return rc;
 }
 
-/* by NULL: a short one, which never has an announcement; its blocks are of what was lent to the link. */
+/* by NULL: a short one, which never has an announcement; its blocks are of what was lent to the
+ * link. */
 static int take_message(struct peer *p, struct transport *by, const struct envelope *e,
                         struct wire_reader *more, const void *body, size_t blen)
 {

@@ -8,9 +8,9 @@
  *    put into the region    ==>
  *    FIN {its request}      -->  revokes the region: done
  *
- * FIN is sent when the put is done; or at once, where what is sent is seen after it anyhow (rma.ahead).
- * RTS may bring the message's first bytes (send.c): they cost credit as those of any message, and
- * the put goes on behind them.
+ * FIN is sent when the put is done; or at once, where what is sent is seen after it anyhow
+ * (rma.ahead). RTS may bring the message's first bytes (send.c): they cost credit as those of any
+ * message, and the put goes on behind them.
  *
  *    RTS {…, where it is}   -->  matched: reads it there
  *                           <--  GOT {request}
@@ -20,13 +20,16 @@
  * that gives up while it is read takes its registration back: the reader's transport tells it that
  * what came is worth nothing, and CTS gets the NACK.
  *
- * Once more: what was cleared for a link the pair has left, or that breaks under the put, goes this way:
+ * Once more: what was cleared for a link the pair has left, or that breaks under the put, goes this
+ * way:
  *
- *    AGAIN {its request, request} --> takes the registration back, which is final, and registers for
- *                                <--  the link the pair is on: CTS {…, tag 3: no credit comes with it}
+ *    AGAIN {its request, request} --> takes the registration back, which is final, and registers
+ *    for
+ *                                <--  the link the pair is on: CTS {…, tag 3: no credit comes with
+ *                                     it}
  *
- * The sender asks, for it alone knows what became of the clearance; so of each there is one, and FIN,
- * which says that the body has landed, is never followed by another put.
+ * The sender asks, for it alone knows what became of the clearance; so of each there is one, and
+ * FIN, which says that the body has landed, is never followed by another put.
  *
  * A receiver that gives up revokes first, and sends NACK if CTS has not gone (else what is put goes
  * nowhere); a sender that gave up answers CTS with NACK.

@@ -69,8 +69,8 @@ static size_t send_beginning(const struct sinew_request *r)
     const struct peer *p = r->peer;
     size_t most = p->out->transport->caps.begin_max, limit = send_eager_limit(p, r->space);
     if (most > limit) most = limit;
-    /* Half as much of a collective's: its receiver is often behind, and then what goes along is kept, and
-     * copied twice; and the window is the one that the next messages need. */
+    /* Half as much of a collective's: its receiver is often behind, and then what goes along is
+     * kept, and copied twice; and the window is the one that the next messages need. */
     if (r->space == SPACE_COLLECTIVE) most /= 2;
     most -= most % LANDING_ALIGN; /* what is put behind it may land */
     bool is_alone = list_empty(&p->attached);
@@ -139,8 +139,8 @@ static bool may_go_at_once(const struct peer *p, enum space space)
            !(p->jumping && space == SPACE_USER);
 }
 
-/* The first collective's message in the queue would go if there were room at the receiver; one that waits
- * for an announcement, and what stands behind that, would not. */
+/* The first collective's message in the queue would go if there were room at the receiver; one that
+ * waits for an announcement, and what stands behind that, would not. */
 static bool waits_for_room(const struct peer *p)
 {
     const struct list *first = p->queue[SPACE_COLLECTIVE].next;

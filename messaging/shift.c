@@ -9,19 +9,21 @@
  *    next …    over the data link    --> had parked; until then it parks what comes there
  *                                    <-- TAKEN
  *
- * Until TAKEN the sender goes ahead by AHEAD_MESSAGES or AHEAD_BYTES at most, so the receiver parks no more.
- * A long message whose body is on its way over the old link is finished there first: FIN must not
- * overtake it. One that was cleared for the old link and has not begun asks to be cleared again.
+ * Until TAKEN the sender goes ahead by AHEAD_MESSAGES or AHEAD_BYTES at most, so the receiver parks
+ * no more. A long message whose body is on its way over the old link is finished there first: FIN
+ * must not overtake it. One that was cleared for the old link and has not begun asks to be cleared
+ * again.
  *
- * Back to the control link, when both ends of the data link are down and know it: what the transport
- * handed back (undone), less what the peer says has come, is sent again as it was, then all else.
+ * Back to the control link, when both ends of the data link are down and know it: what the
+ * transport handed back (undone), less what the peer says has come, is sent again as it was, then
+ * all else.
  */
 #include <string.h>
 
 #include "base/wire.h"
 #include "messaging/wired.h"
 
-/* ---- copies ------------------------------------------------------------------------------------ */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
 struct copy *copy_keep(struct peer *p, struct list *list, const void *head, size_t hlen,
                        const void *body, size_t blen)
@@ -48,7 +50,7 @@ void copies_drop(struct peer *p, struct list *list)
     while (!list_empty(list)) copy_drop(p, LIST_OWNER(list->next, struct copy, entry));
 }
 
-/* ---- sending: to the data link ----------------------------------------------------------------- */
+/* ---- sending: to the data link --------------------------------------------------------------- */
 
 /* A body is on its way over the old link. */
 static bool body_under_way(const struct peer *p)
@@ -94,7 +96,7 @@ bool shift_may_send(const struct peer *p)
                          w->ahead_bytes + ENVELOPE_BODY_MAX <= AHEAD_BYTES);
 }
 
-/* ---- receiving --------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static int shift_park(struct peer *p, const void *head, size_t hlen, const void *body, size_t blen)
 {
@@ -146,21 +148,23 @@ int shift_take(struct peer *p, struct transport *by, const struct envelope *e)
         return rc;
     }
     w->taking = true;
-    match_forget_offers(&p->context->match, p); /* an earlier link's: reading there could break this one */
+    /* an earlier link's: reading there could break this one */
+    match_forget_offers(&p->context->match, p);
     p->in = w->data->transport;
     p->quick_in = w->data->transport->caps.expects ? w->data : NULL;
     tell_taken(p);
     return unpark(p, p->in);
 }
 
-/* ---- sending: back to the control link --------------------------------------------------------- */
+/* ---- sending: back to the control link ------------------------------------------------------- */
 
 /* The transport has handed back all from there on. */
 static bool numbered_from(const struct wired *w, uint64_t number)
 {
     if (w->lost) return false;
     for (const struct list *l = w->undone.next; l != &w->undone; l = l->next, number++)
-        if (wire_get16(LIST_OWNER(l, const struct copy, entry)->bytes) != (uint16_t)number) return false;
+        if (wire_get16(LIST_OWNER(l, const struct copy, entry)->bytes) != (uint16_t)number)
+            return false;
     return true;
 }
 
@@ -197,13 +201,14 @@ void shift_resend(struct peer *p)
     }
 }
 
-/* The transport hands back what the peer may not have. In the order of sending, the last one last. */
+/* The transport hands back what the peer may not have. In the order of sending, the last one
+ * last. */
 void shift_undone(struct peer *p, const void *head, size_t hlen, const void *body, size_t blen)
 {
     struct wired *w = p->wired;
     if (p->ending || p->going || p->state == PEER_GONE) return;
     w->undone_count++;
-    if (w->undone_count > TRANSPORT_UNDONE_MAX || hlen < ENVELOPE_SMALL || hlen > TRANSPORT_HEAD_MAX ||
-        !copy_keep(p, &w->undone, head, hlen, body, blen))
+    if (w->undone_count > TRANSPORT_UNDONE_MAX || hlen < ENVELOPE_SMALL ||
+        hlen > TRANSPORT_HEAD_MAX || !copy_keep(p, &w->undone, head, hlen, body, blen))
         w->lost = true;
 }

@@ -2,10 +2,10 @@
 /*
  * straight.c - messages of collectives by the short way
  *
- * One of at most 40 bytes goes as a short message, over links that have such; a longer one, up to the
- * eager limit, at once, if nothing waits before it. Whoever waits looks at that one link alone and
- * uses the body where it lies. As in quick.c, whatever is not as simple as that is left for the general
- * way: another message first, silence, a link that is not up, a lack of credit.
+ * One of at most 40 bytes goes as a short message, over links that have such; a longer one, up to
+ * the eager limit, at once, if nothing waits before it. Whoever waits looks at that one link alone
+ * and uses the body where it lies. As in quick.c, whatever is not as simple as that is left for the
+ * general way: another message first, silence, a link that is not up, a lack of credit.
  */
 #include "base/copy.h"
 #include "base/wire.h"

@@ -10,8 +10,8 @@
  *   DOWN   u64 messages that have come, text
  *   NONE   text
  *
- * They are no messages of the pair: their sequence is their own. A pair has few under way: those of one
- * attempt are bounded, and there is one attempt at a time.
+ * They are no messages of the pair: their sequence is their own. A pair has few under way: those of
+ * one attempt are bounded, and there is one attempt at a time.
  */
 #include <string.h>
 
@@ -20,7 +20,7 @@
 
 enum { OFFER_MAX_BYTES = 1 + TRANSPORTS_MAX * (2 + TRANSPORT_ADDRESS_MAX) };
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 struct wired *wired_of(struct peer *p, struct link *control)
 {
@@ -132,7 +132,7 @@ void tell_none(struct peer *p, const char *why)
     tell(p, TELL_NONE, why, len);
 }
 
-/* ---- receiving --------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static int refuse(struct peer *p, const char *what)
 {
@@ -151,7 +151,8 @@ static void take_text(char out[REASON_MAX], struct wire_reader *r)
 {
     size_t len = r->left < REASON_MAX - 1 ? r->left : REASON_MAX - 1;
     const uint8_t *bytes = r->at;
-    for (size_t i = 0; i < len; i++) out[i] = bytes[i] >= 32 && bytes[i] < 127 ? (char)bytes[i] : '?';
+    for (size_t i = 0; i < len; i++)
+        out[i] = bytes[i] >= 32 && bytes[i] < 127 ? (char)bytes[i] : '?';
     out[len] = '\0';
 }
 

@@ -22,16 +22,18 @@
 static const struct transport_ops *const before_modules[] = { &transport_shm, NULL };
 static const struct transport_ops *const after_modules[] = { &transport_tcp, NULL };
 
-/* Modules put the process back as it was while they load and unload what they are made of (transport/guard.h):
- * its environment and signals. Those, as the libraries, are the process's and no context's, so contexts of
- * several threads load and unload one at a time, and this lock is the one variable that all of them share.
+/* Modules put the process back as it was while they load and unload what they are made of
+ * (transport/guard.h): its environment and signals. Those, as the libraries, are the process's and
+ * no context's, so contexts of several threads load and unload one at a time, and this lock is the
+ * one variable that all of them share.
  *
- * The pid of whose thread has it; 0: nobody's. In a forked child it may be the parent's for ever: the thread is
- * not there that would let go of it, and what it was changing stays half changed. lock_modules() takes it
- * with acquire, unlock_modules() gives it back with release. */
+ * The pid of whose thread has it; 0: nobody's. In a forked child it may be the parent's for ever:
+ * the thread is not there that would let go of it, and what it was changing stays half changed.
+ * lock_modules() takes it with acquire, unlock_modules() gives it back with release. */
 static _Atomic pid_t module_owner;
 
-/* Whoever has it may be waiting, at his close, for an answer of the fabric of this context's `closing`, if any. */
+/* Whoever has it may be waiting, at his close, for an answer of the fabric of this context's
+ * `closing`, if any. */
 static int lock_modules(struct sinew *s, struct transport *closing, struct why *why)
 {
     pid_t me = getpid();
@@ -188,7 +190,7 @@ static int open_module(struct sinew *s, const struct module_known *known)
     return rc == SINEW_ENOMEM || named ? rc : 0;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static int refuse_open(struct sinew *s, int status)
 {
@@ -319,7 +321,8 @@ void transports_close(struct sinew *s)
         struct transport *t = s->transport[i];
         void *module = s->module[i];
         struct why why;
-        /* A close has to end: after the deadline it goes on without, at the risk of signals and environment. */
+        /* A close has to end: after the deadline it goes on without, at the risk of signals and
+         * environment. */
         bool locked = module && lock_modules(s, t, &why) == 0;
         t->ops->close(t);
         context_release(s, t, t->ops->transport_size);

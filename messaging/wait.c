@@ -184,7 +184,8 @@ static int look(struct sinew *s, const struct waiting *w)
     return context_progress(s, w->from ? w->from->out : NULL);
 }
 
-/* Before the processor is given away every link is looked at: a poll takes one cold link in turn. */
+/* Before the processor is given away every link is looked at: a poll takes one cold link in
+ * turn. */
 static int look_around(struct sinew *s, const struct waiting *w)
 {
     uint64_t more = s->spins > 0 ? 0 : s->counters.peers_met;
@@ -231,7 +232,8 @@ bool wait_shortly(struct sinew *s, struct shortly *w)
         cpu_relax();
         return true;
     }
-    int64_t yields = s->yields < YIELDS ? s->yields : YIELDS; /* deaths and deadlines are not seen */
+    /* deaths and deadlines are not seen */
+    int64_t yields = s->yields < YIELDS ? s->yields : YIELDS;
     if (!s->takes_turns || w->yields++ >= yields || s->turns_shared >= TURNS_AWAKE) return false;
     int64_t now = world_now(s->world);
     w->polls = 0;
@@ -386,7 +388,8 @@ static bool all_ready(struct waiting *w)
     return i == n;
 }
 
-/* Sends that receivers have not matched, and nothing else: then ranks may wait for each other in a ring. */
+/* Sends that receivers have not matched, and nothing else: then ranks may wait for each other in a
+ * ring. */
 static bool sends_unmatched(const struct waiting_requests *q)
 {
     bool any = false;

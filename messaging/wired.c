@@ -37,7 +37,7 @@ static void forget_attempt(struct peer *p)
     p->ahead = p->switching = false;
 }
 
-/* ---- which ------------------------------------------------------------------------------------- */
+/* ---- which ----------------------------------------------------------------------------------- */
 
 /* Why this transport is not (or not yet) a path for the pair; NULL: it could be. */
 static const char *objection(const struct peer *p, int i, struct why *why)
@@ -71,7 +71,7 @@ static void reasons(const struct peer *p, struct text *t)
     }
 }
 
-/* ---- an attempt begins ------------------------------------------------------------------------- */
+/* ---- an attempt begins ----------------------------------------------------------------------- */
 
 void wired_begin(struct peer *p, uint16_t attempt, int transport)
 {
@@ -185,7 +185,7 @@ void wired_deferred(struct peer *p)
     w->want_drain = false;
 }
 
-/* ---- links come up ----------------------------------------------------------------------------- */
+/* ---- links come up --------------------------------------------------------------------------- */
 
 void wired_control_up(struct peer *p, struct link *l)
 {
@@ -233,7 +233,7 @@ void wired_told(struct link *l, const void *bytes, size_t len)
     tell_bytes(p, bytes, len);
 }
 
-/* ---- links go down ----------------------------------------------------------------------------- */
+/* ---- links go down --------------------------------------------------------------------------- */
 
 bool wired_goes_on(const struct peer *p, const struct link *l)
 {
@@ -365,7 +365,7 @@ bool wired_drain(struct peer *p)
     return w->data || !wired_settled(p);
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 void wired_room(struct peer *p, struct link *l)
 {

@@ -6,19 +6,20 @@
  *
  *   control link   up as long as the pair is: authenticated, it carries what the ends of the wired
  *                  link tell each other (TELL), and it alone knows whether the peer lives
- *   data link      of a wired transport; messages and puts, from SWITCH on; when it breaks, the pair
- *                  goes on over the control link
+ *   data link      of a wired transport; messages and puts, from SWITCH on; when it breaks, the
+ *                  pair goes on over the control link
  *
  * One attempt at a time, numbered, begun by the lower rank:
  *
  *   NONE --leader starts, or its first tell comes--> LIVE --this end down: DOWN told-->
  *        --the other's DOWN came as well--> NONE, and the leader starts the next, if there is one
  *
- * So both ends agree on when a link is over: neither sends again before both are down, and nothing of the dead
- * link can come between. How much had come says DOWN; the rest is sent once more.
+ * So both ends agree on when a link is over: neither sends again before both are down, and nothing
+ * of the dead link can come between. How much had come says DOWN; the rest is sent once more.
  *
- * Which transport: the leader goes through its own order of choice and takes the first that the peer
- * offered and that reach() accepts. The other side follows; what it cannot do it answers with DOWN.
+ * Which transport: the leader goes through its own order of choice and takes the first that the
+ * peer offered and that reach() accepts. The other side follows; what it cannot do it answers with
+ * DOWN.
  */
 #include "messaging/context.h"
 
@@ -37,7 +38,8 @@ enum {
     AHEAD_BYTES = 65536,  /* … the other side keeps as much                            */
     WIRED_TRIES = 3,      /* of one transport, if it has worked                        */
     REASON_MAX = 256, /* so that a device's own words and what was outstanding fit */
-    TELLS_WAITING_MAX = 32, /* an offer and two attempts' are 15: the next needs the peer to have heard */
+    /* an offer and two attempts' are 15: the next needs the peer to have heard */
+    TELLS_WAITING_MAX = 32,
 };
 
 /* A message of which a copy is kept: to be told, handed to connect(), parked, or sent again. */
@@ -99,7 +101,8 @@ void tell_room(struct peer *p); /* what waits goes, as far as it goes */
 struct copy *copy_keep(struct peer *p, struct list *list, const void *head, size_t hlen,
                        const void *body, size_t blen);
 void copies_drop(struct peer *p, struct list *list);
-/* Of what was handed back, what the peer has not is to be sent again; false: something is lost for good. */
+/* Of what was handed back, what the peer has not is to be sent again; false: something is lost for
+ * good. */
 bool shift_settle(struct peer *p, struct why *why);
 
 #endif

@@ -159,7 +159,8 @@ static bool data_linked(const struct peer *p)
 {
     const struct sinew *s = p->context;
     for (int i = 0; i < s->transports; i++)
-        if (p->link[i] && !(s->control_only && i == s->control && p->refused & 1u << i)) return true;
+        if (p->link[i] && !(s->control_only && i == s->control && p->refused & 1u << i))
+            return true;
     return false;
 }
 

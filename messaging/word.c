@@ -73,7 +73,8 @@ int word_arrive(struct peer *p, const struct envelope *e, const void *body, size
         if (n > 0) word_tell(p, e->team, e->tag, answer, (size_t)n);
         return n < 0 ? peer_breaks(p, "sent a word about a collective that makes no sense") : 0;
     }
-    /* Nothing was called in it yet, as far as is known here, or will be. Such words answer nothing. */
+    /* Nothing was called in it yet, as far as is known here, or will be. Such words answer
+     * nothing. */
     size_t freed = !core && e->team < s->next_team;
     answer[0] = 0;
     if (len > 1) word_tell(p, e->team, e->tag, answer, freed);

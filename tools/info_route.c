@@ -2,8 +2,9 @@
 /*
  * info_route.c - how TCP would go to a host: by which route, and does its kernel answer
  *
- * The kernel's routes are asked, which sends nothing. Then one connection is tried, and closed at once
- * should somebody accept it: refused and accepted both mean that the host is there and lets us through.
+ * The kernel's routes are asked, which sends nothing. Then one connection is tried, and closed at
+ * once should somebody accept it: refused and accepted both mean that the host is there and lets us
+ * through.
  */
 #include "info.h"
 

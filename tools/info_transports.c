@@ -135,8 +135,9 @@ static void order(struct probed *probed, int n)
         }
 }
 
-/* A transport that comes as a module is opened here whether a job would or not; but for those that are
- * somebody else's library, of which not all come back from being opened, only when they are named. */
+/* A transport that comes as a module is opened here whether a job would or not; but for those that
+ * are somebody else's library, of which not all come back from being opened, only when they are
+ * named. */
 static void module_probe(struct info *info, const struct module_known *known, struct probed *p)
 {
     const struct transport_ops *ops;

@@ -20,8 +20,8 @@ struct plan_options {
     struct loggops model;
 };
 
-/* plan_compare.c: every algorithm there is for it, simulated beside what is predicted: of one size, or,
- * when none is given, over sizes, which --svg draws. The exit status. */
+/* plan_compare.c: every algorithm there is for it, simulated beside what is predicted: of one size,
+ * or, when none is given, over sizes, which --svg draws. The exit status. */
 int run_compare(const struct plan_options *o);
 
 #endif

@@ -23,7 +23,8 @@ static void restore_signals(const struct guard *kept)
     stack_t stack;
     for (int i = 1; i < _NSIG; i++) {
         if (!kept->known[i] || sigaction(i, NULL, &now) < 0) continue;
-        if (now.sa_handler != kept->action[i].sa_handler || now.sa_flags != kept->action[i].sa_flags)
+        if (now.sa_handler != kept->action[i].sa_handler ||
+            now.sa_flags != kept->action[i].sa_flags)
             sigaction(i, &kept->action[i], NULL);
     }
     if (sigaltstack(NULL, &stack) == 0 && stack.ss_sp != kept->stack.ss_sp)
@@ -50,7 +51,8 @@ static bool extend_environment(struct guard *kept)
     if (!kept->ours) return false;
     if (n) memcpy(kept->ours, environ, n * sizeof(*kept->ours));
     for (int i = 0; i < kept->n; i++)
-        if (!is_set(kept->settings[i])) memcpy(&kept->ours[n++], &kept->settings[i], sizeof(char *));
+        if (!is_set(kept->settings[i]))
+            memcpy(&kept->ours[n++], &kept->settings[i], sizeof(char *));
     environ = kept->ours;
     return true;
 }

@@ -4,15 +4,15 @@
 /*
  * guard.h - what somebody else's library would do to the process, kept from it while it is called
  *
- * Fabric libraries install signal handlers, an alternate signal stack and more, and take what they are to
- * do from the environment alone. Between guard_begin() and guard_end()
+ * Fabric libraries install signal handlers, an alternate signal stack and more, and take what they
+ * are to do from the environment alone. Between guard_begin() and guard_end()
  *
  *   environment   `environ` points to a copy with the words of `settings` in it, but for those the
  *                 user has set; the strings and the array of the host are not touched
  *   signals       every action, and this thread's alternate stack, are afterwards as before
  *
- * Both belong to the whole process, and each module has its own copy of this code: so the core opens and
- * closes modules one at a time (messaging/transports.c).
+ * Both belong to the whole process, and each module has its own copy of this code: so the core
+ * opens and closes modules one at a time (messaging/transports.c).
  */
 #include <signal.h>
 #include <stdbool.h>

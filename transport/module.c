@@ -87,7 +87,8 @@ static int find(const struct module_known *known, const char *dir, char path[PAT
                    known->file, tried);
 }
 
-/* What lies beside the library is trusted as the library is; another place must not be everybody's. */
+/* What lies beside the library is trusted as the library is; another place must not be
+ * everybody's. */
 static int check_place(const char *dir, const char *path, struct why *why)
 {
     struct stat place, file;

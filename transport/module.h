@@ -5,13 +5,13 @@
  * module.h - transports that are files of their own: libsinew-verbs.so, -ucx.so, -ofi.so
  *
  * A module imports nothing from the core (what it uses of base/ is compiled in, hidden), exports
- * sinew_module() and nothing else, and is opened RTLD_LOCAL. It shares structures with the core, so both
- * must be of one build of the headers: the table says with what it was built, and is refused when
- * anything differs.
+ * sinew_module() and nothing else, and is opened RTLD_LOCAL. It shares structures with the core, so
+ * both must be of one build of the headers: the table says with what it was built, and is refused
+ * when anything differs.
  *
- * It is looked for beside the library (or the program, where Sinew is linked into it; and in lib/ beside
- * the program's directory), or in the directory `module_dir` alone if that is set, where nothing is loaded
- * that everybody may write.
+ * It is looked for beside the library (or the program, where Sinew is linked into it; and in lib/
+ * beside the program's directory), or in the directory `module_dir` alone if that is set, where
+ * nothing is loaded that everybody may write.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +27,8 @@ struct module_table {
     const struct transport_ops *ops;
 };
 
-/* A module defines its table with it: static const struct module_table table = MODULE_TABLE(&transport_verbs); */
+/* A module defines its table with it: static const struct module_table table =
+ * MODULE_TABLE(&transport_verbs); */
 #define MODULE_TABLE(operations)                                                                 \
     {                                                                                            \
         .abi = MODULE_ABI, .size = sizeof(struct module_table),                                  \
@@ -40,21 +41,22 @@ struct module_table {
 #define MODULE_SYMBOL "sinew_module"
 const struct module_table *sinew_module(void);
 
-/* ---- the core's side -------------------------------------------------------------------------- */
+/* ---- the core's side ------------------------------------------------------------------------- */
 
 /* A transport that may come as a module. */
 struct module_known {
     const char *name, *file;
-    /* Cheap, without opening it: whether this host has anything it could use. false: the reason in why.
-     * NULL: it is opened when asked for by name only. */
+    /* Cheap, without opening it: whether this host has anything it could use. false: the reason in
+     * why. NULL: it is opened when asked for by name only. */
     bool (*useful)(struct why *why);
 };
 
 /* Best first; ends with name NULL. */
 extern const struct module_known modules_known[];
 
-/* `dir` "": beside the library. 0, and *ops is usable until module_close(*handle); or SINEW_ENOENT (no such file),
- * SINEW_EVERSION (another build), SINEW_ENOTSUP (it does not load), SINEW_EACCESS (everybody may write it), and why says what was tried. */
+/* `dir` "": beside the library. 0, and *ops is usable until module_close(*handle); or SINEW_ENOENT
+ * (no such file), SINEW_EVERSION (another build), SINEW_ENOTSUP (it does not load), SINEW_EACCESS
+ * (everybody may write it), and why says what was tried. */
 int module_open(const struct module_known *known, const char *dir, void **handle,
                 const struct transport_ops **ops, struct why *why);
 /* Every transport of it is closed. */

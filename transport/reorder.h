@@ -4,10 +4,10 @@
 /*
  * reorder.h - messages that came before their turn, over what keeps no order
  *
- * Every message has a sequence number. One whose turn it is never comes here. The others are copied,
- * header and data, and each is taken out when all before it have been: at most REORDER_WINDOW of them, at
- * places seq % REORDER_WINDOW, and `most` bytes. The sender's window sees to it that an honest one never
- * needs more.
+ * Every message has a sequence number. One whose turn it is never comes here. The others are
+ * copied, header and data, and each is taken out when all before it have been: at most
+ * REORDER_WINDOW of them, at places seq % REORDER_WINDOW, and `most` bytes. The sender's window
+ * sees to it that an honest one never needs more.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -27,8 +27,8 @@ struct reorder {
     struct kept *at[REORDER_WINDOW];
 };
 
-/* seq is of the REORDER_WINDOW that follow the last one taken. 0; SINEW_EPROTO: there is one of that number,
- * or too many bytes; SINEW_ENOMEM. Data that is not a copy's matter: len 0. */
+/* seq is of the REORDER_WINDOW that follow the last one taken. 0; SINEW_EPROTO: there is one of
+ * that number, or too many bytes; SINEW_ENOMEM. Data that is not a copy's matter: len 0. */
 int reorder_keep(struct reorder *r, const struct world *w, uint32_t seq, const void *header,
                  size_t header_len, const void *data, size_t len);
 /* That of this number, to be released when it has been dealt with; NULL: it has not come. */

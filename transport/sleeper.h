@@ -2,7 +2,8 @@
 #ifndef TRANSPORT_SLEEPER_H
 #define TRANSPORT_SLEEPER_H
 /*
- * sleeper.h - one descriptor that is readable when another is, or at a deadline: an epoll and a timer
+ * sleeper.h - one descriptor that is readable when another is, or at a deadline: an epoll and a
+ * timer
  */
 #include <stdint.h>
 

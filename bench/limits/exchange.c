@@ -158,7 +158,8 @@ static size_t lower_half(const struct run *r)
 
 static void reduce_scatter_rounds(struct run *r, uint64_t n)
 {
-    size_t half = lower_half(r), mine = r->side ? half : 0, length = r->side ? r->bytes - half : half;
+    size_t half = lower_half(r), mine = r->side ? half : 0,
+           length = r->side ? r->bytes - half : half;
     size_t others = r->side ? 0 : half;
     for (uint64_t i = 0; i < n; i++) {
         struct taken t = { .to = r->in, .with = r->out + mine, .len = length };
@@ -168,7 +169,8 @@ static void reduce_scatter_rounds(struct run *r, uint64_t n)
 
 static void allreduce_halves(struct run *r)
 {
-    size_t half = lower_half(r), mine = r->side ? half : 0, length = r->side ? r->bytes - half : half;
+    size_t half = lower_half(r), mine = r->side ? half : 0,
+           length = r->side ? r->bytes - half : half;
     size_t others = r->side ? 0 : half;
     struct taken sum = { .to = r->in + mine, .with = r->out + mine, .len = length };
     exchange(r, r->out + others, r->bytes - length, &sum);
@@ -187,7 +189,8 @@ static void allreduce_rounds(struct run *r, uint64_t n)
     }
 }
 
-/* ------------------------------------------------------------------------------- what has arrived */
+/* ------------------------------------------------------------------------------- what has
+ * arrived */
 
 static bool all_are(const uint8_t *at, size_t len, uint8_t value)
 {

@@ -6,8 +6,8 @@
  *
  * A limit does the work of one test of sinew-perf with nothing around it: no tags, no matching, no
  * errors, no way out. It is not something to use, it is something to divide by. Where several ways
- * of doing it exist (chunk sizes, kinds of system call), each is tried for some milliseconds and the
- * fastest is measured: a limit slower than any library is a fault of this program.
+ * of doing it exist (chunk sizes, kinds of system call), each is tried for some milliseconds and
+ * the fastest is measured: a limit slower than any library is a fault of this program.
  *
  *   limits.c   command line, table of limits, output
  *   pair.c     two pinned processes that run the same number of rounds, timed
@@ -29,7 +29,8 @@ struct variant {
     const char *name;
     size_t chunk, room;
     int how;
-    int lazy; /* a reader that waits for so many, for one that looks all the time takes lines away */
+    /* a reader that waits for so many, for one that looks all the time takes lines away */
+    int lazy;
 };
 
 struct run;
@@ -90,8 +91,8 @@ extern const struct limit limit_tcp_exchanges[LIMIT_EXCHANGES];
 
 #define LIMIT_SHARED_BYTES ((size_t)8 << 20)
 
-/* ns of a round, of a timed loop of about `seconds`; *fastest is the variant: of all, or the one whose
- * text is `way`. Without a name: there is no such. */
+/* ns of a round, of a timed loop of about `seconds`; *fastest is the variant: of all, or the one
+ * whose text is `way`. Without a name: there is no such. */
 double pair_measure(const struct limit *limit, size_t bytes, const char *way, const int cores[2],
                     double seconds, struct variant *fastest);
 void variant_text(const struct variant *v, char *text, size_t cap);

@@ -104,7 +104,8 @@ static void ring_get_slots(struct run *r, uint8_t *to)
     }
 }
 
-/* Apart by a few lines more than a chunk: pages whose loads and stores alias cost half the speed. */
+/* Apart by a few lines more than a chunk: pages whose loads and stores alias cost half the
+ * speed. */
 static uint8_t *ring_body(const struct run *r, const struct ring_end *end)
 {
     return end->bodies + end->next % r->variant->room * (r->variant->chunk + APART) + APART;

@@ -7,7 +7,8 @@
  *   spinning, read  the same by write and read of a nonblocking socket
  *   asking          poll without waiting, which takes no lock of the socket's, then recv
  *   blocking        sleeps in the kernel
- *   spinning, reno  as the first, with the kernel's plainest congestion control, whatever is usual here
+ *   spinning, reno  as the first, with the kernel's plainest congestion control, whatever is usual
+ *                   here
  *
  * The chunk is what one call may carry, of as many messages as it takes when they stream; the room
  * is what the kernel may hold (0: its choice).

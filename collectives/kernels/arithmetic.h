@@ -8,5 +8,8 @@ KERNEL(min)
 KERNEL(max)
 
 const struct kernels KERNELS = { {
-    [SINEW_SUM] = KERNEL_OF(sum), [SINEW_PROD] = KERNEL_OF(prod), [SINEW_MIN] = KERNEL_OF(min), [SINEW_MAX] = KERNEL_OF(max),
+    [SINEW_SUM] = KERNEL_OF(sum),
+    [SINEW_PROD] = KERNEL_OF(prod),
+    [SINEW_MIN] = KERNEL_OF(min),
+    [SINEW_MAX] = KERNEL_OF(max),
 } };

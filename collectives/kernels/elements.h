@@ -40,8 +40,8 @@ ALWAYS_INLINE void each(void *d, const void *left, const void *right, size_t n,
 }
 
 /*
- * KERNEL(sum) makes sum() of element_sum(), and on x86-64 the same again for processors with AVX2, chosen
- * when a kernel is looked up. KERNEL_OF(sum) is its entry in the table.
+ * KERNEL(sum) makes sum() of element_sum(), and on x86-64 the same again for processors with AVX2,
+ * chosen when a kernel is looked up. KERNEL_OF(sum) is its entry in the table.
  */
 #if defined(__x86_64__)
 #define KERNEL_WIDE(name)                                                                          \

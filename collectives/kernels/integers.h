@@ -61,7 +61,14 @@ KERNEL(lor)
 KERNEL(lxor)
 
 const struct kernels KERNELS = { {
-    [SINEW_SUM] = KERNEL_OF(sum), [SINEW_PROD] = KERNEL_OF(prod), [SINEW_MIN] = KERNEL_OF(min), [SINEW_MAX] = KERNEL_OF(max),
-    [SINEW_BAND] = KERNEL_OF(band), [SINEW_BOR] = KERNEL_OF(bor), [SINEW_BXOR] = KERNEL_OF(bxor),
-    [SINEW_LAND] = KERNEL_OF(land), [SINEW_LOR] = KERNEL_OF(lor), [SINEW_LXOR] = KERNEL_OF(lxor),
+    [SINEW_SUM] = KERNEL_OF(sum),
+    [SINEW_PROD] = KERNEL_OF(prod),
+    [SINEW_MIN] = KERNEL_OF(min),
+    [SINEW_MAX] = KERNEL_OF(max),
+    [SINEW_BAND] = KERNEL_OF(band),
+    [SINEW_BOR] = KERNEL_OF(bor),
+    [SINEW_BXOR] = KERNEL_OF(bxor),
+    [SINEW_LAND] = KERNEL_OF(land),
+    [SINEW_LOR] = KERNEL_OF(lor),
+    [SINEW_LXOR] = KERNEL_OF(lxor),
 } };

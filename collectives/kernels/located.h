@@ -45,4 +45,6 @@ ALWAYS_INLINE struct located element_maxloc(struct located a, struct located b)
 KERNEL(minloc)
 KERNEL(maxloc)
 
-const struct kernels KERNELS = { { [SINEW_MINLOC] = KERNEL_OF(minloc), [SINEW_MAXLOC] = KERNEL_OF(maxloc) } };
+const struct kernels KERNELS = {
+    { [SINEW_MINLOC] = KERNEL_OF(minloc), [SINEW_MAXLOC] = KERNEL_OF(maxloc) }
+};

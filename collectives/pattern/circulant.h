@@ -45,8 +45,8 @@ static inline uint32_t circulant_from(const struct circulant *c, uint32_t rank, 
     return (uint32_t)(((uint64_t)rank + c->size - c->skip[k]) % c->size);
 }
 
-/* The least distance of those that lead from rank 0 to `rank`, taken greedily; `rounds` for 0. It is
- * the first block that `rank` gets. */
+/* The least distance of those that lead from rank 0 to `rank`, taken greedily; `rounds` for 0. It
+ * is the first block that `rank` gets. */
 static inline uint32_t circulant_base(const struct circulant *c, uint32_t rank)
 {
     for (uint32_t k = c->rounds; k-- > 0;) {
@@ -72,7 +72,8 @@ static inline void circulant_brought(struct circulant_search *x, uint32_t e)
     x->back[x->next[e]] = x->back[e];
 }
 
-/* On from the rank `at`, by distances from e down, to ranks below `bound`; the rounds done so far. */
+/* On from the rank `at`, by distances from e down, to ranks below `bound`; the rounds done so
+ * far. */
 static inline uint32_t circulant_walk(struct circulant_search *x, uint64_t at, uint64_t bound,
                                       uint32_t e, uint32_t k)
 {

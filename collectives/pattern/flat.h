@@ -6,8 +6,8 @@
  */
 #include <stdint.h>
 
-/* Of a schedule's steps so many are under way at once (execute.c), and so many, all of one, go straight
- * (straight.c). */
+/* Of a schedule's steps so many are under way at once (execute.c), and so many, all of one, go
+ * straight (straight.c). */
 enum { WINDOW_STEPS = 64 };
 
 enum {

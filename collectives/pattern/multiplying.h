@@ -5,8 +5,9 @@
  * multiplying.h - recursive doubling, but by up to `radix` at once, among any number of ranks
  *
  * The greatest number up to `size` without a factor above `radix` is how many places there are, or
- * the greatest power of two if the radix is one; the ranks beyond fold as in doubling.h. In round i the places meet in groups of factor i:
- * those that differ in one digit. Groups and what they stand for are contiguous: order is kept.
+ * the greatest power of two if the radix is one; the ranks beyond fold as in doubling.h. In round i
+ * the places meet in groups of factor i: those that differ in one digit. Groups and what they stand
+ * for are contiguous: order is kept.
  *
  *     size 7, radix 3: 6 places, factors 3 and 2;   rank   0 1  2  3  4  5  6
  *                                                   place  0 -  1  2  3  4  5

@@ -21,8 +21,8 @@ static inline uint32_t neighbour_peer(uint32_t rank, uint32_t round, uint32_t si
     return (rank + (rank % 2 == round % 2 ? 1 : size - 1)) % size;
 }
 
-/* The first of the two blocks that `rank` heard last, after `round`: of the pair so many further on,
- * in the direction in which it last met another pair, and its partner after it. */
+/* The first of the two blocks that `rank` heard last, after `round`: of the pair so many further
+ * on, in the direction in which it last met another pair, and its partner after it. */
 static inline uint32_t neighbour_pair(uint32_t rank, uint32_t round, uint32_t size)
 {
     uint32_t pairs = size / 2, far = (round + 1) / 2;

@@ -2,20 +2,30 @@
 /*
  * draw.c - a plan as a picture: what happens when, and what waits for what
  *
- * Up to 64 ranks each have a line; a bar is a processor at work (send, receive, arithmetic; of every
- * other tile paler), a thin line a message from its sender to its receiver, and red what the last rank
- * to finish had to wait for, all the way back. More ranks are bands: a row is the n-th operation, and
- * the bar says between which times the ranks end it, those with equally many operations in a colour of
- * their own. Below are the dependencies of the rank that does most on the red line. No script, no font
- * of our own; titles tell more where the pointer rests. The same plan gives the same bytes.
+ * Up to 64 ranks each have a line; a bar is a processor at work (send, receive, arithmetic; of
+ * every other tile paler), a thin line a message from its sender to its receiver, and red what the
+ * last rank to finish had to wait for, all the way back. More ranks are bands: a row is the n-th
+ * operation, and the bar says between which times the ranks end it, those with equally many
+ * operations in a colour of their own. Below are the dependencies of the rank that does most on the
+ * red line. No script, no font of our own; titles tell more where the pointer rests. The same plan
+ * gives the same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "collectives/plan/simulate.h"
 
-enum { WIDTH = 1100, LEFT = 84, RIGHT = 30, TOP = 84, LANES_MAX = 64, GRAPH_MAX = 64, KINDS_MAX = 3 };
-enum { ROW_NAMES = 40, INDENT = 22, INDENTS = 520 }; /* of the dependencies: each, and all of them */
+enum {
+    WIDTH = 1100,
+    LEFT = 84,
+    RIGHT = 30,
+    TOP = 84,
+    LANES_MAX = 64,
+    GRAPH_MAX = 64,
+    KINDS_MAX = 3
+};
+/* of the dependencies: each, and all of them */
+enum { ROW_NAMES = 40, INDENT = 22, INDENTS = 520 };
 
 struct drawing {
     FILE *out;

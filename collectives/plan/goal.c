@@ -2,8 +2,8 @@
 /*
  * goal.c - a plan as GOAL text: labels, sends, receives and calculations, and what requires what
  *
- * A RECV_REDUCE becomes a receive and a calculation that requires it, a READ a calculation. Fences require everything
- * before them. Tags are the ordinals of messages between a pair.
+ * A RECV_REDUCE becomes a receive and a calculation that requires it, a READ a calculation. Fences
+ * require everything before them. Tags are the ordinals of messages between a pair.
  */
 #include "collectives/plan/simulate.h"
 

@@ -28,8 +28,8 @@ struct plan {
     struct lane *lane; /* of each rank */
 };
 
-/* 0, or < 0 with why; plan_free() is due after 0. The parameter, and the tiles, are algorithm->initial.
- * in_place as the collective has it (at the root, or everywhere). */
+/* 0, or < 0 with why; plan_free() is due after 0. The parameter, and the tiles, are
+ * algorithm->initial. in_place as the collective has it (at the root, or everywhere). */
 int plan_make(struct plan *p, const struct algorithm *algorithm, uint32_t size, uint32_t root,
               bool in_place, char why[WHY_MAX]);
 void plan_free(struct plan *p);

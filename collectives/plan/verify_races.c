@@ -114,7 +114,8 @@ static int races_alias(const struct races *x)
         if (op_buffer(&x->lane->op[i], FIELD_D) != BUFFER_OUT) continue;
         for (uint32_t j = 0; j < x->lane->n; j++) {
             const struct op *op = &x->lane->op[j];
-            bool reads = (op_buffer(op, FIELD_A) == BUFFER_IN && !op_reads(op)) || op_buffer(op, FIELD_B) == BUFFER_IN;
+            bool reads = (op_buffer(op, FIELD_A) == BUFFER_IN && !op_reads(op)) ||
+                         op_buffer(op, FIELD_B) == BUFFER_IN;
             if (reads && !(j < i && races_ordered(x, j, i)))
                 return check_fail(x->c, x->rank, i, "in place: operation %u reads there", j);
         }

@@ -11,8 +11,8 @@
  *               its way, and what it carries copied, long before it is received, and long after.
  *
  * and, likewise, the ranks that have begun the call. A write of the block comes before the READ
- * (done when it begins) or after it (the READ is done when the write begins); the peer has begun when
- * the READ begins, and cannot have ended before it is done.
+ * (done when it begins) or after it (the READ is done when the write begins); the peer has begun
+ * when the READ begins, and cannot have ended before it is done.
  */
 #include <stdlib.h>
 #include <string.h>

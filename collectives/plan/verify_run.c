@@ -5,8 +5,8 @@
  * Each rank has the executor's window, and one stage, so that a RECV_REDUCE is posted when all
  * before it are reduced. A send is done when its receive is posted and has it (no credit at all:
  * rendezvous); or at once as long as fewer than `credits` messages of this pair wait for their
- * receives, which are counted, and else as soon as there is credit again. What races exclude does not
- * depend on the order of events, so one order is enough.
+ * receives, which are counted, and else as soon as there is credit again. What races exclude does
+ * not depend on the order of events, so one order is enough.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -90,7 +90,8 @@ static void play(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* ------------------------------------------------------------------------------ what has met what */
+/* ------------------------------------------------------------------------------ what has met
+ * what */
 
 enum dimension { ALGORITHM, NAMED, SIZE, COUNT, PLACE, MODE, TYPE, OPERATOR, ROOT, DIMENSIONS };
 enum { VALUES = 128, SAMPLE = 300000, CANDIDATES = 12 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What users may rely on of speed, in virtual time, where nothing else runs: no collective is slower
- * than others that do its work together, none gets faster by being given more to do, and no number of
- * ranks is slower than both powers of two around it.
+ * What users may rely on of speed, in virtual time, where nothing else runs: no collective is
+ * slower than others that do its work together, none gets faster by being given more to do, and no
+ * number of ranks is slower than both powers of two around it.
  *
  *     test-collective-guidelines
  */
@@ -17,7 +17,18 @@
 /* Two polls of the simulator: what comes a moment after one is seen by the next. */
 enum { GRAIN_NS = 200 };
 enum { SIZES = 4, MOST = 256 << 10, WARM = 1, ROUNDS = 24, ROUNDS_OF_MOST = 2, RANKS = 16 };
-enum { BARRIER, BCAST, REDUCE, ALLREDUCE, GATHER, SCATTER, ALLGATHER, ALLTOALL, REDUCE_SCATTER, ALL };
+enum {
+    BARRIER,
+    BCAST,
+    REDUCE,
+    ALLREDUCE,
+    GATHER,
+    SCATTER,
+    ALLGATHER,
+    ALLTOALL,
+    REDUCE_SCATTER,
+    ALL
+};
 
 static const char *const names[ALL] = { "barrier", "bcast",     "reduce",   "allreduce",     "gather",
                                         "scatter", "allgather", "alltoall", "reduce_scatter" };
@@ -51,8 +62,8 @@ static int call(struct sinew_team *w, int which, size_t bytes, void *in, void *o
     }
 }
 
-/* All begin, within two polls of each other: who looks a moment before a message comes, and who a moment
- * after, is chance. */
+/* All begin, within two polls of each other: who looks a moment before a message comes, and who a
+ * moment after, is chance. */
 static int64_t together(struct job_rank *me, struct seed *chance)
 {
     enum { AHEAD_NS = 50000 };
@@ -81,8 +92,8 @@ static int64_t timed(struct job_rank *me, int which, size_t bytes, void *in, voi
     return all / rounds;
 }
 
-/* Windows grow for whom a mebibyte was received, with the next message that waits for room: what is timed
- * before and what is timed after would not be of one state. */
+/* Windows grow for whom a mebibyte was received, with the next message that waits for room: what is
+ * timed before and what is timed after would not be of one state. */
 static void grow(struct job_rank *me, void *in, void *out)
 {
     enum { LONG = 5, SHORT = 3 };
@@ -164,7 +175,8 @@ int main(void)
     static const int ranks[] = { 2, 3, 4, 5, 6, 7, 8, 12, 16 };
     struct sim_options wire = { .jitter_ns = -1 };
     struct job_options o = { .kind = JOB_SIM, .transport = "sim", .timeout_s = 100, .sim = &wire };
-    o.seed = 1; /* an order of the ranks like any other: times are compared, which it hardly moves */
+    /* an order of the ranks like any other: times are compared, which it hardly moves */
+    o.seed = 1;
     for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++) {
         o.ranks = ranks[i];
         if (!job_run(&o, play)) return 1;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One rank calls a collective otherwise than the others: another count, type, operator, root, level,
- * algorithm, table of lengths or graph, another collective, or two in another order. It and some other
- * rank are told SINEW_EMISMATCH with both ranks' arguments, by that call or by the next; nobody
- * waits for ever, nobody succeeds with wrong data; and once everyone has made as many calls, the
- * team is as before.
+ * One rank calls a collective otherwise than the others: another count, type, operator, root,
+ * level, algorithm, table of lengths or graph, another collective, or two in another order. It and
+ * some other rank are told SINEW_EMISMATCH with both ranks' arguments, by that call or by the next;
+ * nobody waits for ever, nobody succeeds with wrong data; and once everyone has made as many calls,
+ * the team is as before.
  *
- * Every other round ranks only poll, with sinew_test(). And what no call follows: two roots that are both
- * done are logged; whoever waits for a rank that has freed the team is told; whoever is told first
- * and leaves is not taken for the reason.
+ * Every other round ranks only poll, with sinew_test(). And what no call follows: two roots that
+ * are both done are logged; whoever waits for a rank that has freed the team is told; whoever is
+ * told first and leaves is not taken for the reason.
  *
- * All collectives at once, each on a team of its own: what has to be waited for, a second each time,
- * is waited for once.
+ * All collectives at once, each on a team of its own: what has to be waited for, a second each
+ * time, is waited for once.
  *
  *     test-collective-mismatches --kind K --transport T [--all] [--seed S]
  */
@@ -237,7 +237,8 @@ static void play(struct job_rank *me)
         atomic_fetch_add(&me->words[2 * i + (me->rank == round->odd)], st[i].mismatches);
     meet(me, 1);
     for (int i = 0; i < TEAMS; i++) {
-        bool told[2] = { atomic_load(&me->words[2 * i]) > 0, atomic_load(&me->words[2 * i + 1]) > 0 };
+        bool told[2] = { atomic_load(&me->words[2 * i]) > 0,
+                         atomic_load(&me->words[2 * i + 1]) > 0 };
         if (st[i].applies && (told[0] != told[1] || !by_chance(round, &st[i])))
             for (int k = 0; k < 2; k++)
                 if (!told[k])
@@ -251,7 +252,8 @@ static void play(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* --------------------------------------------------------------------------- no call comes after it */
+/* --------------------------------------------------------------------------- no call comes after
+ * it */
 
 /* Each is a root of its own, and done at once. One at least hears of the other, and says so. */
 static void play_two_roots(struct job_rank *me)
@@ -268,8 +270,8 @@ static void play_two_roots(struct job_rank *me)
     CHECK(me, atomic_load(&me->words[0]) > 0);
 }
 
-/* One calls another collective than all others, and everyone leaves as soon as it is told. Nobody takes
- * that for the reason. */
+/* One calls another collective than all others, and everyone leaves as soon as it is told. Nobody
+ * takes that for the reason. */
 static void play_who_is_told_leaves(struct job_rank *me)
 {
     const struct round *round = me->arg;

@@ -403,8 +403,8 @@ static void head_to_head_sends_are_eager_when_short(struct job_rank *me)
     leave(me);
 }
 
-/* Messages of a pair are numbered, by 15 and 16 bits in places: more than 2^16 short ones, ones with
- * a full head, ones that wait for an answer. */
+/* Messages of a pair are numbered, by 15 and 16 bits in places: more than 2^16 short ones, ones
+ * with a full head, ones that wait for an answer. */
 static void numbers_wrap(struct job_rank *me)
 {
     enum { ROUNDS = 260, WINDOW = 256 };

@@ -193,7 +193,8 @@ static int send_target(struct player *p)
     return -1;
 }
 
-/* Each test in vain has moved everything that could move, so a few of them are enough for a round. */
+/* Each test in vain has moved everything that could move, so a few of them are enough for a
+ * round. */
 static void sends_move(struct player *p)
 {
     int in_vain = 0;

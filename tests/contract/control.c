@@ -44,7 +44,8 @@ void control_open(struct side *side)
     }
 }
 
-static void post(struct peer *to, enum letter_kind kind, uint64_t link, const void *bytes, size_t len)
+static void post(struct peer *to, enum letter_kind kind, uint64_t link, const void *bytes,
+                 size_t len)
 {
     struct job_rank *me = to->side->me;
     struct mailbox *box = &mailboxes[me->rank][to->rank];

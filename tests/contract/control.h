@@ -4,8 +4,8 @@
 /*
  * control.h - what a control link does for wired transports, reduced to mailboxes in shared memory
  *
- * One ring of letters per direction and pair. Every link has a number of its own; letters name it, so
- * that those of a link that is gone are not taken for another's:
+ * One ring of letters per direction and pair. Every link has a number of its own; letters name it,
+ * so that those of a link that is gone are not taken for another's:
  *
  *   CONNECT n   a link n wants a counterpart       TELL n      bytes for n's counterpart
  *   REFUSED n   there will be none for your n      DOWN n      n is down here

@@ -173,7 +173,8 @@ static void every_cookie_is_done_before_down(struct job_rank *me)
     side_end(&side);
 }
 
-/* When nothing of it runs any more: a busy machine takes seconds to end a process that was killed. */
+/* When nothing of it runs any more: a busy machine takes seconds to end a process that was
+ * killed. */
 static int64_t gone_at(struct job_rank *me, int rank)
 {
     struct pollfd gone = { .events = POLLIN };
@@ -191,7 +192,8 @@ static void sleep_until_down(struct side *side, const struct peer *peer)
     for (int64_t until = job_now(side->me) + 20000000000; peer->downs == 0;) {
         side_progress(side, NULL);
         if (job_now(side->me) > until) job_fail(side->me, __FILE__, __LINE__, "it is not noticed");
-        if (peer->downs == 0 && event.fd >= 0 && side->ops->arm(side->t) == 0) poll(&event, 1, 20000);
+        if (peer->downs == 0 && event.fd >= 0 && side->ops->arm(side->t) == 0)
+            poll(&event, 1, 20000);
     }
 }
 
@@ -205,7 +207,8 @@ static void killed_process_is_noticed(struct job_rank *me)
         job_kill(me, 1);
     }
     SIDE_UNTIL(&side, peer->received == 10);
-    if (side.t->caps.wired) side.ops->disconnect(peer->link, DISCONNECT_DEAD); /* said by its control */
+    /* said by its control */
+    if (side.t->caps.wired) side.ops->disconnect(peer->link, DISCONNECT_DEAD);
     int64_t gone = gone_at(me, 1);
     sleep_until_down(&side, peer);
     CHECK(me, job_now(me) - gone < 1500000000);

@@ -2,7 +2,8 @@
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 /*
- * fuzz.h - what the harnesses share; libFuzzer calls LLVMFuzzerTestOneInput() with bytes it makes up
+ * fuzz.h - what the harnesses share; libFuzzer calls LLVMFuzzerTestOneInput() with bytes it makes
+ * up
  *
  * A harness feeds them to a decoder as if a peer had sent them, and aborts where a promise does not
  * hold. The sanitizers find the rest.

@@ -10,7 +10,8 @@ static int no_surprise(void *arg, void *bytes, size_t len)
     return 0;
 }
 
-/* byte 0: role 1, secret 2, encrypt 4, expects a rank 8; byte 1: length of slices; then the peer's. */
+/* byte 0: role 1, secret 2, encrypt 4, expects a rank 8; byte 1: length of slices; then the
+ * peer's. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static const uint8_t secret[32] = { 7 };

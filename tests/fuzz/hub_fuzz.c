@@ -23,8 +23,8 @@ static void on_lost(void *arg, struct node_peer *peer)
 
 static const struct node_events events = { .lost = on_lost };
 
-/* Whoever knocks is gone without a trace afterwards, or there would soon be no ports left. -1: other
- * programs of this machine have them all. */
+/* Whoever knocks is gone without a trace afterwards, or there would soon be no ports left. -1:
+ * other programs of this machine have them all. */
 static int knock(const struct hub *h)
 {
     const struct linger none = { .l_onoff = 1, .l_linger = 0 };

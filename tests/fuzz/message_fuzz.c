@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     begin(meet(f), req);
     move(f);
     size_t used, at = 1;
-    for (int i = 0; i < MESSAGES && (used = one_message(f, bytes + at, len - at)) > 0; i++) at += used;
+    for (int i = 0; i < MESSAGES && (used = one_message(f, bytes + at, len - at)) > 0; i++)
+        at += used;
     rank_2_is_well(f);
     finish(f, req);
     close_fake(&state);

@@ -46,8 +46,8 @@ static void on_down(struct link *l, int status, enum gone gone)
 static const struct transport_up up = { .recv = on_recv, .done = on_done, .room = on_room,
                                         .down = on_down };
 
-/* byte 0: checksums 1, a greeting is awaited 2; byte 1: length of slices. What follows comes on a line
- * that is open, with epoch 7; a region that may be put into has index 0. */
+/* byte 0: checksums 1, a greeting is awaited 2; byte 1: length of slices. What follows comes on a
+ * line that is open, with epoch 7; a region that may be put into has index 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static struct config config;

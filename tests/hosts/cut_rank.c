@@ -6,8 +6,8 @@
  *   cut-rank FOLDER forever [SECONDS]  they go on until SINEW_EPEER, which says after how long: repair_deadline, 3 s
  *                            if not told, or a little later
  *
- * Ranks 0 and 1 are on one host, 2 and 3 on the other: r talks to r + 2. FOLDER/moving.RANK says that
- * messages are under way. Who saw all he wanted says "RANK is done".
+ * Ranks 0 and 1 are on one host, 2 and 3 on the other: r talks to r + 2. FOLDER/moving.RANK says
+ * that messages are under way. Who saw all he wanted says "RANK is done".
  */
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * path_rank.c - one of two ranks on one host, in namespaces of their own: by which path do they meet?
+ * path_rank.c - one of two ranks on one host, in namespaces of their own: by which path do they
+ * meet?
  *
  *   path-rank TRANSPORT WORDS [no-pidfd]
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * placed_rank.c - one rank of a job over two hosts: everyone sends to everyone, and each prints which
- * way it went, as sinew_explain says. Exit status 1, and why, when a peer cannot be reached.
+ * placed_rank.c - one rank of a job over two hosts: everyone sends to everyone, and each prints
+ * which way it went, as sinew_explain says. Exit status 1, and why, when a peer cannot be reached.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * relay.c - what stands between two networks: a plain forwarder, or one that does harm as a seed says
+ * relay.c - what stands between two networks: a plain forwarder, or one that does harm as a seed
+ * says
  *
  *   relay SEED FROM=TO ...      FROM and TO are ADDRESS:PORT or [ADDRESS]:PORT; connections to FROM go on to TO
  *   relay SEED FROM=TO/N        so do those to the N - 1 next ports, to the next ports of TO
  *   relay 0 ...                 harms none; neither are those with a + in front: +FROM=TO
  *
  * Harm: a connection ends after a number of bytes that the seed gives, often by a reset; in the
- * handshake, too. Until then bytes go in slices, are late, or stand still for up to 40 ms. Says "ready", and
- * at SIGTERM how much harm it did.
+ * handshake, too. Until then bytes go in slices, are late, or stand still for up to 40 ms. Says
+ * "ready", and at SIGTERM how much harm it did.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -152,8 +153,9 @@ static void relay_begin(struct map *m)
     r->kind = m->kind;
     r->random = random;
     /* One in eight ends in the handshake, others after 2 KiB to 512 KiB. */
-    r->bytes_left = draw(&r->random, 8) == 0 ? (int64_t)draw(&r->random, 600)
-                                             : (int64_t)draw(&r->random, 2048u << draw(&r->random, 9));
+    r->bytes_left = draw(&r->random, 8) == 0
+                        ? (int64_t)draw(&r->random, 600)
+                        : (int64_t)draw(&r->random, 2048u << draw(&r->random, 9));
     r->at[0] = r->at[1] = r->len[0] = r->len[1] = 0;
     r->due[0] = r->due[1] = 0;
     r->ended[0] = r->ended[1] = false;

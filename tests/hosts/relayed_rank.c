@@ -2,12 +2,13 @@
 /*
  * relayed_rank.c - one rank of a job whose halves talk through a relay that does harm
  *
- *   relayed-rank SEED      rank r of the lower half and r + size / 2 trade messages, until both have
- *                          seen lines lost, frames sent again and frames discarded: a run counts
+ *   relayed-rank SEED      rank r of the lower half and r + size / 2 trade messages, until both
+ *                          have seen lines lost, frames sent again and frames discarded: a run
+ *                          counts
  *   relayed-rank 0         a few rounds, through a relay that harms none
  *
- * All of a pair's messages have one tag, so each receive gets the next: its content says which it is.
- * Prints "RANK: … rounds, … lost, … sent again, … discarded".
+ * All of a pair's messages have one tag, so each receive gets the next: its content says which it
+ * is. Prints "RANK: … rounds, … lost, … sent again, … discarded".
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,7 +48,8 @@ static uint64_t mix(uint64_t z)
 
 static uint64_t key_of(int from, int to, unsigned number)
 {
-    return mix(seed * 0x9e3779b97f4a7c15u + (uint64_t)from * 4093 + (uint64_t)to * 67 + number * 7919u);
+    return mix(seed * 0x9e3779b97f4a7c15u + (uint64_t)from * 4093 + (uint64_t)to * 67 +
+               number * 7919u);
 }
 
 static size_t len_of(uint64_t key)
@@ -101,8 +103,8 @@ static int trade(struct sinew_team *world, int me, int peer, unsigned round)
 static int agree(struct sinew_team *world, int peer, bool *enough)
 {
     struct counts mine = counts, theirs = { 0 };
-    int rc = sinew_sendrecv(world, &mine, sizeof(mine), peer, &theirs, sizeof(theirs), peer, 2, NULL,
-                            NULL);
+    int rc = sinew_sendrecv(world, &mine, sizeof(mine), peer, &theirs, sizeof(theirs), peer, 2,
+                            NULL, NULL);
     *enough = seed == 0 || (mine.lost + theirs.lost && mine.resent + theirs.resent &&
                             mine.discarded + theirs.discarded);
     return rc;

@@ -145,7 +145,8 @@ static int end_recv(struct link *base, const void *head, size_t hlen, const void
     const uint8_t *number = head;
     uint8_t copy[256];
     (void)lease;
-    if ((hlen != RING_SHORT_HEAD && hlen != RING_EXPECTED_HEAD) || *number != e->got || blen != body_len(e->got))
+    if ((hlen != RING_SHORT_HEAD && hlen != RING_EXPECTED_HEAD) || *number != e->got ||
+        blen != body_len(e->got))
         explore_fail("content: message %d of %zu bytes, not %d", *number, blen, e->got);
     memory_read(copy, body, blen);
     for (size_t i = 0; i < blen; i++)
@@ -385,16 +386,28 @@ static void link_end_check(const struct scenario *s)
 
 static const struct link_case modify = { 0, { 2, 1 }, false, { false, false }, 1, 0, { 0, 0 } };
 static const struct link_case barrier = { 0, { 2, 1 }, true, { false, false }, 1, 0, { 0, 0 } };
-static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1, 0, { 0, 0 } };
-static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1, 0, { 0, 0 } };
+static const struct link_case modify_one_way = { UINT32_MAX - 1, { 2, 0 }, false, { 0, 0 }, 1, 0,
+                                                 { 0, 0 } };
+static const struct link_case barrier_one_way = { UINT32_MAX - 1, { 2, 0 }, true, { 0, 0 }, 1, 0,
+                                                  { 0, 0 } };
 static const struct link_case two_at_a_time = { 65534, { 3, 0 }, true, { 0, 0 }, 0, 4, { 0, 0 } };
-static const struct link_case bye_modify = { 65534, { 2, 0 }, false, { true, false }, 1, 0, { 0, 0 } };
-static const struct link_case bye_barrier = { 65534, { 2, 0 }, true, { true, false }, 1, 0, { 0, 0 } };
+static const struct link_case bye_modify = {
+    65534, { 2, 0 }, false, { true, false }, 1, 0, { 0, 0 }
+};
+static const struct link_case bye_barrier = {
+    65534, { 2, 0 }, true, { true, false }, 1, 0, { 0, 0 }
+};
 static const struct link_case byes_cross = { 0, { 1, 1 }, false, { true, true }, 1, 0, { 0, 0 } };
-static const struct link_case large_modify = { 0, { 2, 2 }, false, { false, false }, 1, 0, { 0, 0 } };
-static const struct link_case large_barrier = { 0, { 2, 2 }, true, { false, false }, 1, 0, { 0, 0 } };
-static const struct link_case four_modify = { 65534, { 4, 0 }, false, { false, false }, 1, 0, { 0, 0 } };
-static const struct link_case four_barrier = { 65534, { 4, 0 }, true, { false, false }, 1, 0, { 0, 0 } };
+static const struct link_case large_modify = {
+    0, { 2, 2 }, false, { false, false }, 1, 0, { 0, 0 }
+};
+static const struct link_case large_barrier = {
+    0, { 2, 2 }, true, { false, false }, 1, 0, { 0, 0 }
+};
+static const struct link_case four_modify = { 65534, { 4, 0 }, false,   { false, false },
+                                              1,     0,        { 0, 0 } };
+static const struct link_case four_barrier = { 65534, { 4, 0 }, true,    { false, false },
+                                               1,     0,        { 0, 0 } };
 static const struct link_case put_modify = { 65534, { 1, 0 }, false, { 0, 0 }, 1, 0, { 1, 0 } };
 static const struct link_case put_barrier = { 65534, { 1, 0 }, true, { 0, 0 }, 0, 0, { 1, 0 } };
 static const struct link_case two_puts = { 65534, { 1, 0 }, true, { 0, 0 }, 1, 0, { 2, 0 } };

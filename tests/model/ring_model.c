@@ -126,7 +126,8 @@ static void end_check(const struct ring_case *c, const struct ring_end *e,
     const struct message_plan *plan = &c->plan[e->got];
     const uint8_t *head = m->head;
     uint8_t body[256];
-    if (m->kind != (plan_is_short(plan) ? SHORT_KIND : KIND) || m->hlen != plan->hlen || m->blen != plan->blen)
+    if (m->kind != (plan_is_short(plan) ? SHORT_KIND : KIND) || m->hlen != plan->hlen ||
+        m->blen != plan->blen)
         explore_fail("content: message %d: kind %d, %zu + %zu bytes", e->got, m->kind, m->hlen,
                      m->blen);
     memory_read(body, m->body, m->blen);
@@ -263,7 +264,9 @@ static const struct ring_case index_wraps = { FOUR, UINT32_MAX - 2, UINT32_MAX -
                                               mixed, true, false, false };
 static const struct ring_case short_wraps = { SHORT, UINT32_MAX - 2, UINT32_MAX - 319, { 7, 0 },
                                               mixed, true, false, false };
-static const struct ring_case turn_wraps = { TWO, 32768 - 2, 0, { 6, 0 }, mixed, true, false, false };
+static const struct ring_case turn_wraps = {
+    TWO, 32768 - 2, 0, { 6, 0 }, mixed, true, false, false
+};
 static const struct ring_case goodbye = { TWO, 0, 0, { 3, 3 }, mixed, true, true, false };
 static const struct ring_case bulk_and_data = { FOUR, 0, 0, { 6, 0 }, bulk, true, false, false };
 static const struct ring_case both_ways = { TWO, 0, 0, { 4, 4 }, mixed, true, false, false };
@@ -271,7 +274,8 @@ static const struct ring_case both_wrap = { TWO, UINT32_MAX - 1, UINT32_MAX - 19
                                             true, false, false };
 static const struct ring_case both_ways_four = { FOUR, 0, 0, { 4, 4 }, mixed, false, false, false };
 static const struct ring_case both_ways_five = { FOUR, 0, 0, { 5, 5 }, mixed, false, false, false };
-static const struct ring_case both_ways_many = { TWO, 32768 - 3, 0, { 6, 6 }, mixed, true, true, false };
+static const struct ring_case both_ways_many = { TWO,   32768 - 3, 0,    { 6, 6 },
+                                                 mixed, true,      true, false };
 static const struct ring_case four_at_will = { FOUR, UINT32_MAX - 2, UINT32_MAX - 191, { 4, 4 },
                                                mixed, true, false, false };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A transport module of tests: it opens nowhere, and says so with words of base/. Built several
- * times, each but one with something wrong. With MODULE_SLOW it says that it is being opened, and waits to be
- * let through: the variable TEST_GATE has the descriptors for both.
+ * times, each but one with something wrong. With MODULE_SLOW it says that it is being opened, and
+ * waits to be let through: the variable TEST_GATE has the descriptors for both.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -121,7 +121,8 @@ static void exit_without_close_is_died(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* Whether the process lives on is for the transport to find out; nobody may take it for a goodbye. */
+/* Whether the process lives on is for the transport to find out; nobody may take it for a
+ * goodbye. */
 static void abandon_is_no_goodbye(struct job_rank *me)
 {
     struct sinew_team *world = sinew_world(job_open(me, NULL));

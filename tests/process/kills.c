@@ -2,10 +2,10 @@
 /*
  * kills.c - kill -9 at a random moment of a transfer
  *
- * Rank 0 survives, rank 1 is killed by rank 2. 0 and 1 follow one programme of transfers, drawn from
- * the seed: both directions, 8 bytes to 4 MiB, blocking and several at once, first contact included.
- * The survivor gets SINEW_EPEER within a second of the blow, with every buffer its own again; its
- * link to rank 2 must not notice; and nothing is left in it, nor on the host.
+ * Rank 0 survives, rank 1 is killed by rank 2. 0 and 1 follow one programme of transfers, drawn
+ * from the seed: both directions, 8 bytes to 4 MiB, blocking and several at once, first contact
+ * included. The survivor gets SINEW_EPEER within a second of the blow, with every buffer its own
+ * again; its link to rank 2 must not notice; and nothing is left in it, nor on the host.
  */
 #include "tests/process/cases.h"
 #include "tests/support/job_board.h"

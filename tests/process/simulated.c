@@ -53,7 +53,8 @@ static void be_away(void *arg, int level, const char *line)
     if (a->reports++ == 0) sim_compute(a->me->sim, 5000 * SECOND);
 }
 
-/* Reports at 10 s, then at 5010, on return, and next at 10000: what was missed is not made up for. */
+/* Reports at 10 s, then at 5010, on return, and next at 10000: what was missed is not made up
+ * for. */
 static void missed_stall_reports_are_not_made_up_for(struct job_rank *me)
 {
     struct away a = { .me = me };
@@ -169,7 +170,8 @@ static void more_than_are_read_at_once(struct job_rank *me)
         CHECK(me, rc >= 0);
     }
     CHECK_OK(me, sinew_wait_all(req, N, NULL, SINEW_FOREVER));
-    for (uint64_t i = 0; i < N && me->rank == 1; i++) CHECK_CONTENT(me, buf + i * LONG, LONG, 0, 1, i);
+    for (uint64_t i = 0; i < N && me->rank == 1; i++)
+        CHECK_CONTENT(me, buf + i * LONG, LONG, 0, 1, i);
     CHECK_OK(me, sinew_counter(me->s, "rendezvous_read", &read));
     if (me->rank == 1 ? read < 2 || read >= N : read > 0)
         job_fail(me, __FILE__, __LINE__, "%llu of %d were read", (unsigned long long)read, N);

@@ -325,7 +325,8 @@ static void receives_of_any_kind_match_in_order(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* A peer that lies in the head of a message that may go the short way: how = 0 sequence, 1 credit, 2 length; ways of receiving. */
+/* A peer that lies in the head of a message that may go the short way: how = 0 sequence, 1 credit,
+ * 2 length; ways of receiving. */
 static void liar(struct job_rank *me, int how, bool blocking)
 {
     struct sinew_team *world = sinew_world(job_open(me, NULL));

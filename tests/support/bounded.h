@@ -6,9 +6,9 @@
  *
  *   WHILE (a.peers[1].ups == 0) end_progress(&a);
  *
- * A loop that goes on for BOUNDED_SECONDS, times TEST_PATIENCE, ends the program and says where, and
- * what did not change. It may stand in any thread and in a forked child, in which a failed assertion
- * of cmocka would begin the next test.
+ * A loop that goes on for BOUNDED_SECONDS, times TEST_PATIENCE, ends the program and says where,
+ * and what did not change. It may stand in any thread and in a forked child, in which a failed
+ * assertion of cmocka would begin the next test.
  */
 #include <signal.h>
 #include <stdbool.h>

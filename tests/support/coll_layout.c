@@ -67,7 +67,8 @@ bool case_placed(const struct kase *k, int rank)
     return !case_has_root(k) || rank == k->root;
 }
 
-/* ------------------------------------------------------------------------------------- parameters */
+/* -------------------------------------------------------------------------------------
+ * parameters */
 
 enum { VARIANTS = 4 };
 

@@ -14,7 +14,8 @@
 /* What they are links of; the test program has it. */
 struct ends_of {
     const struct transport_ops *ops;
-    int *fail_at; /* of what is allocated, and whatever else counts it down, this one fails; 0: none */
+    /* of what is allocated, and whatever else counts it down, this one fails; 0: none */
+    int *fail_at;
     void (*check)(void); /* nothing is left, nothing was misused */
 };
 extern const struct ends_of ends_of;

@@ -66,8 +66,8 @@ bool job_run(const struct job_options *options, void (*body)(struct job_rank *me
 /* TEST_SEED, which ci/test takes from the commit, or 1; printed by the first call. */
 uint64_t job_seed(void);
 
-/* How many times as long as usual a test waits before it says "in vain": TEST_PATIENCE, 1 otherwise.
- * An emulated machine needs more. No property may depend on it. */
+/* How many times as long as usual a test waits before it says "in vain": TEST_PATIENCE, 1
+ * otherwise. An emulated machine needs more. No property may depend on it. */
 int job_patience(void);
 
 /* The words of a command line. job_kind_named: -1 for an unknown one. */

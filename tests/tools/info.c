@@ -115,8 +115,8 @@ static void the_route_to_this_host_is_the_loopback(void **state)
     expect_item("route", "127.0.0.1:9", "from 127.0.0.1 by lo, an address of this host itself");
 }
 
-/* A loopback listener that nobody accepts from, and whose queue is full: the kernel drops what else knocks,
- * as a firewall does. Two of its three sockets are the queue's. */
+/* A loopback listener that nobody accepts from, and whose queue is full: the kernel drops what else
+ * knocks, as a firewall does. Two of its three sockets are the queue's. */
 static in_port_t full_listener(int fd[3])
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };

@@ -104,7 +104,8 @@ static void what_is_wrong_is_said(void **state)
     }
 }
 
-/* What the documentation promises of it is a matter of seconds on a quiet machine, and 2 KiB a rank. */
+/* What the documentation promises of it is a matter of seconds on a quiet machine, and 2 KiB a
+ * rank. */
 static void a_hundred_thousand_ranks(void **state)
 {
     (void)state;

@@ -42,7 +42,8 @@ static void put(const char *path, const char *text)
         assert_int_equal(unlink(full), 0);
         return;
     }
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(full, 0755);
         *slash = '/';

@@ -183,7 +183,8 @@ static void fetch_over(struct request *r, ucs_status_t status)
 
 static void fetches_end(struct worker *w, ucs_status_t status)
 {
-    while (!list_empty(&w->fetches)) fetch_over(LIST_OWNER(w->fetches.next, struct request, entry), status);
+    while (!list_empty(&w->fetches))
+        fetch_over(LIST_OWNER(w->fetches.next, struct request, entry), status);
 }
 
 static void endpoint_drop(struct endpoint_of *ep, ucs_status_t status)
@@ -258,7 +259,8 @@ static unsigned progress(ucp_worker_h handle)
     for (int i = 0; i < DELIVERIES && !list_empty(&w->done); i++, n++)
         request_tell(LIST_OWNER(w->done.next, struct request, entry));
     if (fake_knobs.held) return n;
-    if (!list_empty(&w->fetches)) n += fetch_some(LIST_OWNER(w->fetches.next, struct request, entry));
+    if (!list_empty(&w->fetches))
+        n += fetch_some(LIST_OWNER(w->fetches.next, struct request, entry));
     struct list *e;
     for (int i = 0; i < DELIVERIES && (e = list_take(&w->inbox)); i++, n++)
         deliver(w, LIST_OWNER(e, struct message, entry));
@@ -547,7 +549,8 @@ static ucs_status_t get_efd(ucp_worker_h handle, int *out)
 static ucs_status_t arm(ucp_worker_h handle)
 {
     const struct worker *w = (struct worker *)(void *)handle;
-    return list_empty(&w->inbox) && list_empty(&w->done) && list_empty(&w->fetches) ? UCS_OK : UCS_ERR_BUSY;
+    return list_empty(&w->inbox) && list_empty(&w->done) && list_empty(&w->fetches) ? UCS_OK
+                                                                                    : UCS_ERR_BUSY;
 }
 
 static ucs_status_t set_am_handler(ucp_worker_h handle, const ucp_am_handler_param_t *param)

@@ -4,10 +4,10 @@
 /*
  * fake_ucx.h - a libucp of this process, in place of transport/ucx/api.c, that fails on demand
  *
- * Workers reach each other by address. Active messages are carried eagerly or by rendezvous, by requests that
- * end some progress later or at once; they may overtake each other. Endpoints end by force or not, and tell
- * of failures as UCX does: from progress, by their handler, with an error for everything under way. What
- * is used after its end, ended twice, or left, is counted.
+ * Workers reach each other by address. Active messages are carried eagerly or by rendezvous, by
+ * requests that end some progress later or at once; they may overtake each other. Endpoints end by
+ * force or not, and tell of failures as UCX does: from progress, by their handler, with an error
+ * for everything under way. What is used after its end, ended twice, or left, is counted.
  */
 #include "transport/ucx/api.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * faults_test.c - whatever UCX says no to, or fails at, and whenever, ends in words and leaves nothing
+ * faults_test.c - whatever UCX says no to, or fails at, and whenever, ends in words and leaves
+ * nothing
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -111,7 +112,7 @@ static void every_call_of_open_may_be_refused(void **state)
     refused(SINEW_ELIMIT, "UCX_NET_DEVICES");
 }
 
-/* ---- the n-th call fails ---------------------------------------------------------------------- */
+/* ---- the n-th call fails --------------------------------------------------------------------- */
 
 /* All of a small life; false: something of it failed, as it may. */
 static bool live(struct end e[2])
@@ -164,8 +165,8 @@ static void nth_call_fails(void **state)
 
 /* ---- a link that is up ----------------------------------------------------------------------- */
 
-/* Five messages: the third fails in one of three ways. What is not confirmed comes back, whoever got it;
- * nothing is missing. */
+/* Five messages: the third fails in one of three ways. What is not confirmed comes back, whoever
+ * got it; nothing is missing. */
 static void sends_fail_with_every_status(void **state)
 {
     (void)state;
@@ -198,7 +199,8 @@ static void sends_fail_with_every_status(void **state)
     }
 }
 
-/* The handler of failures is called after `turns` turns of a life that connects, sends and says goodbye. */
+/* The handler of failures is called after `turns` turns of a life that connects, sends and says
+ * goodbye. */
 static void fail_after(int turns, bool drains, int worker)
 {
     struct end e[2];
@@ -263,7 +265,8 @@ static void both_ways(struct end e[2], int messages)
     WHILE (sent[0] < messages || sent[1] < messages) {
         for (int i = 0; i < 2; i++)
             while (sent[i] < messages &&
-                   end_send(&e[i], RANK, sent[i], seed_below(&seed, 4) ? 40 : seed_below(&seed, 8192)) == 0)
+                   end_send(&e[i], RANK, sent[i],
+                            seed_below(&seed, 4) ? 40 : seed_below(&seed, 8192)) == 0)
                 sent[i]++;
         ends_turn(e);
     }
@@ -301,7 +304,8 @@ static void long_puts_among_messages_that_overtake(void **state)
         for (int i = 0; i < 8; i++) {
             lend(e, &m[i], LONG, REGION_PUT);
             sent += end_send(&e[0], RANK, sent, 100) == 0;
-            assert_int_equal(put(e, &m[i], i % 2 ? LONG - 1000 * (size_t)i : 30000), TRANSPORT_PENDING);
+            assert_int_equal(put(e, &m[i], i % 2 ? LONG - 1000 * (size_t)i : 30000),
+                             TRANSPORT_PENDING);
             sent += end_send(&e[0], RANK, sent, 100) == 0;
         }
         ENDS_UNTIL(e, e[0].link[RANK].dones == 8 && e[1].link[RANK].received == sent);
@@ -436,7 +440,8 @@ static bool spoil_one(uint8_t *bytes, size_t *len, bool *fetched)
 /* Whatever one frame says, the worst is the end of its link, in words; another is not touched. */
 static void frames_that_lie_cost_their_link(void **state)
 {
-    static const uint64_t values[] = { 0, 1, 2, 4, 9, 12, 23, 65, 255, 256, 300, 0x7fffffff, 0xffffffff };
+    static const uint64_t values[] = { 0,  1,   2,   4,   9,          12,        23,
+                                       65, 255, 256, 300, 0x7fffffff, 0xffffffff };
     (void)state;
     for (int field = 0; field < 9; field++) {
         for (int v = 0; v < (int)(sizeof(values) / sizeof(values[0])); v++) {
@@ -659,7 +664,8 @@ static void links_come_and_go(void **state)
         for (int r = 1; r < END_LINKS; r++) ends_connect(e, r);
         for (int r = 1; r < END_LINKS; r++) {
             assert_int_equal(end_send(&e[0], r, 0, 1000), 0);
-            transport_ucx.disconnect(e[r % 2].link[r].link, round % 3 ? DISCONNECT_DRAIN : DISCONNECT_NOW);
+            transport_ucx.disconnect(e[r % 2].link[r].link,
+                                     round % 3 ? DISCONNECT_DRAIN : DISCONNECT_NOW);
             ENDS_UNTIL(e, e[r % 2].link[r].downs);
             if (e[1 - r % 2].link[r].link)
                 transport_ucx.disconnect(e[1 - r % 2].link[r].link, DISCONNECT_BROKEN);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An abandoned context gives everything back, whatever was under way. The leak sanitizer judges at exit. */
+/* An abandoned context gives everything back, whatever was under way. The leak sanitizer judges at
+ * exit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +36,8 @@ static void everything_under_way_is_given_back(void **state)
     assert_int_equal(sinew_recv(persistent, buffer[2], 8, 0, 5, NULL, &idle), 0);
     assert_int_equal(sinew_recv(persistent, buffer[3], 8, 0, 6, NULL, &started), 0);
     assert_true(sinew_start(started) > 0);
-    assert_true(sinew_sendrecv(world, buffer[4], sizeof(buffer[4]), SINEW_NO_RANK, buffer[5], 8, 0, 7, NULL,
-                               &both) > 0);
+    assert_true(sinew_sendrecv(world, buffer[4], sizeof(buffer[4]), SINEW_NO_RANK, buffer[5], 8, 0,
+                               7, NULL, &both) > 0);
     assert_int_equal(sinew_memory_alloc(world, 5000, SINEW_RIGHT_NONE, &memory), 0);
     assert_int_equal(sinew_close(s), SINEW_EBUSY);
     sinew_abandon(s);

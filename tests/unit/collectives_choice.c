@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rule files: the first rule that fits decides, if its algorithm keeps what the call needs; models of
- * links are read; whatever is wrong in one is named with file and place. And words: what was chosen,
- * and what is predicted of the others.
+ * Rule files: the first rule that fits decides, if its algorithm keeps what the call needs; models
+ * of links are read; whatever is wrong in one is named with file and place. And words: what was
+ * chosen, and what is predicted of the others.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -135,8 +135,8 @@ static void what_is_wrong_is_named(void **state)
     assert_non_null(strstr(why.text, "/no/such/file cannot be read"));
 }
 
-/* What two ranks of a core each send one way over shared memory goes in pieces that nobody announces; never
- * where a level or an operator of the user's asks for more than a chain keeps. */
+/* What two ranks of a core each send one way over shared memory goes in pieces that nobody
+ * announces; never where a level or an operator of the user's asks for more than a chain keeps. */
 static void one_way_of_two_ranks_is_not_announced(void **state)
 {
     (void)state;
@@ -170,8 +170,8 @@ static void a_choice_is_explained(void **state)
     assert_non_null(strstr(words, " us predicted; "));
 }
 
-/* 64 KiB among ranks that share memory: everyone with everyone, with a core for each as well, or the
- * number of cores would change bits; where they take turns, in pieces that go straight. */
+/* 64 KiB among ranks that share memory: everyone with everyone, with a core for each as well, or
+ * the number of cores would change bits; where they take turns, in pieces that go straight. */
 static void ranks_that_take_turns_have_two(void **state)
 {
     (void)state;

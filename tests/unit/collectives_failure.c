@@ -150,7 +150,8 @@ static void different_arguments_are_a_mismatch(void **state)
                 if (ranks[r].status > 0) ranks[r].status = sinew_test(&ranks[r].req);
                 mismatches += ranks[r].status == SINEW_EMISMATCH;
             }
-            /* Another root may leave ranks that wait for each other and exchange nothing: they ask. */
+            /* Another root may leave ranks that wait for each other and exchange nothing: they
+             * ask. */
             for (int r = 0; r < 5; r++) fake_stalled(ranks[r].req);
             while (fake_progress(f)) {
             }
@@ -216,12 +217,15 @@ static void words_are_not_believed(void **state)
     assert_true(refused > 1000 && heard > 1000);
 }
 
-/* A call that went straight is known when others speak of it later, and what they say is told once. */
+/* A call that went straight is known when others speak of it later, and what they say is told
+ * once. */
 static void what_went_straight_is_remembered(void **state)
 {
     (void)state;
     enum { CALLS = 3 }; /* the last of them is straight */
-    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 64, .at_once = 100 };
+    struct fake_options options = {
+        .seed = seed_base, .size = 2, .eager_bytes = 64, .at_once = 100
+    };
     struct fake *f = fake_new(&options);
     unsigned char word[COLLECTIVE_WORD_MAX], answer[COLLECTIVE_WORD_MAX];
     uint64_t bytes = 7;
@@ -271,7 +275,9 @@ static void *blocks_thread(void *arg)
 static void a_longer_block_is_another_call(void **state)
 {
     (void)state;
-    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100 };
+    struct fake_options options = {
+        .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100
+    };
     struct fake *f = fake_new(&options);
     struct blocks_rank rank[2];
     pthread_t thread[2];
@@ -289,7 +295,9 @@ static void a_longer_block_is_another_call(void **state)
 static void buffers_that_cannot_be_are_refused_again(void **state)
 {
     (void)state;
-    struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100 };
+    struct fake_options options = {
+        .seed = seed_base, .size = 2, .eager_bytes = 256, .at_once = 100
+    };
     struct fake *f = fake_new(&options);
     struct sinew_team *root = fake_team(f, 0);
     void *here = SINEW_IN_PLACE;
@@ -316,7 +324,8 @@ static void buffers_that_cannot_be_are_refused_again(void **state)
     for (int i = 0; i < 4; i++) {
         bool again = i == 3;
         int expected = again ? SINEW_EINVAL : 0;
-        assert_int_equal(sinew_allgather(alone, in, sizeof(in), again ? here : out, NULL), expected);
+        assert_int_equal(sinew_allgather(alone, in, sizeof(in), again ? here : out, NULL),
+                         expected);
         assert_int_equal(sinew_allreduce(alone, again ? here : in, again ? here : out, 4, SINEW_I64,
                                          SINEW_SUM, NULL),
                          expected);
@@ -331,7 +340,9 @@ static void two_calls_by_turns_are_both_remembered(void **state)
     enum { LENGTHS = 40, CALLS = 4 }; /* of each, the last two straight */
     char bytes[LENGTHS + 1] = "";
     for (size_t len = 2; len <= LENGTHS; len++) {
-        struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 64, .at_once = 100 };
+        struct fake_options options = {
+            .seed = seed_base, .size = 2, .eager_bytes = 64, .at_once = 100
+        };
         struct fake *f = fake_new(&options);
         for (int i = 0; i < CALLS; i++) {
             assert_int_equal(sinew_bcast(fake_team(f, 0), bytes, 1, 0, NULL), 0);
@@ -346,13 +357,17 @@ static void two_calls_by_turns_are_both_remembered(void **state)
     }
 }
 
-/* One that began straight, and whose rest cannot begin, is given up: what waits for it does not wait on. */
+/* One that began straight, and whose rest cannot begin, is given up: what waits for it does not
+ * wait on. */
 static void a_rest_without_memory_is_given_up(void **state)
 {
     (void)state;
     int before = 0;
     for (int fails = 0; fails < 2; fails++) {
-        struct fake_options options = { .seed = seed_base, .size = 2, .eager_bytes = 16, .at_once = 100,
+        struct fake_options options = { .seed = seed_base,
+                                        .size = 2,
+                                        .eager_bytes = 16,
+                                        .at_once = 100,
                                         .fail_allocation = fails ? before + 1 : 0 };
         struct fake *f = fake_new(&options);
         struct sinew_team *team[] = { fake_team(f, 0), fake_team(f, 1) };
@@ -367,7 +382,8 @@ static void a_rest_without_memory_is_given_up(void **state)
         assert_true(sinew_barrier(team[1], &barrier[1]) >= 0);
         assert_true(sinew_bcast(team[1], bytes, sizeof(bytes), 1, &req) > 0);
         before = fake_allocations(f);
-        assert_int_equal(sinew_bcast(team[0], bytes, sizeof(bytes), 1, NULL), fails ? SINEW_ENOMEM : 0);
+        assert_int_equal(sinew_bcast(team[0], bytes, sizeof(bytes), 1, NULL),
+                         fails ? SINEW_ENOMEM : 0);
         while (fake_progress(f)) {
         }
         for (int r = 0; r < 2; r++) assert_int_equal(sinew_test(&barrier[r]), 0);
@@ -377,8 +393,8 @@ static void a_rest_without_memory_is_given_up(void **state)
     }
 }
 
-/* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call that
- * comes again would be remembered by it does without. */
+/* Every allocation fails once: refused with ENOMEM and text, and the next call works. What a call
+ * that comes again would be remembered by it does without. */
 static void no_memory_is_refused_and_forgotten(void **state)
 {
     enum { TO_REMEMBER = 4 }; /* the table, and a call each of three collectives */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The arithmetic gives the same bits whatever the compiler makes of it: the kernels as they are
- * shipped, narrow and for AVX2, beside the same sources built without vectors, for each wider instruction set that this
- * processor has, and for itself, fused multiplication and addition included. Any bits, NaN,
- * infinities and zeros of both signs among them; every type, every operator; lengths around those of
- * vectors, places that are not aligned.
+ * shipped, narrow and for AVX2, beside the same sources built without vectors, for each wider
+ * instruction set that this processor has, and for itself, fused multiplication and addition
+ * included. Any bits, NaN, infinities and zeros of both signs among them; every type, every
+ * operator; lengths around those of vectors, places that are not aligned.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -143,8 +143,8 @@ static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, 
     fake_free(f);
 }
 
-/* What few cores may make the library choose is bracketed by the aligned tree, as is what it chooses
- * without: no bit changes. Doubling and halving are, too, among 2^k ranks. */
+/* What few cores may make the library choose is bracketed by the aligned tree, as is what it
+ * chooses without: no bit changes. Doubling and halving are, too, among 2^k ranks. */
 static void aligned_ones_give_the_bits_of_the_tree(void **state)
 {
     (void)state;

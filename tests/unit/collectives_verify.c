@@ -63,7 +63,8 @@ static void small_teams_exhaustively(void **state)
     unsigned plans = 0;
     for (uint32_t i = 0; i < algorithm_count; i++)
         for (uint32_t size = 1; size <= 64 && algorithms[i].generate; size++) {
-            if (!is_long && size > 20 && size % ONE_SIZE_IN != i % ONE_SIZE_IN && size != 64) continue;
+            if (!is_long && size > 20 && size % ONE_SIZE_IN != i % ONE_SIZE_IN && size != 64)
+                continue;
             unsigned variants = case_has_variants(&algorithms[i]) ? 4 : 1;
             for (unsigned turn = 0; turn < variants; turn++) plans += small_team(i, size, turn);
         }
@@ -144,8 +145,9 @@ static void memory_is_as_promised(void **state)
             struct situation at = { .size = size, .node = 1 };
             if (algorithm_objection(&a, &at)) continue; /* another takes its place */
             a.initial = case_parameter(&a, size);
-            assert_int_equal(plan_make(&plan, &a, size, size / 3 * collective_has_root(a.collective),
-                                       n % 2, why), 0);
+            assert_int_equal(plan_make(&plan, &a, size,
+                                       size / 3 * collective_has_root(a.collective), n % 2, why),
+                             0);
             double promised = memory_promised(&a, size, n % 2) * (double)bytes;
             for (uint32_t r = 0; r < size; r++) {
                 uint32_t blocks = plan.lane[r].blocks[BUFFER_TMP];
@@ -153,7 +155,8 @@ static void memory_is_as_promised(void **state)
                 double needs = (double)plan_bytes(&plan, r, &all, bytes);
                 if (needs > promised)
                     fail_msg("%s by %s, %u ranks, in place %u: rank %u needs %.0f bytes of %.0f",
-                             collective_name(a.collective), a.name, size, n % 2, r, needs, promised);
+                             collective_name(a.collective), a.name, size, n % 2, r, needs,
+                             promised);
             }
             plan_free(&plan);
         }

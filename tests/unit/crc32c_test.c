@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * CRC-32C: the vectors of RFC 3720, B.4, by instruction and by table, in one piece and in any pieces.
+ * CRC-32C: the vectors of RFC 3720, B.4, by instruction and by table, in one piece and in any
+ * pieces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +22,10 @@ static void assert_crc(const void *bytes, size_t len, uint32_t expected)
 
 static void the_vectors_of_the_rfc(void **state)
 {
-    static const uint8_t read_command[48] = { 0x01, 0xc0, 0,    0, 0,    0, 0,    0,    0,    0, 0, 0,
-                                              0,    0,    0,    0, 0x14, 0, 0,    0,    0,    0, 4, 0,
-                                              0,    0,    0,    0x14, 0, 0, 0,    0x18, 0x28, 0, 0, 0,
-                                              0,    0,    0,    0, 0x02, 0, 0,    0,    0,    0, 0, 0 };
+    static const uint8_t read_command[48] = {
+        0x01, 0xc0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 4, 0,
+        0,    0,    0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0
+    };
     uint8_t bytes[32];
     (void)state;
     memset(bytes, 0, sizeof(bytes));

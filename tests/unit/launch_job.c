@@ -21,7 +21,8 @@ void job_programs(const char *run, const char *rank)
     static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP };
     sinewrun = run;
     rank_program = rank;
-    /* What a script starts in its background, or nohup, ignores these, and so would all of a job. */
+    /* What a script starts in its background, or nohup, ignores these, and so would all of a
+     * job. */
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) signal(ignored[i], SIG_DFL);
 }
 

@@ -18,7 +18,8 @@
  *   forked           a forked child closes its copy, which must not be noticed
  *   exit STATUS      at once, without leaving
  *   signal NUMBER    to itself
- *   held NUMBER      likewise, but it takes a while to end; exits with 77 where that cannot be arranged
+ *   held NUMBER      likewise, but it takes a while to end; exits with 77 where that cannot be
+ *                    arranged
  *   sleep            until a signal
  *   ready FIFO       a line into the pipe: a test may go on
  */
@@ -157,8 +158,8 @@ static void *live_on(void *arg)
     return NULL;
 }
 
-/* Stops the thread on its way out for a tenth of a second: everything its process had open is closed
- * then, and the process has not ended. */
+/* Stops the thread on its way out for a tenth of a second: everything its process had open is
+ * closed then, and the process has not ended. */
 static void hold(pid_t process, pid_t thread, int number)
 {
     close_range(STDERR_FILENO + 1, ~0U, 0);

@@ -94,7 +94,8 @@ static void first_failure_decides(void **state)
     assert_runs("-n 2 RANK fence leave only 1 exit 4", 4, "", "rank 1 (pid ");
 }
 
-/* Its connections are closed a good while before it has ended, as on a machine with much else to do. */
+/* Its connections are closed a good while before it has ended, as on a machine with much else to
+ * do. */
 static void a_slow_end_keeps_its_reason(void **state)
 {
     struct job j;

@@ -294,14 +294,20 @@ int open_fake_on(void **state, int cores)
     world.now = world_time;
     world.yield = world_yield;
     world.sleep = world_sleep;
-    launch = (struct launch){ .ops = &launch_table, .world = &world, .size = RANKS, .fd = -1,
-                              .has_secret = true, .ranks_here = cores ? RANKS : 0, .cores_here = cores,
+    launch = (struct launch){ .ops = &launch_table,
+                              .world = &world,
+                              .size = RANKS,
+                              .fd = -1,
+                              .has_secret = true,
+                              .ranks_here = cores ? RANKS : 0,
+                              .cores_here = cores,
                               .cores_name = cores ? 7 : 0 };
     struct sinew_options options = SINEW_OPTIONS_INIT;
     options.security = security;
     options.stall_report = SINEW_NEVER;
     options.log_level = 1;
-    struct origin origin = { .world = &world, .transports = second_is_wired ? wired_first : transports,
+    struct origin origin = { .world = &world,
+                             .transports = second_is_wired ? wired_first : transports,
                              .launch = &launch };
     assert_int_equal(context_open(&options, &origin, &fake->s), 0);
     *state = fake;

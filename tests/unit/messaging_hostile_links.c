@@ -92,7 +92,8 @@ static void a_refused_send_says_why(void **state)
     assert_non_null(strstr(sinew_why(f->s), "send to rank 1: rank 1 has left"));
 }
 
-/* Ranks 1 and 2 are asked by both transports in vain; the launcher knows of one that it has left. */
+/* Ranks 1 and 2 are asked by both transports in vain; the launcher knows of one that it has
+ * left. */
 static void who_left_unmet_has_left(void **state)
 {
     struct fake *f = *state;

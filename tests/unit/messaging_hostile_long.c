@@ -44,7 +44,8 @@ static void no_more(struct completion *c, int status)
 
 static struct step second_step = { .completion.ended = no_more };
 
-/* What a collective does when a part of it is done: it begins the next, here to read what is there. */
+/* What a collective does when a part of it is done: it begins the next, here to read what is
+ * there. */
 static void begin_reading(struct completion *c, int status)
 {
     struct step *first = LIST_OWNER(c, struct step, completion);
@@ -64,7 +65,8 @@ static void body_is_out(struct fake *f)
     f->s->transport[0]->up->done(f->link[0][1], put->cookie, 0);
 }
 
-/* The end of a put makes room for a receive, which begins to read: that the put is done does not end it. */
+/* The end of a put makes room for a receive, which begins to read: that the put is done does not
+ * end it. */
 static void the_end_of_a_put_is_not_that_of_the_next(void **state)
 {
     static char out[sizeof(lent)];
@@ -160,7 +162,8 @@ static void a_message_that_has_begun(void **state)
     }
 }
 
-/* As the sender: it goes on behind what has gone, or not at all if that was all there is room for. */
+/* As the sender: it goes on behind what has gone, or not at all if that was all there is room
+ * for. */
 static void a_message_that_we_have_begun(void **state)
 {
     struct fake *f = *state;

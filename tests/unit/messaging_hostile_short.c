@@ -119,8 +119,8 @@ static uint32_t growth_told(const struct fake *f, int rank)
     return all;
 }
 
-/* Whose messages are taken as they come, and who waits for room all the same, gets more of it, once;
- * and then that much can be kept. */
+/* Whose messages are taken as they come, and who waits for room all the same, gets more of it,
+ * once; and then that much can be kept. */
 static void a_stream_gets_more_room_once(void **state)
 {
     enum { MESSAGES = 12, LEN = 16000 };
@@ -163,9 +163,9 @@ static void what_nobody_takes_gets_no_more_room(void **state)
     assert_true(linked(f, 1) && linked(f, 2));
 }
 
-/* A collective's messages come before they are asked for: whose were received for long gets more room,
- * whatever lies here; and nobody of whom little was, even if nothing lies here: such are all who send
- * once to a root. No receive is asked what it wants. */
+/* A collective's messages come before they are asked for: whose were received for long gets more
+ * room, whatever lies here; and nobody of whom little was, even if nothing lies here: such are all
+ * who send once to a root. No receive is asked what it wants. */
 static void collectives_that_wait_get_more_room(void **state)
 {
     enum { LEN = 16000 };
@@ -375,7 +375,8 @@ static void what_was_kept_is_taken_the_short_way(void **state)
     assert_true(linked(f, 1));
 }
 
-/* What is not that very message stays where it is, for the general way, which says what is wrong. */
+/* What is not that very message stays where it is, for the general way, which says what is
+ * wrong. */
 static void only_the_very_message_is_taken(void **state)
 {
     struct fake *f = *state;

@@ -88,7 +88,8 @@ static void be_stuck_without_end(struct fake *f)
     f->now += 1000;
 }
 
-/* Nor does it wait for one that has to be asked again each time: the rare matters have no end here. */
+/* Nor does it wait for one that has to be asked again each time: the rare matters have no end
+ * here. */
 static void patience_with_the_stuck(void **state)
 {
     struct fake *f = *state;

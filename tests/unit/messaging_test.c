@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What messaging is made of, each part alone: envelopes, blocks of unexpected messages, matching. */
+/* What messaging is made of, each part alone: envelopes, blocks of unexpected messages,
+ * matching. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +18,15 @@ static void envelope_survives_the_wire(void **state)
 {
     (void)state;
     for (uint8_t kind = KIND_EAGER; kind <= KIND_LAST; kind++) {
-        struct envelope e = { .seq = 0xfedc, .credit = 0x1234, .kind = kind, .length = 0xabcdef,
-                              .team = 0xffffffff, .tag = 0x80000001, .step = 7, .tile = 9, .digest = 11 };
+        struct envelope e = { .seq = 0xfedc,
+                              .credit = 0x1234,
+                              .kind = kind,
+                              .length = 0xabcdef,
+                              .team = 0xffffffff,
+                              .tag = 0x80000001,
+                              .step = 7,
+                              .tile = 9,
+                              .digest = 11 };
         struct envelope got;
         uint8_t bytes[TRANSPORT_HEAD_MAX];
         size_t n = envelope_encode(bytes, &e);

@@ -134,7 +134,7 @@ static void who_looks_beside_says_where(void **state)
     assert_non_null(strstr(why.text, "/tests/../lib"));
 }
 
-/* ---- one at a time ---------------------------------------------------------------------------- */
+/* ---- one at a time --------------------------------------------------------------------------- */
 
 static int gather_alone(void *arg, const void *mine, size_t len, void *all)
 {
@@ -177,7 +177,8 @@ static int open_in_child(void)
     return status;
 }
 
-/* While one thread is within a module, another one waits, but not for ever; a forked child does not. */
+/* While one thread is within a module, another one waits, but not for ever; a forked child does
+ * not. */
 static void nobody_waits_for_ever_to_load(void **state)
 {
     int said[2], let[2], slow = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_breath_test.c - who breathes between looks for room: a put that waits for the receiver, and no
- * put that waits for a message of its own rank; with put.c as it is but for a pause that is counted
+ * shm_breath_test.c - who breathes between looks for room: a put that waits for the receiver, and
+ * no put that waits for a message of its own rank; with put.c as it is but for a pause that is
+ * counted
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,8 @@ static void test_only_who_waits_for_the_receiver_breathes(void **state)
     struct end a, b;
     static uint8_t local[1 << 20];
     uint8_t *memory = calloc(1, sizeof(local));
-    struct region mine = { .base = memory, .len = sizeof(local) }, theirs = { .len = sizeof(local) };
+    struct region mine = { .base = memory, .len = sizeof(local) },
+                  theirs = { .len = sizeof(local) };
     pair_up(&a, &b, NULL);
     assert_int_equal(shm_reg(&b.t->base, NULL, &mine), 0);
     theirs.key_len = mine.key_len;
@@ -65,8 +67,8 @@ static void test_only_who_waits_for_the_receiver_breathes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_only_who_waits_for_the_receiver_breathes, end_no_residue,
-                                        end_no_residue),
+        cmocka_unit_test_setup_teardown(test_only_who_waits_for_the_receiver_breathes,
+                                        end_no_residue, end_no_residue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

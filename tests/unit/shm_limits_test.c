@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_limits_test.c - memory that may not be had is refused at set-up, in words, and costs no signal
+ * shm_limits_test.c - memory that may not be had is refused at set-up, in words, and costs no
+ * signal
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -151,7 +152,8 @@ static void test_other_controllers_are_not_asked(void **state)
 
 /* --- in earnest ------------------------------------------------------------------------------- */
 
-/* rank 0 connects rank 1 while `limit` holds: it is refused in these words, and works again after. */
+/* rank 0 connects rank 1 while `limit` holds: it is refused in these words, and works again
+ * after. */
 static void connect_limited(int limit, struct rlimit low, const char *words)
 {
     struct end a, b;

@@ -231,8 +231,8 @@ static int64_t late_now(void *arg)
     return world_real.now(arg) + late;
 }
 
-/* A peer that computes, or is stopped, is no error, however long: its kernel has answered. Its end is
- * seen meanwhile. */
+/* A peer that computes, or is stopped, is no error, however long: its kernel has answered. Its end
+ * is seen meanwhile. */
 static void test_a_peer_that_computes_is_waited_for(void **state)
 {
     (void)state;
@@ -314,7 +314,8 @@ static void test_reach_says_why_not(void **state)
         assert_int_equal(status, SINEW_EUNREACHABLE);
         assert_non_null(strstr(why.text, cases[i].word));
     }
-    assert_int_equal(transport_shm.reach(&a.t->base, of_b, HOST_ADDRESS_LEN - 1, &why), SINEW_EINVAL);
+    assert_int_equal(transport_shm.reach(&a.t->base, of_b, HOST_ADDRESS_LEN - 1, &why),
+                     SINEW_EINVAL);
     end_close(&a);
     end_close(&b);
 }

@@ -112,7 +112,8 @@ static void test_a_forked_child_does_not_hide_death(void **state)
     child_ends(CHILD_IS_KILLED_BUT_FORKED, true);
 }
 
-/* Messaging goes on expecting something else while the dead peer's last messages are in the ring. */
+/* Messaging goes on expecting something else while the dead peer's last messages are in the
+ * ring. */
 static void test_what_is_expected_cuts_nothing_off(void **state)
 {
     (void)state;

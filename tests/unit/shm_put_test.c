@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shm_put_test.c - one-sided writes: they land, pass messages, wait for room, and end with their link
+ * shm_put_test.c - one-sided writes: they land, pass messages, wait for room, and end with their
+ * link
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -232,7 +233,8 @@ static void test_a_put_passes_a_stream(void **state)
 
 enum { LOOKS = 20000, PUT_BYTES = 1 << 20 };
 
-/* All that a sender whose ring is full has: a put, and messages in the line, as often as they go. */
+/* All that a sender whose ring is full has: a put, and messages in the line, as often as they
+ * go. */
 struct lines {
     size_t len;    /* of those by send(), with a head of one byte; */
     bool sends;
@@ -273,7 +275,8 @@ static void put_beside_lines(struct lines s, int each)
     struct target g;
     struct rma op;
     static uint8_t local[PUT_BYTES];
-    uint64_t looks = 0, fragments = PUT_BYTES / SEGMENT_FRAGMENT; /* each leaves a turn to every other */
+    /* each leaves a turn to every other */
+    uint64_t looks = 0, fragments = PUT_BYTES / SEGMENT_FRAGMENT;
     pair_up(&a, &b, NULL);
     target_make(&g, &b, &a, 1, sizeof(local));
     struct link *l = &a.peers[1].link->base;

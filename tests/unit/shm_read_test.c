@@ -298,7 +298,8 @@ static void test_memory_that_is_not_there_costs_the_read_alone(void **state)
     struct lent t;
     (void)state;
     lent_open(&t, 0);
-    uint8_t *from = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *from =
+        mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_int_equal(lend(&t, from, 8 * PAGE), 0);
     munmap(from + 4 * PAGE, 4 * PAGE); /* half of it can be read */
     assert_int_equal(take_key(&t), 0);

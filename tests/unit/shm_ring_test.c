@@ -305,7 +305,8 @@ static void test_credit_both_ways_adds_up(void **state)
     free(pair.memory);
 }
 
-/* Slots are set aside for short messages, never the last; what was taken straight gives its unit back. */
+/* Slots are set aside for short messages, never the last; what was taken straight gives its unit
+ * back. */
 static void test_short_messages_have_slots_and_units(void **state)
 {
     (void)state;
@@ -367,7 +368,8 @@ static void test_units_wrap(void **state)
     free(pair.memory);
 }
 
-/* What is peeked at stays until it is dropped, at its place; a short one gives its unit back, too. */
+/* What is peeked at stays until it is dropped, at its place; a short one gives its unit back,
+ * too. */
 static void test_a_peek_takes_nothing(void **state)
 {
     (void)state;
@@ -393,7 +395,8 @@ static void test_a_peek_takes_nothing(void **state)
     assert_true(m.body == same.body && m.body_next == same.body_next && m.blen == 100);
     ring_drop(&pair.c, m.body_next, false);
     assert_int_equal(ring_untold(&pair.c), 2 * RING_SLOT + RING_UNIT);
-    assert_int_equal(ring_take_short(&pair.c, ring_due_as(2, RING_SHORT_HEAD), 9, in, 48, &credit), 8);
+    assert_int_equal(ring_take_short(&pair.c, ring_due_as(2, RING_SHORT_HEAD), 9, in, 48, &credit),
+                     8);
     free(pair.memory);
 }
 
@@ -477,8 +480,8 @@ static void test_forged_words_stay_inside(void **state)
 
 /* --- two threads, one mapping ----------------------------------------------------------------- */
 
-/* With two slots every other message is a hand-over between threads, which on a busy machine costs a
- * turn of the scheduler: milliseconds. */
+/* With two slots every other message is a hand-over between threads, which on a busy machine costs
+ * a turn of the scheduler: milliseconds. */
 enum { MESSAGES_FULL = 6000, MESSAGES_TINY = 400 };
 
 struct threads {

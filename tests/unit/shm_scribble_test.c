@@ -191,13 +191,15 @@ static void scribbled(enum manner manner, struct seed *seed, struct tally *tally
     guarded_check(&g);
 }
 
-/* More often until as many links as that have ended: a scribbler that gets no processor hits nothing. */
+/* More often until as many links as that have ended: a scribbler that gets no processor hits
+ * nothing. */
 static struct tally scribbled_often(enum manner manner, const char *name, int times, int ended)
 {
     struct seed seed = seed_from_environment(name);
     struct tally tally = { 0 };
     int i = 0;
-    for (; i < times || (tally.ended < ended && i < 5 * times); i++) scribbled(manner, &seed, &tally);
+    for (; i < times || (tally.ended < ended && i < 5 * times); i++)
+        scribbled(manner, &seed, &tally);
     print_message("%s: %d links of %d ended, %llu messages taken\n", name, tally.ended, i,
                   (unsigned long long)tally.taken);
     return tally;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * shm_stream_test.c - messages that come faster than they are handed up, on the link that is waited
- * for: they leave their turns to what else that link has to do, to other links, and to what has ended
+ * for: they leave their turns to what else that link has to do, to other links, and to what has
+ * ended
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,7 +65,8 @@ static void test_a_stream_leaves_puts_and_room_their_turns(void **state)
     struct stream s;
     static uint8_t local[1 << 20];
     uint8_t *memory = calloc(1, sizeof(local));
-    struct region mine = { .base = memory, .len = sizeof(local) }, theirs = { .len = sizeof(local) };
+    struct region mine = { .base = memory, .len = sizeof(local) },
+                  theirs = { .len = sizeof(local) };
     pair_up(&a, &b, NULL);
     assert_int_equal(transport_shm.reg(&b.t->base, NULL, &mine), 0);
     theirs.key_len = mine.key_len;

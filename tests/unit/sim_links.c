@@ -416,8 +416,8 @@ static void test_disconnect_dead_hands_up_what_was_sent(void **state)
 
 static int taken; /* in this test, by rank 1 */
 
-/* Rank 0's request waits at rank 1, which computes, when the wire breaks. Rank 1 takes it all the same, unless
- * it has noticed already; and then it notices. */
+/* Rank 0's request waits at rank 1, which computes, when the wire breaks. Rank 1 takes it all the
+ * same, unless it has noticed already; and then it notices. */
 static void broken_before_it_is_taken(struct node *n)
 {
     int other = 1 - n->rank;

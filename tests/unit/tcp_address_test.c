@@ -79,7 +79,8 @@ static void assert_published(const char *advertised, const char *port, const cha
     assert_int_equal(transport_tcp.open(&e->t->base), 0);
     snprintf(text, sizeof(text), "%s:%u", wanted, port[0] ? 7000u : (unsigned)e->t->port);
     assert_true(e->t->base.address_len <= TCP_PUBLISHED_MAX);
-    assert_int_equal(address_decode(e->t->base.address, e->t->base.address_len, places, &n, &why), 0);
+    assert_int_equal(address_decode(e->t->base.address, e->t->base.address_len, places, &n, &why),
+                     0);
     assert_true(places[0].advertised);
     assert_place(&places[0], text);
     for (int i = 1; i < n; i++) assert_int_equal(ntohs(places[i].at.v4.sin_port), e->t->port);
@@ -266,7 +267,8 @@ static void both_ends_see_one_connection(void **state)
         }
         assert_int_equal(listen(listener, 1), 0);
         getsockname(listener, &at.any, &len);
-        address_set_port(&to, ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
+        address_set_port(&to,
+                         ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port));
         int client = socket(to.any.sa_family, SOCK_STREAM, 0);
         assert_int_equal(connect(client, &to.any, place_len(&to)), 0);
         int server = accept(listener, NULL, NULL);

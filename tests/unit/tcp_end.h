@@ -77,7 +77,8 @@ int end_progress(struct end *e, struct link *l);         /* checks the upcall co
 /* Connect and wait until both are up. */
 void ends_join(struct end *a, struct end *b);
 
-/* A stranger's socket, connected, that does not wait; and whether the other end has let go of it. */
+/* A stranger's socket, connected, that does not wait; and whether the other end has let go of
+ * it. */
 int raw_connect(const struct end *to);
 bool raw_is_closed(int fd);
 

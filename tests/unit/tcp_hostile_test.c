@@ -282,7 +282,9 @@ static void a_peer_that_breaks_the_rules_loses_its_link(void **state)
     bad[6].length = UINT32_MAX;
     bad[7].head = 13;
     bad[8].flags = 2;
-    bad[9] = (struct frame){ .kind = FRAME_PUT, .length = TCP_PUT_HEAD - 1, .epoch = 103, .sequence = 1 };
+    bad[9] = (struct frame){
+        .kind = FRAME_PUT, .length = TCP_PUT_HEAD - 1, .epoch = 103, .sequence = 1
+    };
     bad[10] = (struct frame){ .kind = FRAME_BYE, .length = 1, .epoch = 103, .sequence = 1 };
     ends_join(a, b);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -244,8 +244,8 @@ static void wait_until_the_kernel_has_all(struct end *from, int to)
     }
 }
 
-/* One end leaves at any moment while a link is made, by either's attempt or both. Whoever had it up by
- * then is told that the other has left, never that it died. */
+/* One end leaves at any moment while a link is made, by either's attempt or both. Whoever had it up
+ * by then is told that the other has left, never that it died. */
 static void leaving_once(struct seed *seed)
 {
     struct end *end[] = { end_open(0, 100, end_secret), end_open(1, 101, end_secret) };
@@ -255,7 +255,8 @@ static void leaving_once(struct seed *seed)
     for (uint64_t n = seed_below(seed, 4); starts == 3 && n > 0; n--)
         end_progress(end[seed_below(seed, 2)], NULL);
     if (starts & 2 && !stays->view[who].link) end_connect(stays, leaves);
-    for (uint64_t n = seed_below(seed, 14); n > 0; n--) end_progress(end[seed_below(seed, 2)], NULL);
+    for (uint64_t n = seed_below(seed, 14); n > 0; n--)
+        end_progress(end[seed_below(seed, 2)], NULL);
     leaves->refuses = true;
     if (leaves->view[!who].link)
         transport_tcp.disconnect(&leaves->view[!who].link->base, DISCONNECT_DRAIN);
@@ -519,8 +520,8 @@ static void a_host_that_hears_nothing_is_told_of(void **state)
     a_silent_host_is_told_of(false);
 }
 
-/* Who wants to know soon has it tried anew soon; but it may be no more than a machine that is busy, as
- * this one may be: then it took a second, or all of the deadline. */
+/* Who wants to know soon has it tried anew soon; but it may be no more than a machine that is busy,
+ * as this one may be: then it took a second, or all of the deadline. */
 static void a_host_that_is_silent_for_a_moment_is_not(void **state)
 {
     const int64_t deadline = 1200 * SECOND / 1000;
@@ -619,7 +620,8 @@ static void *allocate_but_one(void *arg, size_t align, size_t size)
     return world_real.allocate(arg, align, size);
 }
 
-/* Whichever allocation fails, on either side: a link comes all the same, or each end hears of it once. */
+/* Whichever allocation fails, on either side: a link comes all the same, or each end hears of it
+ * once. */
 static void a_failed_allocation_is_survived(void **state)
 {
     (void)state;
@@ -637,8 +639,8 @@ static void a_failed_allocation_is_survived(void **state)
     }
 }
 
-static int choose(const char *wanted, struct here *here, const struct here_address *chosen[HERE_MAX],
-                  struct why *why)
+static int choose(const char *wanted, struct here *here,
+                  const struct here_address *chosen[HERE_MAX], struct why *why)
 {
     int rc = here_find(wanted, here, why);
     return rc < 0 ? rc : here_choose(here, wanted, chosen, why);

@@ -242,7 +242,8 @@ static void pair_run(struct seed *seed, uint64_t flip_rarity, struct totals *tot
         if (seed_below(seed, 2)) pair_traffic(&p);
         pair_step(&p);
     }
-    for (int s = 0; s < 2; s++) /* a put that was copied is done at once: what is sent last comes behind it */
+    /* a put that was copied is done at once: what is sent last comes behind it */
+    for (int s = 0; s < 2; s++)
         WHILE (end_send(p.end[s], !s, 1) == TRANSPORT_AGAIN) pair_step(&p);
     pair_until(&p, pair_is_done, "what was sent");
     network.is_kind = true;
@@ -306,7 +307,8 @@ static bool pair_is_down(const struct pair *p)
     return p->end[0]->view[1].downs && p->end[1]->view[0].downs;
 }
 
-/* A network that does nothing but what it is told to; with checksums where bits are to be turned. */
+/* A network that does nothing but what it is told to; with checksums where bits are to be
+ * turned. */
 static void pair_open_kind(struct pair *p, struct seed *seed, bool checked)
 {
     memset(p, 0, sizeof(*p));
@@ -343,7 +345,8 @@ static void pair_turn_a_bit(struct pair *p)
         for (int s = 0; s < 2; s++) proxy_step(&p->proxy[s]);
 }
 
-/* It is found in what had arrived before the line broke: it ends there, and all comes by the next. */
+/* It is found in what had arrived before the line broke: it ends there, and all comes by the
+ * next. */
 static void a_bit_turned_on_a_line_that_is_lost_already(void **state)
 {
     struct seed seed = seed_from_environment("tcp lost bit");
@@ -415,8 +418,8 @@ static void leave_into_the_proxy(struct pair *p, struct seed *seed)
     assert_int_equal(p->end[1]->view[0].received, 0);
 }
 
-/* The relay loses what its kernel had taken, by a reset or a FIN: who leaves is still there to send it
- * again, however long the relay is away, and goes at the peer's word. */
+/* The relay loses what its kernel had taken, by a reset or a FIN: who leaves is still there to send
+ * it again, however long the relay is away, and goes at the peer's word. */
 static void leave_behind_a_relay(struct seed *seed, bool reset)
 {
     static struct pair p;

@@ -553,8 +553,9 @@ static void silence_counts_only_while_an_answer_is_due(void **state)
     assert_int_equal(silence_patience(500 * MS), 250 * MS);
 }
 
-/* Nothing proves that one segment, or one probe of a full window, has been received at all, or must be
- * answered: the second one after an answer may come within the 500 ms in which no other is given. */
+/* Nothing proves that one segment, or one probe of a full window, has been received at all, or must
+ * be answered: the second one after an answer may come within the 500 ms in which no other is
+ * given. */
 static void silence_needs_proof_that_the_kernel_asked_again(void **state)
 {
     struct silence s = { 0 };
@@ -576,7 +577,8 @@ static void silence_needs_proof_that_the_kernel_asked_again(void **state)
     assert_int_equal(look(&s, now += EVERY, signs), EVERY);
 }
 
-/* The peer's host is heard, but does not hear: it sends again what this one's answer does not reach. */
+/* The peer's host is heard, but does not hear: it sends again what this one's answer does not
+ * reach. */
 static void silence_is_also_what_hears_nothing(void **state)
 {
     struct silence s = { 0 };

@@ -380,7 +380,8 @@ void *dlopen(const char *file, int flags)
     return missing && file && strstr(file, missing) ? NULL : real(file, flags);
 }
 
-/* Without OpenSSL there is no link, whoever begins: at once, and both ends say what is to be installed where. */
+/* Without OpenSSL there is no link, whoever begins: at once, and both ends say what is to be
+ * installed where. */
 static void no_openssl(void **state)
 {
     bool encrypts = getenv("TEST_ENCRYPT");
@@ -491,8 +492,8 @@ static void other_jobs_secret(void **state)
     kept_out_with(other_secret, "does not know this job's secret", "went away");
 }
 
-/* The same user, secret file, size and port; only the incarnations tell the jobs apart. The other job's
- * rank 0 must not join ours, nor ours theirs. */
+/* The same user, secret file, size and port; only the incarnations tell the jobs apart. The other
+ * job's rank 0 must not join ours, nor ours theirs. */
 static void another_job_on_the_same_ports(void **state)
 {
     (void)state;

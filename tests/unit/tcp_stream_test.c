@@ -13,13 +13,15 @@
 
 enum { PUT_MAX = 8 * 1024 * 1024 };
 
-/* What the kernel is given of one put's memory, and how many bodies in one call: in place of libc's. */
+/* What the kernel is given of one put's memory, and how many bodies in one call: in place of
+ * libc's. */
 static struct {
     const struct put *put;
     size_t out, in, bodies;
 } watched;
 
-static size_t watched_part(const uint8_t *from, size_t len, const struct iovec *v, int n, size_t moved)
+static size_t watched_part(const uint8_t *from, size_t len, const struct iovec *v, int n,
+                           size_t moved)
 {
     size_t found = 0;
     for (int i = 0; i < n && moved > 0; i++) {
@@ -111,7 +113,8 @@ static unsigned segments_sent(const struct tcp_link *l)
     return info.tcpi_data_segs_out;
 }
 
-/* What is held back goes by one call, and what came is taken by one; and the socket delays nothing. */
+/* What is held back goes by one call, and what came is taken by one; and the socket delays
+ * nothing. */
 static void many_small_messages_are_one_segment(void **state)
 {
     struct end *a = ends[0], *b = ends[1];
@@ -178,8 +181,8 @@ static void puts_of_every_size_land(void **state)
     }
 }
 
-/* No copy of ours: a receive that expects nothing may bring the beginning of the first fragment, and of
- * the others 512 bytes at most come along with what precedes them. */
+/* No copy of ours: a receive that expects nothing may bring the beginning of the first fragment,
+ * and of the others 512 bytes at most come along with what precedes them. */
 static void a_long_put_goes_from_and_to_the_users_memory(void **state)
 {
     struct end *a = ends[0], *b = ends[1];
@@ -251,7 +254,8 @@ static void a_part_lands_at_its_offset(void **state)
     put_free(p, a, b);
 }
 
-/* Messages get in between the fragments of a long put, both ways at once: the first few go by one call. */
+/* Messages get in between the fragments of a long put, both ways at once: the first few go by one
+ * call. */
 static void messages_pass_between_fragments(void **state)
 {
     enum { LEN = 3 * PUT_MAX };

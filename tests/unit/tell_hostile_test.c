@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a peer can do with the bytes that set links up. It costs its own links, and nobody else notices.
- * Rank 0 looks, rank 1 misbehaves; the second transport of the test is wired.
+ * What a peer can do with the bytes that set links up. It costs its own links, and nobody else
+ * notices. Rank 0 looks, rank 1 misbehaves; the second transport of the test is wired.
  */
 #include "messaging_fake.h"
 
@@ -29,7 +29,8 @@ static void say_tell(struct fake *f, const struct tell *t)
     f->seq[1] = seq;
 }
 
-static const uint8_t offer[] = { OFFER_VERSION, 2, 1, 9 }; /* transport 2 at an address of one byte */
+/* transport 2 at an address of one byte */
+static const uint8_t offer[] = { OFFER_VERSION, 2, 1, 9 };
 
 static void offered(struct fake *f, uint16_t seq, const void *body, size_t len)
 {
@@ -98,7 +99,8 @@ static void begin(struct fake *f)
     assert_non_null(f->link[1][1]);
 }
 
-static void of(struct fake *f, uint16_t seq, uint8_t what, uint16_t attempt, const void *body, size_t len)
+static void of(struct fake *f, uint16_t seq, uint8_t what, uint16_t attempt, const void *body,
+               size_t len)
 {
     say_tell(f, &(struct tell){ seq, what, 2, attempt, body, len });
 }
@@ -160,7 +162,8 @@ static void too_many_bytes_ahead(struct fake *f)
 {
     begin(f);
     for (int i = 0; i < 5; i++)
-        say(f, &(struct words){ .rank = 1, .fake = 1, .kind = KIND_EAGER, .tag = 1, .blen = 16384 });
+        say(f,
+            &(struct words){ .rank = 1, .fake = 1, .kind = KIND_EAGER, .tag = 1, .blen = 16384 });
 }
 static void on_the_link_it_has_left(struct fake *f)
 {
@@ -259,7 +262,12 @@ static void parked_messages_come_in_their_order(void **state)
     struct packet switched = *last; /* it comes after what follows it */
     last->link = NULL;
     for (uint8_t i = 1; i < 9; i++)
-        say(f, &(struct words){ .rank = 1, .fake = 1, .kind = KIND_EAGER, .tag = 5, .blen = 8, .fill = (uint8_t)(0x10 + i) });
+        say(f, &(struct words){ .rank = 1,
+                                .fake = 1,
+                                .kind = KIND_EAGER,
+                                .tag = 5,
+                                .blen = 8,
+                                .fill = (uint8_t)(0x10 + i) });
     move(f);
     assert_int_equal(f->s->peer[1]->wired->parked_count, 8);
     f->coming[f->comings++] = switched;
@@ -288,8 +296,8 @@ static void give_room(struct fake *f)
     f->s->transport[1]->up->room(f->link[0][1]);
 }
 
-/* The data link breaks as it is drained, and the control link is full: what was sent goes over it when there is
- * room again, and then it is drained as well. */
+/* The data link breaks as it is drained, and the control link is full: what was sent goes over it
+ * when there is room again, and then it is drained as well. */
 static void what_breaks_while_draining_is_drained(void **state)
 {
     struct fake *f = *state;
@@ -320,8 +328,8 @@ static void what_breaks_while_draining_is_drained(void **state)
     f->s->closing = false;
 }
 
-/* A message was announced, and offered to be read, on a data link that has broken: on the next one the offer
- * is nothing that its device knows. The body is asked for. */
+/* A message was announced, and offered to be read, on a data link that has broken: on the next one
+ * the offer is nothing that its device knows. The body is asked for. */
 static void offers_end_with_their_link(void **state)
 {
     struct fake *f = *state;
@@ -357,7 +365,8 @@ static void offers_end_with_their_link(void **state)
     assert_int_equal(sinew_wait(&req), SINEW_EPEER);
 }
 
-/* A long message was lent along with its announcement and is refused; but its memory is not back when the link goes. */
+/* A long message was lent along with its announcement and is refused; but its memory is not back
+ * when the link goes. */
 static void a_loan_outlives_its_link(void **state)
 {
     struct fake *f = *state;
@@ -408,11 +417,12 @@ static void what_cannot_encrypt_is_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(bytes_that_set_links_up_cost_their_own_pair, open_fake_wired,
-                                        close_fake),
+        cmocka_unit_test_setup_teardown(bytes_that_set_links_up_cost_their_own_pair,
+                                        open_fake_wired, close_fake),
         cmocka_unit_test_setup_teardown(attempts_without_end_cost_their_own_pair, open_fake_wired,
                                         close_fake),
-        cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired, close_fake),
+        cmocka_unit_test_setup_teardown(parked_messages_come_in_their_order, open_fake_wired,
+                                        close_fake),
         cmocka_unit_test_setup_teardown(what_breaks_while_draining_is_drained, open_fake_wired,
                                         close_fake),
         cmocka_unit_test_setup_teardown(offers_end_with_their_link, open_fake_wired, close_fake),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The timer of sleepers: it fires for the earliest deadline, is never put off, and says so when there is
- * nothing to sleep for.
+ * The timer of sleepers: it fires for the earliest deadline, is never put off, and says so when
+ * there is nothing to sleep for.
  */
 #include <poll.h>
 #include <stdarg.h>

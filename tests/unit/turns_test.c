@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ranks that share their cores wait in turns: in virtual time, with yields and sleeps of the test's. */
+/* Ranks that share their cores wait in turns: in virtual time, with yields and sleeps of the
+ * test's. */
 #include "messaging_fake.h"
 
 static void answer(struct fake *f)
@@ -21,7 +22,8 @@ static void one_exchange(struct fake *f)
     for (; f->sents > 0; f->sents--) free(f->sent[f->sents - 1].body);
 }
 
-/* Who shares a core gives it away at once; now and then one sleeps, to be woken where there is room. */
+/* Who shares a core gives it away at once; now and then one sleeps, to be woken where there is
+ * room. */
 static void ranks_of_a_crowd_take_turns(void **unused)
 {
     (void)unused;
@@ -42,7 +44,8 @@ static void ranks_of_a_crowd_take_turns(void **unused)
     close_fake(&state);
 }
 
-/* Where the others sleep a yield comes back at once: after some of these there is something to spin for. */
+/* Where the others sleep a yield comes back at once: after some of these there is something to spin
+ * for. */
 static void a_crowd_that_sleeps_is_none(void **unused)
 {
     (void)unused;
@@ -62,7 +65,8 @@ static void a_crowd_that_sleeps_is_none(void **unused)
     close_fake(&state);
 }
 
-/* A wait for one link alone is short, however long others are told to poll: it sees no death, no deadline. */
+/* A wait for one link alone is short, however long others are told to poll: it sees no death, no
+ * deadline. */
 static void a_wait_for_one_link_is_short(void **unused)
 {
     enum { MANY = 1000000 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Wired links in virtual time: they come up while messages flow both ways, are refused, break in the
- * middle of anything, at any moment, and come again. What is sent is received: once, in order, intact,
- * and no buffer is touched after its receive is over.
+ * Wired links in virtual time: they come up while messages flow both ways, are refused, break in
+ * the middle of anything, at any moment, and come again. What is sent is received: once, in order,
+ * intact, and no buffer is touched after its receive is over.
  *
  * wired_test [SEEDS [FIRST]]
  */
@@ -60,7 +60,8 @@ static void log_to_plan(void *arg, int level, const char *line)
 /* The same on both sides. */
 static uint64_t dice(const struct plan *p, int from, int to, int round, int which)
 {
-    struct seed s = { p->seed * 1000003 + (uint64_t)((from * 8 + to) * 100000 + round * 16 + which) };
+    struct seed s = { p->seed * 1000003 +
+                      (uint64_t)((from * 8 + to) * 100000 + round * 16 + which) };
     seed_next(&s);
     return seed_next(&s);
 }
@@ -72,7 +73,8 @@ static size_t length(const struct plan *p, int from, int to, int round, int whic
     return (d >> 16) % upto[d % 7];
 }
 
-static void fill(const struct plan *p, uint8_t *buf, size_t len, int from, int to, int round, int which)
+static void fill(const struct plan *p, uint8_t *buf, size_t len, int from, int to, int round,
+                 int which)
 {
     struct seed s = { dice(p, from, to, round, which) ^ 0x5555 };
     for (size_t i = 0; i < len; i += 8) {
@@ -161,7 +163,8 @@ static uint64_t count(struct sinew *s, const char *name)
 
 static int open_rank(struct rank *r)
 {
-    static const struct transport_ops *const both[] = { &transport_sim_wired, &transport_sim, NULL };
+    static const struct transport_ops *const both[] = { &transport_sim_wired, &transport_sim,
+                                                        NULL };
     struct sinew_options o = SINEW_OPTIONS_INIT;
     struct origin origin = { sim_world(r->me), both, NULL, NULL };
     int rc = sim_launch(r->me, &origin.launch);
@@ -218,7 +221,7 @@ static void body(struct sim_rank *me, void *arg)
     leave(&r);
 }
 
-/* ---- one seed ---------------------------------------------------------------------------------- */
+/* ---- one seed -------------------------------------------------------------------------------- */
 
 static void choose(struct plan *p, struct sim_options *o, uint64_t seed)
 {
@@ -281,7 +284,8 @@ static void whatever_breaks_messages_arrive_once_in_order_intact(void **state)
            (unsigned long long)seeds, (unsigned long long)from, (unsigned long long)switched,
            (unsigned long long)broken, (unsigned long long)resent, (unsigned long long)read);
     if (seeds < 100) return;
-    assert_true(switched > seeds && broken > seeds / 10 && resent > seeds / 10 && read > seeds / 10);
+    assert_true(switched > seeds && broken > seeds / 10 && resent > seeds / 10 &&
+                read > seeds / 10);
 }
 
 int main(int argc, char **argv)

@@ -2,8 +2,8 @@
 /*
  * fake_cm.c - librdmacm for the devices of fake_verbs.c
  *
- * Events wait in their channel until they are fetched; who destroys an identifier with an event of its own
- * not acknowledged, or uses one out of its turn, is noted as a misuse.
+ * Events wait in their channel until they are fetched; who destroys an identifier with an event of
+ * its own not acknowledged, or uses one out of its turn, is noted as a misuse.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -121,7 +121,8 @@ static struct ibv_device **get_device_list(int *n)
         enum ibv_transport_type type = fake_knobs.iwarp ? IBV_TRANSPORT_IWARP : IBV_TRANSPORT_IB;
         list[i] = &fake.devices[i];
         if (list[i]->transport_type != type) list[i]->transport_type = type;
-        if (strcmp(list[i]->name, fake_knobs.device[i].name) == 0) continue; /* others may read it */
+        /* others may read it */
+        if (strcmp(list[i]->name, fake_knobs.device[i].name) == 0) continue;
         snprintf(list[i]->name, sizeof(list[i]->name), "%s", fake_knobs.device[i].name);
     }
     *n = fake_knobs.devices;

@@ -4,12 +4,12 @@
 /*
  * fake_verbs.h - RDMA devices of this process, which really move bytes, and fail on demand
  *
- * Every context opened here is on one network. Reliable connected queue pairs between them send, write,
- * read and update, with protection domains, keys, bounds, access rights, states, packet numbers,
- * addresses, bounded queues, inline limits and completion events checked as a device would. About half
- * of what is posted is done only when somebody polls, so what must not be touched before its
- * completion is found out. Misuse that a real device would punish with silence (an overrun
- * completion queue, a receive that finds no buffer) is counted, see fake_stats.
+ * Every context opened here is on one network. Reliable connected queue pairs between them send,
+ * write, read and update, with protection domains, keys, bounds, access rights, states, packet
+ * numbers, addresses, bounded queues, inline limits and completion events checked as a device
+ * would. About half of what is posted is done only when somebody polls, so what must not be touched
+ * before its completion is found out. Misuse that a real device would punish with silence (an
+ * overrun completion queue, a receive that finds no buffer) is counted, see fake_stats.
  */
 #include "transport/verbs/api.h"
 #include "transport/verbs/cm.h"
@@ -76,7 +76,8 @@ struct fake_stats {
     int overruns;     /* completions lost for want of room                  */
     int not_ready;    /* sends that found no receive                        */
     int misuses;      /* others; the last one:                              */
-    int posts, doorbells, inlined, signalled, sends, bare, writes, reads; /* bare: sends with immediate data */
+    /* bare: sends with immediate data */
+    int posts, doorbells, inlined, signalled, sends, bare, writes, reads;
     char misuse[128];
     /* of the queue pair connected last */
     struct ibv_ah_attr way;
@@ -89,8 +90,8 @@ extern struct fake_knobs fake_knobs;
 struct fake_stats fake_stats(void);
 void fake_reset(void); /* no objects may exist */
 
-/* An event of the device behind every open context (of the first only, if `one`). QP events name the
- * queue pair made last. */
+/* An event of the device behind every open context (of the first only, if `one`). QP events name
+ * the queue pair made last. */
 void fake_event(enum ibv_event_type type, bool one);
 void fake_run(void);        /* do all that is posted, everywhere      */
 void fake_hold(bool held);  /* nothing is done any more, until false  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* faults_bare.c - messages with nothing before their body: what arrives, or is handed back, is what was sent */
+/* faults_bare.c - messages with nothing before their body: what arrives, or is handed back, is what
+ * was sent */
 #include <stdlib.h>
 
 #include "tests/seed.h"
@@ -90,7 +91,8 @@ static void draw(struct sent *s, int number, struct seed *seed)
     uint64_t credit = seed_below(seed, 20) ? seed_below(seed, 40) : seed_below(seed, 600);
     unsigned kind = seed_below(seed, 30) ? 1 : 2;
     int skipped = seed_below(seed, 30) ? 0 : 3;
-    fill(s, word_of(number + skipped, kind, credit, blen), key, blen, (uint8_t)seed_below(seed, 256));
+    fill(s, word_of(number + skipped, kind, credit, blen), key, blen,
+         (uint8_t)seed_below(seed, 256));
     if (seed_below(seed, 20) == 0) s->hlen = seed_below(seed, HEAD + 1);
     if (seed_below(seed, 40) == 0) s->head[7] ^= 1; /* it says another length */
 }
@@ -190,7 +192,8 @@ static void they_are_taken_where_they_are_expected(void **state)
     ends_close(e);
 }
 
-/* What 32 bits say is what a header would have said, whatever the numbers; also to who has heard later ones. */
+/* What 32 bits say is what a header would have said, whatever the numbers; also to who has heard
+ * later ones. */
 static void what_is_told_is_what_a_header_tells(void **state)
 {
     static struct verbs_link from, to;

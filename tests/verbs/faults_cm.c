@@ -64,8 +64,8 @@ static void rdma_cm_that_fails_is_named(void **state)
     }
 }
 
-/* One end is up, sends, and leaves, while the other has not heard yet that both are ready. It hears first that its
- * counterpart has hung up; what was sent before that arrives all the same. */
+/* One end is up, sends, and leaves, while the other has not heard yet that both are ready. It hears
+ * first that its counterpart has hung up; what was sent before that arrives all the same. */
 static void who_hangs_up_early_has_left(void **state)
 {
     struct end e[2];

@@ -206,8 +206,8 @@ static void the_lesser_end_counts(void **state)
     }
 }
 
-/* Among many ranks receives are shared, as many as the device takes; where it has no such queue, each link
- * has its own. */
+/* Among many ranks receives are shared, as many as the device takes; where it has no such queue,
+ * each link has its own. */
 static void many_ranks_share_receives_where_they_can(void **state)
 {
     struct end e[2];
@@ -250,7 +250,8 @@ static void no_more_goes_inline_than_was_asked(void **state)
     ends_close(e);
 }
 
-/* Two ports of InfiniBand, by LID within a subnet; between two by global address, and with less score. */
+/* Two ports of InfiniBand, by LID within a subnet; between two by global address, and with less
+ * score. */
 static void infiniband_goes_by_subnet(void **state)
 {
     struct end e[2];

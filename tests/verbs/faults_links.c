@@ -97,7 +97,8 @@ static void a_post_is_refused(void **state)
     ends_close(e);
 }
 
-/* A completion queue that can be read no more: links end all the same, and what was sent goes back. */
+/* A completion queue that can be read no more: links end all the same, and what was sent goes
+ * back. */
 static void a_queue_that_cannot_be_read_ends_its_links(void **state)
 {
     struct end e[2];

@@ -45,8 +45,8 @@ static void memory_for_messages_is_bounded(void **state)
     ends_close(e);
 }
 
-/* Places in the completion queue, or on the shared queue, for so many links and no more: the next is refused in
- * words, and those there are never overrun them. */
+/* Places in the completion queue, or on the shared queue, for so many links and no more: the next
+ * is refused in words, and those there are never overrun them. */
 static void queues_bound_the_number_of_links(void **state)
 {
     (void)state;
@@ -86,8 +86,8 @@ static int noted(const struct end *e, int rank)
     return atoi(at);
 }
 
-/* Who is sent a stream gives more credit, and has more registered for it; who answers each message has not;
- * nobody has more than verbs_credits ask for, and the link's note says what it is. */
+/* Who is sent a stream gives more credit, and has more registered for it; who answers each message
+ * has not; nobody has more than verbs_credits ask for, and the link's note says what it is. */
 static void a_window_grows_with_a_stream(void **state)
 {
     struct end e[2];
@@ -123,8 +123,9 @@ static void a_window_grows_with_a_stream(void **state)
 
 /* ---- what is kept registered ----------------------------------------------------------------- */
 
-/* A buffer that one peer may read is sent to another at the same time. What the first was allowed ends
- * when its owner says so, whatever the other does: nothing stays registered behind his back. */
+/* A buffer that one peer may read is sent to another at the same time. What the first was allowed
+ * ends when its owner says so, whatever the other does: nothing stays registered behind his
+ * back. */
 static void what_one_may_read_is_not_held_by_another(void **state)
 {
     struct end e[2];

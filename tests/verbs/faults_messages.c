@@ -26,7 +26,8 @@ static void sends_of_users_go_at_once(void **state)
 }
 
 /* e[0] puts it all into `mine` of e[1], and what they registered is gone. */
-static void put_whole(struct end e[2], struct region *mine, struct region *theirs, void *from, size_t len)
+static void put_whole(struct end e[2], struct region *mine, struct region *theirs, void *from,
+                      size_t len)
 {
     assert_int_equal(transport_verbs.reg(e[1].t, NULL, mine), 0);
     theirs->key_len = mine->key_len;
@@ -100,11 +101,12 @@ static void few_sends_ask_for_a_completion(void **state)
 static void send_number(struct end *e, uint64_t word, uint64_t key, uint8_t body)
 {
     uint64_t head[2] = { word, key }; /* as on the wire, on this machine */
-    assert_int_equal(transport_verbs.send(e->link[0].link, head, sizeof(head), &body, 1, NULL, 0), 0);
+    assert_int_equal(transport_verbs.send(e->link[0].link, head, sizeof(head), &body, 1, NULL, 0),
+                     0);
 }
 
-/* Three are expected, four come, then one of another kind: the three are taken with no upcall, the others
- * wait for the next progress and come by recv. */
+/* Three are expected, four come, then one of another kind: the three are taken with no upcall, the
+ * others wait for the next progress and come by recv. */
 static void what_is_expected_is_taken_with_no_upcall(void **state)
 {
     struct end e[2];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* faults_peers.c - a peer whose messages break the protocol costs its own link, and nobody else anything */
+/* faults_peers.c - a peer whose messages break the protocol costs its own link, and nobody else
+ * anything */
 #include "tests/seed.h"
 #include "tests/verbs/faults.h"
 #include "transport/verbs/internal.h"
@@ -102,7 +103,8 @@ static void what_is_not_of_this_link_is_dropped(void **state)
     }
 }
 
-/* Who sends one more than he was given credit for. There is a receive for it, which is for other things. */
+/* Who sends one more than he was given credit for. There is a receive for it, which is for other
+ * things. */
 static void what_comes_without_credit_ends_the_link(void **state)
 {
     struct end e[2];
@@ -131,7 +133,8 @@ static void garble(uint8_t *bytes, uint32_t *len)
     if (seed_below(&seed, 8)) return;
     for (uint64_t n = 1 + seed_below(&seed, 3); n > 0; n--) {
         uint64_t at = seed_below(&seed, 20);
-        if (at < *len) bytes[at] = (uint8_t)(seed_below(&seed, 2) ? seed_next(&seed) : seed_below(&seed, 4));
+        if (at < *len)
+            bytes[at] = (uint8_t)(seed_below(&seed, 2) ? seed_next(&seed) : seed_below(&seed, 4));
     }
     if (seed_below(&seed, 4) == 0) *len = (uint32_t)seed_below(&seed, *len + 1);
 }

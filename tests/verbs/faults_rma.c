@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* faults_rma.c - puts, gets, atomics and flushes: what is refused, where, and what may not go while they are under way */
+/* faults_rma.c - puts, gets, atomics and flushes: what is refused, where, and what may not go while
+ * they are under way */
 #include "tests/verbs/faults.h"
 #include "transport/verbs/internal.h"
 
@@ -28,7 +29,10 @@ static void known_no_more(struct end e[2], struct known *k)
     assert_int_equal(transport_verbs.dereg(e[1].t, &k->there), 0);
 }
 
-static int rma(struct end e[2], struct rma *op) { return transport_verbs.rma(e[0].link[0].link, op); }
+static int rma(struct end e[2], struct rma *op)
+{
+    return transport_verbs.rma(e[0].link[0].link, op);
+}
 
 static void open_connected(struct end e[2])
 {
@@ -123,7 +127,8 @@ static void atomics_need_a_device_that_has_them(void **state)
     ends_close(e);
 }
 
-/* Behind a put a flush reads of the peer, so that its device has put all before it answers; else it is done. */
+/* Behind a put a flush reads of the peer, so that its device has put all before it answers; else it
+ * is done. */
 static void a_flush_asks_the_peers_device(void **state)
 {
     struct end e[2];
@@ -157,7 +162,9 @@ static void memory_in_use_is_not_given_up(void **state)
     struct region mine = { .base = local, .len = LEN, .rights = REGION_PUT };
     assert_int_equal(transport_verbs.reg(e[0].t, NULL, &mine), 0);
     fake_hold(true);
-    struct rma op = { .kind = RMA_PUT, .local = local, .len = LEN, .peers = &k.here, .mine = &mine };
+    struct rma op = {
+        .kind = RMA_PUT, .local = local, .len = LEN, .peers = &k.here, .mine = &mine
+    };
     assert_int_equal(rma(e, &op), TRANSPORT_PENDING);
     assert_int_equal(transport_verbs.dereg(e[0].t, &mine), TRANSPORT_AGAIN);
     assert_int_equal(transport_verbs.dereg(e[0].t, &k.here), TRANSPORT_AGAIN);
@@ -169,7 +176,8 @@ static void memory_in_use_is_not_given_up(void **state)
     ends_close(e);
 }
 
-/* There is room for one that is kept, and two are used at once; the one in use stays, the other goes without. */
+/* There is room for one that is kept, and two are used at once; the one in use stays, the other
+ * goes without. */
 static void what_is_kept_stays_while_it_is_used(void **state)
 {
     struct end e[2];

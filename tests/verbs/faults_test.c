@@ -211,5 +211,6 @@ static int faults_of_open(void)
 int main(void)
 {
     return faults_of_open() + faults_of_cm() + faults_of_links() + faults_of_memory() +
-           faults_of_messages() + faults_of_peers() + faults_of_rma() + faults_of_bare() + faults_of_devices();
+           faults_of_messages() + faults_of_peers() + faults_of_rma() + faults_of_bare() +
+           faults_of_devices();
 }

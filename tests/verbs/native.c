@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* native.c - the contract suite over RDMA, on this machine's own device: skipped where there is none */
+/* native.c - the contract suite over RDMA, on this machine's own device: skipped where there is
+ * none */
 #include <stdio.h>
 
 #include "tests/contract/cases.h"

@@ -4,9 +4,10 @@
  *
  *   test-verbs-pairs NUMBER --kind processes --transport verbs --ranks 2
  *
- * Two ranks make NUMBER queue pairs, one link after the other: some are left in peace, some cut. Then the
- * kernel holds none of them (`rdma resource show`), and hardly more memory than after the first; when both
- * have closed, it holds what it did before: queue pairs, completion queues, memory regions, domains.
+ * Two ranks make NUMBER queue pairs, one link after the other: some are left in peace, some cut.
+ * Then the kernel holds none of them (`rdma resource show`), and hardly more memory than after the
+ * first; when both have closed, it holds what it did before: queue pairs, completion queues, memory
+ * regions, domains.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +20,16 @@
 
 enum {
     COUNTED = 256,
-    SLABS = 12, /* of slots, for those that are kept for a moment: a process grows to that, and no further */
+    /* of slots, for those that are kept for a moment: a process grows to that, and no further */
+    SLABS = 12,
 };
 
 const struct transport_ops *const contract_extra = &transport_verbs;
 
 static long wanted = 200;
 
-/* What the kernel holds for everyone, in its own words: "0: rxe0: pd 1 cq 1 qp 3 cm_id 0 mr 2 …". */
+/* What the kernel holds for everyone, in its own words: "0: rxe0: pd 1 cq 1 qp 3 cm_id 0 mr 2
+ * …". */
 static bool held(char text[COUNTED])
 {
     FILE *rdma = popen("rdma resource show", "r");
@@ -57,8 +60,8 @@ static int number_of(const char *text, const char *what)
     return at ? atoi(at + strlen(what)) : -1;
 }
 
-/* What is held when no queue pair of ours is left; one whose peer left is kept for a moment. Others wait, so
- * the limit is a short one. */
+/* What is held when no queue pair of ours is left; one whose peer left is kept for a moment. Others
+ * wait, so the limit is a short one. */
 static void await_none(struct side *side, int none, char text[COUNTED])
 {
     struct job_rank *me = side->me;

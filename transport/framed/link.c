@@ -466,7 +466,8 @@ static bool endpoints_are_closing(const struct framed *t)
     return false;
 }
 
-/* All that end have only to be looked at again, by and by: who has still to write needs the processor. */
+/* All that end have only to be looked at again, by and by: who has still to write needs the
+ * processor. */
 static bool endings_may_wait(const struct framed *t)
 {
     int64_t now = framed_now(t);

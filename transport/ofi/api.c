@@ -15,8 +15,8 @@ int api_begin(struct api_guard *guard, const struct world *world, int ranks, str
 {
     guard->settings[0] = "FI_MR_CACHE_MONITOR=disabled"; /* no hooks in mmap, munmap, malloc */
     guard->settings[1] = guard->universe;
-    /* rxm (1.17) frees a connection's endpoint and then reads what had still come there, for which it
-     * posts a buffer anew, to that endpoint. What all connections receive from outlives them. */
+    /* rxm (1.17) frees a connection's endpoint and then reads what had still come there, for which
+     * it posts a buffer anew, to that endpoint. What all connections receive from outlives them. */
     guard->settings[2] = "FI_OFI_RXM_USE_SRX=1";
     guard->settings[3] = "FI_OFI_RXM_MSG_RX_SIZE=512"; /* 8 MiB; by itself it would take 64 */
     snprintf(guard->universe, sizeof(guard->universe), "FI_UNIVERSE_SIZE=%d",

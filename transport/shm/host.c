@@ -137,8 +137,8 @@ bool host_is_eventfd(int fd)
     return descriptor_is(fd, "anon_inode:[eventfd]") && (fcntl(fd, F_GETFL) & O_NONBLOCK);
 }
 
-/* "NSpid:" names the process in the pid namespace of this /proc and in those below, down to its own:
- * which is ours is not told, and /proc need not be of ours. */
+/* "NSpid:" names the process in the pid namespace of this /proc and in those below, down to its
+ * own: which is ours is not told, and /proc need not be of ours. */
 static bool pids_contain(const char *at, pid_t pid)
 {
     for (;;) {

@@ -170,8 +170,8 @@ static bool link_slots_passed(const struct shm_link *l)
     return l->tx.head - l->turn_began >= (uint32_t)ring_bulk_needs(&l->tx);
 }
 
-/* Whether the next slot is one of those that a put needs. What breaks the protocol is found when one
- * is to be taken. */
+/* Whether the next slot is one of those that a put needs. What breaks the protocol is found when
+ * one is to be taken. */
 static bool link_slots_are_puts(struct shm_link *l)
 {
     int32_t needs = ring_bulk_needs(&l->tx);
@@ -300,7 +300,8 @@ void shm_drop(struct link *base)
 
 /* > 0: there is no room, or it is the put's turn. */
 static __attribute__((noinline)) int link_send_beside_put(struct shm_link *l, const void *head,
-                                                          size_t hlen, const void *body, size_t blen)
+                                                          size_t hlen, const void *body,
+                                                          size_t blen)
 {
     bool passes = put_is_due(l);
     if (passes && link_turn_is_puts(l, hlen + blen)) return SINEW_PENDING;
@@ -360,7 +361,8 @@ __attribute__((noinline)) void link_tell(struct shm_link *l)
 }
 
 /* Hand up what is there; if messaging expects something, one message, for it may expect another
- * after that (nobody does of a link that ends). Returns the upcalls; *budget counts messages of every kind. */
+ * after that (nobody does of a link that ends). Returns the upcalls; *budget counts messages of
+ * every kind. */
 static int link_receive(struct shm_link *l, int *budget)
 {
     const struct transport_up *up = l->base.transport->up;

@@ -18,11 +18,11 @@
  *             stores come before the two loads: by membarrier() on the sleeper's side, or, where it
  *             was refused to either, by read-modify-writes on the flag by both.
  * Turns       Where messages and a put both wait for room, a fragment and a message go in turn (or
- *             several messages, of as many bytes together as bulk spares them): neither can keep the
- *             other from going, and what is short goes at once. Slots are room too: once as many
- *             messages of any length have gone past a put as it needs slots free, these are left to
- *             it, and none of them is promised, until a fragment has gone. A put that holds all that
- *             bulk may hold waits for nobody but the receiver, and no message for it.
+ *             several messages, of as many bytes together as bulk spares them): neither can keep
+ *             the other from going, and what is short goes at once. Slots are room too: once as
+ *             many messages of any length have gone past a put as it needs slots free, these are
+ *             left to it, and none of them is promised, until a fragment has gone. A put that holds
+ *             all that bulk may hold waits for nobody but the receiver, and no message for it.
  * Death       The pidfd is the witness, so a forked child that holds the socket hides nothing. The
  *             end of the socket without a goodbye is a witness only when it is the same process
  *             (ranks as threads); else it is a hint, and without the pidfd's word within
@@ -42,14 +42,14 @@
 #define SHM_REFUSED_NS 10000000000LL /* refusals in between are counted, not logged */
 
 enum {
-    SHM_PENDING_MAX = 16, /* handshakes that others have begun            */
+    SHM_PENDING_MAX = 16,  /* handshakes that others have begun            */
     SHM_LOOK_AFTER = 4096, /* what polls may cost until sockets are looked at: */
     SHM_LOOK_SOON = 64,    /* … while a link is being made                       */
     SHM_COLD_EVERY = 4,    /* polls of a link that is waited for, to one of another */
     SHM_EMPTY_COST = 16,   /* a poll that found nothing; others cost 1           */
-    SHM_BUDGET_KEPT = 8, /* of the upcalls of one progress(): to another link, and as many to what is
-                            outside the rings, whatever the link that is waited for takes */
-    SHM_PUSH_PART = 8,   /* of a link's share, what receiving leaves to puts and room */
+    SHM_BUDGET_KEPT = 8,   /* of the upcalls of one progress(): to another link, and as many to what
+                              is   outside the rings, whatever the link that is waited for takes */
+    SHM_PUSH_PART = 8,     /* of a link's share, what receiving leaves to puts and room */
     SHM_REGIONS_MAX = 1 << 20,
     SHM_QUIET_POLLS = 16, /* then room is told back without a message to carry it */
 };
@@ -196,8 +196,8 @@ int link_finish(struct shm_link *l, int *budget);
 void link_wake_peer(struct shm_link *l);
 /* Give room back now. */
 void link_tell(struct shm_link *l);
-/* Of shm_take_short(), when it took one that brought `credit`, or after 16: returns len. And when it
- * did not: enum transport_no, by what ring_look_short() saw. */
+/* Of shm_take_short(), when it took one that brought `credit`, or after 16: returns len. And when
+ * it did not: enum transport_no, by what ring_look_short() saw. */
 int64_t link_taken(struct shm_link *l, uint64_t credit, int64_t len);
 int64_t link_not_taken(const struct shm_link *l, int64_t turn);
 /* The peer broke the protocol: SINEW_EPROTO. */

@@ -252,8 +252,8 @@ bool put_is_due(struct shm_link *l)
     return op->kind == RMA_PUT && ring_bulk_is_due(&l->tx, next_fragment(op));
 }
 
-/* The receiver copies for a while yet. Looks in between would slow it down: they take its line, or, of
- * two threads of one core, its turns. */
+/* The receiver copies for a while yet. Looks in between would slow it down: they take its line, or,
+ * of two threads of one core, its turns. */
 static void put_breathe(void)
 {
     for (int i = 0; i < PUT_BREATHS; i++) cpu_relax();

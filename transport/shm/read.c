@@ -28,11 +28,12 @@
 #include "transport/shm/link.h"
 
 enum {
-    READ_CHUNK = 131072,          /* then other links are served                         */
-    READ_CROWDED_FROM = 65536,    /* by process_vm_readv(), where ranks outnumber cores:
-                                     what is shorter fits the ring, and nobody waits for it */
-    READ_MANY_FROM = 524288,      /* of several that go at once: while one fills its ring there is another
-                                     to copy, and copying twice costs less than pages held one by one */
+    READ_CHUNK = 131072,       /* then other links are served                         */
+    READ_CROWDED_FROM = 65536, /* by process_vm_readv(), where ranks outnumber cores:
+                                  what is shorter fits the ring, and nobody waits for it */
+    READ_MANY_FROM =
+        524288, /* of several that go at once: while one fills its ring there is another
+                   to copy, and copying twice costs less than pages held one by one */
 };
 
 void read_open(struct shm_transport *t)

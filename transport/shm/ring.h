@@ -152,8 +152,8 @@ void ring_consumer_init(struct ring_consumer *c, void *memory, const struct ring
 
 enum { RING_TURNS = 0x7fff, RING_TURN = 0x8000, RING_NEVER_DUE = 1 << 16 };
 
-/* The low half of a word, without the turn's number. RING_NEVER_DUE: no word that ring_publish() writes;
- * forged, it is one more message of the peer's own, checked as any. */
+/* The low half of a word, without the turn's number. RING_NEVER_DUE: no word that ring_publish()
+ * writes; forged, it is one more message of the peer's own, checked as any. */
 static inline uint32_t ring_due_as(uint8_t kind, size_t hlen)
 {
     return RING_TURN | (uint32_t)kind << 16 | (uint32_t)hlen << 24;
@@ -190,7 +190,10 @@ static inline int32_t ring_bulk_needs(const struct ring_producer *p)
 }
 
 /* Written and not given back. */
-static inline uint32_t ring_outstanding(const struct ring_producer *p) { return p->head - p->freed; }
+static inline uint32_t ring_outstanding(const struct ring_producer *p)
+{
+    return p->head - p->freed;
+}
 
 /* `credit` came in a word. SINEW_EPROTO: more than there was. */
 static inline int ring_returned(struct ring_producer *p, uint32_t credit)
@@ -229,7 +232,8 @@ static inline int ring_refresh(struct ring_producer *p)
     return status;
 }
 
-/* Set slots aside for short messages, as far as there are units; `left`, at least 1, stay for others. */
+/* Set slots aside for short messages, as far as there are units; `left`, at least 1, stay for
+ * others. */
 static inline void ring_promise(struct ring_producer *p, int32_t left)
 {
     int32_t more = RING_SHORTS - p->shorts;
@@ -255,8 +259,9 @@ static inline bool ring_bulk_may(const struct ring_producer *p, struct ring_mark
     return after.bulk - p->finished.bulk <= ring_bulk_bytes(p->body_bytes);
 }
 
-/* Whether a message fits now that would leave the ring at `after`. When no other slot is left it takes back
- * the promised ones: no answer waits, at a rank that goes on to compute, for messages that may never be. */
+/* Whether a message fits now that would leave the ring at `after`. When no other slot is left it
+ * takes back the promised ones: no answer waits, at a rank that goes on to compute, for messages
+ * that may never be. */
 static inline bool ring_fits(struct ring_producer *p, enum ring_class class, struct ring_mark after)
 {
     if (p->room < (class == RING_LAST ? 0 : 1)) {
@@ -467,8 +472,8 @@ static inline int64_t ring_look_short(const struct ring_slot *slot, uint32_t due
 /* Take the next message if it is a short one with this key and fits buf: its length; *credit is
  * what it gives back. < 0: nothing happened, and it is ~ the turn that was seen. `due`: as
  * ring_due_as(), or RING_NEVER_DUE. */
-static inline int64_t ring_take_short(struct ring_consumer *c, uint32_t due, uint64_t key, void *buf,
-                                      size_t cap, uint64_t *credit)
+static inline int64_t ring_take_short(struct ring_consumer *c, uint32_t due, uint64_t key,
+                                      void *buf, size_t cap, uint64_t *credit)
 {
     uint32_t next = c->next;
     const struct ring_slot *slot = &c->slots[next & c->slot_mask];
@@ -488,8 +493,8 @@ struct ring_peeked {
     uint8_t kind;
 };
 
-/* > 0: the next message, of a kind whose bit is in `kinds`; 0: something else, or not of lengths that
- * ring_take() would take; < 0: none. Nothing happens until ring_drop(). */
+/* > 0: the next message, of a kind whose bit is in `kinds`; 0: something else, or not of lengths
+ * that ring_take() would take; < 0: none. Nothing happens until ring_drop(). */
 static inline int ring_peek(const struct ring_consumer *c, uint32_t kinds, struct ring_peeked *m)
 {
     uint32_t next = c->next;

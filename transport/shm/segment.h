@@ -11,8 +11,8 @@
  * Allocated in full and sealed, so that touching it can neither fault nor need memory: against
  * shrinking and growing from the start; and, once both have mapped it, against what is left, which
  * is punching holes and mapping it anew (F_SEAL_FUTURE_WRITE). Neither side relies on the other for
- * that: each checks seals, size and allocation, before it maps what it was handed and after the last
- * seal.
+ * that: each checks seals, size and allocation, before it maps what it was handed and after the
+ * last seal.
  */
 #include <stddef.h>
 

@@ -12,10 +12,10 @@
  *     maps it, TAKEN id        -->
  *                              <--   GONE id: it was freed
  *
- * A reader asks when it meets a key that names memory it has not mapped, and takes the other way for
- * that message: nobody ever waits for a mapping. Only what was asked for may come. The memory is a
- * sealed memfd, allocated in full, and is checked as segments are; the peer's user was checked when
- * the link was made. Readers map it read-only.
+ * A reader asks when it meets a key that names memory it has not mapped, and takes the other way
+ * for that message: nobody ever waits for a mapping. Only what was asked for may come. The memory
+ * is a sealed memfd, allocated in full, and is checked as segments are; the peer's user was checked
+ * when the link was made. Readers map it read-only.
  *
  * Bounded: SHM_SHARES_MAX of one's own; SHM_MAPS_MAX of each peer's, the least recently used one
  * making room; as many descriptors sent and not yet taken. A GONE that finds no room in the ring is

@@ -14,10 +14,10 @@
  *
  * Memory per connected peer: one segment of shm_peer_bytes() (124 KiB with 4 KiB pages), charged to
  * whoever connected first, at most 128 KiB; struct shm_link in messaging's memory; three
- * descriptors (the socket, the peer's eventfd, the peer's pidfd); up to 32 mappings of its memory, in
- * 2 KiB of notes. One descriptor for each memory of one's own that peers may map. A peer never met costs nothing.
- * Queued puts live in their caller's struct rma. Flushes that cannot be answered at once cost 48
- * bytes each.
+ * descriptors (the socket, the peer's eventfd, the peer's pidfd); up to 32 mappings of its memory,
+ * in 2 KiB of notes. One descriptor for each memory of one's own that peers may map. A peer never
+ * met costs nothing. Queued puts live in their caller's struct rma. Flushes that cannot be answered
+ * at once cost 48 bytes each.
  *
  * What recv hands up: the head is a private copy. So is a body that came in the line (head and body
  * of 56 bytes at most together); a longer one is read in place, and a hostile peer could change it

@@ -317,7 +317,8 @@ static int link_answered(struct shm_link *l)
     return 0;
 }
 
-/* Nothing but its end, and memory that was asked for, may come on the socket of a link that is up. */
+/* Nothing but its end, and memory that was asked for, may come on the socket of a link that is
+ * up. */
 static void link_heard(struct shm_link *l)
 {
     int status = share_heard(l);

@@ -3,8 +3,8 @@
  * get.c - reads of what a peer has registered
  *
  * A request goes over the wire, and what the owner has there when it comes goes back; or, when the
- * owner has taken the memory back meanwhile, SINEW_EACCESS. The owner's rank has no part in it. Two are
- * under way from one end at most; one more is AGAIN.
+ * owner has taken the memory back meanwhile, SINEW_EACCESS. The owner's rank has no part in it. Two
+ * are under way from one end at most; one more is AGAIN.
  */
 #include <stdlib.h>
 #include <string.h>

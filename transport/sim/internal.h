@@ -301,7 +301,8 @@ void get_free(struct end *e);
 /* wired.c -------------------------------------------------------------------------------------- */
 
 int wired_connect(struct port *port, struct link *l, struct end *e, const void *bytes, size_t len);
-bool wired_keep(struct end *e, const struct parcel *message); /* until confirmed; false: no memory */
+/* until confirmed; false: no memory */
+bool wired_keep(struct end *e, const struct parcel *message);
 void wired_arrived(struct end *e);
 void wired_confirmed(struct end *e, uint64_t upto);
 void wired_hand_back(struct end *e); /* what is kept, as notes */

@@ -162,7 +162,8 @@ static void flush_progress(struct end *from, uint64_t number)
     }
 }
 
-/* Of a wired link a put is done when it has landed, if a message after it is to be seen after it. */
+/* Of a wired link a put is done when it has landed, if a message after it is to be seen after
+ * it. */
 static bool done_is_landed(const struct put *p)
 {
     return p->from->channel->wired && !p->from->channel->sim->opt.puts_unordered;

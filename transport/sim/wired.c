@@ -3,12 +3,12 @@
  * wired.c - what sim_wired has beyond the rest
  *
  * Set-up: each side tells "sim"; when it has come, the lower rank asks on the wire as ever, and the
- * higher one moves its link over. A message is kept by its sender until the wire's confirmation of its
- * arrival is back, so of what broke in between the peer may have some. A put is done when it has
- * landed, or, unordered, when it is flushed.
+ * higher one moves its link over. A message is kept by its sender until the wire's confirmation of
+ * its arrival is back, so of what broke in between the peer may have some. A put is done when it
+ * has landed, or, unordered, when it is flushed.
  *
- * A broken channel still lets through some of what is under way, in order, also what lands in memory;
- * then nothing. Each end learns of it later, at a time of its own.
+ * A broken channel still lets through some of what is under way, in order, also what lands in
+ * memory; then nothing. Each end learns of it later, at a time of its own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ struct kept {
     uint8_t bytes[];
 };
 
-/* ---- set-up ------------------------------------------------------------------------------------ */
+/* ---- set-up ---------------------------------------------------------------------------------- */
 
 int wired_connect(struct port *port, struct link *l, struct end *e, const void *bytes, size_t len)
 {
@@ -51,7 +51,7 @@ int wired_connect(struct port *port, struct link *l, struct end *e, const void *
     return 0;
 }
 
-/* ---- confirmation ------------------------------------------------------------------------------ */
+/* ---- confirmation ---------------------------------------------------------------------------- */
 
 bool wired_keep(struct end *e, const struct parcel *p)
 {
@@ -99,7 +99,7 @@ void wired_hand_back(struct end *e)
     wired_confirmed(e, e->sent);
 }
 
-/* ---- breaking ---------------------------------------------------------------------------------- */
+/* ---- breaking -------------------------------------------------------------------------------- */
 
 void wired_notice(struct end *e)
 {

@@ -15,8 +15,9 @@
  *              | what + 0x40 | address …               advertised: with the port in front
  *
  * Of a link-local address only the interface's part travels: the scope is the reader's to find.
- * A record has room for TCP_PUBLISHED_MAX bytes beside the other transports' addresses: three of IPv4,
- * or one of IPv6, the advertised one if there is one. A JOIN has room for all (TCP_ADDRESS_MAX).
+ * A record has room for TCP_PUBLISHED_MAX bytes beside the other transports' addresses: three of
+ * IPv4, or one of IPv6, the advertised one if there is one. A JOIN has room for all
+ * (TCP_ADDRESS_MAX).
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -93,7 +94,8 @@ uint32_t address_encode(const union place *at, uint8_t out[TCP_ADDRESS_MAX])
     return len;
 }
 
-/* The same at both ends of a connection, unless something between them holds one of its own to each. */
+/* The same at both ends of a connection, unless something between them holds one of its own to
+ * each. */
 uint32_t address_ends(int fd, bool is_client)
 {
     union place at[2] = { { .v6 = { 0 } }, { .v6 = { 0 } } }; /* the client, the server */

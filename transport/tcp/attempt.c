@@ -2,15 +2,15 @@
 /*
  * attempt.c - from nothing to a line that is open: one address after the other, by rounds
  *
- * A peer may have several addresses (route.c orders them). An attempt is of one; what it comes to is
- * final only after the last: a round. Another is tried at once when one fails, or when its host has not
- * answered for ROUTE_PATIENCE, twice that in the next round, and so on. That nobody listens at an
- * address means that the peer is gone only where it was met before: elsewhere another host may have the
- * same address, or a firewall may say so.
+ * A peer may have several addresses (route.c orders them). An attempt is of one; what it comes to
+ * is final only after the last: a round. Another is tried at once when one fails, or when its host
+ * has not answered for ROUTE_PATIENCE, twice that in the next round, and so on. That nobody listens
+ * at an address means that the peer is gone only where it was met before: elsewhere another host
+ * may have the same address, or a firewall may say so.
  *
  * What an attempt comes to differs with the link: one that is not up yet ends with what the peer's
- * host answers first, one that is up is repaired until repair_deadline, or until it is known that the
- * other end is no more.
+ * host answers first, one that is up is repaired until repair_deadline, or until it is known that
+ * the other end is no more.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -90,8 +90,8 @@ static void round_note(struct tcp_link *l, const char *brief)
     text_add(&tried, "%s%s: %.80s", tried.need ? "; " : "", to ? to + 4 : l->name, brief);
 }
 
-/* The attempt of this turn has failed: the next one, or the end of the round. `hopeful`: another time it
- * may go better. */
+/* The attempt of this turn has failed: the next one, or the end of the round. `hopeful`: another
+ * time it may go better. */
 void line_turn_failed(struct tcp_link *l, int status, bool hopeful, const char *brief,
                       const struct why *why)
 {
@@ -142,9 +142,9 @@ static void line_attempt_failed(struct tcp_link *l, int error)
     }
 }
 
-/* The handshake was refused, by them or by us: nobody there is the peer, or has the right words. One
- * refusal may come of bytes that were changed on the way, or of somebody in between who wants the
- * link to end: where it was up, several in a row are believed. */
+/* The handshake was refused, by them or by us: nobody there is the peer, or has the right words.
+ * One refusal may come of bytes that were changed on the way, or of somebody in between who wants
+ * the link to end: where it was up, several in a row are believed. */
 void line_refused(struct tcp_link *l, int status, const struct why *reason)
 {
     struct why why;

@@ -3,8 +3,9 @@
  * here.c - the addresses of this host, best first
  *
  * An address is good for peers on other hosts when its interface runs and leads somewhere. Bridges,
- * tunnels and the ends of containers often have the same address on every host, and lead to no other:
- * they come last, unless a gateway is behind one. Loopback is for a host that has nothing else.
+ * tunnels and the ends of containers often have the same address on every host, and lead to no
+ * other: they come last, unless a gateway is behind one. Loopback is for a host that has nothing
+ * else.
  */
 #include <errno.h>
 #include <ifaddrs.h>
@@ -66,7 +67,8 @@ static void gateways_read(struct gateways *g, const char *path, const char *form
     unsigned flags;
     FILE *f = fopen(path, "re");
     while (f && fgets(line, sizeof(line), f)) {
-        int n = name_first ? sscanf(line, format, name, &flags) : sscanf(line, format, &flags, name);
+        int n =
+            name_first ? sscanf(line, format, name, &flags) : sscanf(line, format, &flags, name);
         if (n == 2 && flags & RTF_GATEWAY_ && g->n < GATEWAYS_MAX && !gateways_have(g, name))
             strcpy(g->name[g->n++], name);
     }

@@ -62,7 +62,8 @@ enum {
     TCP_READ = 20 * 1024,            /* one receive: a message of eager_bytes whole; puts have their
                                         own place */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
-    TCP_FRAGMENT = 256 * 1024,       /* of a put: messages go in between, and it may go again whole … */
+    /* of a put: messages go in between, and it may go again whole … */
+    TCP_FRAGMENT = 256 * 1024,
     TCP_FRAGMENT_MAX = 1024 * 1024,  /* … where that is unlikely and the kernel does all the work */
     TCP_PUT_HEAD = 24,               /* u64 region, u64 offset, u32 checksum, u32 0 */
     TCP_PUT_COPY = 32 * 1024,        /* shorter puts are copied, so done at once */
@@ -83,7 +84,8 @@ enum {
 
 #define TCP_PENDING_DEADLINE (10 * INT64_C(1000000000)) /* or setup_deadline when shorter */
 #define TCP_PENDING_GRACE (100 * INT64_C(1000000)) /* then it gives way if all places are taken */
-/* Who leaves waits so long for the peer's word that it has the BYE, when only a relay's kernel has. */
+/* Who leaves waits so long for the peer's word that it has the BYE, when only a relay's kernel
+ * has. */
 #define TCP_LEAVE_PATIENCE (1000 * INT64_C(1000000))
 #define TCP_DRAIN_LOOK (1 * INT64_C(1000000)) /* there is no event for "all acknowledged" */
 #define TCP_COMPLAINT_EVERY INT64_C(1000000000)
@@ -249,7 +251,8 @@ struct tcp_link {
     uint64_t held_cookie, held_to; /* the last send that is HELD, and where it ends; 0: none is */
     unsigned flushing;
     int64_t line_due, drain_due, drain_until;
-    int64_t leave_until; /* its own word on the BYE is awaited so long; 0: no relay has had it all */
+    /* its own word on the BYE is awaited so long; 0: no relay has had it all */
+    int64_t leave_until;
     int64_t attempt_at; /* SHAKING and GREETING: since when */
     int64_t opened_at, probed_at;
     int64_t lost_at; /* the last sign of life of the line before */
@@ -292,8 +295,8 @@ struct pending {
 
 static inline struct tcp *tcp_of(struct transport *t) { return (struct tcp *)t; }
 static inline struct tcp_link *tcp_link_of(struct link *l) { return (struct tcp_link *)l; }
-/* Leaves before the peer has answered its JOIN: it may have taken the connection already, and would take
- * its end for a death. So the goodbye goes behind the JOIN, unasked. */
+/* Leaves before the peer has answered its JOIN: it may have taken the connection already, and would
+ * take its end for a death. So the goodbye goes behind the JOIN, unasked. */
 static inline bool link_leaves_unmet(const struct tcp_link *l)
 {
     return l->state == LINK_DRAINING && l->line == LINE_GREETING && l->session.theirs == 0;

@@ -2,8 +2,9 @@
 /*
  * line.c - the connection of a link, one at a time (internal.h draws the states)
  *
- * From the moment it is open, by an attempt of our own (attempt.c) or one of the peer's, until it is
- * lost. The session says what each end has, so that what was lost with a line goes over the next.
+ * From the moment it is open, by an attempt of our own (attempt.c) or one of the peer's, until it
+ * is lost. The session says what each end has, so that what was lost with a line goes over the
+ * next.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -48,7 +49,8 @@ static void line_note_path(struct tcp_link *l)
     struct tcp *t = tcp_under(l);
     struct text path = text_into(l->path, sizeof(l->path));
     socklen_t len = sizeof(l->proven);
-    if (getpeername(l->source.fd, &l->proven.any, &len) < 0) l->proven = (union place){ .v6 = { 0 } };
+    if (getpeername(l->source.fd, &l->proven.any, &len) < 0)
+        l->proven = (union place){ .v6 = { 0 } };
     place_unmap(&l->proven);
     route_between(&t->here, l->source.fd, &path);
     if (l->tried[0]) text_add(&path, "; tried before: %s", l->tried);
@@ -192,7 +194,8 @@ int line_failed(struct tcp_link *l, int error, const char *doing)
 void line_damaged(struct tcp_link *l, const char *what)
 {
     struct tcp *t = tcp_under(l);
-    l->stream.damaged = true; /* of a line that is lost already, too: what is behind it comes again */
+    /* of a line that is lost already, too: what is behind it comes again */
+    l->stream.damaged = true;
     if (l->state >= LINK_ENDING) return;
     l->damages++;
     l->damages_here = l->damaged_at == l->session.received + 1 ? l->damages_here + 1 : 1;

@@ -141,7 +141,8 @@ void link_peer_gone(struct tcp_link *l, const struct why *why)
     link_end(l, SINEW_EPEER, GONE_DIED, false);
 }
 
-/* Behind a relay who leaves waits for this word; or for the BYE of this end, which may be going again. */
+/* Behind a relay who leaves waits for this word; or for the BYE of this end, which may be going
+ * again. */
 static void link_answer_bye(struct tcp_link *l)
 {
     if (!l->relayed || l->state >= LINK_ENDING || l->line != LINE_OPEN) return;
@@ -201,8 +202,8 @@ static void link_say_bye(struct tcp_link *l)
     stream_write(l, TCP_BURST);
 }
 
-/* All was written, and the next kernel has acknowledged it. A relay would take the end of what is sent for
- * the end of the connection, which the peer's word has to come back by. */
+/* All was written, and the next kernel has acknowledged it. A relay would take the end of what is
+ * sent for the end of the connection, which the peer's word has to come back by. */
 static bool link_is_taken(struct tcp_link *l)
 {
     int unacknowledged = 1;
@@ -226,9 +227,10 @@ static bool link_is_drained(struct tcp_link *l)
     return l->leave_until && tcp_now(tcp_under(l)) >= l->leave_until;
 }
 
-/* DRAIN goes on: what was accepted, BYE, then until the peer's kernel has acknowledged it all; behind a
- * relay, whose kernel that is not, until the peer has, or says nothing for TCP_LEAVE_PATIENCE. More than
- * a kernel can hold for a process that does not read waits too, until the repair deadline. */
+/* DRAIN goes on: what was accepted, BYE, then until the peer's kernel has acknowledged it all;
+ * behind a relay, whose kernel that is not, until the peer has, or says nothing for
+ * TCP_LEAVE_PATIENCE. More than a kernel can hold for a process that does not read waits too, until
+ * the repair deadline. */
 static void link_drain(struct tcp_link *l)
 {
     struct tcp *t = tcp_under(l);

@@ -88,7 +88,8 @@ static void pending_answer(struct tcp *t, struct pending *p, int greeting)
         log_line(t->base.opt.log, LOG_DETAIL, "tcp: %s was not told that it is refused", p->name);
 }
 
-/* What it says first, of which the kernel may have a part only. 0, SINEW_PENDING, or < 0 with why. */
+/* What it says first, of which the kernel may have a part only. 0, SINEW_PENDING, or < 0 with
+ * why. */
 static int pending_read_join(struct pending *p, struct join *join, struct why *why)
 {
     while (p->join_len < sizeof(p->join)) {

@@ -32,7 +32,8 @@ struct region_table {
     uint32_t count, cap, first_free; /* first_free: index + 1, 0 for none */
 };
 
-/* Give region an id and a key. SINEW_ENOMEM, SINEW_ELIMIT (a million), SINEW_EIO (no randomness). */
+/* Give region an id and a key. SINEW_ENOMEM, SINEW_ELIMIT (a million), SINEW_EIO (no
+ * randomness). */
 int region_add(struct region_table *table, const struct world *world, struct region *region,
                struct why *why);
 void region_remove(struct region_table *table, struct region *region);

@@ -4,21 +4,22 @@
 /*
  * repair.h - when to connect (again), whose attempt stands, and when to give up; no I/O, no clock
  *
- * Back-off    The first attempt is made at once, the next after 10 ms, 20 ms … 1 s, each with a little
- *             that is drawn, so that two ends do not meet for ever. A connection that lived for a
- *             second starts it anew.
+ * Back-off    The first attempt is made at once, the next after 10 ms, 20 ms … 1 s, each with a
+ *             little that is drawn, so that two ends do not meet for ever. A connection that lived
+ *             for a second starts it anew.
  * Deadline    Counts from the last sign of life of the peer's *kernel*. While a connection has been
  *             accepted and the peer's process only has to look at it, time does not count: it may
  *             compute, or be stopped.
  * Crossing    When both ends connect, the lower rank's attempt stands; but not for longer than
  *             REPAIR_STANDS_NS, or one that hangs would keep out one that works.
  * Silence     A kernel that owes an acknowledgement for REPAIR_SUSPECT_NS (or half the deadline, if
- *             that is less) is suspected: another connection may get through. It owes one only after
- *             our kernel has asked again: sent data anew, or probed a full window twice (once is no
- *             proof: Linux answers such probes every 500 ms at most, tcp_invalid_ratelimit, and a
- *             second one comes later than that). What else comes from there proves nothing once data was
- *             sent four times in vain: then one way is cut, and the other is not. Time counts in which this process looked: what
- *             happened while it was not scheduled is not held against the peer.
+ *             that is less) is suspected: another connection may get through. It owes one only
+ *             after our kernel has asked again: sent data anew, or probed a full window twice (once
+ *             is no proof: Linux answers such probes every 500 ms at most, tcp_invalid_ratelimit,
+ *             and a second one comes later than that). What else comes from there proves nothing
+ *             once data was sent four times in vain: then one way is cut, and the other is not.
+ *             Time counts in which this process looked: what happened while it was not scheduled is
+ *             not held against the peer.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,7 +50,8 @@ int64_t repair_attempt(struct repair *r, int64_t now, int64_t patience);
 void repair_held(struct repair *r, int64_t now);
 /* It came to nothing, and the next is made at once. */
 void repair_turn(struct repair *r, int64_t now);
-/* It came to nothing: when to make the next, or to give up if it is over by then. `draw` is random. */
+/* It came to nothing: when to make the next, or to give up if it is over by then. `draw` is
+ * random. */
 int64_t repair_failed(struct repair *r, int64_t now, uint64_t draw);
 bool repair_is_over(const struct repair *r, int64_t now);
 /* The peer's process has answered, though with "not now". */
@@ -67,7 +69,8 @@ enum verdict {
     VERDICT_TAKE,    /* it is this session's connection now             */
     VERDICT_BUSY,    /* an attempt of our own stands                    */
     VERDICT_STALE,   /* BUSY: the peer has said more since it said this */
-    VERDICT_DOUBT,   /* BUSY, and the peer seems to have begun anew: look whether our session lives */
+    /* BUSY, and the peer seems to have begun anew: look whether our session lives */
+    VERDICT_DOUBT,
     VERDICT_UNKNOWN, /* it speaks of a session that is no more          */
 };
 enum verdict repair_judge(const struct repair_end *end, const struct join *join);
@@ -88,8 +91,8 @@ struct silence {
     int64_t looked_at; /* 0: at nothing that was due */
     int64_t silent;
 };
-/* For how long the peer's kernel owes an answer; 0 as long as there is no proof that it does. `every`:
- * how often somebody should look. */
+/* For how long the peer's kernel owes an answer; 0 as long as there is no proof that it does.
+ * `every`: how often somebody should look. */
 int64_t silence_look(struct silence *s, int64_t now, int64_t every,
                      const struct silence_signs *signs);
 int64_t silence_patience(int64_t repair_deadline);

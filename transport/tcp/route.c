@@ -4,8 +4,8 @@
  *
  * The kernel is asked for each (connecting a datagram socket sends nothing): from which address of
  * ours, by which interface. What has worked before comes first, then what is on a network of ours,
- * then what is behind a gateway; bridges and tunnels last. An address that this host has itself, when
- * the peer has others too, is the trap of two hosts whose container bridges have the same one.
+ * then what is behind a gateway; bridges and tunnels last. An address that this host has itself,
+ * when the peer has others too, is the trap of two hosts whose container bridges have the same one.
  */
 #include <errno.h>
 #include <stdio.h>

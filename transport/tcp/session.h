@@ -8,9 +8,9 @@
  *
  * Numbers   Every frame but ACK is numbered, from 1, in the order it enters the stream. `received`
  *           moves when a frame was handed up or has landed *whole*, so that an acknowledgement of a
- *           put means that the target's CPU sees its bytes. Acknowledgements are cumulative and ride
- *           on every frame; one of its own is owed when the peer waits for it (FRAME_URGENT), or when
- *           it has heard nothing for so many frames or bytes.
+ *           put means that the target's CPU sees its bytes. Acknowledgements are cumulative and
+ *           ride on every frame; one of its own is owed when the peer waits for it (FRAME_URGENT),
+ *           or when it has heard nothing for so many frames or bytes.
  * Window    Whole frames, from the oldest that is not acknowledged to the newest. Positions count
  *           bytes for ever; modulo SESSION_WINDOW they are places in the ring:
  *
@@ -22,8 +22,8 @@
  * Resuming  Over a new connection each side says how much it has; the other drops that much, and
  *           sends again from there, in the same frames. So every frame is taken once and in order.
  * Which one Both ends draw a number for the session. A connection that names others, or comes from
- *           another incarnation of the process, is not this session's: nothing can be taken twice by
- *           a restarted process, nor by one that has forgotten.
+ *           another incarnation of the process, is not this session's: nothing can be taken twice
+ *           by a restarted process, nor by one that has forgotten.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,7 +63,8 @@ struct session {
     size_t untold_bytes;
     uint8_t *window;
     uint64_t from, at, to;
-    /* lent[]: given back up to `back`, acknowledged up to `from`, sent up to `at`; modulo its size */
+    /* lent[]: given back up to `back`, acknowledged up to `from`, sent up to `at`; modulo its
+     * size */
     uint32_t lent_back, lent_from, lent_at, lent_to;
     size_t body_at; /* how much of the lent body at `at` has gone */
     uint64_t far;   /* how far earlier connections had come: `at`, lent_at */

@@ -67,8 +67,8 @@ static void line_suspect(struct tcp_link *l, int64_t since)
         line_turn_failed(l, SINEW_EPEER, true, "silent", &why);
         return;
     }
-    /* Less, where repair_deadline is short, may be a kernel that had no processor for a while; if it takes
-     * longer to repair, that is told (line_opened). */
+    /* Less, where repair_deadline is short, may be a kernel that had no processor for a while; if
+     * it takes longer to repair, that is told (line_opened). */
     if (tcp_now(t) - since >= REPAIR_SUSPECT_NS)
         tcp_complain(t, LOG_WARNING, "%s: suspected, connecting anew", why.text);
     l->base.why = why;

@@ -2,8 +2,8 @@
 /*
  * stream_in.c - bytes on a line that is open, on their way in: frames, and puts that land
  *
- * One receive takes many messages. The body of a put is received straight into the region, with room
- * behind it for the next frames.
+ * One receive takes many messages. The body of a put is received straight into the region, with
+ * room behind it for the next frames.
  */
 #include <errno.h>
 #include <string.h>

@@ -2,17 +2,17 @@
 /*
  * stream_out.c - bytes on a line that is open, on their way out: frames, puts, flushes
  *
- * A message is copied into the session's window, from which it goes, and goes again if the connection
- * breaks. It goes at once; from inside progress at its end, and one that may be HELD with the next
- * progress, so that many go by one call, or when there are TCP_HOLD bytes.
+ * A message is copied into the session's window, from which it goes, and goes again if the
+ * connection breaks. It goes at once; from inside progress at its end, and one that may be HELD
+ * with the next progress, so that many go by one call, or when there are TCP_HOLD bytes.
  *
  * A put is cut into fragments that go from the caller's memory, several in a call; others
  * begin only when those have gone, so messages get in between. Its memory is lent until the peer
  * has acknowledged.
  *
  * Flush: a put that has left is not yet visible to the target's CPU: its process has to read. So a
- * flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which is sent
- * at once, says that all before it have landed.
+ * flush is a PUT of region 0 without bytes, in the queue of puts: its acknowledgement, which is
+ * sent at once, says that all before it have landed.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -23,11 +23,12 @@
 #include "transport/tcp/internal.h"
 
 enum {
-    /* At once, where the kernel does all the work. What is sent then is behind them: 1 or 2 ms at the speed
-     * of memory, 3 ms at 10 Gb/s. */
+    /* At once, where the kernel does all the work. What is sent then is behind them: 1 or 2 ms at
+     * the speed of memory, 3 ms at 10 Gb/s. */
     FRAGMENTS_WITHIN_HOST = 8,
     FRAGMENTS = 4,
-    PIECES = 3 * FRAGMENTS_WITHIN_HOST, /* what precedes each, the body, and the end of the window's memory */
+    /* what precedes each, the body, and the end of the window's memory */
+    PIECES = 3 * FRAGMENTS_WITHIN_HOST,
 };
 _Static_assert((int)FRAGMENTS_WITHIN_HOST < (int)SESSION_LENT, "others may be on their way");
 
@@ -43,8 +44,8 @@ bool stream_append(struct tcp_link *l, enum frame_kind kind)
     return session_append(&l->session, &frame, NULL, 0, NULL, 0, true);
 }
 
-/* An acknowledgement that the peer waits for, if no other frame has carried it. In the middle of a body
- * it does not: who sends more is not held up by the end of what it sent before. */
+/* An acknowledgement that the peer waits for, if no other frame has carried it. In the middle of a
+ * body it does not: who sends more is not held up by the end of what it sent before. */
 void stream_owed(struct tcp_link *l)
 {
     if (l->stream.land_left > 0 && !session_ack_is_due(&l->session)) return;
@@ -85,7 +86,8 @@ static bool flush_append(struct tcp_link *l, struct flush *flush)
     return true;
 }
 
-/* Whether fragments are short and go one by one: this end has work with each, or they may go in vain. */
+/* Whether fragments are short and go one by one: this end has work with each, or they may go in
+ * vain. */
 static bool fragments_are_short(const struct tcp_link *l)
 {
     return l->tls || l->session.sums || l->losses;

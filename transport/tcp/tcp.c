@@ -9,8 +9,8 @@
  *
  * progress(t, l) reads l's socket first; while it does so again and again, that one is out of the
  * set. The others' turn is one epoll_wait, every time without l,
- * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held leaves it
- * at that, but for every 32nd: it is what most waiters wait for.
+ * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held
+ * leaves it at that, but for every 32nd: it is what most waiters wait for.
  */
 #include "transport/stub.h"
 #include "transport/tcp/tcp.h"
@@ -43,8 +43,8 @@ int tcp_watch(struct tcp *t, struct source *source, uint32_t events)
     return 0;
 }
 
-/* A forked child may hold copies: so the socket is taken out of the set by name, or its events would
- * come on, and shut down, or the peer would never see its end. */
+/* A forked child may hold copies: so the socket is taken out of the set by name, or its events
+ * would come on, and shut down, or the peer would never see its end. */
 void tcp_unwatch(struct tcp *t, struct source *source)
 {
     if (source->fd >= 0) {
@@ -70,23 +70,23 @@ bool tcp_within_host(int fd)
 {
     union place here = { .v6 = { 0 } }, there = { .v6 = { 0 } };
     socklen_t here_len = sizeof(here), there_len = sizeof(there);
-    return getsockname(fd, &here.any, &here_len) == 0 && getpeername(fd, &there.any, &there_len) == 0 &&
-           place_same_host(&here, &there);
+    return getsockname(fd, &here.any, &here_len) == 0 &&
+           getpeername(fd, &there.any, &there_len) == 0 && place_same_host(&here, &there);
 }
 
-/* The second line: lines that matter to somebody are looked at (silence.c); any other whose peer's kernel is
- * silent ends within half the repair deadline, so that it can be repaired. A kernel answers for a process
- * that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with a full window. Linux 6.15
- * asks again every second when told so; others ever later, so that a host that dies while its
- * window is full for long is silent unnoticed until the next time. */
+/* The second line: lines that matter to somebody are looked at (silence.c); any other whose peer's
+ * kernel is silent ends within half the repair deadline, so that it can be repaired. A kernel
+ * answers for a process that is stopped or computes. TCP_USER_TIMEOUT would not spare that one with
+ * a full window. Linux 6.15 asks again every second when told so; others ever later, so that a host
+ * that dies while its window is full for long is silent unnoticed until the next time. */
 int tcp_socket_ready(const struct tcp *t, int fd)
 {
     enum { PROBES = 2, RTO_MAX_MS = 44 };
     int seconds = (int)(t->base.opt.config->repair_deadline / CONFIG_SECOND / 2 / (PROBES + 1));
     if (seconds < 1) seconds = 1;
     set_option(fd, IPPROTO_TCP, RTO_MAX_MS, REPAIR_SUSPECT_NS / 1000000);
-    /* Within a host there is nothing to be fair to, and nothing to be paced for: BBR, where that is the
-     * system's choice, costs a fifth of the bandwidth there. */
+    /* Within a host there is nothing to be fair to, and nothing to be paced for: BBR, where that is
+     * the system's choice, costs a fifth of the bandwidth there. */
     if (tcp_within_host(fd)) setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == 0) error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -178,8 +178,8 @@ static void places_add(struct tcp *t, const union place *at, bool advertised)
                               : ", which nobody is told: there are too many");
 }
 
-/* Of an advertised IPv6 address, unless that is link-local and short, a record has room for no port but
- * the one in front; nor for another place. */
+/* Of an advertised IPv6 address, unless that is link-local and short, a record has room for no port
+ * but the one in front; nor for another place. */
 static uint16_t published_port(const struct tcp *t, const union place *advertised)
 {
     bool is_long = advertised->any.sa_family == AF_INET6 &&
@@ -298,8 +298,8 @@ static int tcp_reg(struct transport *base, struct link *l, struct region *region
     return region_add(&t->regions, base->opt.world, region, &base->why);
 }
 
-/* From here on nothing lands: a fragment that is half in goes nowhere, as its place is looked up for every
- * piece. What is going out from, or to, this region must have left first. */
+/* From here on nothing lands: a fragment that is half in goes nowhere, as its place is looked up
+ * for every piece. What is going out from, or to, this region must have left first. */
 static int tcp_dereg(struct transport *base, struct region *region)
 {
     struct tcp *t = tcp_of(base);
@@ -374,8 +374,8 @@ static void tcp_await(struct tcp *t, struct tcp_link *l)
     if (l->state > LINK_NEW && l->state < LINK_ENDING) line_mark(l);
 }
 
-/* Who reads a socket again and again needs no event of it, and each costs its sender time; one link at
- * a time. It is heard again when another is waited for, or none, and before anybody sleeps. */
+/* Who reads a socket again and again needs no event of it, and each costs its sender time; one link
+ * at a time. It is heard again when another is waited for, or none, and before anybody sleeps. */
 static void tcp_hush(struct tcp *t, struct tcp_link *l)
 {
     struct tcp_link *before = t->hushed;

@@ -121,7 +121,8 @@ enum {
 #define OPTION_NO_RENEGOTIATION (UINT64_C(1) << 30)
 
 static const char library_name[] = "libssl.so.3";
-/* External keys go with SHA-256, and so with this one suite that all processors have hardware for. */
+/* External keys go with SHA-256, and so with this one suite that all processors have hardware
+ * for. */
 static const char suite[] = "TLS_AES_128_GCM_SHA256";
 
 enum {
@@ -152,7 +153,8 @@ struct tls {
 
 /* --- the key, as OpenSSL asks for it ---------------------------------------------------------- */
 
-/* A callback has no more than the SSL, and needs a function of the library to get at what it carries. */
+/* A callback has no more than the SSL, and needs a function of the library to get at what it
+ * carries. */
 static struct tls *tls_carried_by(const struct ssl_st *ssl)
 {
     void *(*get)(const struct ssl_st *, int) = NULL;
@@ -171,8 +173,8 @@ static unsigned give_key(const struct tls *t, unsigned char *key, unsigned cap)
     return KEY;
 }
 
-static unsigned as_client(struct ssl_st *ssl, const char *hint, char *identity, unsigned identity_cap,
-                          unsigned char *key, unsigned cap)
+static unsigned as_client(struct ssl_st *ssl, const char *hint, char *identity,
+                          unsigned identity_cap, unsigned char *key, unsigned cap)
 {
     const struct tls *t = tls_carried_by(ssl);
     (void)hint;
@@ -181,7 +183,8 @@ static unsigned as_client(struct ssl_st *ssl, const char *hint, char *identity, 
     return give_key(t, key, cap);
 }
 
-static unsigned as_server(struct ssl_st *ssl, const char *identity, unsigned char *key, unsigned cap)
+static unsigned as_server(struct ssl_st *ssl, const char *identity, unsigned char *key,
+                          unsigned cap)
 {
     const struct tls *t = tls_carried_by(ssl);
     if (!t || strcmp(identity, t->identity) != 0) return 0;

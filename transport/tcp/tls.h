@@ -4,10 +4,11 @@
 /*
  * tls.h - TLS 1.3 on a connected socket, by OpenSSL 3
  *
- * TLS 1.3 only, one suite, no certificates, no tickets, no resumption: both ends have the key of this
- * connection from the handshake (base/handshake.h), and show it to each other as an external
+ * TLS 1.3 only, one suite, no certificates, no tickets, no resumption: both ends have the key of
+ * this connection from the handshake (base/handshake.h), and show it to each other as an external
  * pre-shared key, with a fresh Diffie-Hellman exchange on top: who learns the job secret later
- * cannot read what was said before. The identity that goes with the key names both ranks and epochs.
+ * cannot read what was said before. The identity that goes with the key names both ranks and
+ * epochs.
  *
  * libssl is opened (dlopen) for the first connection that is encrypted. Its memory is its own, from
  * the heap.
@@ -37,9 +38,9 @@ void tls_end(struct tls **tls, const struct world *world);
 /* 0: done; > 0: *events says what to wait for; SINEW_EAUTH, SINEW_EPROTO, SINEW_EPEER with why. */
 int tls_shake(struct tls *tls, uint32_t *events, struct why *why);
 
-/* As send() and recv(): -1 and errno, EBADMSG for bytes that were changed on the way. What was taken
- * may still wait here for the socket: tls_waits(), and sending, if only nothing, sends it. *dry:
- * there is no more for now, here or in the socket. */
+/* As send() and recv(): -1 and errno, EBADMSG for bytes that were changed on the way. What was
+ * taken may still wait here for the socket: tls_waits(), and sending, if only nothing, sends it.
+ * *dry: there is no more for now, here or in the socket. */
 bool tls_waits(const struct tls *tls);
 ssize_t tls_send(struct tls *tls, const struct iovec *v, int count);
 ssize_t tls_receive(struct tls *tls, void *bytes, size_t cap, bool *dry);

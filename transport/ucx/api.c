@@ -3,8 +3,8 @@
  * api.c - loading libucp, and keeping its hands off the host (api.h tells what it does)
  *
  * UCX's chain of log handlers belongs to the process. So the count of those who use the handler
- * belongs to it too, and the thread-local says on whose behalf UCX is being called: its handlers are
- * given no argument.
+ * belongs to it too, and the thread-local says on whose behalf UCX is being called: its handlers
+ * are given no argument.
  */
 #include "transport/ucx/api.h"
 
@@ -32,9 +32,12 @@ static const char *const settings[SETTINGS] = {
     "UCX_WARN_UNUSED_ENV_VARS=n",
     "UCX_POSIX_ERROR_HANDLING=y", /* or its shared memory refuses endpoints that tell of */
     "UCX_SYSV_ERROR_HANDLING=y",  /* failures                                           */
-    "UCX_POSIX_FIFO_SIZE=1024", /* all that a peer may send unread has a place there: what UCX keeps */
-    "UCX_SYSV_FIFO_SIZE=1024",  /* for want of one is lost when its process dies                    */
-    "UCX_TCP_RX_SEG_SIZE=256k", /* endpoints that tell of failures move long messages in such pieces */
+    /* all that a peer may send unread has a place there: what UCX keeps */
+    "UCX_POSIX_FIFO_SIZE=1024",
+    /* for want of one is lost when its process dies                    */
+    "UCX_SYSV_FIFO_SIZE=1024",
+    /* endpoints that tell of failures move long messages in such pieces */
+    "UCX_TCP_RX_SEG_SIZE=256k",
 };
 
 int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,
@@ -61,8 +64,8 @@ const struct log *api_log_to(const struct log *log)
     return before;
 }
 
-/* Of its levels 0 is fatal, 1 an error, 2 a warning. They are about single attempts, of which the link
- * itself tells the outcome: so they are detail here. Returns 0: nobody else need see it. */
+/* Of its levels 0 is fatal, 1 an error, 2 a warning. They are about single attempts, of which the
+ * link itself tells the outcome: so they are detail here. Returns 0: nobody else need see it. */
 __attribute__((format(printf, 6, 0))) static int
 log_handler(const char *file, unsigned line, const char *function, int level, const void *component,
             const char *format, va_list arguments)

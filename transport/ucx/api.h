@@ -6,9 +6,9 @@
  *
  * Loading UCX installs signal handlers, an alternate signal stack, and jumps at the head of libc's
  * mmap, munmap and others; it writes to stdout. What it is to do it reads from the environment,
- * while it is loaded and while a worker is made, and takes it no other way. So meanwhile signals and
- * environment are guarded (transport/guard.h), with `settings` of api.c added; and what UCX logs goes to
- * the log of the context that called it, unless UCX_LOG_FILE is set.
+ * while it is loaded and while a worker is made, and takes it no other way. So meanwhile signals
+ * and environment are guarded (transport/guard.h), with `settings` of api.c added; and what UCX
+ * logs goes to the log of the context that called it, unless UCX_LOG_FILE is set.
  *
  * It stays mapped until the process ends (docs/ucx.md).
  */
@@ -51,7 +51,8 @@ struct api_guard {
     const struct log *log;
 };
 
-/* Between them the host is kept safe; everything that makes or destroys something of UCX's is called there. */
+/* Between them the host is kept safe; everything that makes or destroys something of UCX's is
+ * called there. */
 int api_begin(struct api_guard *guard, const struct world *world, const struct log *log,
               struct why *why);
 void api_end(struct api_guard *guard);

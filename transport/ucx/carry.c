@@ -186,7 +186,8 @@ static void fetched(void *request, ucs_status_t status, size_t len, void *user_d
     landing_is_over(g, ours, words.text);
 }
 
-static int carry_fetch(struct framed_landing *g, void *what, uint8_t *to, size_t len, struct why *why)
+static int carry_fetch(struct framed_landing *g, void *what, uint8_t *to, size_t len,
+                       struct why *why)
 {
     struct ucx *t = ucx_of(g->end->t);
     const ucp_request_param_t param = {

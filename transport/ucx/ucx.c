@@ -4,7 +4,8 @@
  *
  *   address  | "uCx1" | major 1 | minor 1 | version of these links 1 | 0 |
  *
- * It says only that there is UCX; the worker's own address, which may be long, is told (transport/framed/offer.c).
+ * It says only that there is UCX; the worker's own address, which may be long, is told
+ * (transport/framed/offer.c).
  */
 #include "transport/ucx/ucx.h"
 

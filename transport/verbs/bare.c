@@ -2,9 +2,9 @@
 /*
  * bare.c - messages that need nothing before their body
  *
- * Header and head are 32 bytes, and a body of 4 KiB fills a packet: with them it takes two. But most of
- * what they say the receiver knows: which message is next, and that its head is like that of the
- * last one. What it cannot know is in the immediate data of the request:
+ * Header and head are 32 bytes, and a body of 4 KiB fills a packet: with them it takes two. But
+ * most of what they say the receiver knows: which message is next, and that its head is like that
+ * of the last one. What it cannot know is in the immediate data of the request:
  *
  *    bit 0       8       16         18        24      32
  *        | seq   | limit | controls | attempt | credit |
@@ -12,11 +12,13 @@
  *    seq, limit, controls   of the header, their low bits: the next is within 127 of the last one, and the
  *                           window below 256
  *    attempt                its bits 1 to 6 (bit 0 is always 1)
- *    head                   of 16 bytes, as the last such one that went before it, but: in the low 16 bits of `word`
- *                           the next number, `credit` in bits 24 to 31, the body's length from bit 40 on
+ *    head                   of 16 bytes, as the last such one that went before it, but: in the low
+ *                           16 bits of `word` the next number, `credit` in bits 24 to 31, the
+ *                           body's length from bit 40 on
  *
  * A sender looks whether that is the head it was given, bit by bit, so who made it and why does not
- * matter here; if it is not, the message goes as ever. A device with no immediate data (iWARP) has no bare ones.
+ * matter here; if it is not, the message goes as ever. A device with no immediate data (iWARP) has
+ * no bare ones.
  */
 #include "base/wire.h"
 #include "transport/verbs/internal.h"

@@ -2,16 +2,17 @@
 /*
  * cm.c - queue pairs connected by librdmacm (verbs_wireup=rdma_cm) in place of what is told
  *
- *   both        OFFER over the control link: now with the address and port where this process listens
+ *   both        OFFER over the control link: now with the address and port where this process
+ *               listens
  *   the one     resolves address and route, rdma_connect {version, its attempt, the other's}
  *   the other   rdma_accept: its queue pair can send
  *   the one     so can its own; rdma_establish
  *   both        PAIRED: READY over the control link, as ever
  *
- * `The one` is the end whose attempt is the smaller number. Both attempts are random and told over the
- * authenticated control link, so who does not know them is not let in. Queue pairs are made, used and
- * destroyed as always; a link's identifier lives as long. What it says about a link that is up is not
- * listened to: completions and the control link say it better.
+ * `The one` is the end whose attempt is the smaller number. Both attempts are random and told over
+ * the authenticated control link, so who does not know them is not let in. Queue pairs are made,
+ * used and destroyed as always; a link's identifier lives as long. What it says about a link that
+ * is up is not listened to: completions and the control link say it better.
  */
 #include "transport/verbs/cm.h"
 
@@ -183,7 +184,8 @@ int cm_path(struct verbs_link *l, struct ibv_qp_attr *attr, int *mask)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* What is kept of an event once it is acknowledged: an identifier with one that is not cannot be destroyed. */
+/* What is kept of an event once it is acknowledged: an identifier with one that is not cannot be
+ * destroyed. */
 struct happening {
     enum rdma_cm_event_type type;
     int status;

@@ -2,7 +2,8 @@
 #ifndef TRANSPORT_VERBS_CM_H
 #define TRANSPORT_VERBS_CM_H
 /*
- * cm.h - librdmacm as a table, opened only when queue pairs are connected by it (verbs_wireup=rdma_cm)
+ * cm.h - librdmacm as a table, opened only when queue pairs are connected by it
+ * (verbs_wireup=rdma_cm)
  *
  * Each entry is the library's function of that name and means what its manual says.
  */

@@ -7,7 +7,8 @@
  * Every row of every GID table is a candidate. Rank, best first:
  *
  *   1. its port is active, and it is the one that the options ask for
- *   2. its address is the one that the system's route to the peer leaves from (once a peer is known)
+ *   2. its address is the one that the system's route to the peer leaves from (once a peer is
+ *      known)
  *   3. InfiniBand, RoCE v2 with an IPv4-mapped address, v2 with a global IPv6 one, v2 with a
  *      link-local one, RoCE v1
  *   4. the order of the system
@@ -44,7 +45,8 @@ void devices_route(const struct verbs_api *api, const struct candidates *all,
                    const struct candidate *chosen, const union ibv_gid *peer, int *gid_index,
                    union ibv_gid *gid);
 
-/* Another port that can be used, from which the system would send to `peer`; NULL: none, or it is this one. */
+/* Another port that can be used, from which the system would send to `peer`; NULL: none, or it is
+ * this one. */
 const struct candidate *devices_elsewhere(const struct verbs_api *api, const struct candidates *all,
                                           const struct candidate *chosen,
                                           const union ibv_gid *peer);

@@ -41,18 +41,20 @@
  *              which the receiver keeps slots beyond the credit, and one for BYE
  *    kind      MESSAGE, CREDIT (only the header), BYE (likewise; nothing follows)
  *
- * A MESSAGE that header and head would make a packet longer goes bare when it can: the body alone is in the slot, and
- * what the receiver cannot foretell of them is in the 32 bits of immediate data (bare.c).
+ * A MESSAGE that header and head would make a packet longer goes bare when it can: the body alone
+ * is in the slot, and what the receiver cannot foretell of them is in the 32 bits of immediate data
+ * (bare.c).
  *
- * In a job of many ranks the window is small at first, and doubles whenever half of it was used with no message in the other
- * direction that could have told of new credit: a stream, that is. It does not shrink: what was told
- * cannot be taken back.
+ * In a job of many ranks the window is small at first, and doubles whenever half of it was used
+ * with no message in the other direction that could have told of new credit: a stream, that is. It
+ * does not shrink: what was told cannot be taken back.
  *
  * So a receive is always posted before what goes into it is sent, and a receiver-not-ready answer
  * never happens between two that are right; should it, seven retries end the link.
  *
- * Completions of sends come in order, so only every 16th asks for one (all of them when slots or room in
- * the completion queue run short); an error completes by itself. Until confirmed, a message is kept.
+ * Completions of sends come in order, so only every 16th asks for one (all of them when slots or
+ * room in the completion queue run short); an error completes by itself. Until confirmed, a message
+ * is kept.
  */
 #include "base/config.h"
 #include "base/list.h"
@@ -66,8 +68,10 @@
 enum {
     VERBS_HEADER = 16,
     VERBS_HEAD = 16, /* heads of this length may be expected, and foretold */
-    VERBS_BARE_LEAST = 256 - VERBS_HEADER - VERBS_HEAD + 1, /* shorter bodies fit into any packet with both */
-    VERBS_EAGER_MAX = 8192, /* two RoCE packets: copying it costs less than a rendezvous' round trip */
+    /* shorter bodies fit into any packet with both */
+    VERBS_BARE_LEAST = 256 - VERBS_HEADER - VERBS_HEAD + 1,
+    /* two RoCE packets: copying it costs less than a rendezvous' round trip */
+    VERBS_EAGER_MAX = 8192,
     VERBS_SLOT = VERBS_HEADER + TRANSPORT_HEAD_MAX + VERBS_EAGER_MAX + 48, /* whole lines */
     VERBS_SLOT_SMALL = 256,
     VERBS_RECEIVE_SLAB = 64, /* slots */
@@ -128,9 +132,11 @@ struct registration {
     size_t len;
     unsigned users; /* operations under way that read or write it here */
     bool owned;     /* by a region; else by one operation              */
-    bool lasting;   /* registered (mr) when first used, and again after it had to make room for others */
+    /* registered (mr) when first used, and again after it had to make room for others */
+    bool lasting;
     bool writable;
-    bool offered; /* to one peer, to read: its owner takes it back at once, so no other may lean on it */
+    /* to one peer, to read: its owner takes it back at once, so no other may lean on it */
+    bool offered;
 };
 
 /* An rma or flush under way. */
@@ -202,7 +208,8 @@ struct verbs_link {
     /* messages in: `returned`: slots posted again, so that limit = returned + window */
     uint32_t heard, received, returned, told, window, window_most, controls_received;
     uint32_t posted; /* receives on its own queue, or its share of the shared one */
-    /* the last heads of 16 bytes that were sent and received; packets are of 1 << packet_shift bytes */
+    /* the last heads of 16 bytes that were sent and received; packets are of 1 << packet_shift
+     * bytes */
     struct head last_out, last_in;
     uint8_t packet_shift;
 
@@ -218,7 +225,8 @@ struct verbs_link {
     struct list of_links, of_waiting, of_due, of_ending;
 };
 
-/* The queue pair of a link whose peer has left: its last acknowledgement may have to be repeated. */
+/* The queue pair of a link whose peer has left: its last acknowledgement may have to be
+ * repeated. */
 struct parked {
     struct ibv_qp *qp; /* NULL: none */
     int64_t until;
@@ -257,7 +265,8 @@ struct verbs {
 
     struct slots_budget budget;
     struct pool receives, large, small;
-    struct registration *scratch; /* 64 bytes: peers read 8 of them to flush; own flushes land in the others */
+    /* 64 bytes: peers read 8 of them to flush; own flushes land in the others */
+    struct registration *scratch;
     uint8_t *scratch_memory;
     struct list registrations;
     uint64_t registered_bytes; /* beside the slots'; of these lasting: */
@@ -283,7 +292,8 @@ struct verbs {
     bool in_progress, armed, moved;
     int budget_left;
     unsigned polls, takes_left;
-    struct verbs_link *took; /* this progress gave a message of its to who expects it: no upcalls for it */
+    /* this progress gave a message of its to who expects it: no upcalls for it */
+    struct verbs_link *took;
     uint64_t duplicates, strays;
 
     /* work requests of one link that wait for the end of progress, for one doorbell */
@@ -326,7 +336,8 @@ void cm_close(struct verbs *t);
 int cm_begin(struct verbs_link *l); /* its offer has come */
 void cm_release(struct verbs_link *l);
 void cm_events(struct verbs *t);
-/* What librdmacm knows for the step to attr->qp_state; no IBV_QP_STATE in mask: it takes that step itself. */
+/* What librdmacm knows for the step to attr->qp_state; no IBV_QP_STATE in mask: it takes that step
+ * itself. */
 int cm_path(struct verbs_link *l, struct ibv_qp_attr *attr, int *mask);
 
 /* link.c */
@@ -394,7 +405,8 @@ struct incoming { /* a message as it came */
     uint8_t foretold[VERBS_HEAD];
 };
 /* Whether the next message of l had better go so, and can. */
-bool bare_may(const struct verbs_link *l, const struct head *head, size_t blen, uint32_t *immediate);
+bool bare_may(const struct verbs_link *l, const struct head *head, size_t blen,
+              uint32_t *immediate);
 void bare_read(const struct verbs_link *l, struct incoming *m, const uint8_t *body, uint32_t len,
                uint32_t immediate);
 

@@ -9,7 +9,7 @@
 
 enum { LINKS_FIRST = 16, INDEX_BITS = 20, LINKS_MAX = 1 << INDEX_BITS, GENERATIONS = 1 << 11 };
 
-/* ---- names: index and generation, in completions; numbers of queue pairs ----------------------- */
+/* ---- names: index and generation, in completions; numbers of queue pairs --------------------- */
 
 static int names_grow(struct verbs *t)
 {
@@ -454,7 +454,7 @@ void verbs_disconnect(struct link *base, enum disconnect_how how)
     }
 }
 
-/* ---- what progress looks after ------------------------------------------------------------------ */
+/* ---- what progress looks after --------------------------------------------------------------- */
 
 static void link_attend(struct verbs_link *l)
 {

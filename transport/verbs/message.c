@@ -50,7 +50,8 @@ static struct head head_read(const uint8_t *at)
     return (struct head){ wire_get64(at), wire_get64(at + 8) };
 }
 
-/* The whole is in the slot, for it may have to be handed back; but header and head may stay there. */
+/* The whole is in the slot, for it may have to be handed back; but header and head may stay
+ * there. */
 static void message_strip(struct verbs_link *l, const void *head, size_t hlen, size_t blen,
                           struct request *r)
 {
@@ -262,8 +263,8 @@ void receives_release(struct verbs *t, uint32_t id, uint32_t posted)
 }
 
 /*
- * A slot that was read goes back to the device with others of its link, when nothing else is there to do:
- * not between a message and the answer to it.
+ * A slot that was read goes back to the device with others of its link, when nothing else is there
+ * to do: not between a message and the answer to it.
  */
 void receives_return(struct verbs *t)
 {
@@ -470,7 +471,8 @@ bool message_came(struct verbs *t, const struct ibv_wc *wc)
         return true;
     }
     bool bare = wc->wc_flags & IBV_WC_WITH_IMM;
-    if (l && wc->opcode != IBV_WC_RECV) { /* a write with immediate data leaves the slot as it was */
+    /* a write with immediate data leaves the slot as it was */
+    if (l && wc->opcode != IBV_WC_RECV) {
         link_fall(l, message_bad(l, "is none, but a write"), GONE_BROKEN, false);
     } else if (l && wc->byte_len >= (bare ? 1 : VERBS_HEADER) && wc->byte_len <= VERBS_SLOT) {
         if (bare)

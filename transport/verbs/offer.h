@@ -13,12 +13,12 @@
  *               24    28    32    48    50    51      52       53   54      56       60     64
  *               | qpn | psn | gid | lid | mtu | layer | reads  | 0  | port  | window | rkey | flush |
  *
- *  `attempt` names this end's link, drawn at random; `answers` is the other's, 0 when none was heard
- *  of yet. READY counts only for the two that it names. `reads`: how many reads this end answers
- *  at once. `window`: messages it may be sent at first. `rkey` and `flush`: 8 bytes of its memory
- *  that anybody may read, to learn that what was put before is there. `port`, if not 0: librdmacm
- *  listens there, at the address `gid`, and is to connect the queue pairs (cm.c); both ends say so, or
- *  neither.
+ *  `attempt` names this end's link, drawn at random; `answers` is the other's, 0 when none was
+ *  heard of yet. READY counts only for the two that it names. `reads`: how many reads this end
+ *  answers at once. `window`: messages it may be sent at first. `rkey` and `flush`: 8 bytes of its
+ *  memory that anybody may read, to learn that what was put before is there. `port`, if not 0:
+ *  librdmacm listens there, at the address `gid`, and is to connect the queue pairs (cm.c); both
+ *  ends say so, or neither.
  */
 #include "base/text.h"
 #include "transport/verbs/api.h"

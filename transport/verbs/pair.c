@@ -2,8 +2,8 @@
 /*
  * pair.c - the queue pair of a link: made, connected to the counterpart's, destroyed
  *
- * Retries: 7 of 67 ms (devices double some), so a peer's NIC that answers nothing ends the link after half a
- * second to four; what goes on then is messaging's to decide, over the control link.
+ * Retries: 7 of 67 ms (devices double some), so a peer's NIC that answers nothing ends the link
+ * after half a second to four; what goes on then is messaging's to decide, over the control link.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -184,7 +184,7 @@ void pair_destroy(struct verbs_link *l)
     l->posted = 0;
 }
 
-/* --- parked ------------------------------------------------------------------------------------ */
+/* --- parked ----------------------------------------------------------------------------------- */
 
 static void unpark(struct verbs *t, struct parked *p)
 {

@@ -3,8 +3,8 @@
  * queue.c - the send queue of a link: work requests, their doorbell, and when they are confirmed
  *
  * A user's send is posted at once. What progress posts (answers, what has waited for room, parts of
- * puts) is chained, and one doorbell tells the device of all at the end of it: on SoftRoCE each is a
- * system call.
+ * puts) is chained, and one doorbell tells the device of all at the end of it: on SoftRoCE each is
+ * a system call.
  *
  * wr_id of a send: | 1 bit: 1 | link 31 | number of the request 32 |
  */
@@ -40,7 +40,8 @@ static void queue_fill(struct verbs_link *l, const struct request *r, struct ibv
                        struct ibv_sge *sge)
 {
     const struct verbs *t = verbs_under(l);
-    bool sends = r->opcode == IBV_WR_SEND || r->opcode == IBV_WR_RDMA_WRITE; /* bare ones are long */
+    bool sends =
+        r->opcode == IBV_WR_SEND || r->opcode == IBV_WR_RDMA_WRITE; /* bare ones are long */
     *sge = r->sge; /* all fields that differ; the others are zero for ever */
     wr->next = NULL;
     wr->wr_id = UINT64_C(1) << 63 | (uint64_t)l->id << 32 | l->head;

@@ -4,17 +4,17 @@
  *
  *   key  | rkey 4 | rights 1 | 0 | 0 | 0 | address 8 | length 8 |
  *
- * A registration pins pages, not addresses: memory that its owner unmaps and maps anew has other pages
- * at the same address, and a device that still knows the old ones would move the wrong bytes with no error. Without
- * hooks into malloc nobody tells. So nothing is kept beyond the word of its owner: a region lives from
- * reg to dereg; an operation on memory that lies in a live region of ours uses that (not one offered to
- * a reader, which is taken back without asking who else uses it); on other memory it registers for
- * itself alone, or, when short, is copied through slots.
+ * A registration pins pages, not addresses: memory that its owner unmaps and maps anew has other
+ * pages at the same address, and a device that still knows the old ones would move the wrong bytes
+ * with no error. Without hooks into malloc nobody tells. So nothing is kept beyond the word of its
+ * owner: a region lives from reg to dereg; an operation on memory that lies in a live region of
+ * ours uses that (not one offered to a reader, which is taken back without asking who else uses
+ * it); on other memory it registers for itself alone, or, when short, is copied through slots.
  *
- * The cache: memory that is said to last (of sinew_memory_alloc) is registered whole when an operation first
- * uses it, for this side alone, and stays so until it is freed, or is the least recently used when all
- * that is kept would be more than verbs_kept. What a peer may reach is registered for it alone all the same:
- * that right has to end with the operation.
+ * The cache: memory that is said to last (of sinew_memory_alloc) is registered whole when an
+ * operation first uses it, for this side alone, and stays so until it is freed, or is the least
+ * recently used when all that is kept would be more than verbs_kept. What a peer may reach is
+ * registered for it alone all the same: that right has to end with the operation.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -107,7 +107,8 @@ struct registration *register_find(struct verbs *t, const void *base, size_t len
     for (struct list *e = t->registrations.prev; e != &t->registrations; e = e->prev) {
         struct registration *r = LIST_OWNER(e, struct registration, entry);
         uintptr_t from = (uintptr_t)r->base;
-        bool usable = r->owned && !r->offered && (r->mr || r->lasting) && (r->writable || !writable);
+        bool usable =
+            r->owned && !r->offered && (r->mr || r->lasting) && (r->writable || !writable);
         if (usable && at >= from && len <= r->len && at - from <= r->len - len)
             return !r->lasting || lasting_use(t, r) ? r : NULL;
     }

@@ -6,12 +6,13 @@
  * most VERBS_CHUNKS parts of a link are on its queue, so that messages find a place between them.
  *
  * Flush: a read of 8 bytes of the peer's. The peer's device answers it after every earlier write of
- * the same queue pair (InfiniBand's ordering rules, C9-28), and its answer is fetched over the bus behind
- * them: so they are in memory. Before a message nothing is needed: a receive completes after the writes
- * that came before it are visible, which is what caps.put_ordered says.
+ * the same queue pair (InfiniBand's ordering rules, C9-28), and its answer is fetched over the bus
+ * behind them: so they are in memory. Before a message nothing is needed: a receive completes after
+ * the writes that came before it are visible, which is what caps.put_ordered says.
  *
- * At most VERBS_GETS are read at once: of more long messages that wait here the bodies are put by their owner, at the same
- * time. Who asks a NIC for bytes has the work of it; on SoftRoCE that is a processor, and now it is both.
+ * At most VERBS_GETS are read at once: of more long messages that wait here the bodies are put by
+ * their owner, at the same time. Who asks a NIC for bytes has the work of it; on SoftRoCE that is a
+ * processor, and now it is both.
  */
 #include <inttypes.h>
 #include <string.h>

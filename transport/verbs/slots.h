@@ -4,8 +4,9 @@
 /*
  * slots.h - registered memory in slots of one size, taken and given back
  *
- * A pool grows by a slab (one registration) at a time, up to the budget that all pools of a transport
- * share, and shrinks only when it is closed: registering costs a system call and pinned pages.
+ * A pool grows by a slab (one registration) at a time, up to the budget that all pools of a
+ * transport share, and shrinks only when it is closed: registering costs a system call and pinned
+ * pages.
  */
 #include <stdbool.h>
 
