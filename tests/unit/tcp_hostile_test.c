@@ -65,6 +65,25 @@ static void garbage(void **state)
     end_close(b);
 }
 
+/* Who goes away without a word is no more than a detail, and takes no warning's place. */
+static void a_detail_hides_no_warning(void **state)
+{
+    struct end *b = end_open(1, 101, end_secret);
+    (void)state;
+    int fd = raw_connect(b);
+    end_progress(b, NULL);
+    close(fd);
+    ENDS_UNTIL(b->t->pending_count == 0, b);
+    assert_int_equal(b->log_lines, 0);
+    uint8_t garbage[HANDSHAKE_HELLO] = "garbage";
+    fd = raw_connect(b);
+    send(fd, garbage, sizeof(garbage), MSG_NOSIGNAL);
+    ENDS_UNTIL(raw_is_closed(fd), b);
+    assert_int_equal(b->log_lines, 1);
+    close(fd);
+    end_close(b);
+}
+
 /* More connections than places, none of which says a word. */
 static void silence_is_bounded_in_number_and_time(void **state)
 {
@@ -384,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(garbage),
+        cmocka_unit_test(a_detail_hides_no_warning),
         cmocka_unit_test(silence_is_bounded_in_number_and_time),
         cmocka_unit_test(a_flood_costs_little_and_breaks_nothing),
         cmocka_unit_test(slow_loris),

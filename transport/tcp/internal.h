@@ -175,7 +175,7 @@ struct tcp {
     unsigned ticks;
     struct tls_library *tls; /* NULL: no connection was encrypted yet */
     struct region_table regions;
-    struct complaints complaints;
+    struct complaints complaints, details; /* of warnings and worse, and of the rest */
     struct here here;
     int64_t here_at; /* when that was found */
     uint16_t port; /* listening */

@@ -61,7 +61,7 @@ int report_errno(struct why *why, int status, int error, const char *format, ...
 void tcp_complain(struct tcp *t, int level, const char *format, ...)
 {
     char text[WHY_MAX + TCP_NAME_MAX], more[64] = "";
-    struct complaints *c = &t->complaints;
+    struct complaints *c = level <= LOG_WARNING ? &t->complaints : &t->details;
     va_list args;
     if (!log_wants(t->base.opt.log, level)) return;
     int64_t now = tcp_now(t);
