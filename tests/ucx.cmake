@@ -21,11 +21,11 @@ sinew_ucx_program(ucx-contract ucx/contract.c contract/peer.c contract/control.c
 sinew_ucx_program(ucx-host ucx/host_test.c support/ends.c support/host.c ${sinew_ucx_api})
 
 # On a UCX of the tests' own, which fails on demand; under sanitizers too.
-sinew_ucx_program(ucx-faults ucx/faults_test.c ucx/fake_ucx.c support/ends.c)
+sinew_ucx_program(ucx-faults ucx/faults_test.c ucx/fake_ucx.c ucx/fake_ends.c support/ends.c)
 sinew_add_test(NAME ucx-faults COMMAND test-ucx-faults)
-sinew_ucx_program(ucx-frames ucx/frames_test.c ucx/fake_ucx.c support/ends.c)
+sinew_ucx_program(ucx-frames ucx/frames_test.c ucx/fake_ucx.c ucx/fake_ends.c support/ends.c)
 sinew_add_test(NAME ucx-frames COMMAND test-ucx-frames)
-sinew_ucx_program(ucx-lends ucx/lends_test.c ucx/fake_ucx.c support/ends.c)
+sinew_ucx_program(ucx-lends ucx/lends_test.c ucx/fake_ucx.c ucx/fake_ends.c support/ends.c)
 sinew_add_test(NAME ucx-lends COMMAND test-ucx-lends)
 
 # UCX is not instrumented. Under the address sanitizer Sinew's part of it is looked at all the same, and

@@ -21,15 +21,6 @@
 enum { LONG = 300000, RANK = 3 };
 static uint8_t from[LONG], to[LONG];
 
-static void nothing_is_left(void)
-{
-    struct fake_stats stats = fake_stats();
-    assert_int_equal(stats.objects, 0);
-    assert_int_equal(stats.misuses, 0);
-}
-
-const struct ends_of ends_of = { &transport_ucx, &fake_knobs.fail_at, nothing_is_left };
-
 static int fresh(void **state)
 {
     (void)state;
@@ -83,7 +74,7 @@ static void refused(int status, const char *words)
     ends_prepare(e);
     assert_int_equal(end_open(&e[0], &why), status);
     contains(why.text, words);
-    nothing_is_left();
+    ends_of.check();
 }
 
 static void every_call_of_open_may_be_refused(void **state)
@@ -156,7 +147,7 @@ static void nth_call_fails(void **state)
         fresh(NULL);
         fake_knobs.fail_at = n;
         bool good = live(e);
-        nothing_is_left();
+        ends_of.check();
         if (fake_knobs.fail_at > 0) break; /* fewer calls than that */
         failures += !good;
     }

@@ -19,15 +19,6 @@
 
 enum { RANK = 3, OTHER = RANK + 1, KEY = 7 };
 
-static void nothing_is_left(void)
-{
-    struct fake_stats stats = fake_stats();
-    assert_int_equal(stats.objects, 0);
-    assert_int_equal(stats.misuses, 0);
-}
-
-const struct ends_of ends_of = { &transport_ucx, &fake_knobs.fail_at, nothing_is_left };
-
 static int fresh(void **state)
 {
     (void)state;

@@ -79,19 +79,23 @@ static void test_puts_land(void **state)
     pair_down(&a, &b);
 }
 
-static void test_messages_pass_a_long_put(void **state)
+/* `many` messages with bodies of `len` bytes come, and the put that was there first is not done. */
+static void messages_pass_a_long_put(uint64_t many, size_t len)
 {
-    (void)state;
     struct end a, b;
     struct target g;
     struct rma op;
-    size_t len = 8 << 20;
-    uint8_t *local = calloc(1, len);
+    size_t put_len = 8 << 20;
+    uint8_t *local = calloc(1, put_len);
     pair_up(&a, &b, NULL);
-    target_make(&g, &b, &a, 1, len);
-    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
-    for (uint64_t n = 1; n <= 100; n++) {
-        assert_int_equal(send_to(&a, 1, "small", 5, NULL, 0), 0);
+    target_make(&g, &b, &a, 1, put_len);
+    assert_int_equal(put(&a, 1, &op, &g.theirs, local, put_len, 0, 9), TRANSPORT_PENDING);
+    for (uint64_t n = 1; n <= many; n++) {
+        int rooms = a.peers[1].rooms;
+        if (send_to(&a, 1, "head", 4, local, len) != 0) {
+            UNTIL(a.peers[1].rooms > rooms, &a, &b);
+            assert_int_equal(send_to(&a, 1, "head", 4, local, len), 0);
+        }
         UNTIL(b.peers[0].messages == n, &a, &b);
     }
     assert_int_equal(a.peers[1].dones, 0); /* all the time the put was under way */
@@ -101,31 +105,17 @@ static void test_messages_pass_a_long_put(void **state)
     pair_down(&a, &b);
 }
 
+static void test_messages_pass_a_long_put(void **state)
+{
+    (void)state;
+    messages_pass_a_long_put(100, 0);
+}
+
 /* It needs more than fragments ever leave free, and must not wait for the last of them. */
 static void test_the_longest_message_passes_a_long_put(void **state)
 {
     (void)state;
-    struct end a, b;
-    struct target g;
-    struct rma op;
-    size_t len = 8 << 20;
-    uint8_t *local = calloc(1, len);
-    pair_up(&a, &b, NULL);
-    target_make(&g, &b, &a, 1, len);
-    assert_int_equal(put(&a, 1, &op, &g.theirs, local, len, 0, 9), TRANSPORT_PENDING);
-    for (uint64_t n = 1; n <= 20; n++) {
-        int rooms = a.peers[1].rooms;
-        if (send_to(&a, 1, "long", 4, local, SEGMENT_EAGER_MAX) != 0) {
-            UNTIL(a.peers[1].rooms > rooms, &a, &b);
-            assert_int_equal(send_to(&a, 1, "long", 4, local, SEGMENT_EAGER_MAX), 0);
-        }
-        UNTIL(b.peers[0].messages == n, &a, &b);
-    }
-    assert_int_equal(a.peers[1].dones, 0); /* all the time the put was under way */
-    UNTIL(a.peers[1].dones == 1, &a, &b);
-    target_free(&g, &b, &a);
-    free(local);
-    pair_down(&a, &b);
+    messages_pass_a_long_put(20, SEGMENT_EAGER_MAX);
 }
 
 /* The receiver finishes with `count` messages, of any kind, and tells; it looks at nothing else. */

@@ -527,12 +527,31 @@ static void a_host_that_is_silent_for_a_moment_is_not(void **state)
     const int64_t deadline = 1200 * SECOND / 1000;
     struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
     (void)state;
-    silence_falls(a, b, deadline, true);
     int64_t began = clock_now();
+    silence_falls(a, b, deadline, true);
     ENDS_UNTIL(b->view[0].received == 20 || b->view[0].downs || a->view[1].downs, a, b);
     int64_t took = clock_now() - began;
     if (a->view[1].downs || b->view[0].downs) assert_true(took >= deadline);
     if (a->log_lines || b->log_lines) assert_true(took >= SECOND);
+    end_close(a);
+    end_close(b);
+}
+
+/* Suspected before a second is over, so not told; but the repair takes half a second more. */
+static void a_repair_of_a_second_is_told_of(void **state)
+{
+    const int64_t deadline = 1600 * SECOND / 1000;
+    struct end *a = end_open(0, 100, end_secret), *b = end_open(1, 101, end_secret);
+    (void)state;
+    int64_t began = clock_now();
+    silence_falls(a, b, deadline, true);
+    ENDS_UNTIL(a->view[1].link->losses || b->view[0].link->losses, a, b);
+    clock_advance(SECOND / 2);
+    ENDS_UNTIL(b->view[0].received == 20 || b->view[0].downs || a->view[1].downs, a, b);
+    if (a->view[1].downs || b->view[0].downs) /* a busy machine was silent longer */
+        assert_true(clock_now() - began >= deadline);
+    else
+        assert_int_not_equal(a->log_lines + b->log_lines, 0);
     end_close(a);
     end_close(b);
 }
@@ -693,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_host_that_is_silent_for_a_second_is_told_of),
         cmocka_unit_test(a_host_that_hears_nothing_is_told_of),
         cmocka_unit_test(a_host_that_is_silent_for_a_moment_is_not),
+        cmocka_unit_test(a_repair_of_a_second_is_told_of),
         cmocka_unit_test(an_armed_end_sleeps_until_something_happens),
         cmocka_unit_test(who_was_read_again_and_again_wakes_a_sleeper),
         cmocka_unit_test(a_deadline_wakes_a_sleeper),
