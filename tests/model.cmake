@@ -12,4 +12,4 @@ target_compile_definitions(test-model PRIVATE SHARED_HEADER="tests/model/shared.
 target_link_options(test-model PRIVATE -Wl,--wrap=write,--wrap=host_membarrier
   -Wl,--wrap=wireup_look,--wrap=wireup_set_timer
   -Wl,--wrap=share_of,--wrap=share_at,--wrap=process_vm_readv)
-sinew_add_test(NAME model-long COMMAND test-model --long LABELS long release-only TIMEOUT 600)
+sinew_add_test(NAME model-long COMMAND test-model --long LABELS long release-only TIMEOUT 1200)
