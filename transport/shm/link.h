@@ -129,8 +129,17 @@ struct shm_pending {
     int64_t deadline;
 };
 
+/* Memory that peers put into, see put.c. */
+struct shm_region {
+    uint8_t *base;
+    struct landing *landing; /* or NULL */
+    size_t len;
+    uint64_t nonce;
+    uint32_t generation, next_free;
+    bool used;
+};
+
 struct share;
-struct shm_region;
 
 struct shm_transport {
     struct transport base;
