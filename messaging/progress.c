@@ -2,8 +2,8 @@
 /*
  * progress.c - where data moves
  *
- * One round polls the hinted link's transport each time and the others now and then, without a hint
- * those that have links each time; then what upcalls were not allowed to do is done. The idle step
+ * One round polls the hinted link's transport each time and the others now and then, and of these
+ * the slow ones without a link rarely; without a hint those that have links each time; then what upcalls were not allowed to do is done. The idle step
  * has what no event announces: deadlines, the launcher's word, credit too small to be worth a
  * message while data flows.
  */
@@ -13,6 +13,9 @@
 
 enum {
     POLL_OTHERS = 16,
+    POLL_UNUSED = 8, /* of these polls, to one of who has no link, and is far slower than the one
+                        that is waited for: a poll of it is a system call that rarely finds any */
+    FAR_SLOWER = 16,
     ASK_LAUNCHER = 16, /* idle steps, for asking is a system call; after a sleep at once */
     TELL_CREDIT = 16,  /* idle steps of a rank that gives its core away; else each */
     ASK_OPERATIONS = 256, /* idle steps */
@@ -47,14 +50,28 @@ static int retry_revoked(struct sinew *s)
     return ended;
 }
 
-static inline int progress(struct sinew *s, struct link *hint, bool all)
+static bool is_rarely_asked(const struct sinew *s, int i, const struct link *hint)
+{
+    return hint && s->links[i] == 0 &&
+           s->transport[i]->caps.latency_ns / FAR_SLOWER > hint->transport->caps.latency_ns;
+}
+
+/* Whom this round polls. */
+enum round { ROUND_OWN, ROUND_OTHERS, ROUND_ALL };
+
+static inline bool is_asked(const struct sinew *s, int i, const struct link *hint, enum round round)
+{
+    if (round != ROUND_OWN) return round == ROUND_ALL || !is_rarely_asked(s, i, hint);
+    return hint ? hint->transport == s->transport[i] : s->links[i] > 0;
+}
+
+static inline int progress(struct sinew *s, struct link *hint, enum round round)
 {
     int events = 0;
     if (s->credit_due) outgoing_tell_due(s);
     s->state->in_progress = true;
     for (int i = 0; i < s->transports; i++)
-        if (all || (hint ? hint->transport == s->transport[i] : s->links[i] > 0))
-            events += poll_transport(s, i, hint);
+        if (is_asked(s, i, hint, round)) events += poll_transport(s, i, hint);
     s->state->in_progress = false;
     if (!list_empty(&s->revoking)) events += retry_revoked(s);
     if (!list_empty(&s->deferrals) || !list_empty(&s->dead_links)) wireup_deferred(s);
@@ -63,12 +80,16 @@ static inline int progress(struct sinew *s, struct link *hint, bool all)
 
 int context_progress(struct sinew *s, struct link *hint)
 {
-    return progress(s, hint, s->polls++ % POLL_OTHERS == 0);
+    uint32_t polls = s->polls++;
+    enum round round = polls % POLL_OTHERS                   ? ROUND_OWN
+                       : polls % (POLL_OTHERS * POLL_UNUSED) ? ROUND_OTHERS
+                                                             : ROUND_ALL;
+    return progress(s, hint, round);
 }
 
 int context_look_again(struct sinew *s)
 {
-    return progress(s, NULL, false);
+    return progress(s, NULL, ROUND_OWN);
 }
 
 static int expire_requests(struct sinew *s)

@@ -38,7 +38,7 @@ struct fake {
     enum gone gone[FAKES][RANKS];
     uint16_t seq[RANKS];
     struct packet coming[COMING_MAX], sent[SENT_MAX];
-    int comings, sents, connects;
+    int comings, sents, connects, polls[FAKES];
     bool crowded; /* what the transports were told at open        */
     bool silent; /* connects are not answered */
     bool full;   /* nothing can be sent       */

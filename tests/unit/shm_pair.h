@@ -24,7 +24,7 @@ struct peer {
     int ups, downs, rooms, status;
     enum gone gone;
     char why[WHY_MAX];
-    uint64_t messages, bytes, dones, done_cookie;
+    uint64_t messages, expected, bytes, dones, done_cookie;
     int done_status;
     struct shm_link *to_free;
 };

@@ -426,6 +426,41 @@ static void test_dereg_in_the_middle_of_a_put(void **state)
     pair_down(&a, &b);
 }
 
+/* What was put by the last key before the wrap goes nowhere after it; what is put then lands. */
+static void test_generations_of_regions_wrap(void **state)
+{
+    (void)state;
+    struct end a, b;
+    struct rma op;
+    uint8_t local[8] = "bytes";
+    pair_up(&a, &b, NULL);
+    struct target first;
+    target_make(&first, &b, &a, 1, sizeof(local));
+    struct shm_region *r = &b.t->regions[first.mine.id];
+    target_free(&first, &b, &a);
+    r->generation = UINT32_MAX - 1;
+    for (uint32_t n = 0; n < 4; n++) {
+        struct target old, g;
+        target_make(&old, &b, &a, 1, sizeof(local));
+        assert_ptr_equal(&b.t->regions[old.mine.id], r);
+        assert_int_equal(wire_get32(old.mine.key + 4), UINT32_MAX - 1 + 2 * n);
+        assert_int_equal(put(&a, 1, &op, &old.theirs, local, sizeof(local), 0, 1), 0);
+        assert_int_equal(transport_shm.dereg(&b.t->base, &old.mine), 0);
+        target_make(&g, &b, &a, 1, sizeof(local));
+        assert_ptr_equal(&b.t->regions[g.mine.id], r);
+        assert_int_equal(put(&a, 1, &op, &g.theirs, local, sizeof(local), 0, 1), 0);
+        assert_int_equal(send_to(&a, 1, "after", 5, NULL, 0), 0);
+        UNTIL(b.peers[0].messages == n + 1, &a, &b);
+        assert_int_equal(old.memory[0], 0);
+        assert_memory_equal(g.memory, local, sizeof(local));
+        assert_int_equal(transport_shm.dereg(&a.t->base, &old.theirs), 0);
+        free(old.memory);
+        target_free(&g, &b, &a);
+    }
+    assert_int_equal(b.peers[0].downs, 0);
+    pair_down(&a, &b);
+}
+
 static int no_random(void *arg, void *bytes, size_t len)
 {
     (void)arg;
@@ -555,6 +590,7 @@ int main(void)
         TEST(test_flush_waits_for_queued_puts),
         TEST(test_a_flush_outlives_the_last_put),
         TEST(test_dereg_in_the_middle_of_a_put),
+        TEST(test_generations_of_regions_wrap),
         TEST(test_keys_differ_and_are_drawn_once),
         TEST(test_atomics_and_gets_of_what_was_not_offered_are_refused),
         TEST(test_drain_delivers_queued_puts),

@@ -13,6 +13,8 @@
 
 #include "tests/unit/shm_pair.h"
 
+enum { EXPECTED = 8 };
+
 struct stream { /* from rank 1 to rank 0 */
     struct end *from;
     bool flows, may_send;
@@ -21,7 +23,9 @@ struct stream { /* from rank 1 to rank 0 */
 static void stream_on(struct peer *p)
 {
     struct stream *s = p->end->arg;
-    while (s->flows && s->may_send) s->may_send = send_to(s->from, 0, "x", 1, NULL, 0) == 0;
+    static const uint8_t head[RING_EXPECTED_HEAD];
+    while (s->flows && s->may_send)
+        s->may_send = send_to(s->from, 0, head, sizeof(head), NULL, 0) == 0;
 }
 
 static void stream_room(struct peer *p)
@@ -58,9 +62,23 @@ static void wait_for_stream(struct end *e)
     assert_true(ring_ready(&e->peers[1].link->rx));
 }
 
-static void test_a_stream_leaves_puts_and_room_their_turns(void **state)
+/* Who expects, as many at a time, what rank 1 sends: with any word, for the mask is 0, and key 0. */
+static void expect_stream(struct end *e)
 {
-    (void)state;
+    struct expect expected[EXPECTED];
+    struct link *l = &e->peers[1].link->base;
+    for (int i = 0; i < EXPECTED; i++)
+        expected[i] = (struct expect){ .next = i + 1 < EXPECTED ? &expected[i + 1] : NULL };
+    l->expect = expected;
+    assert_in_range(transport_shm.progress(&e->t->base, l), 1, TRANSPORT_UPCALLS_MAX);
+    l->expect = NULL;
+    for (int i = 0; i < EXPECTED; i++) e->peers[1].expected += expected[i].done;
+    assert_true(ring_ready(&e->peers[1].link->rx));
+    end_progress(((struct stream *)e->arg)->from);
+}
+
+static void leaves_puts_and_room_their_turns(void (*wait)(struct end *))
+{
     struct end a, b;
     struct stream s;
     static uint8_t local[1 << 20];
@@ -78,10 +96,10 @@ static void test_a_stream_leaves_puts_and_room_their_turns(void **state)
     WHILE (send_to(&a, 1, "x", 1, local, SEGMENT_EAGER_MAX) == 0) {}
     stream_begin(&s, &a, &b);
     for (int i = 0; i < 2000 && (a.peers[1].dones == 0 || a.peers[1].rooms == 0); i++)
-        wait_for_stream(&a);
+        wait(&a);
     if (a.peers[1].dones == 0 || a.peers[1].rooms == 0)
-        fail_msg("beside %d messages: %zu bytes put, room told %d times", (int)a.peers[1].messages,
-                 op.progress, a.peers[1].rooms);
+        fail_msg("beside %d messages: %zu bytes put, room told %d times",
+                 (int)(a.peers[1].messages + a.peers[1].expected), op.progress, a.peers[1].rooms);
     s.flows = false;
     assert_int_equal(transport_shm.dereg(&a.t->base, &theirs), 0);
     assert_int_equal(transport_shm.dereg(&b.t->base, &mine), 0);
@@ -89,9 +107,20 @@ static void test_a_stream_leaves_puts_and_room_their_turns(void **state)
     pair_down(&a, &b);
 }
 
-static void test_a_stream_leaves_other_links_their_turns(void **state)
+static void test_a_stream_leaves_puts_and_room_their_turns(void **state)
 {
     (void)state;
+    leaves_puts_and_room_their_turns(wait_for_stream);
+}
+
+static void test_an_expected_stream_leaves_puts_and_room_their_turns(void **state)
+{
+    (void)state;
+    leaves_puts_and_room_their_turns(expect_stream);
+}
+
+static void leaves_other_links_their_turns(void (*wait)(struct end *))
+{
     struct end a, b, c;
     struct stream s;
     end_open(&a, 0, 3, NULL);
@@ -103,11 +132,11 @@ static void test_a_stream_leaves_other_links_their_turns(void **state)
     UNTIL(a.peers[2].ups == 1 && c.peers[0].ups == 1, &a, &c);
     stream_begin(&s, &a, &b);
     assert_int_equal(send_to(&c, 0, "x", 1, NULL, 0), 0);
-    for (int i = 0; i < 100 && a.peers[2].messages == 0; i++) wait_for_stream(&a);
+    for (int i = 0; i < 100 && a.peers[2].messages == 0; i++) wait(&a);
     assert_int_equal(a.peers[2].messages, 1);
     end_disconnect(&c, 0, DISCONNECT_NOW); /* the end of a socket */
     end_progress(&c);
-    for (int i = 0; i < 2 * SHM_LOOK_AFTER && !a.peers[2].downs; i++) wait_for_stream(&a);
+    for (int i = 0; i < 2 * SHM_LOOK_AFTER && !a.peers[2].downs; i++) wait(&a);
     assert_int_equal(a.peers[2].downs, 1);
     s.flows = false;
     end_progress(&a);
@@ -115,12 +144,26 @@ static void test_a_stream_leaves_other_links_their_turns(void **state)
     end_close(&c);
 }
 
+static void test_a_stream_leaves_other_links_their_turns(void **state)
+{
+    (void)state;
+    leaves_other_links_their_turns(wait_for_stream);
+}
+
+static void test_an_expected_stream_leaves_other_links_their_turns(void **state)
+{
+    (void)state;
+    leaves_other_links_their_turns(expect_stream);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, end_no_residue, end_no_residue)
     const struct CMUnitTest tests[] = {
         TEST(test_a_stream_leaves_puts_and_room_their_turns),
+        TEST(test_an_expected_stream_leaves_puts_and_room_their_turns),
         TEST(test_a_stream_leaves_other_links_their_turns),
+        TEST(test_an_expected_stream_leaves_other_links_their_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

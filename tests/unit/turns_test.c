@@ -82,12 +82,44 @@ static void a_wait_for_one_link_is_short(void **unused)
     close_fake(&state);
 }
 
+/* Of 256 polls, those of the second transport. */
+static int polls_of_the_other(struct fake *f, struct link *hint)
+{
+    f->s->polls = 0;
+    memset(f->polls, 0, sizeof(f->polls));
+    for (int i = 0; i < 256; i++) context_progress(f->s, hint);
+    assert_int_equal(f->polls[0], 256);
+    return f->polls[1];
+}
+
+/* A waiter looks at its own transport each time, at others every 16th: but at one that is far slower
+ * and has no link every 128th, for it is likely to ask the system in vain. */
+static void slow_transports_without_links_are_asked_rarely(void **state)
+{
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    struct link *hint = f->s->peer[1]->out;
+    assert_ptr_equal(hint->transport, f->s->transport[0]);
+    assert_int_equal(f->s->links[1], 0);
+    assert_int_equal(polls_of_the_other(f, hint), 16);
+    f->s->transport[0]->caps.latency_ns = 100;
+    f->s->transport[1]->caps.latency_ns = 15000;
+    assert_int_equal(polls_of_the_other(f, hint), 2);
+    assert_int_equal(polls_of_the_other(f, NULL), 16);
+    f->s->links[1] = 1;
+    assert_int_equal(polls_of_the_other(f, hint), 16);
+    f->s->links[1] = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_of_a_crowd_take_turns),
         cmocka_unit_test(a_crowd_that_sleeps_is_none),
         cmocka_unit_test(a_wait_for_one_link_is_short),
+        cmocka_unit_test_setup_teardown(slow_transports_without_links_are_asked_rarely, open_fake,
+                                        close_fake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,8 @@ enum {
     SHM_LOOK_AFTER = 4096, /* what polls may cost until sockets are looked at: */
     SHM_LOOK_SOON = 64,    /* … while a link is being made                       */
     SHM_COLD_EVERY = 4,    /* polls of a link that is waited for, to one of another */
+    SHM_TURN_EVERY = 16,   /* polls that took what was expected of it, one after the other, to one
+                              of everything else: its puts and room, other links */
     SHM_EMPTY_COST = 16,   /* a poll that found nothing; others cost 1           */
     SHM_BUDGET_KEPT = 8,   /* of the upcalls of one progress(): to another link, and as many to what
                               is   outside the rings, whatever the link that is waited for takes */
@@ -127,15 +129,24 @@ struct shm_pending {
     int64_t deadline;
 };
 
+/* Memory that peers put into, see put.c. */
+struct shm_region {
+    uint8_t *base;
+    struct landing *landing; /* or NULL */
+    size_t len;
+    uint64_t nonce;
+    uint32_t generation, next_free;
+    bool used;
+};
+
 struct share;
-struct shm_region;
 
 struct shm_transport {
     struct transport base;
     struct list live; /* links whose rings are polled */
     struct list *cold; /* in `live`: the next in turn   */
     unsigned calls; /* that had a link to look at first */
-    int until_look;
+    int until_turn, until_look;
     bool armed, look; /* look: something outside the rings is due */
     struct list links, ending;
 
@@ -173,7 +184,7 @@ static inline struct shm_transport *shm_of_link(struct shm_link *l)
 static inline void shm_look_soon(struct shm_transport *t)
 {
     t->look = true;
-    t->until_look = 0;
+    t->until_turn = t->until_look = 0;
 }
 
 static inline int64_t shm_now(struct shm_transport *t) { return world_now(t->base.opt.world); }

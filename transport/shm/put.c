@@ -23,15 +23,6 @@
 
 enum { PUT_KEY_LEN = 24, PUT_HEAD_LEN = 24, PUT_REGIONS_FIRST = 16, PUT_BREATHS = 4 };
 
-struct shm_region {
-    uint8_t *base;
-    struct landing *landing; /* or NULL */
-    size_t len;
-    uint64_t nonce;
-    uint32_t generation, next_free;
-    bool used;
-};
-
 struct put_flush {
     struct list entry;
     uint64_t cookie, after; /* done when puts_done has come to `after` */

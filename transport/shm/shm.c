@@ -194,11 +194,15 @@ static int shm_take_expected(struct shm_link *l)
 static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, struct shm_link *hot)
 {
     int budget = TRANSPORT_UPCALLS_MAX - 2 * SHM_BUDGET_KEPT, upcalls = 0;
+    bool is_turn = t->until_turn <= 0;
     if (__builtin_expect(t->armed, 0)) shm_disarm(t);
+    t->until_look -= SHM_TURN_EVERY - t->until_turn;
+    t->until_turn = SHM_TURN_EVERY;
     if (hot) upcalls += link_poll(hot, &budget);
     budget += SHM_BUDGET_KEPT;
     /* Who waits for one link looks at the others more rarely: they cost a cache line each. */
-    if (!hot || t->calls++ % SHM_COLD_EVERY == 0) upcalls += shm_poll_cold(t, hot, &budget);
+    if (!hot || is_turn || t->calls++ % SHM_COLD_EVERY == 0)
+        upcalls += shm_poll_cold(t, hot, &budget);
     budget += SHM_BUDGET_KEPT;
     bool moved = budget < TRANSPORT_UPCALLS_MAX;
     t->until_look -= moved ? 1 : SHM_EMPTY_COST;
@@ -211,8 +215,8 @@ static int shm_progress(struct transport *base, struct link *link)
 {
     struct shm_transport *t = shm_of(base);
     struct shm_link *hot = (struct shm_link *)link;
-    /* The shortest way. What is armed or due makes until_look 0. */
-    if (shm_expects(hot) && --t->until_look > 0) {
+    /* The shortest way, so many times in a row. What is armed or due makes until_turn 0. */
+    if (shm_expects(hot) && --t->until_turn > 0) {
         int taken = shm_take_expected(hot);
         if (taken) return taken;
     }
@@ -224,7 +228,7 @@ static int shm_arm(struct transport *base)
     struct shm_transport *t = shm_of(base);
     if (t->look) return SINEW_PENDING;
     t->armed = true;
-    t->until_look = 0;
+    t->until_turn = t->until_look = 0;
     for (struct list *e = t->live.next; e != &t->live; e = e->next)
         link_sleep(LIST_OWNER(e, struct shm_link, of_live));
     if (t->membarrier && !list_empty(&t->live)) host_membarrier();
