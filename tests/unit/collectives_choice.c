@@ -182,11 +182,19 @@ static void ranks_that_take_turns_have_two(void **state)
         at.crowded = true;
         chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", pieces[i][1]);
     }
-    /* Of ten ranks no block is cut: one of 7.5 KiB goes whole, one of 8 KiB would be announced. */
+    /* Of ten ranks no block is cut: one of 7.5 KiB goes whole. One of 8 KiB is announced, and so
+     * are all that are longer; but circulant, the next best, has rounds that wait as well. */
+    static const uint32_t odd[] = { 3, 5, 6, 7, 10, 12, 20 }, kib[] = { 256, 512, 1024 };
     struct situation ten = { .size = 10, .bytes = 10 * 7680, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "pairwise", 1);
-    ten.bytes = 10 * 8192;
-    chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "circulant", 0);
+    for (size_t i = 0; i < 3 * sizeof(odd) / sizeof(odd[0]); i++) {
+        struct situation long_one = { .size = odd[i / 3], .bytes = kib[i % 3] << 10, .link = "shm" };
+        chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);
+        long_one.crowded = true;
+        chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);
+    }
+    struct situation wired = { .size = 12, .bytes = 1 << 20, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, wired, "circulant", 0);
     /* What is announced takes more turns, whatever the order: nothing is given up for that. */
     struct situation at = { .size = 8, .bytes = 1 << 20, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
