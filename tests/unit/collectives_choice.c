@@ -200,6 +200,19 @@ static void ranks_that_take_turns_have_two(void **state)
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
 }
 
+/* Over a network, where the ranks of a team are on nodes in order; where they are not, never. */
+static void ranks_on_nodes_have_two_levels(void **state)
+{
+    (void)state;
+    for (enum collective c = COLLECTIVE_BCAST; c <= COLLECTIVE_ALLREDUCE; c++) {
+        struct situation at = { .size = 16, .bytes = 8, .link = "tcp", .node = 4 };
+        chosen(NULL, c, at, "two-level", 4);
+        at.node = 0;
+        struct choice choice = algorithm_choose(c, &at);
+        assert_string_not_equal(algorithms[choice.algorithm].name, "two-level");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +222,7 @@ int main(void)
         cmocka_unit_test(one_way_of_two_ranks_is_not_announced),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
+        cmocka_unit_test(ranks_on_nodes_have_two_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
