@@ -31,6 +31,8 @@ struct work {
     char *out, *in;
     MPI_Request requests[WINDOW];
     int *counts; /* reduce_scatter: elements each rank gets */
+    int *lens, *places; /* of a block of each rank, where there is a table */
+    MPI_Comm ring;      /* neighbours: the one on the left and the one on the right */
 };
 
 struct test {
@@ -193,6 +195,120 @@ static void ireduce_scatter(struct work *w, MPI_Request *request)
     MPI_Ireduce_scatter(w->out, w->in, w->counts, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, request);
 }
 
+static void reduce_scatter_block(struct work *w)
+{
+    MPI_Reduce_scatter_block(w->out, w->in, (int)(w->bytes / 4) / w->size, MPI_FLOAT, MPI_SUM,
+                             MPI_COMM_WORLD);
+}
+
+static void ireduce_scatter_block(struct work *w, MPI_Request *request)
+{
+    MPI_Ireduce_scatter_block(w->out, w->in, (int)(w->bytes / 4) / w->size, MPI_FLOAT, MPI_SUM,
+                              MPI_COMM_WORLD, request);
+}
+
+static void scan(struct work *w)
+{
+    MPI_Scan(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+}
+
+static void iscan(struct work *w, MPI_Request *request)
+{
+    MPI_Iscan(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, request);
+}
+
+static void exscan(struct work *w)
+{
+    MPI_Exscan(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+}
+
+static void iexscan(struct work *w, MPI_Request *request)
+{
+    MPI_Iexscan(w->out, w->in, (int)(w->bytes / 4), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, request);
+}
+
+static void gatherv(struct work *w)
+{
+    MPI_Gatherv(w->out, (int)w->bytes, MPI_BYTE, w->in, w->lens, w->places, MPI_BYTE, ROOT,
+                MPI_COMM_WORLD);
+}
+
+static void igatherv(struct work *w, MPI_Request *request)
+{
+    MPI_Igatherv(w->out, (int)w->bytes, MPI_BYTE, w->in, w->lens, w->places, MPI_BYTE, ROOT,
+                 MPI_COMM_WORLD, request);
+}
+
+static void scatterv(struct work *w)
+{
+    MPI_Scatterv(w->out, w->lens, w->places, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
+                 MPI_COMM_WORLD);
+}
+
+static void iscatterv(struct work *w, MPI_Request *request)
+{
+    MPI_Iscatterv(w->out, w->lens, w->places, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, ROOT,
+                  MPI_COMM_WORLD, request);
+}
+
+static void allgatherv(struct work *w)
+{
+    MPI_Allgatherv(w->out, (int)w->bytes, MPI_BYTE, w->in, w->lens, w->places, MPI_BYTE,
+                   MPI_COMM_WORLD);
+}
+
+static void iallgatherv(struct work *w, MPI_Request *request)
+{
+    MPI_Iallgatherv(w->out, (int)w->bytes, MPI_BYTE, w->in, w->lens, w->places, MPI_BYTE,
+                    MPI_COMM_WORLD, request);
+}
+
+static void alltoallv(struct work *w)
+{
+    MPI_Alltoallv(w->out, w->lens, w->places, MPI_BYTE, w->in, w->lens, w->places, MPI_BYTE,
+                  MPI_COMM_WORLD);
+}
+
+static void ialltoallv(struct work *w, MPI_Request *request)
+{
+    MPI_Ialltoallv(w->out, w->lens, w->places, MPI_BYTE, w->in, w->lens, w->places, MPI_BYTE,
+                   MPI_COMM_WORLD, request);
+}
+
+static void neighbour_allgather(struct work *w)
+{
+    MPI_Neighbor_allgather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, w->ring);
+}
+
+static void ineighbour_allgather(struct work *w, MPI_Request *request)
+{
+    MPI_Ineighbor_allgather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE,
+                            w->ring, request);
+}
+
+static void neighbour_alltoall(struct work *w)
+{
+    MPI_Neighbor_alltoall(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, w->ring);
+}
+
+static void ineighbour_alltoall(struct work *w, MPI_Request *request)
+{
+    MPI_Ineighbor_alltoall(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE,
+                           w->ring, request);
+}
+
+static void neighbour_alltoallv(struct work *w)
+{
+    MPI_Neighbor_alltoallv(w->out, w->lens, w->places, MPI_BYTE, w->in, w->lens, w->places,
+                           MPI_BYTE, w->ring);
+}
+
+static void ineighbour_alltoallv(struct work *w, MPI_Request *request)
+{
+    MPI_Ineighbor_alltoallv(w->out, w->lens, w->places, MPI_BYTE, w->in, w->lens, w->places,
+                            MPI_BYTE, w->ring, request);
+}
+
 static size_t none(const struct work *w)
 {
     (void)w;
@@ -207,6 +323,11 @@ static size_t one(const struct work *w)
 static size_t each_rank(const struct work *w)
 {
     return w->bytes * (size_t)w->size;
+}
+
+static size_t both_sides(const struct work *w)
+{
+    return 2 * w->bytes;
 }
 
 static size_t of_window(const struct work *w)
@@ -227,6 +348,18 @@ static const struct test tests[] = {
     { "allgather", "us", 0, NULL, allgather, iallgather, one, each_rank },
     { "alltoall", "us", 0, NULL, alltoall, ialltoall, each_rank, each_rank },
     { "reduce_scatter", "us", 0, NULL, reduce_scatter, ireduce_scatter, one, one },
+    { "reduce_scatter_block", "us", 0, NULL, reduce_scatter_block, ireduce_scatter_block, one, one },
+    { "scan", "us", 0, NULL, scan, iscan, one, one },
+    { "exscan", "us", 0, NULL, exscan, iexscan, one, one },
+    { "gatherv", "us", 0, NULL, gatherv, igatherv, one, each_rank },
+    { "scatterv", "us", 0, NULL, scatterv, iscatterv, each_rank, one },
+    { "allgatherv", "us", 0, NULL, allgatherv, iallgatherv, one, each_rank },
+    { "alltoallv", "us", 0, NULL, alltoallv, ialltoallv, each_rank, each_rank },
+    { "neighbour_allgather", "us", 0, NULL, neighbour_allgather, ineighbour_allgather, one, both_sides },
+    { "neighbour_alltoall", "us", 0, NULL, neighbour_alltoall, ineighbour_alltoall, both_sides,
+      both_sides },
+    { "neighbour_alltoallv", "us", 0, NULL, neighbour_alltoallv, ineighbour_alltoallv, both_sides,
+      both_sides },
 };
 
 static const struct test *test_find(const char *name)
@@ -261,7 +394,8 @@ static void buffer_free(const struct work *w, char *at)
 /* Who is not the root gives nothing to a broadcast or a scatter. */
 static size_t given(const struct test *t, const struct work *w)
 {
-    return (t->call == bcast || t->call == scatter) && w->rank != ROOT ? 0 : t->out_len(w);
+    int from_root = t->call == bcast || t->call == scatter || t->call == scatterv;
+    return from_root && w->rank != ROOT ? 0 : t->out_len(w);
 }
 
 static void rounds(const struct test *t, struct work *w, int64_t n)
@@ -413,6 +547,8 @@ static void measure(const struct test *t, struct work *w, double seconds)
     for (int i = 0; i < w->size; i++) {
         int all = (int)(w->bytes / 4);
         w->counts[i] = all / w->size + (i < all % w->size);
+        w->lens[i] = (int)w->bytes;
+        w->places[i] = i * (int)w->bytes;
     }
     report(t, w, warm(t, w, seconds));
     buffer_free(w, w->out);
@@ -471,11 +607,16 @@ int main(int argc, char **argv)
                         " [alloc] are wanted, pair tests on 2 ranks\n");
         MPI_Abort(MPI_COMM_WORLD, 2);
     } else {
-        w.counts = calloc((size_t)w.size, sizeof(*w.counts));
+        int periodic = 1;
+        w.counts = calloc(3 * (size_t)w.size + 2, sizeof(*w.counts)); /* two neighbours of one rank */
+        w.lens = w.counts + w.size;
+        w.places = w.lens + w.size + 1;
+        MPI_Cart_create(MPI_COMM_WORLD, 1, &w.size, &periodic, 0, &w.ring);
         for (char *at = strtok(argv[2], ","); at; at = strtok(NULL, ",")) {
             w.bytes = strtoull(at, NULL, 10);
             measure(t, &w, atof(argv[3]));
         }
+        MPI_Comm_free(&w.ring);
         free(w.counts);
     }
     MPI_Finalize();

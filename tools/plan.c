@@ -82,7 +82,7 @@ static bool parse_link(struct plan_options *o, const char *name)
                                  (int64_t)(m->overhead_ns * 1000),
                                  (int64_t)(m->overhead_ns * 1000),
                                  (int64_t)(m->byte_ns * 1000),
-                                 0,
+                                 (int64_t)(m->touch_ns * 1000),
                                  (int64_t)(m->add_ns * 1000),
                                  UINT64_MAX };
     return true;

@@ -29,7 +29,9 @@ VARIANTS = {"-rewritten": (["--rewrite"], ["rewrite"]),
             "-shared-rewritten": (["--memory", "shared", "--rewrite"], ["alloc", "rewrite"]),
             "-overlap": (["--overlap", "8"], ["overlap=8"])}
 COLLECTIVES = ("barrier", "bcast", "reduce", "allreduce", "gather", "scatter", "allgather",
-               "alltoall", "reduce_scatter")
+               "alltoall", "reduce_scatter", "reduce_scatter_block", "scan", "exscan", "gatherv",
+               "scatterv", "allgatherv", "alltoallv", "neighbour_allgather", "neighbour_alltoall",
+               "neighbour_alltoallv")
 # Transports that are somebody else's library: how Sinew is told, and both what to carry it on.
 FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
            "ucx/posix": {"UCX_TLS": "posix,self"},
@@ -38,6 +40,16 @@ FABRICS = {"ucx/tcp": {"UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "lo"},
 TESTS = (PAIR_TESTS + REWRITTEN_TESTS + (ONE_BUFFER,) + COLLECTIVES +
          tuple(test + suffix for test in COLLECTIVES if test != "barrier" for suffix in VARIANTS) +
          ("start", "memory"))
+
+
+ALL = "collectives"
+
+
+def tests_of(word):
+    """Every collective, where that is the word; with the suffix it has."""
+    name, dash, variant = word.partition("-")
+    found = [test + dash + variant for test in COLLECTIVES] if name == ALL else [word]
+    return [test for test in found if test in TESTS] or [word]
 
 
 def base(test):

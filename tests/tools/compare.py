@@ -7,6 +7,7 @@ A stand-in for fi_pingpong comes first in PATH: one that answers a fixed figure,
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -78,13 +79,34 @@ def an_aim_that_is_missed_fails_the_check(directory):
     assert len(rows) == 2 and len(against_peer) == 1 and not against_peer[0]["passed"], rows
 
 
+def every_collective_has_its_like_in_mpi(_):
+    build, bench = sys.argv[2], os.path.dirname(sys.argv[1])
+    words = subprocess.run([os.path.join(build, "bin", "sinew-perf"), "--help"], text=True,
+                           capture_output=True, timeout=100).stdout
+    perf = {line.split()[0] for line in words.splitlines() if line.startswith("  ") and line.strip()}
+    sys.path.insert(0, bench)
+    from comparing import programs  # pylint: disable=import-outside-toplevel
+    with open(os.path.join(bench, "mpi_peer.c"), encoding="utf-8") as file:
+        peer = file.read()
+    with open(os.path.join(bench, "..", "include", "sinew", "sinew.h"), encoding="utf-8") as file:
+        header = file.read().split(" * Collectives\n")[1].split(" * Seeing inside\n")[0]
+    declared = set(re.findall(r"SINEW_API int sinew_(\w+)\(struct sinew_team \*team, ", header))
+    declared |= {"barrier"}
+    declared -= {"team_failed", "team_acknowledge"}
+    assert len(declared) == 19 and declared == set(programs.COLLECTIVES), declared
+    for name in programs.COLLECTIVES:
+        assert name in perf and f'{{ "{name}", "us"' in peer, name
+    assert set(programs.tests_of("collectives-cold")) == {
+        name + "-cold" for name in declared - {"barrier"}}
+
+
 def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("skip: two cores are needed")
         return 77
     with tempfile.TemporaryDirectory() as directory:
         for test in (reports_the_figure_and_the_ratio, a_peer_that_fails_is_named_with_its_words,
-                     an_aim_that_is_missed_fails_the_check):
+                     an_aim_that_is_missed_fails_the_check, every_collective_has_its_like_in_mpi):
             test(directory)
             print(f"passed: {test.__name__}")
     return 0

@@ -60,6 +60,18 @@ static void algorithms_are_compared(void **state)
     expect_words("flat is for up to 64 ranks");
 }
 
+/* Two ranks that both send and receive a mebibyte: the processor moves two, and waits for no wire. */
+static void what_a_byte_costs_the_processor_is_simulated(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan allreduce --ranks 2 --bytes 1M --link tcp --algorithm "
+                 "recursive-doubling --simulate");
+    run_expect(&r, 0);
+    const char *from = strstr(r.out, "ranks finish from ");
+    assert_non_null(from);
+    assert_true(strtod(from + strlen("ranks finish from "), NULL) > 2 * 0.17 * 1048.576);
+}
+
 /* Values behind a blank or a sign of equality, the collective anywhere. */
 static void options_are_written_as_elsewhere(void **state)
 {
@@ -126,6 +138,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_schedule_is_printed),
         cmocka_unit_test(a_plan_is_verified_and_simulated),
         cmocka_unit_test(algorithms_are_compared),
+        cmocka_unit_test(what_a_byte_costs_the_processor_is_simulated),
         cmocka_unit_test(options_are_written_as_elsewhere),
         cmocka_unit_test(what_is_wrong_is_said),
     };

@@ -182,14 +182,35 @@ static void ranks_that_take_turns_have_two(void **state)
         at.crowded = true;
         chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", pieces[i][1]);
     }
-    /* Of ten ranks no block is cut: one of 7.5 KiB goes whole, one of 8 KiB would be announced. */
+    /* Of ten ranks no block is cut: one of 7.5 KiB goes whole. One of 8 KiB is announced, and so
+     * are all that are longer; but circulant, the next best, has rounds that wait as well. */
+    static const uint32_t odd[] = { 3, 5, 6, 7, 10, 12, 20 }, kib[] = { 256, 512, 1024 };
     struct situation ten = { .size = 10, .bytes = 10 * 7680, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "pairwise", 1);
-    ten.bytes = 10 * 8192;
-    chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "circulant", 0);
+    for (size_t i = 0; i < 3 * sizeof(odd) / sizeof(odd[0]); i++) {
+        struct situation long_one = { .size = odd[i / 3], .bytes = kib[i % 3] << 10, .link = "shm" };
+        chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);
+        long_one.crowded = true;
+        chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);
+    }
+    struct situation wired = { .size = 12, .bytes = 1 << 20, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, wired, "circulant", 0);
     /* What is announced takes more turns, whatever the order: nothing is given up for that. */
     struct situation at = { .size = 8, .bytes = 1 << 20, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+}
+
+/* Over a network, where the ranks of a team are on nodes in order; where they are not, never. */
+static void ranks_on_nodes_have_two_levels(void **state)
+{
+    (void)state;
+    for (enum collective c = COLLECTIVE_BCAST; c <= COLLECTIVE_ALLREDUCE; c++) {
+        struct situation at = { .size = 16, .bytes = 8, .link = "tcp", .node = 4 };
+        chosen(NULL, c, at, "two-level", 4);
+        at.node = 0;
+        struct choice choice = algorithm_choose(c, &at);
+        assert_string_not_equal(algorithms[choice.algorithm].name, "two-level");
+    }
 }
 
 int main(void)
@@ -201,6 +222,7 @@ int main(void)
         cmocka_unit_test(one_way_of_two_ranks_is_not_announced),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
+        cmocka_unit_test(ranks_on_nodes_have_two_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
