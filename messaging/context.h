@@ -547,6 +547,9 @@ int receive_start_landing(struct sinew_team *team, struct landing *landing, void
                           struct sinew_request **out);
 int receive_from(struct peer *p, struct transport *by, const void *head, size_t hlen,
                  const void *body, size_t blen);
+/* A CREDIT that gives room back, and nothing waits for that here: true, it was one. Whatever else,
+ * and a wrong one, is for receive_from(). */
+bool receive_mere_credit(struct peer *p, const void *head, size_t hlen, size_t blen);
 int receive_upcall(struct link *l, const void *head, size_t hlen, const void *body, size_t blen,
                    struct lease *lease);
 int receive_message(struct sinew_team *team, void *buf, size_t cap, const struct match_key *key,

@@ -523,6 +523,19 @@ static int take_credit(struct peer *p, const struct envelope *e)
     return 0;
 }
 
+bool receive_mere_credit(struct peer *p, const void *head, size_t hlen, size_t blen)
+{
+    struct envelope e;
+    if (hlen != ENVELOPE_SMALL || blen || envelope_decode(head, hlen, &e) != hlen ||
+        e.kind != KIND_CREDIT || e.seq != (uint16_t)p->messages_in || e.length)
+        return false;
+    if (p->wired || !p->granted || e.team >> 16 || outgoing_waits(p) ||
+        e.credit > p->window_blocks[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
+        e.team > p->window_blocks[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
+        return false;
+    return receive_from(p, NULL, head, hlen, NULL, 0) == 0;
+}
+
 static int dispatch(struct peer *p, struct transport *by, const struct envelope *e,
                     struct wire_reader *more, const void *body, size_t blen)
 {

@@ -5,7 +5,9 @@
  * One of at most 40 bytes goes as a short message, over links that have such; a longer one, up to
  * the eager limit, at once, if nothing waits before it. Whoever waits looks at that one link alone
  * and uses the body where it lies. As in quick.c, whatever is not as simple as that is left for the
- * general way: another message first, silence, a link that is not up, a lack of credit.
+ * general way: another message first, silence, a link that is not up. Credit that was given back is
+ * no such message: it is taken on the way; and between two ranks a sender waits for it, and for
+ * room.
  */
 #include "base/copy.h"
 #include "base/wire.h"
@@ -45,15 +47,49 @@ static inline bool send_line(struct peer *p, const struct sinew_team *team, cons
     return true;
 }
 
+/* A CREDIT was next, and is taken. */
+static bool took_credit(struct peer *p, const struct peeked *m)
+{
+    if (!receive_mere_credit(p, m->head, m->hlen, m->blen)) return false;
+    p->quick_in->ops->drop(p->quick_in);
+    return true;
+}
+
+/* Not for long. Among more than two there are others to send to meanwhile; and who has the core of
+ * the receiver gives it away in the general way. */
+static bool send_may_wait(const struct sinew_team *team, const struct peer *p)
+{
+    return team->core->size == 2 && !team->core->context->takes_turns && p->quick_in &&
+           p->quick_in->transport->caps.lends;
+}
+
+/* Until credit is there. */
+static bool send_gets_credit(const struct sinew_team *team, struct peer *p, uint32_t cost,
+                             struct shortly *patience)
+{
+    struct peeked m;
+    if (p->mine.blocks[SPACE_COLLECTIVE] >= cost) return true;
+    if (!send_may_wait(team, p)) return false;
+    jump_tell_waits(p);
+    if (p->stuck) return false;
+    while (p->mine.blocks[SPACE_COLLECTIVE] < cost) {
+        int status = p->quick_in->ops->peek(p->quick_in, &m);
+        if (status == 0 ? !took_credit(p, &m) : status != TRANSPORT_NOTHING) return false;
+        if (!wait_shortly(team->core->context, patience)) return false;
+    }
+    return true;
+}
+
 /* With the full head. */
 static bool send_longer(struct peer *p, const struct sinew_team *team, const void *buf, size_t len,
                         const struct collective_key *key)
 {
     uint32_t cost = blocks_of(len), *owed = &p->owed.blocks[SPACE_COLLECTIVE];
     uint32_t credit = *owed < UINT16_MAX ? *owed : UINT16_MAX;
+    struct shortly patience = { 0, 0 };
     uint8_t head[ENVELOPE_COLLECTIVE];
     if (!p->out || p->stuck || p->ahead || !list_empty(&p->queue[SPACE_COLLECTIVE]) ||
-        p->mine.blocks[SPACE_COLLECTIVE] < cost || len > send_eager_limit(p, SPACE_COLLECTIVE))
+        len > send_eager_limit(p, SPACE_COLLECTIVE) || !send_gets_credit(team, p, cost, &patience))
         return false;
     wire_put64(head, envelope_word((uint16_t)p->messages_out, KIND_COLL, (uint16_t)credit,
                                    (uint32_t)len));
@@ -61,7 +97,11 @@ static bool send_longer(struct peer *p, const struct sinew_team *team, const voi
     wire_put32(head + 16, key->step);
     wire_put32(head + 20, key->tile);
     wire_put32(head + 24, key->digest);
-    if (p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, 0)) return false;
+    int status;
+    while ((status = p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, 0)) != 0)
+        if (status != TRANSPORT_AGAIN || !send_may_wait(team, p) ||
+            !wait_shortly(team->core->context, &patience))
+            return false;
     *owed -= credit;
     p->mine.blocks[SPACE_COLLECTIVE] -= cost;
     p->messages_out++;
@@ -151,8 +191,9 @@ bool collective_await_short(struct sinew_team *team, size_t len, int from,
     out->len = len;
     for (;;) {
         int status = l->ops->peek(l, &m);
-        if (status == 0) return is_awaited(p, team, len, key, &m, out);
-        if (status != TRANSPORT_NOTHING || !wait_shortly(s, &patience)) return false;
+        if (status == 0 && is_awaited(p, team, len, key, &m, out)) return true;
+        if (status == 0 ? !took_credit(p, &m) : status != TRANSPORT_NOTHING) return false;
+        if (!wait_shortly(s, &patience)) return false;
     }
 }
 

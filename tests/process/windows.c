@@ -9,7 +9,7 @@
 #include "messaging/context.h"
 #include "tests/process/cases.h"
 
-enum { LONG = 200000 };
+enum { LONG = 200000, VECTOR = 1024, ROUNDS = 64 };
 
 /* Two receives that match the same messages, posted in this order: the first gets the first. */
 static void in_order(struct job_rank *me, size_t len, int how)
@@ -461,7 +461,72 @@ static void a_death_behind_controls_cuts_nothing_off(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* ---- collectives that go straight (messaging/straight.c) ------------------------------------- */
+
+/* Whether they can, here. */
+static bool goes_straight(const struct job_rank *me)
+{
+    const struct peer *p = me->s->peer[1 - me->rank];
+    return p->quick_in && p->quick_in->transport->caps.lends && !me->s->takes_turns;
+}
+
+/* Calls with these arguments are known to both. */
+static void straight_begin(struct job_rank *me, struct sinew_team *world, float v[2][VECTOR])
+{
+    meet_all(me, world);
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(me, sinew_reduce(world, v[0], v[1], VECTOR, SINEW_F32, SINEW_SUM, 0, NULL));
+        CHECK_OK(me, sinew_bcast(world, v[0], sizeof(v[0]), 0, NULL));
+    }
+    job_barrier(me);
+}
+
+/* A message is taken where it lies although room is given back before it. */
+static void room_given_back_is_in_nobodys_way(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    float v[2][VECTOR] = { { 1 } };
+    straight_begin(me, world, v);
+    struct peer *p = me->s->peer[1 - me->rank];
+    uint64_t before = p->general_in.bytes;
+    if (me->rank == 1)
+        outgoing_grant(p);
+    else
+        job_await(me, 1, 1);
+    CHECK_OK(me, sinew_reduce(world, v[0], v[1], VECTOR, SINEW_F32, SINEW_SUM, 0, NULL));
+    if (me->rank == 1) atomic_store(&me->words[1], 1);
+    if (goes_straight(me)) CHECK_EQ(me, p->general_in.bytes, before);
+    job_barrier(me);
+    job_close(me, me->s);
+}
+
+/* A root that never receives uses up its window again and again. */
+static void a_root_takes_the_room_it_is_given(struct job_rank *me)
+{
+    struct sinew_team *world = sinew_world(job_open(me, NULL));
+    float v[2][VECTOR] = { { 1 } };
+    straight_begin(me, world, v);
+    struct peer *p = me->s->peer[1 - me->rank];
+    uint64_t before = p->general_out.bytes;
+    for (int i = 1; i <= ROUNDS; i++) {
+        CHECK_OK(me, sinew_bcast(world, v[0], sizeof(v[0]), 0, NULL));
+        if (me->rank == 0) {
+            job_await(me, 1, i);
+        } else {
+            outgoing_grant(p);
+            atomic_store(&me->words[1], i);
+        }
+    }
+    if (me->rank == 0 && goes_straight(me)) CHECK_EQ(me, p->general_out.bytes, before);
+    job_barrier(me);
+    job_close(me, me->s);
+}
+
 const struct suite_case process_windows[] = {
+    { "room given back is in nobody's way", room_given_back_is_in_nobodys_way, 2, 2,
+      SUITE_PROCESSES, 0, 0, 0 },
+    { "a root takes the room it is given", a_root_takes_the_room_it_is_given, 2, 2,
+      SUITE_PROCESSES, 0, 0, 0 },
     { "a number lies to a window", a_number_lies_to_a_window, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
     { "a number lies to a receive", a_number_lies_to_a_receive, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
     { "a credit lies to a window", a_credit_lies_to_a_window, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
