@@ -218,7 +218,7 @@ class Limit:
             return []
         if size < 1024 and self.transport in ("kernel", "copy"):
             return []
-        if transport == "tcp" and test in PAIR_TESTS:
+        if transport == "tcp":
             return self.fastest_ways(test, size)
         return [Way("fastest way")]
 
