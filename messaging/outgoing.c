@@ -166,10 +166,12 @@ static bool owes(const struct peer *p)
 }
 
 /* Of a collective's window that has grown half goes along with what this end sends: in most of them
- * it does, and where a message is a system call one for credit alone costs as much as any. */
+ * it does, and where a message is a system call (those have sends that are held) one for credit
+ * alone costs as much as any. */
 static uint32_t owed_at_least(const struct peer *p, enum space space)
 {
-    bool along = space == SPACE_COLLECTIVE && p->more_blocks && p->out && !quick_has_shorts(p->out);
+    bool along = space == SPACE_COLLECTIVE && p->more_blocks && p->out &&
+                 p->out->transport->caps.holds;
     if (!along) return p->owed_below;
     return (uint32_t)(p->context->config.unexpected_bytes / BLOCK_BYTES / 8) +
            (p->blocks_total - p->blocks_first) / 8;

@@ -344,7 +344,7 @@ static int credits_told(const struct fake *f)
 }
 
 /* Half of what a collective's window has grown to goes along with what this end sends, for a
- * message of its own costs as much as any; more does not, or the sender would wait for it. */
+ * message of its own costs as much as any there; more does not, or the sender would wait for it. */
 static void credit_of_a_grown_window_goes_along(void **state)
 {
     enum { LEN = 10240 };
@@ -354,6 +354,7 @@ static void credit_of_a_grown_window_goes_along(void **state)
     struct sinew_team *team = meet(f);
     c.ended = nothing_ended;
     move(f);
+    f->s->peer[1]->out->transport->caps.holds = true;
     say_stuck(f, 1);
     int before = credits_told(f);
     for (uint32_t i = 1; i * blocks_of(LEN) < 160 + blocks_of(LEN); i++) {
