@@ -11,9 +11,8 @@
 #include "messaging/context.h"
 
 /* Were there room at the receiver. */
-static size_t send_link_limit(const struct peer *p)
+static size_t send_link_limit(const struct peer *p, size_t limit)
 {
-    size_t limit = (size_t)p->context->config.eager_bytes;
     if (p->out) {
         const struct transport_caps *caps = &p->out->transport->caps;
         if (limit > caps->eager_max) limit = caps->eager_max;
@@ -22,9 +21,19 @@ static size_t send_link_limit(const struct peer *p)
     return limit;
 }
 
+/* Of collectives' messages, once their window has grown: to be announced takes a round trip, and
+ * where a message is a system call two more of those. A link that changes is bound to the usual. */
+static size_t send_grown_limit(const struct peer *p)
+{
+    size_t usual = (size_t)p->context->config.eager_bytes;
+    return send_link_limit(p, p->wired ? usual : 2 * usual);
+}
+
 size_t send_eager_limit(const struct peer *p, enum space space)
 {
-    size_t limit = send_link_limit(p);
+    size_t limit = space == SPACE_COLLECTIVE && p->has_grown
+                       ? send_grown_limit(p)
+                       : send_link_limit(p, (size_t)p->context->config.eager_bytes);
     /* Half the window, so that a full queue always drains: docs/PROTOCOL.md, "Credits". */
     size_t window = BLOCK_FIRST + (size_t)(p->window_blocks[space] / 2 - 1) * BLOCK_MORE;
     return limit < window ? limit : window;
@@ -114,7 +123,7 @@ static int send_announce(struct sinew_request *r)
     p->whole_out.messages++;
     p->context->counters.rendezvous_sent++;
     /* With more room it would not have been announced. */
-    if (r->space == SPACE_COLLECTIVE && r->len <= send_link_limit(p)) jump_tell_waits(p);
+    if (r->space == SPACE_COLLECTIVE && r->len <= send_grown_limit(p)) jump_tell_waits(p);
     return SINEW_PENDING;
 }
 

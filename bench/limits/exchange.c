@@ -7,32 +7,50 @@
  *   one way    side 0 sends: bcast; side 1 does: reduce
  *
  * and beside it what cannot be left out: a rank's own block copied, floats added. Each side writes
- * as much as a call takes and reads as much as is there, in turn. An allreduce is tried as one
- * exchange of all, and as two of half; sums are added to as they come, or when all is there.
+ * as much as a call takes and reads as much as is there: in turn, or reads until nothing is there
+ * before it writes again. An allreduce is tried as one exchange of all, and as two of half; what
+ * comes is added call by call, or when all is there. Each with the system's congestion control and
+ * with the plainest: one that paces costs half of a long exchange.
  */
 #include "limits.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { WHOLE, HALVES };
+/* Bits of a way. */
+enum { HALVES = 1, DRAINS = 2, RENO = 4, HOWS = 8 };
 enum { AS_THEY_COME, AT_THE_END };
 
 static void exchange_prepare(struct run *r)
 {
-    (void)r;
+    if (r->variant->how & RENO) setsockopt(r->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
-static int ways_of(size_t bytes, int hows, int lazies, struct variant *out)
+static const char *way_name(int how, int lazy)
 {
-    static const char *const names[2][2] = { { "whole", "whole, then added" },
-                                             { "halves", "halves, then added" } };
+    static const char *const names[HOWS][2] = {
+        { "whole", "whole, then added" },
+        { "halves", "halves, then added" },
+        { "whole, draining", "whole, draining, then added" },
+        { "halves, draining", "halves, draining, then added" },
+        { "whole, reno", "whole, reno, then added" },
+        { "halves, reno", "halves, reno, then added" },
+        { "whole, draining, reno", "whole, draining, reno, then added" },
+        { "halves, draining, reno", "halves, draining, reno, then added" },
+    };
+    return names[how][lazy];
+}
+
+static int ways_of(size_t bytes, bool halves, int lazies, struct variant *out)
+{
     int n = 0;
     for (size_t chunk = 16 << 10; chunk <= 4 << 20; chunk *= 4) {
-        for (int how = 0; how < hows; how++)
-            for (int lazy = 0; lazy < lazies; lazy++)
-                out[n++] = (struct variant){ names[how][lazy], chunk, 0, how, lazy };
+        for (int how = 0; how < HOWS; how++)
+            for (int lazy = 0; lazy < lazies && (halves || !(how & HALVES)); lazy++)
+                out[n++] = (struct variant){ way_name(how, lazy), chunk, 0, how, lazy };
         if (chunk >= bytes) break;
     }
     return n;
@@ -40,17 +58,17 @@ static int ways_of(size_t bytes, int hows, int lazies, struct variant *out)
 
 static int plain_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
-    return ways_of(bytes, 1, 1, out);
+    return ways_of(bytes, false, 1, out);
 }
 
 static int adding_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
-    return ways_of(bytes, 1, 2, out);
+    return ways_of(bytes, false, 2, out);
 }
 
 static int allreduce_variants(size_t bytes, struct variant out[LIMIT_VARIANTS])
 {
-    return ways_of(bytes, bytes >= 16 ? 2 : 1, 2, out);
+    return ways_of(bytes, bytes >= 16, 2, out);
 }
 
 /* Bytes that a nonblocking call moved; 0: none now. */
@@ -76,14 +94,16 @@ static void add(struct taken *t, size_t until)
     t->added = until;
 }
 
-static void take(const struct run *r, struct taken *t)
+/* Whether there may be more now. */
+static bool take(const struct run *r, struct taken *t)
 {
     size_t left = t->len - t->came, chunk = r->variant->chunk;
-    if (left == 0) return;
-    t->came += moved(recv(r->fd, t->to + t->came, left < chunk ? left : chunk, MSG_DONTWAIT));
-    if (!t->with) return;
-    if (r->variant->lazy == AS_THEY_COME || t->came == t->len)
+    if (left == 0) return false;
+    size_t n = moved(recv(r->fd, t->to + t->came, left < chunk ? left : chunk, MSG_DONTWAIT));
+    t->came += n;
+    if (t->with && (r->variant->lazy == AS_THEY_COME || t->came == t->len))
         add(t, t->came / sizeof(float) * sizeof(float));
+    return n > 0;
 }
 
 /* Sends `len` bytes of `from` (NULL: none), and takes what is to come. */
@@ -96,7 +116,7 @@ static void exchange(const struct run *r, const uint8_t *from, size_t len, struc
             size_t now = len - sent < chunk ? len - sent : chunk;
             sent += moved(send(r->fd, from + sent, now, MSG_DONTWAIT | MSG_NOSIGNAL));
         }
-        take(r, t);
+        while (take(r, t) && r->variant->how & DRAINS) continue;
     }
 }
 
@@ -182,7 +202,7 @@ static void allreduce_rounds(struct run *r, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
         struct taken t = { .to = r->in, .with = r->out, .len = r->bytes };
-        if (r->variant->how == HALVES)
+        if (r->variant->how & HALVES)
             allreduce_halves(r);
         else
             exchange(r, r->out, r->bytes, &t);

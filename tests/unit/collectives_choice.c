@@ -170,6 +170,31 @@ static void exchanges_of_two_ranks_are_not_announced(void **state)
     }
 }
 
+/* An allreduce of two ranks over TCP goes in halves where these need not be announced and the whole
+ * would be, whatever is asked for. */
+static void halves_of_two_ranks_are_not_announced(void **state)
+{
+    (void)state;
+    struct situation at = { .size = 2, .bytes = 65536, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+    at.need = KEEPS_ORDER;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+    at.bytes = 32768;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+    at.bytes = 65537;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+}
+
+/* What is put between and added costs little: so it is no reason to cut a vector that is short. */
+static void prices_of_tcp_are_those_measured(void **state)
+{
+    (void)state;
+    struct situation at = { .size = 2, .bytes = 256 << 10, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+    at.bytes = 8 << 20;
+    chosen(NULL, COLLECTIVE_REDUCE, at, "chain", 4);
+}
+
 static void a_choice_is_explained(void **state)
 {
     (void)state;
@@ -237,6 +262,8 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(one_way_of_two_ranks_is_not_announced),
         cmocka_unit_test(exchanges_of_two_ranks_are_not_announced),
+        cmocka_unit_test(halves_of_two_ranks_are_not_announced),
+        cmocka_unit_test(prices_of_tcp_are_those_measured),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
         cmocka_unit_test(ranks_on_nodes_have_two_levels),

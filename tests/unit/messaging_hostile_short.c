@@ -309,6 +309,64 @@ static void a_collective_that_waits_for_no_room_says_nothing(void **state)
     collective_cancel(team, 1, SINEW_ECANCELED);
 }
 
+/* In a window that has grown a collective's message may be twice as long without being announced,
+ * over a link that takes as much at once; a user's may not. */
+static void a_grown_window_announces_less(void **state)
+{
+    enum { LEN = 2 * FAKE_BODY };
+    struct fake *f = *state;
+    static uint8_t out[LEN + 1];
+    static struct completion c;
+    struct sinew_team *team = meet(f);
+    const struct peer *p = f->s->peer[1];
+    struct collective_key key = { .sequence = 1 };
+    c.ended = nothing_ended;
+    move(f);
+    p->out->transport->caps.eager_max = p->out->transport->caps.copy_max = LEN;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 1024 << 16 });
+    move(f);
+    assert_int_equal(collective_send(team, out, LEN, 1, &key, &c), 0);
+    assert_int_equal(told(f, 1, KIND_COLL)->blen, LEN);
+    assert_int_equal(send_eager_limit(p, SPACE_USER), FAKE_BODY);
+    assert_in_range(send_eager_limit(f->s->peer[2], SPACE_COLLECTIVE), 0, FAKE_BODY);
+    key.step++;
+    assert_int_equal(collective_send(team, out, LEN + 1, 1, &key, &c), SINEW_PENDING);
+    assert_non_null(told(f, 1, KIND_COLL_RTS));
+    collective_cancel(team, 1, SINEW_ECANCELED);
+}
+
+static int credits_told(const struct fake *f)
+{
+    int n = 0;
+    for (int i = 0; i < f->sents; i++)
+        n += f->sent[i].link->rank == 1 && f->sent[i].head[2] == KIND_CREDIT;
+    return n;
+}
+
+/* Half of what a collective's window has grown to goes along with what this end sends, for a
+ * message of its own costs as much as any there; more does not, or the sender would wait for it. */
+static void credit_of_a_grown_window_goes_along(void **state)
+{
+    enum { LEN = 10240 };
+    struct fake *f = *state;
+    static uint8_t in[LEN];
+    static struct completion c;
+    struct sinew_team *team = meet(f);
+    c.ended = nothing_ended;
+    move(f);
+    f->s->peer[1]->out->transport->caps.holds = true;
+    say_stuck(f, 1);
+    int before = credits_told(f);
+    for (uint32_t i = 1; i * blocks_of(LEN) < 160 + blocks_of(LEN); i++) {
+        struct collective_key key = { .sequence = i };
+        assert_int_equal(credits_told(f), before);
+        assert_int_equal(collective_recv(team, in, LEN, 1, &key, &c), SINEW_PENDING);
+        say(f, &(struct words){ .rank = 1, .kind = KIND_COLL, .tag = i, .blen = LEN });
+        assert_true(sinew_progress(f->s) >= 0);
+    }
+    assert_int_equal(credits_told(f), before + 1);
+}
+
 static const struct collective_key kept_key = { .sequence = 3, .step = 5, .digest = 7 };
 enum { KEPT = 600 };
 
@@ -400,14 +458,6 @@ static void only_the_very_message_is_taken(void **state)
     assert_int_equal(f->s->match.kept_count, 1);
 }
 
-static int credits_told(const struct fake *f)
-{
-    int n = 0;
-    for (int i = 0; i < f->sents; i++)
-        n += f->sent[i].link->rank == 1 && f->sent[i].head[2] == KIND_CREDIT;
-    return n;
-}
-
 /* An eighth of the window is owed: the answer takes it along; without one the next look tells. */
 static void an_answer_takes_the_credit_along(void **state)
 {
@@ -457,6 +507,8 @@ int hostile_short(void)
         CASE(what_was_kept_is_taken_the_short_way),
         CASE(only_the_very_message_is_taken),
         CASE(a_window_grows_by_what_is_granted),
+        CASE(a_grown_window_announces_less),
+        CASE(credit_of_a_grown_window_goes_along),
         CASE(an_answer_takes_the_credit_along),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
     };
