@@ -236,6 +236,33 @@ static void up_comes_before_what_arrives_at_the_end(void **state)
     }
 }
 
+static void up_cuts(struct link *l)
+{
+    up_before(l);
+    transport_ucx.disconnect(l, DISCONNECT_NOW);
+}
+
+/* As before, and the owner cuts the link inside `up`: he hears nothing of it after that. */
+static void who_cuts_inside_up_hears_nothing(void **state)
+{
+    struct end e[2];
+    int turn = 0;
+    (void)state;
+    fake_knobs.prompt = true;
+    ends_open(e);
+    assert_int_equal(end_connect(&e[0], RANK) | end_connect(&e[1], RANK), 0);
+    WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
+    struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
+    for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
+    up_before = late->up.up;
+    late->up.up = up_cuts;
+    transport_ucx.disconnect(late->link[RANK].link, DISCONNECT_BROKEN);
+    ENDS_UNTIL(e, late->link[RANK].downs);
+    assert_int_equal(late->link[RANK].ups, 1);
+    assert_int_equal(late->link[RANK].received + late->link[RANK].undone, 0);
+    ends_close(e);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, fresh)
 
 int main(void)
@@ -246,6 +273,7 @@ int main(void)
         TEST(an_older_word_takes_nothing_back),
         TEST(one_link_takes_in_a_look),
         TEST(up_comes_before_what_arrives_at_the_end),
+        TEST(who_cuts_inside_up_hears_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,11 @@ static int frame_bad(struct framed_link *l, const struct header *h, const char *
                    h->kind, what);
 }
 
+static bool frames_are_wanted(const struct framed_link *l)
+{
+    return l->state < FRAMED_ENDING || (l->state == FRAMED_ENDING && l->hand_up);
+}
+
 /* ---- one whose turn it is -------------------------------------------------------------------- */
 
 enum { EXPECT_HEAD = 16 };
@@ -87,7 +92,10 @@ static int message_take(struct framed_link *l, const struct header *h, const uin
     t->budget--;
     if (h->hlen == EXPECT_HEAD && l->state == FRAMED_UP && take_expected(l, data, len)) return 0;
     l->base.expect = NULL; /* by now it may expect another */
-    if (!l->announced) link_is_up(l);
+    if (!l->announced) {
+        link_is_up(l);
+        if (!frames_are_wanted(l)) return 0; /* cut inside `up` */
+    }
     if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;
@@ -166,11 +174,6 @@ static void frame_deal_with(struct framed_link *l, const struct header *h, const
 }
 
 /* ---- order ----------------------------------------------------------------------------------- */
-
-static bool frames_are_wanted(const struct framed_link *l)
-{
-    return l->state < FRAMED_ENDING || (l->state == FRAMED_ENDING && l->hand_up);
-}
 
 /* Before `up` only HELLO is dealt with, and that only when the counterpart is known. When something
  * was taken that was expected, nothing but what is expected goes up until messaging has seen to it.
