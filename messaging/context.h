@@ -245,7 +245,7 @@ struct peer {
     struct credit owed;                /* what I have consumed and not yet told      */
     struct list owing;                 /* context->owing                             */
     uint32_t owed_below;               /* less may be owed without looking; see outgoing_owe() */
-    uint32_t worth_telling;            /* blocks, of a space; growth leaves it       */
+    uint32_t worth_telling;            /* blocks, of a space: half of collectives'   */
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */

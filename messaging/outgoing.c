@@ -165,22 +165,10 @@ static bool owes(const struct peer *p)
            p->owed.requests[SPACE_COLLECTIVE];
 }
 
-/* Of a collective's window that has grown half goes along with what this end sends: in most of them
- * it does, and where a message is a system call (those have sends that are held) one for credit
- * alone costs as much as any. */
-static uint32_t owed_at_least(const struct peer *p, enum space space)
-{
-    bool along = space == SPACE_COLLECTIVE && p->more_blocks && p->out &&
-                 p->out->transport->caps.holds;
-    if (!along) return p->owed_below;
-    return (uint32_t)(p->context->config.unexpected_bytes / BLOCK_BYTES / 8) +
-           (p->blocks_total - p->blocks_first) / 8;
-}
-
 static bool owes_much(const struct peer *p)
 {
     return p->growth || p->owed.blocks[SPACE_USER] >= p->owed_below ||
-           p->owed.blocks[SPACE_COLLECTIVE] >= owed_at_least(p, SPACE_COLLECTIVE);
+           p->owed.blocks[SPACE_COLLECTIVE] >= p->owed_below;
 }
 
 void outgoing_grant(struct peer *p)
@@ -237,7 +225,7 @@ void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t re
      * along; but at once where the peer could not send its longest any more. The idle step tells
      * the rest, before a wait sleeps. */
     p->owed_below = p->worth_telling;
-    if (p->owed.blocks[space] < owed_at_least(p, space)) return;
+    if (p->owed.blocks[space] < p->owed_below) return;
     if (space == SPACE_USER && p->owed.blocks[space] < told_at_once(p))
         p->context->credit_due = true;
     else

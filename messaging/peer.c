@@ -43,7 +43,7 @@ static void credit_open(struct peer *p)
         p->owed.requests[i] = all.requests[i] - least.requests[i];
         p->blocks_total += all.blocks[i] + all.requests[i];
     }
-    p->worth_telling = p->blocks_total / 8;
+    p->worth_telling = all.blocks[SPACE_COLLECTIVE] / 2;
 }
 
 /* It is a stream, and what it sends is consumed. */
@@ -63,6 +63,8 @@ void peer_grow(struct peer *p, enum space space)
     if (bytes > GROWTH_BYTES_MAX) bytes = GROWTH_BYTES_MAX;
     uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES);
     if (!unexpected_grow(p, blocks)) return;
+    /* As half of its window was told before, so of the larger one. */
+    p->worth_telling += blocks / 8;
     s->grown++;
     p->growth = blocks;
     outgoing_grant(p); /* or with the first that finds room */

@@ -147,6 +147,27 @@ static void a_stream_gets_more_room_once(void **state)
     rank_2_is_well(f);
 }
 
+/* What a window that has grown is told alone is as rare as it is large: a CREDIT that comes first
+ * sends a collective's straight call the general way. */
+static void room_of_a_grown_window_is_told_less_often(void **state)
+{
+    enum { LEN = 4096, MESSAGES = 64 };
+    struct fake *f = *state;
+    static uint8_t in[LEN];
+    struct sinew_team *team = meet(f);
+    int times[2] = { 0, 0 };
+    for (int grown = 0; grown < 2; grown++) {
+        for (int i = 0; i < MESSAGES; i++) {
+            int before = f->sents;
+            say_eager(f, 1, 3, LEN, 1);
+            assert_int_equal(sinew_recv(team, in, LEN, 1, 3, NULL, NULL), 0);
+            times[grown] += f->sents > before;
+        }
+        say_stuck(f, 1);
+    }
+    assert_in_range(times[1], 1, times[0] / 4);
+}
+
 /* Who sends what nobody takes waits, as ever; and where there is no memory nothing is lost. */
 static void what_nobody_takes_gets_no_more_room(void **state)
 {
@@ -498,6 +519,7 @@ int hostile_short(void)
         CASE(a_link_without_short_messages_leaves_the_window_whole),
         CASE(short_messages_meet_a_window),
         CASE(a_stream_gets_more_room_once),
+        CASE(room_of_a_grown_window_is_told_less_often),
         CASE(what_nobody_takes_gets_no_more_room),
         CASE(collectives_that_wait_get_more_room),
         CASE(what_nobody_receives_is_no_stream),
