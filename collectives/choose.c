@@ -182,18 +182,21 @@ static void crowd_pieces(const struct situation *at, struct choice *choice)
     if (pieces > 1) choice->parameter = (uint32_t)pieces;
 }
 
-/* Two ranks, one way: several messages at once instead of one that is announced. Measured. */
+/* Two ranks: several messages at once instead of one that is announced. Measured. */
 static bool choose_unannounced(enum collective collective, const struct situation *at,
                                struct choice *choice)
 {
-    if (collective != COLLECTIVE_BCAST && collective != COLLECTIVE_REDUCE) return false;
+    bool one_way = collective == COLLECTIVE_BCAST || collective == COLLECTIVE_REDUCE;
+    if (!one_way && collective != COLLECTIVE_ALLTOALL && collective != COLLECTIVE_ALLGATHER)
+        return false;
     if (at->size != 2 || at->crowded || strcmp(at->link, "shm") != 0) return false;
     if (at->bytes <= 2 * AT_ONCE || at->bytes > ALL_AT_ONCE) return false;
-    uint32_t chain = (uint32_t)algorithm_find(collective, "chain");
-    if (algorithm_objection(&algorithms[chain], at)) return false;
-    *choice = (struct choice){ chain, ALL_AT_ONCE / AT_ONCE,
-                               algorithm_time(&algorithms[chain], ALL_AT_ONCE / AT_ONCE, at),
-                               "two ranks, of whom one sends what need not be announced" };
+    uint32_t index = (uint32_t)algorithm_find(collective, one_way ? "chain" : "pairwise");
+    if (algorithm_objection(&algorithms[index], at)) return false;
+    *choice = (struct choice){ index, ALL_AT_ONCE / AT_ONCE,
+                               algorithm_time(&algorithms[index], ALL_AT_ONCE / AT_ONCE, at),
+                               one_way ? "two ranks, of whom one sends what need not be announced"
+                                       : "two ranks, who send what need not be announced" };
     return true;
 }
 

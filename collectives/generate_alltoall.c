@@ -18,15 +18,19 @@ static void alltoall_loop(struct build *b, enum op_buffer from)
 }
 
 /* Nothing is sent twice: for long ones. The own block is copied while messages are on their way; in
- * place, what is to be sent is kept aside first. */
+ * place, what is to be sent is kept aside first. Two ranks may do it in pieces. */
 void generate_alltoall_pairwise(struct build *b)
 {
-    uint32_t p = b->size, r = b->rank;
+    uint32_t p = b->size, r = b->rank, k = pair_pieces(b);
     enum op_buffer from = b->in_place ? BUFFER_TMP : BUFFER_IN;
-    b->blocks[BUFFER_OUT] = b->blocks[from] = p;
+    b->blocks[BUFFER_OUT] = b->blocks[from] = p * k;
     if (b->in_place) {
         b->tmp_like = BUFFER_OUT;
-        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), p);
+        build_copy(b, place_at(BUFFER_OUT, 0), place_at(BUFFER_TMP, 0), p * k);
+    }
+    if (k > 1) {
+        pair_exchange(b, place_at(from, (1 - r) * k), place_at(from, r * k));
+        return;
     }
     if (p > PAIRWISE_RANKS) alltoall_loop(b, from);
     for (uint32_t i = 0; p <= PAIRWISE_RANKS && i < pairwise_meetings(b, 1); i++) {

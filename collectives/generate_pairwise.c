@@ -30,12 +30,37 @@ static void allgather_loop(struct build *b, struct place own)
     build_loop_end(b);
 }
 
+uint32_t pair_pieces(const struct build *b)
+{
+    return b->size == 2 && b->parameter > 1 ? b->parameter : 1;
+}
+
+/* A piece is sent ahead, so what has to arrive is on its way while one's own is copied; and neither
+ * end ever has more than two on the way. */
+void pair_exchange(struct build *b, struct place give, struct place own)
+{
+    uint32_t k = b->parameter, peer = 1 - b->rank;
+    for (uint32_t i = 0; i <= k; i++) {
+        if (i < k) build_send(b, peer, place_at(give.buffer, give.at + i), 1);
+        if (i == 0) continue;
+        if (!b->in_place)
+            build_copy(b, place_at(own.buffer, own.at + i - 1),
+                       place_at(BUFFER_OUT, b->rank * k + i - 1), 1);
+        build_recv(b, peer, place_at(BUFFER_OUT, peer * k + i - 1), 1);
+    }
+}
+
 /* p - 1 messages each way and no order among them. */
 void generate_allgather_pairwise(struct build *b)
 {
-    struct place own = b->in_place ? place_at(BUFFER_OUT, b->rank) : place_at(BUFFER_IN, 0);
-    b->blocks[BUFFER_IN] = 1;
-    b->blocks[BUFFER_OUT] = b->size;
+    uint32_t k = pair_pieces(b);
+    struct place own = b->in_place ? place_at(BUFFER_OUT, b->rank * k) : place_at(BUFFER_IN, 0);
+    b->blocks[BUFFER_IN] = k;
+    b->blocks[BUFFER_OUT] = b->size * k;
+    if (k > 1) {
+        pair_exchange(b, own, own);
+        return;
+    }
     if (b->size > PAIRWISE_RANKS) allgather_loop(b, own);
     for (uint32_t i = 0; b->size <= PAIRWISE_RANKS && i < pairwise_meetings(b, 1); i++) {
         struct meeting m = pairwise_meeting(b, 1, i);

@@ -37,6 +37,12 @@ static inline uint32_t pairwise_meetings(const struct build *b, uint32_t pieces)
 }
 struct meeting pairwise_meeting(const struct build *b, uint32_t pieces, uint32_t i);
 
+/* Between two ranks: in how many pieces each block goes. With more than one: those from `give` on
+ * to the other, whose own go to where they belong in OUT, and so do this rank's, from `own` on,
+ * unless they are there. */
+uint32_t pair_pieces(const struct build *b);
+void pair_exchange(struct build *b, struct place give, struct place own);
+
 /* Ranks that stand evenly apart, of which b->rank is number `member`. */
 struct group {
     uint32_t first, stride, member, members;

@@ -321,8 +321,8 @@ struct work work_allgather_neighbour(double p, double n, double k)
 
 struct work work_allgather_pairwise(double p, double n, double k)
 {
-    (void)k;
-    return spread(p - 1, work_of(1, 2 * (p - 1), n * (p - 1), 0, n, 1));
+    double pieces = p <= 2 && k > 1 ? k : 1; /* more do without */
+    return spread(p - 1, work_of(1, 2 * (p - 1) * pieces, n * (p - 1), 0, n, 1));
 }
 
 /* In each round a digit's share of the blocks goes on. */

@@ -154,6 +154,22 @@ static void one_way_of_two_ranks_is_not_announced(void **state)
     }
 }
 
+/* Nor what they exchange. */
+static void exchanges_of_two_ranks_are_not_announced(void **state)
+{
+    static const enum collective both[] = { COLLECTIVE_ALLGATHER, COLLECTIVE_ALLTOALL };
+    static const char *const announced[] = { "ring", "pairwise" };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct situation at = { .size = 2, .bytes = 65536, .link = "shm" };
+        chosen(NULL, both[i], at, "pairwise", 4);
+        at.bytes = 32769;
+        chosen(NULL, both[i], at, "pairwise", 4);
+        at.crowded = true;
+        chosen(NULL, both[i], at, announced[i], (uint32_t)i);
+    }
+}
+
 static void a_choice_is_explained(void **state)
 {
     (void)state;
@@ -199,6 +215,7 @@ int main(void)
         cmocka_unit_test(links_are_as_the_file_says),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(one_way_of_two_ranks_is_not_announced),
+        cmocka_unit_test(exchanges_of_two_ranks_are_not_announced),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
     };
