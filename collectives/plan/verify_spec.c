@@ -9,15 +9,24 @@
 
 static const struct value nothing;
 
+/* How many blocks of OUT are one rank's. */
+static uint32_t pieces(const struct plan *p, uint32_t rank)
+{
+    uint32_t each = p->lane[rank].blocks[BUFFER_OUT] / p->size;
+    return each ? each : 1;
+}
+
 /* The block of a rank's input that its OUT block holds beforehand when it is in place. */
 static struct value placed(const struct plan *p, uint32_t rank, uint32_t block)
 {
+    uint32_t k = pieces(p, rank);
     switch (p->algorithm->collective) {
     case COLLECTIVE_GATHER:
     case COLLECTIVE_GATHERV:
+        return block == rank ? value_token(rank, 0) : nothing;
     case COLLECTIVE_ALLGATHER:
     case COLLECTIVE_ALLGATHERV:
-        return block == rank ? value_token(rank, 0) : nothing;
+        return block / k == rank ? value_token(rank, block % k) : nothing;
     case COLLECTIVE_REDUCE_SCATTER:
     case COLLECTIVE_REDUCE_SCATTER_BLOCK: /* IN has it */
     case COLLECTIVE_SCATTER:
@@ -66,6 +75,7 @@ static void combined(const struct plan *p, uint32_t rank, uint32_t *block, uint3
 
 static struct value moved(const struct plan *p, uint32_t rank, uint32_t block)
 {
+    uint32_t k = pieces(p, rank);
     switch (p->algorithm->collective) {
     case COLLECTIVE_BCAST:
         return value_token(p->root, block);
@@ -74,7 +84,10 @@ static struct value moved(const struct plan *p, uint32_t rank, uint32_t block)
         return value_token(p->root, rank);
     case COLLECTIVE_ALLTOALL:
     case COLLECTIVE_ALLTOALLV:
-        return value_token(block, rank);
+        return value_token(block / k, rank * k + block % k);
+    case COLLECTIVE_ALLGATHER:
+    case COLLECTIVE_ALLGATHERV:
+        return value_token(block / k, block % k);
     default:
         return value_token(block, 0);
     }

@@ -245,14 +245,15 @@ static void begin(struct machine *m)
                    c == COLLECTIVE_ALLGATHERV;
     for (uint32_t r = 0; r < m->p->size; r++)
         for (uint32_t i = 0; i < BLOCKS; i++) {
-            bool placed = m->p->lane[r].in_place && (!gathers || i == r);
+            uint32_t each = m->p->lane[r].blocks[BUFFER_OUT] / m->p->size, k = each ? each : 1;
+            bool placed = m->p->lane[r].in_place && (!gathers || i / k == r);
             if (c == COLLECTIVE_BCAST) placed = r == m->p->root;
             m->block[r][BUFFER_IN][i] = c == COLLECTIVE_BCAST ? 0 : input(r, i);
             uint32_t of = m->p->lane[r].first + i;
             bool known = c == COLLECTIVE_GATHERV ? of == r
                                                  : c == COLLECTIVE_SCATTERV && r == m->p->root;
             m->block[r][BUFFER_CNT][i] = known ? length(of) : 0;
-            m->block[r][BUFFER_OUT][i] = placed ? input(r, gathers ? 0 : i) : 0;
+            m->block[r][BUFFER_OUT][i] = placed ? input(r, gathers ? i % k : i) : 0;
         }
 }
 
