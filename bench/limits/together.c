@@ -49,7 +49,8 @@ static struct share share_of(const struct run *r)
         return (struct share){ .from = r->out, .with = r->out, .to = r->in, .sends = mine,
                                .comes = others };
     case ALLREDUCE:
-        return (struct share){ .from = r->out, .with = r->out, .to = r->in, .sends = n, .comes = n };
+        return (struct share){ .from = r->out, .with = r->out, .to = r->in, .sends = n,
+                               .comes = n };
     case ALLGATHER:
         return (struct share){ r->out, NULL, r->out, r->in + others, r->in + mine, n, n, n };
     case ALLTOALL:
@@ -123,8 +124,8 @@ static size_t take(struct run *r, uint8_t *to, const uint8_t *with, size_t left)
     const struct variant *v = r->variant;
     const struct ring_slot *slot = &r->rx.slots[r->rx.next % SLOTS];
     size_t len = piece(r, left);
-    if (atomic_load_explicit(&slot->word, memory_order_acquire) != r->rx.next + 1) /* ring_publish */
-        return 0;
+    if (atomic_load_explicit(&slot->word, memory_order_acquire) != r->rx.next + 1)
+        return 0; /* with ring_publish */
     const uint8_t *from = v->chunk ? ring_body(r, &r->rx) : slot->data;
     if (with)
         added(to, from, with, len);
