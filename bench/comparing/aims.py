@@ -219,6 +219,7 @@ def aims():
         "instructions": Aim([], None),
         "crowd": Aim(sleepy, lambda c: [against_peer(c, 1.0)]),
         "collectives": Aim(collective_cells("shm", 2), lambda c: [against_peer(c, NOT_SLOWER, True)],
+                           limits=("ring",),
                            together=lambda cells: geometric(cells, 1 / 2.5, "31 cells, 2 ranks")),
         # The same with buffers of each library's own allocator, which Sinew's peers can read.
         "collectives-shared": Aim(collective_cells("shm", 2, variant="-shared"),

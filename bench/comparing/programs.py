@@ -197,7 +197,7 @@ class Sinew:
         return one_number(command, way.environment)
 
 
-# Collectives of two ranks that sinew-limits knows over bare sockets.
+# Collectives of two ranks that sinew-limits knows over bare sockets and over the bare ring.
 EXCHANGES = ("barrier", "bcast", "reduce", "allreduce", "allgather", "alltoall", "reduce_scatter")
 
 
@@ -224,13 +224,18 @@ class Limit:
                    ("tcp", "rate"): ("tcp", "tcp-batched"),
                    ("tcp", "bandwidth"): ("tcp",)}
         limited.update({("tcp", test): ("tcp",) for test in EXCHANGES})
+        limited.update({("shm", test): ("ring",) for test in EXCHANGES})
         if ranks != 2 or self.transport not in limited.get((transport, test), ()):
             return []
         if size not in (0, 8) and self.transport in ("line", "tcp-batched"):
             return []
         if size < 1024 and self.transport in ("kernel", "copy"):
             return []
-        if transport == "tcp" or self.transport == "copy":
+        if (
+            transport == "tcp"
+            or self.transport == "copy"
+            or (transport == "shm" and test in EXCHANGES)
+        ):
             return self.fastest_ways(test, size)
         return [Way("fastest way")]
 

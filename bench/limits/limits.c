@@ -20,7 +20,9 @@ static const struct limit *const limits[] = {
     &limit_ring_bandwidth, &limit_copy_bandwidth, &limit_kernel_bandwidth, &limit_tcp_bandwidth,
     &limit_tcp_exchanges[0], &limit_tcp_exchanges[1], &limit_tcp_exchanges[2],
     &limit_tcp_exchanges[3], &limit_tcp_exchanges[4], &limit_tcp_exchanges[5],
-    &limit_tcp_exchanges[6], NULL,
+    &limit_tcp_exchanges[6], &limit_ring_exchanges[0], &limit_ring_exchanges[1],
+    &limit_ring_exchanges[2], &limit_ring_exchanges[3], &limit_ring_exchanges[4],
+    &limit_ring_exchanges[5], &limit_ring_exchanges[6], NULL,
 };
 
 struct options {

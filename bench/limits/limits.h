@@ -15,6 +15,7 @@
  *   copy.c     one copy: from memory both can see, or made by the kernel
  *   sockets.c  TCP over loopback
  *   exchange.c collectives of two ranks over it
+ *   together.c the same over the ring
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -88,6 +89,7 @@ extern const struct limit limit_tcp_latency, limit_tcp_rate, limit_tcp_batched,
     limit_tcp_bandwidth;
 enum { LIMIT_EXCHANGES = 7 };
 extern const struct limit limit_tcp_exchanges[LIMIT_EXCHANGES];
+extern const struct limit limit_ring_exchanges[LIMIT_EXCHANGES];
 
 #define LIMIT_SHARED_BYTES ((size_t)8 << 20)
 

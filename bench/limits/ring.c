@@ -9,51 +9,12 @@
  * chunks: a slot announces each, and its bytes lie in the chunk of the same number in a ring of
  * chunks. While one side copies a chunk out, the other one copies the next one in.
  */
-#include "limits.h"
+#include "ring.h"
 
 #include <string.h>
 
-enum { SLOTS = 64, TELL_EVERY = 16, IN_SLOT = 56, IN_SLOTS_MOST = 4096 };
-enum { APART = 5 * LIMIT_LINE };
-
-struct ring_slot {
-    _Alignas(LIMIT_LINE) _Atomic uint64_t word;
-    uint8_t data[IN_SLOT];
-};
-
-struct ring_line {
-    _Alignas(LIMIT_LINE) _Atomic uint64_t word;
-};
-
 enum how { IN_SLOTS, IN_CHUNKS, IN_CHUNKS_STRING_IN, IN_CHUNKS_STRING_BOTH, HOWS };
 enum { STRING_BELOW = 16384 }; /* above, memcpy does the same by itself */
-
-static void ring_attach(struct ring_end *end, uint8_t *at)
-{
-    end->slots = (struct ring_slot *)(void *)at;
-    end->credit = &((struct ring_line *)(void *)(at + SLOTS * sizeof(struct ring_slot)))->word;
-    end->bodies = at + LIMIT_SHARED_BYTES / 8;
-    end->next = end->known = 0;
-}
-
-static void ring_prepare(struct run *r)
-{
-    ring_attach(r->side == 0 ? &r->tx : &r->rx, r->shared);
-    ring_attach(r->side == 0 ? &r->rx : &r->tx, r->shared + LIMIT_SHARED_BYTES / 2);
-}
-
-/* The next slot to write, once it is empty; at most `most` are in use. */
-static inline struct ring_slot *ring_claim(struct ring_end *tx, uint64_t most)
-{
-    while (tx->next - tx->known >= most)
-        tx->known = atomic_load_explicit(tx->credit, memory_order_acquire); /* with ring_release */
-    return &tx->slots[tx->next % SLOTS];
-}
-
-static inline void ring_publish(struct ring_end *tx, struct ring_slot *slot)
-{
-    limit_write(&slot->word, ++tx->next); /* with ring_expect */
-}
 
 /* Until a whole batch is there, or the last of all. */
 static void ring_await_batch(struct ring_end *rx, uint64_t batch)
@@ -71,13 +32,6 @@ static inline struct ring_slot *ring_expect(struct run *r, uint64_t ahead)
     if (batch > 0 && rx->next % batch == 0) ring_await_batch(rx, batch);
     limit_await(&slot->word, rx->next + 1); /* with ring_publish */
     return slot;
-}
-
-static inline void ring_release(struct ring_end *rx, uint64_t every)
-{
-    if (++rx->next - rx->known < every) return;
-    rx->known = rx->next;
-    limit_write(rx->credit, rx->known); /* with ring_claim */
 }
 
 static void ring_put_slots(struct run *r, const uint8_t *from)
@@ -102,13 +56,6 @@ static void ring_get_slots(struct run *r, uint8_t *to)
             memcpy(to + at, slot->data, r->bytes - at);
         ring_release(&r->rx, TELL_EVERY);
     }
-}
-
-/* Apart by a few lines more than a chunk: pages whose loads and stores alias cost half the
- * speed. */
-static uint8_t *ring_body(const struct run *r, const struct ring_end *end)
-{
-    return end->bodies + end->next % r->variant->room * (r->variant->chunk + APART) + APART;
 }
 
 static void ring_put_chunks(struct run *r, const uint8_t *from)
