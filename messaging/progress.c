@@ -3,9 +3,9 @@
  * progress.c - where data moves
  *
  * One round polls the hinted link's transport each time and the others now and then, and of these
- * the slow ones without a link rarely; without a hint those that have links each time; then what upcalls were not allowed to do is done. The idle step
- * has what no event announces: deadlines, the launcher's word, credit too small to be worth a
- * message while data flows.
+ * the slow ones without a link rarely; without a hint those that have links each time; then what
+ * upcalls were not allowed to do is done. The idle step has what no event announces: deadlines, the
+ * launcher's word, credit too small to be worth a message while data flows.
  */
 #include <stdio.h>
 

@@ -62,7 +62,7 @@ static void wait_for_stream(struct end *e)
     assert_true(ring_ready(&e->peers[1].link->rx));
 }
 
-/* Who expects, as many at a time, what rank 1 sends: with any word, for the mask is 0, and key 0. */
+/* Who expects, so many at a time, what rank 1 sends: any word, for the mask is 0, and key 0. */
 static void expect_stream(struct end *e)
 {
     struct expect expected[EXPECTED];

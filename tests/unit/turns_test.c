@@ -92,8 +92,8 @@ static int polls_of_the_other(struct fake *f, struct link *hint)
     return f->polls[1];
 }
 
-/* A waiter looks at its own transport each time, at others every 16th: but at one that is far slower
- * and has no link every 128th, for it is likely to ask the system in vain. */
+/* A waiter looks at its own transport each time, at others every 16th: but at one that is far
+ * slower and has no link every 128th, for it is likely to ask the system in vain. */
 static void slow_transports_without_links_are_asked_rarely(void **state)
 {
     struct fake *f = *state;
