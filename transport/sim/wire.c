@@ -323,6 +323,8 @@ static void reset_crossing(struct sim *s, struct end *unborn, const struct parce
 
 static void goodbye_arrive(struct sim *s, struct end *e)
 {
+    /* What came before it was lost here: an end that is broken confirms nothing. */
+    if (e->channel->broken && !end_takes(e)) return;
     control_send(e, PARCEL_GOODBYE_ACK, 0, s->now);
     end_down(e, 0, GONE_LEFT, "rank %d said goodbye", end_peer(e)->rank);
 }
