@@ -167,7 +167,8 @@ static bool rounds_wait(const struct algorithm *a)
 /*
  * What is chosen where each rank has a core decides the bits, so it decides what is left to ranks
  * that take turns: for them two turns, of everyone with everyone, are best. It is preferred over
- * shared memory where it costs an eighth more at most, or a quarter more than one whose rounds wait;
+ * shared memory where it costs an eighth more at most, or a quarter more than one whose rounds
+ * wait;
  * where each rank has a core, too, which pay the eighth for nothing: were it looked at, how many
  * cores there are would change bits.
  */
@@ -177,7 +178,8 @@ static struct choice prefer_two_turns(enum collective collective, const struct s
     if (collective != COLLECTIVE_ALLREDUCE || strcmp(alone->link, "shm")) return best;
     uint32_t index = (uint32_t)algorithm_find(collective, "pairwise");
     bool waits = rounds_wait(&algorithms[best.algorithm]);
-    if ((!waits && !two_turns_fit(alone)) || algorithm_objection(&algorithms[index], alone)) return best;
+    if (!waits && !two_turns_fit(alone)) return best;
+    if (algorithm_objection(&algorithms[index], alone)) return best;
     struct choice two = algorithm_best(index, alone);
     two.by = best.by;
     return two.ns <= best.ns * (waits ? 5.0 / 4 : 9.0 / 8) ? two : best;

@@ -35,8 +35,8 @@ uint32_t pair_pieces(const struct build *b)
     return b->size == 2 && b->parameter > 1 ? b->parameter : 1;
 }
 
-/* A piece is sent ahead, so what has to arrive is on its way while one's own is copied; and neither
- * end ever has more than two on the way. */
+/* A piece is sent ahead, so what has to arrive is on its way while one's own is copied. Who is
+ * ahead has sent four at most that the other has not received. */
 void pair_exchange(struct build *b, struct place give, struct place own)
 {
     uint32_t k = b->parameter, peer = 1 - b->rank;

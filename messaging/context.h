@@ -246,6 +246,7 @@ struct peer {
     struct list owing;                 /* context->owing                             */
     uint32_t owed_below;               /* less may be owed without looking; see outgoing_owe() */
     uint32_t worth_telling;            /* blocks, of a space: half of collectives'   */
+    uint32_t longest;                  /* a user's message, in blocks: half of users' */
     struct list deferral;              /* context->deferrals                         */
     struct list queue[SPACES];         /* sends that wait, in order                  */
     struct list controls;              /* control messages that wait                 */

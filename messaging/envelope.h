@@ -70,7 +70,7 @@ enum {
     ENVELOPE_SMALL = 16,
     ENVELOPE_COLLECTIVE = 28,
     ENVELOPE_LENGTH_MAX = (1 << 24) - 1,
-    ENVELOPE_BODY_MAX = 16384, /* of what is sent at once: eager_bytes cannot be more */
+    ENVELOPE_BODY_MAX = 16384, /* of a user's: eager_bytes cannot be more; send_grown_limit() */
 };
 
 /* Bits of the first word. */

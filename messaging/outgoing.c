@@ -205,13 +205,11 @@ static void refuse_overspent(struct peer *p)
     wireup_disconnect(p, DISCONNECT_NOW);
 }
 
-/* A window is 5/8 of all blocks, an eager message half of a window at most; of one with short
- * messages the link has a quarter (quick_lend()). What is left after this much still has room for
- * the longest. */
+/* The longest is half of a window; of one with short messages the link has a quarter
+ * (quick_lend()). What is left when less than this is owed still has room for the longest. */
 static uint32_t told_at_once(const struct peer *p)
 {
-    uint32_t half = p->blocks_total * 5 / 16;
-    return p->out && quick_has_shorts(p->out) ? half / 2 : half;
+    return p->out && quick_has_shorts(p->out) ? p->longest / 2 : p->longest;
 }
 
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests)

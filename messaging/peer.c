@@ -44,6 +44,7 @@ static void credit_open(struct peer *p)
         p->blocks_total += all.blocks[i] + all.requests[i];
     }
     p->worth_telling = all.blocks[SPACE_COLLECTIVE] / 2;
+    p->longest = all.blocks[SPACE_USER] / 2;
 }
 
 /* It is a stream, and what it sends is consumed. */
@@ -65,6 +66,7 @@ void peer_grow(struct peer *p, enum space space)
     if (!unexpected_grow(p, blocks)) return;
     /* As half of its window was told before, so of the larger one. */
     p->worth_telling += blocks / 8;
+    p->longest += (blocks - blocks / 4) / 2;
     s->grown++;
     p->growth = blocks;
     outgoing_grant(p); /* or with the first that finds room */

@@ -229,7 +229,8 @@ static void ranks_that_take_turns_have_two(void **state)
     struct situation ten = { .size = 10, .bytes = 10 * 7680, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, ten, "pairwise", 1);
     for (size_t i = 0; i < 3 * sizeof(odd) / sizeof(odd[0]); i++) {
-        struct situation long_one = { .size = odd[i / 3], .bytes = kib[i % 3] << 10, .link = "shm" };
+        uint32_t bytes = kib[i % 3] << 10;
+        struct situation long_one = { .size = odd[i / 3], .bytes = bytes, .link = "shm" };
         chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);
         long_one.crowded = true;
         chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);

@@ -479,7 +479,7 @@ static void only_the_very_message_is_taken(void **state)
     assert_int_equal(f->s->match.kept_count, 1);
 }
 
-/* An eighth of the window is owed: the answer takes it along; without one the next look tells. */
+/* As much as is worth telling is owed: the answer takes it along; without one the next look tells. */
 static void an_answer_takes_the_credit_along(void **state)
 {
     enum { LONG = 8192 };
@@ -512,6 +512,25 @@ static void an_answer_takes_the_credit_along(void **state)
     test_free(in);
 }
 
+/* A user's window that is half used up is told of at once, however many announcements there may be:
+ * else who sends the longest would wait for a call that may never come. */
+static void a_half_empty_window_is_told_at_once(void **state)
+{
+    struct fake *f = *state;
+    static uint8_t in[2][FAKE_BODY];
+    struct sinew_request *recv[2];
+    f->s->config.unexpected_requests = 256;
+    struct sinew_team *team = meet(f);
+    move(f);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sinew_recv(team, in[i], FAKE_BODY, 1, 5, NULL, &recv[i]), SINEW_PENDING);
+    int before = credits_told(f);
+    for (int i = 0; i < 2; i++) say_eager(f, 1, 5, FAKE_BODY, 'a');
+    assert_true(sinew_progress(f->s) >= 0);
+    assert_int_equal(credits_told(f), before + 1);
+    assert_int_equal(sinew_wait_all(recv, 2, NULL, 0), 0);
+}
+
 int hostile_short(void)
 {
     const struct CMUnitTest cases[] = {
@@ -532,6 +551,7 @@ int hostile_short(void)
         CASE(a_grown_window_announces_less),
         CASE(credit_of_a_grown_window_goes_along),
         CASE(an_answer_takes_the_credit_along),
+        CASE(a_half_empty_window_is_told_at_once),
         cmocka_unit_test(transports_know_at_open_whether_ranks_outnumber_the_cores),
     };
     return cmocka_run_group_tests_name("the short way", cases, NULL, NULL);
