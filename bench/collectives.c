@@ -132,18 +132,30 @@ static int allgather_call(struct work *w, struct sinew_request **req)
     return sinew_allgather(w->perf->world, w->out, w->bytes, w->in, req);
 }
 
+/* Parts of one length: the vector is longer by what they have too many, so that none is empty. */
+static void block_of_vector_shape(struct work *w)
+{
+    size_t size = (size_t)w->perf->size;
+    w->in_len = (w->bytes / F32 + size - 1) / size * F32;
+    w->out_len = w->bytes = w->in_len * size;
+    work_lens(w, w->in_len / F32);
+}
+
+/* The first parts are longer by an element where it does not come out even. */
 static void part_of_vector_shape(struct work *w)
 {
-    w->bytes = w->bytes / F32 / (size_t)w->perf->size * F32 * (size_t)w->perf->size;
+    size_t all = w->bytes / F32, size = (size_t)w->perf->size;
+    work_lens(w, all / size);
+    for (size_t rank = 0; rank < all % size; rank++) w->lens[rank]++;
     w->out_len = w->bytes;
-    w->in_len = w->bytes / (size_t)w->perf->size;
-    work_lens(w, w->in_len / F32);
+    w->in_len = w->lens[w->perf->rank] * F32;
 }
 
 static bool part_check(const struct work *w, uint64_t seed)
 {
     const float *in = (const float *)(const void *)w->in;
-    size_t first = (size_t)w->perf->rank * (w->in_len / F32);
+    size_t first = 0;
+    for (int rank = 0; rank < w->perf->rank; rank++) first += w->lens[rank];
     for (size_t i = 0; i < w->in_len / F32; i++) {
         float sum = 0;
         for (int rank = 0; rank < w->perf->size; rank++)
@@ -280,7 +292,7 @@ const struct workload workload_reduce_scatter_block = {
     .element = F32,
     .least = 8,
     .most = 1 << 20,
-    .shape = part_of_vector_shape,
+    .shape = block_of_vector_shape,
     .call = reduce_scatter_block_call,
     .fill = reduction_fill,
     .check = part_check,

@@ -102,7 +102,7 @@ struct work {
     struct sinew_memory *out_memory, *in_memory; /* when they are shared */
     uint8_t written; /* the last value that work_rewrite() wrote */
     struct sinew_request **requests; /* window of them */
-    size_t *lens; /* of those with a table of equal lengths, or NULL */
+    size_t *lens; /* of those with a table of lengths, or NULL */
 };
 
 struct statistics {

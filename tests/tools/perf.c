@@ -141,6 +141,28 @@ static void collectives_print_times(void **state)
     }
 }
 
+/* What is divided among more ranks than it has elements is not left away: some parts are empty, or,
+ * where all have one length, the vector is longer. */
+static void a_short_vector_is_still_scattered(void **state)
+{
+    (void)state;
+    run_ranks(&r, 4, "", "sinew-perf reduce_scatter --bytes 8,28 --iterations 20 --validate --json");
+    run_expect(&r, 0);
+    char *at = r.out;
+    for (int line = 0; line < 2; line++) {
+        expect_line(&at);
+        expect_start("reduce_scatter", "shm", 4, line == 0 ? 8 : 28);
+    }
+    run_ranks(&r, 4, "",
+              "sinew-perf reduce_scatter_block --bytes 8,28 --iterations 20 --validate --json");
+    run_expect(&r, 0);
+    at = r.out;
+    for (int line = 0; line < 2; line++) {
+        expect_line(&at);
+        expect_start("reduce_scatter_block", "shm", 4, line == 0 ? 16 : 32);
+    }
+}
+
 /* Whatever is asked about a collective beside its time: one value, with its own unit and name. */
 static void cold_and_overlap_print_one_value(void **state)
 {
@@ -342,6 +364,7 @@ int main(void)
         cmocka_unit_test(iterations_are_what_was_asked),
         cmocka_unit_test(bandwidth_and_rate_print_one_value),
         cmocka_unit_test(collectives_print_times),
+        cmocka_unit_test(a_short_vector_is_still_scattered),
         cmocka_unit_test(a_wrong_rule_file_is_told_at_once),
         cmocka_unit_test(calibrate_prints_a_rule_file),
         cmocka_unit_test(cold_and_overlap_print_one_value),
