@@ -494,6 +494,8 @@ _Static_assert(MATCH_BUCKETS == 1 << (32 - 22), "ten bits choose the bucket");
 /* unexpected.c */
 int unexpected_open(struct peer *p);
 bool unexpected_grow(struct peer *p, uint32_t blocks); /* once; false: no memory */
+/* Of one that is gone: what it has grown by, once nothing of it lies there. */
+void unexpected_shrink(struct peer *p);
 struct unexpected *unexpected_new(struct peer *p, const void *body, size_t len); /* NULL: no room */
 void unexpected_copy(struct peer *p, const struct unexpected *u, void *buf, size_t len);
 uint32_t unexpected_free(struct peer *p, struct unexpected *u); /* blocks freed */

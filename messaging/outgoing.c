@@ -214,10 +214,10 @@ static uint32_t told_at_once(const struct peer *p)
 
 void outgoing_owe(struct peer *p, enum space space, uint32_t blocks, uint32_t requests)
 {
+    if (p->state == PEER_GONE) return;
     p->owed.blocks[space] += blocks;
     if (p->owed.blocks[space] > p->blocks_total) refuse_overspent(p);
     p->owed.requests[space] += requests;
-    if (p->state == PEER_GONE) return;
     if (list_empty(&p->owing)) list_append(&p->context->owing, &p->owing);
     /* Told when it is worth a message, and a user's answer, which may come first, has not taken it
      * along; but at once where the peer could not send its longest any more. The idle step tells

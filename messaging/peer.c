@@ -17,7 +17,8 @@ enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
 /*
  * A stream is as fast as its credit comes back: a peer whose messages are consumed as they come,
  * and which has to wait for room all the same, gets as much again GROWTH times, once and for good;
- * a quarter of it is for collectives. So do the first GROWN_MAX of them, which bounds the memory.
+ * a quarter of it is for collectives. So do the first GROWN_MAX of them, which bounds the memory;
+ * the place of one that is gone is another's, once what it left there is consumed.
  * In a collective messages come before anybody has asked for them: what lies here says nothing,
  * what was received does.
  */
@@ -222,4 +223,5 @@ void peer_gone(struct peer *p, int status, enum gone gone, const char *why)
     for (int i = 0; i < SPACES; i++) end_requests(&p->queue[i], status);
     end_requests(&p->puts, status);
     receive_peer_gone(p);
+    unexpected_shrink(p); /* or with the last message that lies there */
 }

@@ -62,6 +62,19 @@ bool unexpected_grow(struct peer *p, uint32_t blocks)
     return true;
 }
 
+void unexpected_shrink(struct peer *p)
+{
+    struct sinew *s = p->context;
+    if (!p->more_blocks || p->blocks_free < p->blocks_total) return;
+    context_release(s, p->more_blocks, (size_t)(p->blocks_total - p->blocks_first) * BLOCK_BYTES);
+    p->more_blocks = NULL;
+    s->grown--;
+    p->blocks_total = p->blocks_first;
+    p->blocks_free = 0;
+    p->block_free = BLOCK_NONE;
+    blocks_add(p, 0, 0);
+}
+
 static int32_t block_take(struct peer *p)
 {
     int32_t i = p->block_free;
@@ -128,6 +141,7 @@ uint32_t unexpected_free(struct peer *p, struct unexpected *u)
         freed++;
     }
     block_give(p, block_index(p, u));
+    if (p->state == PEER_GONE) unexpected_shrink(p);
     return freed;
 }
 

@@ -364,7 +364,8 @@ static __attribute__((noinline)) int consume_one(struct waiting_requests *q,
     return status;
 }
 
-/* Consumes each, in their order, as soon as it is final. */
+/* Consumes each, in their order, as soon as it is final; nothing is awaited of a copy of a handle
+ * whose request is over, which may have been one of these. */
 static bool all_ready(struct waiting *w)
 {
     struct waiting_requests *q = LIST_OWNER(w, struct waiting_requests, base);
@@ -385,7 +386,7 @@ static bool all_ready(struct waiting *w)
     }
     q->passed = i;
     w->from = i < n ? reqs[i]->peer : NULL;
-    return i == n;
+    return i == n || reqs[i]->state == STATE_FREE;
 }
 
 /* Sends that receivers have not matched, and nothing else: then ranks may wait for each other in a
@@ -522,12 +523,13 @@ int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, int64_t pati
     return SINEW_PENDING;
 }
 
-/* Patience is over: those behind one that is not final may be. */
+/* Patience is over, or a handle has ended: those behind one that is not final may be. */
 static void consume_rest(struct waiting_requests *q)
 {
     for (int i = q->passed; i < q->n; i++) {
-        int status = is_final(q->reqs[i]) ? 0 : SINEW_PENDING;
-        if (q->reqs[i] && q->reqs[i]->state == STATE_DONE) status = consume_one(q, &q->reqs[i]);
+        struct sinew_request *r = q->reqs[i];
+        int status = is_final(r) ? 0 : r->state == STATE_FREE ? SINEW_EINVAL : SINEW_PENDING;
+        if (r && r->state == STATE_DONE) status = consume_one(q, &q->reqs[i]);
         if (q->results) q->results[i] = status;
     }
 }
@@ -549,8 +551,11 @@ int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t p
         return 0;
     }
     int late = wait_patiently(s, &q.base, patience);
-    if (late > 0) consume_rest(&q);
-    return late ? late : q.failed;
+    if (late == 0 && q.passed < n) late = requests_hopeless(&q.base);
+    if (late == 0) return q.failed;
+    if (late < 0) q.failed = late; /* its text stays */
+    consume_rest(&q);
+    return late;
 }
 
 /* ---- the caller's own loop ------------------------------------------------------------------- */

@@ -497,6 +497,41 @@ static void short_sends_under_way_end_in_any_order(struct job_rank *me)
     leave(me);
 }
 
+/* One that has ended, or ends meanwhile, is said to be wrong; the others have their results. */
+static void wait_all_beside_a_copy_of_a_handle(struct job_rank *me)
+{
+    struct sinew_team *world = enter(me), *hasty = view_of(me, world, 0, 20 * MS);
+    struct sinew_request *req[4] = { 0 };
+    char buf[4][8];
+    int result[4] = { 9, 9, 9, 9 }, peer = (me->rank + 1) % me->size;
+    meet(me);
+    for (int i = 0; i < 3; i++) CHECK(me, sinew_recv(world, buf[i], 8, peer, i, NULL, &req[i]) > 0);
+    struct sinew_request *ended = req[1], *live = req[0];
+    CHECK_OK(me, sinew_cancel(req[1]));
+    CHECK_IS(me, sinew_wait(&req[1]), SINEW_ECANCELED);
+    CHECK_OK(me, sinew_cancel(req[2]));
+    req[1] = ended;
+    CHECK_IS(me, sinew_wait_all(req, 4, result, SINEW_FOREVER), SINEW_EINVAL);
+    check_why(me, "the request has ended");
+    CHECK_EQ(me, result[0], SINEW_PENDING);
+    CHECK_EQ(me, result[1], SINEW_EINVAL);
+    CHECK_EQ(me, result[2], SINEW_ECANCELED);
+    CHECK_EQ(me, result[3], 0);
+    CHECK(me, req[0] == live && !req[2]);
+    CHECK_OK(me, sinew_cancel(req[0]));
+    CHECK_IS(me, sinew_wait(&req[0]), SINEW_ECANCELED);
+    /* Twice the same: the second has ended once the first has. */
+    CHECK(me, sinew_recv(hasty, buf[0], 8, peer, 0, NULL, &req[0]) > 0);
+    req[1] = req[0];
+    CHECK_IS(me, sinew_wait_all(req, 2, result, SINEW_FOREVER), SINEW_EINVAL);
+    check_why(me, "the request has ended");
+    CHECK_EQ(me, result[0], SINEW_ETIMEDOUT);
+    CHECK_EQ(me, result[1], SINEW_EINVAL);
+    CHECK_OK(me, sinew_team_free(&hasty));
+    meet(me);
+    leave(me);
+}
+
 /* A copy of a handle outlives its request. Whoever waits for it must not do so for ever. */
 static void a_copy_of_a_handle_ends_with_its_request(struct job_rank *me)
 {
@@ -555,6 +590,7 @@ const struct suite_case conformance_requests[] = {
     { "done needs no further call", done_needs_no_further_call, 2, 2, 0, 0, 0, 0 },
     { "short sends under way end in any order", short_sends_under_way_end_in_any_order, 2, 2, 0, 0,
       0, 0 },
+    { "wait_all beside a copy of a handle", wait_all_beside_a_copy_of_a_handle, 1, 2, 0, 0, 0, 0 },
     { "a copy of a handle ends with its request", a_copy_of_a_handle_ends_with_its_request, 1, 2, 0,
       0, 0, 0 },
     { "a thousand at once", a_thousand_at_once, 2, 2, 0, 0, 0, 0 },

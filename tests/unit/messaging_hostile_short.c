@@ -210,6 +210,36 @@ static void collectives_that_wait_get_more_room(void **state)
     assert_true(linked(f, 1) && linked(f, 2));
 }
 
+/* A peer that is gone keeps neither its place among those that have more room nor the memory,
+ * except under what it has left and is still to be received. */
+static void who_is_gone_gives_its_room_back(void **state)
+{
+    enum { LEN = 16000, MORE = 262144 };
+    struct fake *f = *state;
+    static uint8_t in[LEN];
+    struct sinew_team *team = meet(f);
+    say_stuck(f, 1);
+    assert_int_equal(growth_told(f, 1), MORE / BLOCK_BYTES);
+    for (uint8_t i = 1; i <= 2; i++) say_eager(f, 1, 3, LEN, i);
+    move(f);
+    end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
+    move(f);
+    uint64_t before = f->s->counters.memory_bytes;
+    for (uint8_t i = 1; i <= 2; i++) {
+        assert_int_equal(f->s->grown, 1);
+        assert_int_equal(f->s->counters.memory_bytes, before);
+        assert_int_equal(sinew_recv(team, in, LEN, 1, 3, NULL, NULL), 0);
+        assert_true(in[0] == i && in[LEN - 1] == i);
+    }
+    assert_int_equal(f->s->grown, 0);
+    assert_int_equal(f->s->counters.memory_bytes, before - MORE);
+    say_stuck(f, 2);
+    assert_int_equal(f->s->grown, 1);
+    end_link(f->link[0][2], 0, GONE_LEFT);
+    move(f);
+    assert_int_equal(f->s->grown, 0); /* at once: nothing of it lies here */
+}
+
 /* Bytes that come with what is no message to anybody are not listened to. */
 static void what_nobody_receives_is_no_stream(void **state)
 {
@@ -539,6 +569,7 @@ int hostile_short(void)
         CASE(short_messages_meet_a_window),
         CASE(a_stream_gets_more_room_once),
         CASE(room_of_a_grown_window_is_told_less_often),
+        CASE(who_is_gone_gives_its_room_back),
         CASE(what_nobody_takes_gets_no_more_room),
         CASE(collectives_that_wait_get_more_room),
         CASE(what_nobody_receives_is_no_stream),

@@ -195,7 +195,7 @@ static void put_beside(struct stream s, bool inside)
         if (may_send || a.peers[1].rooms > rooms) { /* after AGAIN nothing is sent until room */
             rooms = a.peers[1].rooms;
             if (!inside) stream_on(&a.peers[1]);
-            may_send = s.most > 0 && !a.peers[1].link->wants_room;
+            may_send = s.most > 0 && !a.peers[1].link->wants;
         }
         end_progress(&a);
         end_progress(&b);
@@ -342,7 +342,7 @@ static void test_who_can_do_nothing_may_sleep(void **state)
         if (transport_shm.arm(&a.t->base) != 0) fail_msg("step %d: nothing to do, and no rest", i);
         end_progress(&a);
     }
-    UNTIL(!a.peers[1].link->wants_room && list_empty(&a.peers[1].link->puts), &a, &b);
+    UNTIL(!a.peers[1].link->wants && list_empty(&a.peers[1].link->puts), &a, &b);
     target_free(&g, &b, &a);
     pair_down(&a, &b);
 }

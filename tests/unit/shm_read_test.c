@@ -261,6 +261,69 @@ static void test_more_memories_than_are_mapped_at_once(void **state)
     lent_close(&t);
 }
 
+/* The ring of `e` to `rank` takes no message more. */
+static void fill_ring(struct end *e, int rank)
+{
+    struct shm_link *l = e->peers[rank].link;
+    assert_int_equal(ring_refresh(&l->tx), 0);
+    WHILE (ring_would_fit(&l->tx, RING_DATA, 8, 0))
+        assert_int_equal(send_to(e, rank, "filling.", 8, NULL, 0), 0);
+}
+
+/* A TAKEN that is not told takes one of the places for descriptors under way, for good. */
+static void test_what_was_taken_is_told_when_there_is_room(void **state)
+{
+    struct lent t;
+    (void)state;
+    lent_open(&t, UINT64_MAX);
+    struct shm_link *lender = t.lender.peers[1].link, *reader = t.reader.peers[0].link;
+    struct region share = share_make(&t.lender, PAGE);
+    assert_int_equal(lend(&t, share.base, 10), 0);
+    assert_int_equal(take_key(&t), SINEW_ENOTSUP);
+    end_progress(&t.lender);
+    assert_int_equal(lender->shares_sent, 1);
+    fill_ring(&t.reader, 0);
+    WHILE (take_key(&t) != 0) end_progress(&t.reader);
+    /* Who sleeps then is woken for room, and looks at what it owes. */
+    WHILE (transport_shm.arm(&t.reader.t->base) != 0) end_progress(&t.reader);
+    WHILE (lender->rx.next != reader->tx.head) end_progress(&t.lender);
+    for (int i = 0; i < SHM_QUIET_POLLS; i++) end_progress(&t.lender);
+    assert_true(transport_shm.arm(&t.reader.t->base) > 0);
+    end_progress(&t.reader);
+    end_progress(&t.lender);
+    assert_int_equal(lender->shares_taken, 1);
+    assert_int_equal(give_back(&t), 0);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share), 0);
+    lent_close(&t);
+}
+
+/* A REFUSED that is not told takes one of the places for mappings, for good. */
+static void test_what_was_refused_is_told_when_there_is_room(void **state)
+{
+    struct lent t;
+    (void)state;
+    lent_open(&t, UINT64_MAX);
+    struct region share = share_make(&t.lender, PAGE);
+    for (uint32_t i = 0; i < 40; i += 8) {
+        ring_tell(&t.reader.peers[0].link->rx); /* no wish brings room along */
+        assert_int_equal(lend(&t, share.base, 10), 0);
+        for (uint32_t id = 100 + i; id < 108 + i; id++) {
+            wire_put32(t.theirs.key + 24, id);
+            assert_int_equal(take_key(&t), SINEW_ENOTSUP);
+        }
+        assert_int_equal(transport_shm.dereg(&t.lender.t->base, &t.mine), 0);
+        fill_ring(&t.lender, 1);
+        end_progress(&t.lender);
+        UNTIL(t.lender.peers[1].link->wants == 0, &t.reader, &t.lender);
+        end_progress(&t.reader); /* the last of them */
+    }
+    int before = count_mappings();
+    map_it(&t, &share);
+    assert_int_equal(count_mappings(), before + 1);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share), 0);
+    lent_close(&t);
+}
+
 /* Whatever the lender does with its memory then, no read of it succeeds. */
 static void test_what_was_taken_back_is_worth_nothing(void **state)
 {
@@ -591,6 +654,8 @@ int main(void)
         TEST(test_shared_memory_is_read_through_its_mapping),
         TEST(test_freed_memory_is_unmapped_at_the_reader),
         TEST(test_more_memories_than_are_mapped_at_once),
+        TEST(test_what_was_taken_is_told_when_there_is_room),
+        TEST(test_what_was_refused_is_told_when_there_is_room),
         TEST(test_what_was_taken_back_is_worth_nothing),
         TEST(test_memory_that_is_not_there_costs_the_read_alone),
         TEST(test_pledges_are_bounded),

@@ -98,7 +98,7 @@ void shm_link_end(struct shm_link *l, int status, enum gone gone, bool drains)
     l->gone = gone;
     l->drains = drains && l->rx.ring;
     l->drain_left = SEGMENT_SLOTS;
-    l->wants_room = false;
+    l->wants = 0;
     link_leave_live(l);
     shm_look_soon(t);
 }
@@ -143,7 +143,7 @@ __attribute__((noinline)) void link_wake_peer(struct shm_link *l)
 
 void link_sleep(struct shm_link *l)
 {
-    bool for_room = l->wants_room || !list_empty(&l->puts);
+    bool for_room = l->wants || !list_empty(&l->puts);
     if (ring_untold(&l->rx) > 0) {
         ring_tell(&l->rx);
         link_nudge(l, SHM_SLEEPS_FOR_ROOM);
@@ -200,8 +200,8 @@ bool link_has_work(struct shm_link *l)
 {
     if (ring_ready(&l->rx) || l->peer_left) return true;
     if (l->state == SHM_DRAINING && list_empty(&l->puts)) return true;
-    if (!l->wants_room && list_empty(&l->puts) && list_empty(&l->flushes)) return false;
-    if (ring_refresh(&l->tx) < 0 || put_can_move(l)) return true;
+    if (!l->wants && list_empty(&l->puts) && list_empty(&l->flushes)) return false;
+    if (ring_refresh(&l->tx) < 0 || put_can_move(l) || share_can_settle(l)) return true;
     return link_awaits_room(l) && link_has_room(l);
 }
 
@@ -329,7 +329,7 @@ int shm_send(struct link *base, const void *head, size_t hlen, const void *body,
     else
         status = link_send_beside_put(l, head, hlen, body, blen);
     if (__builtin_expect(status <= 0, 1)) return status;
-    l->wants_room = true;
+    l->wants |= SHM_WANTS_MESSAGE;
     l->puts_yield = false;
     l->wanted_hlen = (uint16_t)hlen;
     l->wanted_blen = (uint32_t)blen;
@@ -411,17 +411,18 @@ static int link_tell_room(struct shm_link *l, int *budget)
     }
     if (!link_has_room(l)) return 0;
     if (l->puts_yield) l->turn_began = l->tx.head; /* else short ones could have used up its turn */
-    l->wants_room = false;
+    l->wants &= (uint8_t)~SHM_WANTS_MESSAGE;
     l->puts_yield = false;
     --*budget;
     shm_of_link(l)->base.up->room(&l->base);
     return 1;
 }
 
-/* What waits for room: puts, the caller's sends, our goodbye. */
+/* What waits for room: words of shared memory, puts, the caller's sends, our goodbye. */
 static int link_push(struct shm_link *l, int *budget)
 {
     int upcalls = 0;
+    if (l->wants & SHM_WANTS_SHARES) share_settle(l);
     if (!list_empty(&l->puts) || !list_empty(&l->flushes)) upcalls += put_pump(l, budget);
     upcalls += link_tell_room(l, budget);
     if (l->state == SHM_DRAINING && list_empty(&l->puts) && list_empty(&l->flushes) &&
@@ -447,7 +448,7 @@ int link_poll(struct shm_link *l, int *budget)
         shm_link_end(l, 0, GONE_LEFT, false);
         return upcalls;
     }
-    bool waits = l->wants_room || !list_empty(&l->puts) || !list_empty(&l->flushes) ||
+    bool waits = l->wants || !list_empty(&l->puts) || !list_empty(&l->flushes) ||
                  l->state == SHM_DRAINING;
     if (__builtin_expect(waits && link_is_live(l), 0)) upcalls += link_push(l, budget);
     return upcalls;

@@ -72,13 +72,16 @@ enum shm_state {
     SHM_DOWN,
 };
 
+/* Bits of link->wants: what goes once the ring has room. */
+enum { SHM_WANTS_MESSAGE = 1, SHM_WANTS_SHARES = 2 };
+
 struct share_maps;
 
 struct shm_link {
     struct link base;
     uint8_t state;
     bool paired;     /* membarrier works on both sides                            */
-    bool wants_room; /* a send was refused; `room` follows when this would fit: */
+    uint8_t wants;   /* a message: one was refused; `room` follows when this would fit: */
     bool puts_yield; /* … before any more of a put goes, for some has gone past it    */
     bool peer_left;  /* its goodbye was read: nothing follows                      */
     uint8_t quiet;   /* polls in vain since the last message, up to SHM_QUIET_POLLS       */
@@ -231,7 +234,7 @@ int link_publish(struct shm_link *l, enum ring_class class, enum shm_kind kind, 
 /* A message waits, and may still go. */
 static inline bool link_awaits_room(const struct shm_link *l)
 {
-    return l->wants_room && l->state == SHM_UP;
+    return (l->wants & SHM_WANTS_MESSAGE) && l->state == SHM_UP;
 }
 
 /* The peer sleeps? Called after a store that it should notice. */
@@ -282,6 +285,10 @@ const void *share_at(struct shm_link *l, uint32_t id, uint64_t address, size_t l
 /* Ask for it, if nobody has. */
 void share_want(struct shm_link *l, uint32_t id);
 void share_forget(struct shm_link *l);
+/* What the ring had no room for, as far as it has some now. */
+void share_settle(struct shm_link *l);
+/* Whether that would do something, as far as is known. */
+bool share_can_settle(struct shm_link *l);
 /* What came on the ring: SINEW_EPROTO. On the socket: > 0 nothing, SINEW_EPEER its end. */
 int share_deliver(struct shm_link *l, const struct ring_message *m);
 int share_heard(struct shm_link *l);

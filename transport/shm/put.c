@@ -156,7 +156,7 @@ static int put_advance(struct shm_link *l, struct rma *op)
                                   (const uint8_t *)op->local + op->progress, len);
         if (status != 0) return status;
         op->progress += len;
-        l->puts_yield = l->wants_room;
+        l->puts_yield = l->wants & SHM_WANTS_MESSAGE;
         l->passed = 0;
         l->turn_began = l->tx.head;
     }

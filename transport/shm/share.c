@@ -18,8 +18,10 @@
  * when the link was made. Readers map it read-only.
  *
  * Bounded: SHM_SHARES_MAX of one's own; SHM_MAPS_MAX of each peer's, the least recently used one
- * making room; as many descriptors sent and not yet taken. A GONE that finds no room in the ring is
- * not sent: that mapping then stays until it is the least recently used one, or the link ends.
+ * making room; as many descriptors sent and not yet taken. TAKEN and REFUSED free a place at the
+ * other end, so what of them finds no room in the ring is owed until it has some: a peer that keeps
+ * to these bounds waits for no more of either than it has places. A GONE that finds none is not
+ * sent: that mapping then stays until it is the least recently used one, or the link ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +37,7 @@
 
 enum { SHARE_MAGIC = 0x65726873, SHARE_LEN = 24, SHARE_HEAD_LEN = 5, SHARE_DESCRIPTORS = 16 };
 enum { SHM_SHARES_MAX = 256, SHM_MAPS_MAX = 32, SHARES_FIRST = 8 };
+enum { SHARES_OWED_MAX = 2 * SHM_MAPS_MAX };
 
 enum share_what { SHARE_WANT = 1, SHARE_SENT, SHARE_REFUSED, SHARE_TAKEN, SHARE_GONE };
 
@@ -56,9 +59,17 @@ struct share_map {
     uint64_t used; /* when, on `clock` */
 };
 
+/* A word for the peer. */
+struct share_owed {
+    uint32_t id;
+    uint8_t what;
+};
+
 struct share_maps {
     uint64_t clock;
     struct share_map map[SHM_MAPS_MAX];
+    int owed_count;
+    struct share_owed owed[SHARES_OWED_MAX];
 };
 
 static int share_tell(struct shm_link *l, uint32_t id, enum share_what what)
@@ -67,6 +78,41 @@ static int share_tell(struct shm_link *l, uint32_t id, enum share_what what)
     wire_put32(head, id);
     head[4] = (uint8_t)what;
     return link_publish(l, RING_DATA, SHM_SHARE, head, sizeof(head), NULL, 0);
+}
+
+static struct share_maps *maps_get(struct shm_link *l)
+{
+    if (!l->maps)
+        l->maps = world_allocate(l->base.transport->opt.world, sizeof(struct share_maps));
+    return l->maps;
+}
+
+/* At once, or with the first room there is. */
+static void share_must_tell(struct shm_link *l, uint32_t id, enum share_what what)
+{
+    if (share_tell(l, id, what) <= 0) return;
+    struct share_maps *maps = maps_get(l);
+    /* More than that waits at a peer that breaks its bounds, at its own cost. */
+    if (!maps || maps->owed_count == SHARES_OWED_MAX) return;
+    maps->owed[maps->owed_count++] = (struct share_owed){ id, (uint8_t)what };
+    l->wants |= SHM_WANTS_SHARES;
+}
+
+void share_settle(struct shm_link *l)
+{
+    struct share_maps *maps = l->maps;
+    int told = 0, count = maps->owed_count;
+    while (told < count &&
+           share_tell(l, maps->owed[told].id, (enum share_what)maps->owed[told].what) == 0)
+        told++;
+    maps->owed_count -= told;
+    memmove(maps->owed, maps->owed + told, (size_t)(count - told) * sizeof(*maps->owed));
+    if (maps->owed_count == 0) l->wants &= (uint8_t)~SHM_WANTS_SHARES;
+}
+
+bool share_can_settle(struct shm_link *l)
+{
+    return (l->wants & SHM_WANTS_SHARES) && ring_would_fit(&l->tx, RING_DATA, SHARE_HEAD_LEN, 0);
 }
 
 /* --- one's own -------------------------------------------------------------------------------- */
@@ -197,7 +243,10 @@ static void share_answer(struct shm_link *l, uint32_t id)
     const struct share *s = share_named(shm_of_link(l), id);
     bool sent = s && l->shares_sent - l->shares_taken < SHM_MAPS_MAX && share_send(l, s) == 0;
     if (sent) l->shares_sent++;
-    share_tell(l, id, sent ? SHARE_SENT : SHARE_REFUSED); /* no room: it will see for itself */
+    if (sent)
+        share_tell(l, id, SHARE_SENT); /* no room: it will see for itself */
+    else
+        share_must_tell(l, id, SHARE_REFUSED);
 }
 
 /* --- the peer's ------------------------------------------------------------------------------- */
@@ -240,14 +289,13 @@ static struct share_map *map_place(struct share_maps *maps)
 void share_want(struct shm_link *l, uint32_t id)
 {
     if (map_named(l, id)) return;
-    if (!l->maps)
-        l->maps = world_allocate(l->base.transport->opt.world, sizeof(struct share_maps));
-    struct share_map *m = l->maps ? map_place(l->maps) : NULL;
+    struct share_maps *maps = maps_get(l);
+    struct share_map *m = maps ? map_place(maps) : NULL;
     if (!m || share_tell(l, id, SHARE_WANT) != 0) return; /* with the next message, perhaps */
     map_drop(m);
     m->id = id;
     m->state = MAP_WANTED;
-    m->used = ++l->maps->clock;
+    m->used = ++maps->clock;
 }
 
 void share_forget(struct shm_link *l)
@@ -326,7 +374,7 @@ int share_heard(struct shm_link *l)
     struct why why = { "it was not asked for" };
     status = m && m->state == MAP_WANTED ? map_open(m, &p, &why) : SINEW_EPROTO;
     if (p.fd >= 0) close(p.fd);
-    if (status == 0) share_tell(l, id, SHARE_TAKEN);
+    if (status == 0) share_must_tell(l, id, SHARE_TAKEN);
     return status;
 }
 
