@@ -16,7 +16,7 @@
 #include "base/library.h"
 #include "sinew/sinew.h"
 
-enum { SETTINGS = 9, LOG_TEXT = 256 };
+enum { SETTINGS = 10, LOG_TEXT = 256 };
 
 static int users;
 static bool handles_log;
@@ -38,6 +38,9 @@ static const char *const settings[SETTINGS] = {
     "UCX_SYSV_FIFO_SIZE=1024",
     /* endpoints that tell of failures move long messages in such pieces */
     "UCX_TCP_RX_SEG_SIZE=256k",
+    /* else an endpoint over RC has a lane of datagrams too, and its wire-up goes there: closed by force
+     * while that waits to be sent, it takes the process with it (UCX 1.13) */
+    "UCX_KEEPALIVE_INTERVAL=inf",
 };
 
 int api_begin(struct api_guard *kept, const struct world *world, const struct log *log,

@@ -194,13 +194,23 @@ static int ucx_progress(struct transport *base, struct link *l)
     return happened;
 }
 
+/* Over verbs UCX asks for the next completion, and looks no more: one that came since the last look
+ * wakes nobody where the device does not tell of it then (SoftRoCE; NICs of Mellanox do). */
+static bool came_unheard(struct ucx *t)
+{
+    const struct log *before = api_log_to(t->base.base.opt.log);
+    bool came = t->api.progress(t->worker) > 0;
+    api_log_to(before);
+    return came;
+}
+
 static int ucx_arm(struct transport *base)
 {
     struct ucx *t = ucx_at(base);
     int64_t at = framed_deadline(&t->base);
     if (at == 0) return SINEW_PENDING;
     t->armed = true;
-    if (t->api.arm(t->worker) != UCS_OK) return SINEW_PENDING;
+    if (t->api.arm(t->worker) != UCS_OK || came_unheard(t)) return SINEW_PENDING;
     return sleeper_until(&t->sleeper, base->opt.world, at);
 }
 
