@@ -18,6 +18,25 @@ static inline bool bytes_straight(struct sinew_team *team, enum collective colle
     return straight_run(team, &call, status);
 }
 
+/* The same with tables. */
+static bool tables_straight(struct sinew_team *team, enum collective collective, int root,
+                            size_t len, const struct straight_tables *tables, const void *in,
+                            void *out, const void *place, struct sinew_request **req, int *status)
+{
+    if (req) return false;
+    struct straight_call call = { straight_kind(collective, 0, 0, root, place == SINEW_IN_PLACE),
+                                  len, NULL, in, out };
+    return straight_run_tables(team, call, tables, status);
+}
+
+/* Only a root has any. */
+static struct parts parts_at_root(const struct sinew_team *team, int root, const size_t *lens,
+                                  const size_t *offsets)
+{
+    if (!team || sinew_rank(team) != root) return (struct parts){ NULL, NULL };
+    return (struct parts){ lens, offsets };
+}
+
 int sinew_barrier(struct sinew_team *team, struct sinew_request **req)
 {
     struct caller who;
@@ -105,6 +124,10 @@ int sinew_gatherv(struct sinew_team *team, const void *in, size_t len, void *out
 {
     struct caller who;
     size_t bytes = 0, end = 0;
+    const struct straight_tables tables = { .out = parts_at_root(team, root, lens, offsets) };
+    int done;
+    if (tables_straight(team, COLLECTIVE_GATHERV, root, len, &tables, in, out, in, req, &done))
+        return done;
     int status = check_rooted(team, "sinew_gatherv", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
     if (status < 0) return status;
@@ -163,6 +186,10 @@ int sinew_scatterv(struct sinew_team *team, const void *in, const size_t *lens,
 {
     struct caller who;
     size_t bytes = 0, end = 0;
+    const struct straight_tables tables = { .in = parts_at_root(team, root, lens, offsets) };
+    int done;
+    if (tables_straight(team, COLLECTIVE_SCATTERV, root, len, &tables, in, out, out, req, &done))
+        return done;
     int status = check_rooted(team, "sinew_scatterv", root, req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
     if (status < 0) return status;
@@ -219,6 +246,10 @@ int sinew_allgatherv(struct sinew_team *team, const void *in, size_t len, void *
 {
     struct caller who;
     size_t bytes = 0, end = 0, sum = 0;
+    const struct straight_tables tables = { .out = { lens, offsets } };
+    int done;
+    if (tables_straight(team, COLLECTIVE_ALLGATHERV, 0, len, &tables, in, out, in, req, &done))
+        return done;
     int status = check_entry(team, "sinew_allgatherv", req, &who);
     if (status == 0) status = check_bytes(&who, "len", len, 1, 1, &bytes);
     if (status == 0) status = check_counts(&who, "lens", lens, offsets, who.size, 1, &end);
@@ -275,6 +306,11 @@ int sinew_alltoallv(struct sinew_team *team, const void *in, const size_t *in_le
     struct caller who;
     size_t in_end = 0, out_end = 0;
     bool in_place = in == SINEW_IN_PLACE;
+    struct straight_tables tables = { .out = { out_lens, out_offsets } };
+    int done;
+    if (!in_place) tables.in = (struct parts){ in_lens, in_offsets };
+    if (tables_straight(team, COLLECTIVE_ALLTOALLV, 0, 0, &tables, in, out, in, req, &done))
+        return done;
     int status = check_entry(team, "sinew_alltoallv", req, &who);
     if (status == 0)
         status = check_counts(&who, "out_lens", out_lens, out_offsets, who.size, 1, &out_end);
@@ -358,6 +394,11 @@ int sinew_neighbour_allgather(struct sinew_team *team, const struct sinew_graph 
                               const void *in, size_t len, void *out, struct sinew_request **req)
 {
     struct caller who;
+    const struct straight_tables tables = { .graph = graph };
+    int done;
+    if (graph && tables_straight(team, COLLECTIVE_NEIGHBOUR_ALLGATHER, 0, len, &tables, in, out, in,
+                                 req, &done))
+        return done;
     int status = check_entry(team, "sinew_neighbour_allgather", req, &who);
     if (status == 0) status = check_graph(&who, graph);
     if (status < 0) return status;
@@ -368,6 +409,11 @@ int sinew_neighbour_alltoall(struct sinew_team *team, const struct sinew_graph *
                              const void *in, size_t len, void *out, struct sinew_request **req)
 {
     struct caller who;
+    const struct straight_tables tables = { .graph = graph };
+    int done;
+    if (graph && tables_straight(team, COLLECTIVE_NEIGHBOUR_ALLTOALL, 0, len, &tables, in, out, in,
+                                 req, &done))
+        return done;
     int status = check_entry(team, "sinew_neighbour_alltoall", req, &who);
     if (status == 0) status = check_graph(&who, graph);
     if (status < 0) return status;
@@ -382,6 +428,13 @@ int sinew_neighbour_alltoallv(struct sinew_team *team, const struct sinew_graph 
 {
     struct caller who;
     size_t in_end = 0, out_end = 0;
+    const struct straight_tables tables = { { in_lens, in_offsets },
+                                            { out_lens, out_offsets },
+                                            .graph = graph };
+    int done;
+    if (graph && tables_straight(team, COLLECTIVE_NEIGHBOUR_ALLTOALLV, 0, 0, &tables, in, out, in,
+                                 req, &done))
+        return done;
     int status = check_entry(team, "sinew_neighbour_alltoallv", req, &who);
     if (status == 0) status = check_graph(&who, graph);
     if (status < 0) return status;

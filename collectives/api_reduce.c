@@ -6,16 +6,30 @@
 #include "collectives/straight.h"
 #include "sinew/sinew.h"
 
-/* Done already? A type or operator that does not fit in what calls are known by is not. */
-static inline bool reduction_straight(struct sinew_team *team, enum collective collective,
-                                      int root, size_t count, const size_t *counts, int type,
-                                      int op, const void *in, void *out,
+/* Whether the type and operator fit in what calls are known by. */
+static inline bool reduction_known(int type, int op)
+{
+    return (unsigned)(type | op) <= 255;
+}
+
+static inline struct straight_call reduction_again(enum collective collective, int root,
+                                                   size_t count, int type, int op, const void *in,
+                                                   void *out)
+{
+    bool in_place = in == SINEW_IN_PLACE;
+    return (struct straight_call){ .kind = straight_kind(collective, type, op, root, in_place),
+                                   .count = count,
+                                   .in = in_place ? out : in,
+                                   .out = out };
+}
+
+/* Done already? */
+static inline bool reduction_straight(struct sinew_team *team, enum collective collective, int root,
+                                      size_t count, int type, int op, const void *in, void *out,
                                       struct sinew_request **req, int *status)
 {
-    if (req || (unsigned)(type | op) > 255) return false;
-    bool in_place = in == SINEW_IN_PLACE;
-    struct straight_call call = { straight_kind(collective, type, op, root, in_place), count,
-                                  counts, in_place ? out : in, out };
+    if (req || !reduction_known(type, op)) return false;
+    struct straight_call call = reduction_again(collective, root, count, type, op, in, out);
     return straight_run(team, &call, status);
 }
 
@@ -55,8 +69,7 @@ int sinew_reduce(struct sinew_team *team, const void *in, void *out, size_t coun
     struct call call;
     size_t bytes = 0;
     int done;
-    if (reduction_straight(team, COLLECTIVE_REDUCE, root, count, NULL, type, op, in, out, req,
-                           &done))
+    if (reduction_straight(team, COLLECTIVE_REDUCE, root, count, type, op, in, out, req, &done))
         return done;
     int status = check_entry(team, "sinew_reduce", req, &who);
     if (status == 0) status = check_root(&who, root);
@@ -81,8 +94,7 @@ static int reduce_everywhere(struct sinew_team *team, const char *name, enum col
     struct call call;
     size_t bytes = 0;
     int done;
-    if (reduction_straight(team, collective, 0, count, NULL, type, op, in, out, req, &done))
-        return done;
+    if (reduction_straight(team, collective, 0, count, type, op, in, out, req, &done)) return done;
     int status = check_entry(team, name, req, &who);
     if (status == 0) status = reduction_call(&who, collective, count, type, op, &call, &bytes);
     if (status == 0) status = check_pair(&who, in, bytes, out, bytes);
@@ -137,9 +149,11 @@ int sinew_reduce_scatter(struct sinew_team *team, const void *in, void *out, con
     struct caller who;
     size_t whole = 0, each = sinew_type_size(type);
     int done;
-    for (int i = 0; team && counts && i < sinew_size(team); i++) whole += counts[i];
-    if (counts && reduction_straight(team, COLLECTIVE_REDUCE_SCATTER, 0, whole, counts, type, op,
-                                     in, out, req, &done))
+    const struct straight_tables tables = { .in = { .counts = counts } };
+    if (!req && reduction_known(type, op) &&
+        straight_run_tables(team,
+                            reduction_again(COLLECTIVE_REDUCE_SCATTER, 0, 0, type, op, in, out),
+                            &tables, &done))
         return done;
     int status = check_entry(team, "sinew_reduce_scatter", req, &who);
     if (status == 0)
@@ -155,8 +169,8 @@ int sinew_reduce_scatter_block(struct sinew_team *team, const void *in, void *ou
     struct caller who;
     size_t bytes = 0, each = sinew_type_size(type);
     int done;
-    if (reduction_straight(team, COLLECTIVE_REDUCE_SCATTER_BLOCK, 0, count, NULL, type, op, in,
-                           out, req, &done))
+    if (reduction_straight(team, COLLECTIVE_REDUCE_SCATTER_BLOCK, 0, count, type, op, in, out, req,
+                           &done))
         return done;
     int status = check_entry(team, "sinew_reduce_scatter_block", req, &who);
     if (status == 0) status = check_bytes(&who, "count", count, each ? each : 1, who.size, &bytes);

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "collectives/neighbours.h"
 
+#include "collectives/pattern/flat.h"
+
 uint32_t neighbours_count(const struct sinew_graph *graph)
 {
     uint32_t n = (uint32_t)graph->to_count + (uint32_t)graph->from_count;
     return n ? n : 1;
 }
 
-/* Where an operation's edge stands among all; of equal ones the ordinal tells. */
+/* Where an operation's edge stands among all; of equal ones the ordinal tells. A window that has
+ * room for all operations sends first: nobody waits for what this rank has to receive before. */
 static uint64_t edge_order(const struct schedule *s, const struct op *op)
 {
-    bool sends = op_kind(op) == OP_SEND;
+    bool sends = op_kind(op) == OP_SEND, behind = !sends && s->ops <= WINDOW_STEPS;
     uint32_t peer = op->at[FIELD_PEER], from = sends ? s->rank : peer, to = sends ? peer : s->rank;
-    return (uint64_t)((to + (uint64_t)s->size - from) % s->size) << 32 | from;
+    return (uint64_t)behind << 63 | (uint64_t)((to + (uint64_t)s->size - from) % s->size) << 32 |
+           from;
 }
 
 /* Where the ordinal of an operation stands. */

@@ -6,7 +6,8 @@
  *
  * All ranks have their operations in one order of all the graph's edges: by how far they reach
  * round the ranks, then by where they begin. The least edge that is not done stands first at both
- * its ends, so whatever is behind in either window nobody waits for ever.
+ * its ends, so whatever is behind in either window nobody waits for ever. A rank whose operations
+ * all are in its window at once has its sends first: then no order is needed, and none waits.
  */
 #include "collectives/schedule.h"
 #include "sinew/sinew.h"

@@ -11,7 +11,8 @@ enum {
     WAYS = 2,
     STEPS = WINDOW_STEPS,
     TMP_BYTES = 64 * 1024,
-    COUNTS = 64,
+    LISTS = 6,         /* two lengths, two offsets, two of neighbours */
+    LIST_NUMBERS = 64, /* of one, at most                             */
     TMP_ALIGN = 64
 };
 
@@ -25,25 +26,24 @@ struct straight_step {
 };
 
 struct straight {
-    uint64_t kind;
-    size_t count;
+    uint64_t kind, count;
     size_t in_bytes, out_bytes; /* what the user must give; 0: it is not looked at */
-    size_t *counts;             /* as the user gave them, or NULL */
-    size_t counts_bytes;
     size_t element_bytes;
     uint32_t steps, digest;
     struct record record; /* but for the sequence */
-    struct call call;
+    struct call call;     /* its tables are: */
+    struct straight_list list[LISTS];
+    struct sinew_graph graph;
     struct reduction reduction;
     unsigned char *tmp;
-    size_t bytes; /* of this allocation: steps, counts and tmp are behind */
+    size_t bytes; /* of this allocation: steps, lists and tmp are behind */
     struct straight_step step[];
 };
 
 struct straight_table {
     struct team_cache base;
     const struct world *world;
-    struct past_calls *calls; /* of the team's cache, which outlives every view's */
+    struct past_calls *calls;          /* of the team's cache, which outlives every view's */
     struct straight *call[SETS][WAYS]; /* the latest learned first */
     uint64_t missed[SETS][WAYS];       /* hashes of those that were not there, the last one first */
 };
@@ -59,6 +59,65 @@ static uint32_t straight_set(uint64_t hash)
 }
 _Static_assert(SETS == 1 << (64 - 60), "four bits choose the set");
 
+/* -------------------------------------------------------------------------------------- tables */
+
+/* Of n numbers; a table that is not there has none. */
+static struct straight_list list_of(const void *at, size_t n, size_t each)
+{
+    return (struct straight_list){ at, at ? n * each : 0 };
+}
+
+/* false: they are not for here. */
+static bool tables_lists(const struct straight_tables *t, size_t size,
+                         struct straight_list list[LISTS])
+{
+    size_t to = size, from = size, each = sizeof(size_t);
+    const int *tells = NULL, *hears = NULL;
+    if (t->graph) {
+        tells = t->graph->to, hears = t->graph->from;
+        to = (size_t)t->graph->to_count, from = (size_t)t->graph->from_count;
+        if ((to && !tells) || (from && !hears)) return false;
+    }
+    if (to > LIST_NUMBERS || from > LIST_NUMBERS) return false;
+    list[0] = list_of(t->in.counts, to, each);
+    list[1] = list_of(t->in.offsets, to, each);
+    list[2] = list_of(t->out.counts, from, each);
+    list[3] = list_of(t->out.offsets, from, each);
+    list[4] = list_of(tells, to, sizeof(int));
+    list[5] = list_of(hears, from, sizeof(int));
+    return true;
+}
+
+/* What the count and all tables make, to be found by. Each number maps what there was before it one
+ * to one: where the tables are the same, so is the count. */
+static uint64_t tables_hash(uint64_t count, const struct straight_list list[LISTS])
+{
+    const uint64_t odd = UINT64_C(0xc4ceb9fe1a85ec53);
+    uint64_t h = count, two;
+    uint32_t one;
+    for (int i = 0; i < LISTS; i++) {
+        const unsigned char *at = list[i].at;
+        size_t left = list[i].bytes;
+        for (; left >= sizeof(two); left -= sizeof(two), at += sizeof(two)) {
+            memcpy(&two, at, sizeof(two));
+            h = (h ^ two) * odd;
+        }
+        if (left == 0) continue;
+        memcpy(&one, at, sizeof(one));
+        h = (h ^ one) * odd;
+    }
+    return h;
+}
+
+static __attribute__((noinline)) bool tables_same(const struct straight_list a[LISTS],
+                                                  const struct straight_list b[LISTS])
+{
+    for (int i = 0; i < LISTS; i++)
+        if (a[i].bytes != b[i].bytes || (a[i].bytes && memcmp(a[i].at, b[i].at, a[i].bytes) != 0))
+            return false;
+    return true;
+}
+
 /* ----------------------------------------------------------------------------------------- run */
 
 /* The buffers are such that nothing is to be said about them. */
@@ -69,12 +128,11 @@ static inline bool straight_fits(const struct straight *s, const struct straight
     if (s->out_bytes && (!out || call->out == SINEW_IN_PLACE)) return false;
     if (s->in_bytes && s->out_bytes && in < out + s->out_bytes && out < in + s->in_bytes)
         return false;
-    if (s->counts && memcmp(s->counts, call->counts, s->counts_bytes) != 0) return false;
-    return true;
+    return !call->lists || tables_same(s->list, call->lists);
 }
 
 static inline const struct straight *straight_find(const struct straight_table *t, uint64_t kind,
-                                                   size_t count)
+                                                   uint64_t count)
 {
     struct straight *const *set = t->call[straight_set(straight_hash(kind, count))];
     for (int i = 0; i < WAYS; i++)
@@ -179,7 +237,6 @@ static int straight_otherwise(const struct straight_at *at, const struct straigh
     struct remainder remainder = { at->key.sequence, done, at->s->tmp };
     general.in = call->in;
     general.out = call->out;
-    if (at->s->counts) general.in_parts.counts = call->counts;
     int status = execution_resume(at->team, &general, &remainder);
     if (status < 0 && agree_fail(calls, &at->s->record, remainder.sequence, status))
         collective_cancel(at->team, remainder.sequence, status); /* what has come for it */
@@ -209,6 +266,17 @@ bool straight_run(struct sinew_team *team, const struct straight_call *call, int
     else
         *status = straight_otherwise(&at, call, done, t->calls);
     return true;
+}
+
+bool straight_run_tables(struct sinew_team *team, struct straight_call call,
+                         const struct straight_tables *tables, int *status)
+{
+    struct straight_list list[LISTS];
+    if (!team || !*team_view_cache(team)) return false;
+    if (!tables_lists(tables, (size_t)sinew_size(team), list)) return false;
+    call.count = tables_hash(call.count, list);
+    call.lists = list;
+    return straight_run(team, &call, status);
 }
 
 /* --------------------------------------------------------------------------------------- learn */
@@ -290,25 +358,29 @@ static size_t learn_tmp(const struct bound *b)
     return elements > TMP_BYTES ? SIZE_MAX : elements * b->call.element_bytes;
 }
 
-/* As straight_call has it. */
-static size_t learn_count(const struct call *call)
+/* As straight_call has it before tables come into it. */
+static uint64_t learn_count(const struct call *call)
 {
-    if (call->collective == COLLECTIVE_REDUCE_SCATTER) return call->in_count;
-    if (call->collective == COLLECTIVE_REDUCE_SCATTER_BLOCK) return call->out_count;
-    return (size_t)call->agreed;
+    switch (call->collective) {
+    case COLLECTIVE_GATHERV:
+    case COLLECTIVE_ALLGATHERV:
+        return call->in_count;
+    case COLLECTIVE_SCATTERV:
+    case COLLECTIVE_REDUCE_SCATTER_BLOCK:
+        return call->out_count;
+    case COLLECTIVE_REDUCE_SCATTER:
+        return 0;
+    default:
+        return call->agreed;
+    }
 }
 
-static bool learn_may(const struct bound *b, uint32_t size)
+static bool learn_may(const struct bound *b)
 {
     const struct call *call = &b->call;
-    bool counts = call->in_parts.counts != NULL;
-    if (!call->comes_again || call->own || call->graph || b->tiles > 1) return false;
-    if (call->out_parts.counts || call->in_parts.offsets) return false;
-    if (call->collective == COLLECTIVE_GATHERV || call->collective == COLLECTIVE_SCATTERV)
-        return false; /* whose lengths not all ranks have */
+    if (!call->comes_again || call->own || b->tiles > 1) return false;
     if (b->schedule->blocks[BUFFER_CNT]) return false; /* lengths that come in messages */
     if (call->type > 255 || call->op > 255 || (call->op && !b->reduction.kernel)) return false;
-    if (counts != (call->collective == COLLECTIVE_REDUCE_SCATTER) || size > COUNTS) return false;
     return learn_tmp(b) <= TMP_BYTES;
 }
 
@@ -317,20 +389,37 @@ static size_t learn_round(size_t bytes)
     return (bytes + TMP_ALIGN - 1) / TMP_ALIGN * TMP_ALIGN;
 }
 
+/* Its tables, from `at` on, are those of its call. */
+static void learn_lists(struct straight *s, const struct straight_list list[LISTS],
+                        unsigned char *at)
+{
+    for (int i = 0; i < LISTS; i++) {
+        s->list[i] = (struct straight_list){ list[i].at ? at : NULL, list[i].bytes };
+        if (list[i].bytes) memcpy(at, list[i].at, list[i].bytes);
+        at += list[i].bytes;
+    }
+    s->call.in_parts = (struct parts){ s->list[0].at, s->list[1].at };
+    s->call.out_parts = (struct parts){ s->list[2].at, s->list[3].at };
+    if (!s->call.graph) return;
+    s->graph = *s->call.graph;
+    s->graph.to = s->list[4].at;
+    s->graph.from = s->list[5].at;
+    s->call.graph = &s->graph;
+}
+
 static struct straight *learn(const struct sinew_team *team, const struct world *world,
-                              const struct bound *b, uint32_t size)
+                              const struct bound *b, const struct straight_list list[LISTS])
 {
     struct straight_step step[STEPS];
     const struct call *call = &b->call;
     uint32_t n = learn_steps(b, step);
-    size_t counts = call->in_parts.counts ? size : 0;
-    size_t head = learn_round(sizeof(struct straight) + n * sizeof(step[0]) +
-                              counts * sizeof(size_t));
+    size_t lists = 0;
+    for (int i = 0; i < LISTS; i++) lists += list[i].bytes;
+    size_t head = learn_round(sizeof(struct straight) + n * sizeof(step[0]) + lists);
     size_t bytes = head + learn_tmp(b);
     struct straight *s = n ? world_allocate_aligned(world, TMP_ALIGN, bytes) : NULL;
     if (!s) return NULL;
     *s = (struct straight){ .element_bytes = call->element_bytes,
-                            .counts_bytes = counts * sizeof(size_t),
                             .steps = n,
                             .digest = b->digest,
                             .record = agree_record(team, call, 0, b->digest),
@@ -344,10 +433,7 @@ static struct straight *learn(const struct sinew_team *team, const struct world 
     if (call->in_place && call->in_count > out) out = call->in_count;
     if (call->out && !scatters) s->out_bytes = out * call->element_bytes;
     memcpy(s->step, step, n * sizeof(step[0]));
-    if (counts) {
-        s->counts = (size_t *)(void *)&s->step[n];
-        memcpy(s->counts, call->in_parts.counts, s->counts_bytes);
-    }
+    learn_lists(s, list, (unsigned char *)&s->step[n]);
     if (bytes > head) s->tmp = (unsigned char *)s + head;
     return s;
 }
@@ -374,19 +460,20 @@ static void learn_keep(const struct straight_table *t, struct straight *set[WAYS
 
 void straight_learn(struct sinew_team *team, const struct bound *b)
 {
-    uint32_t size = (uint32_t)sinew_size(team);
     const struct call *call = &b->call;
-    if (!learn_may(b, size)) return;
+    struct straight_tables tables = { call->in_parts, call->out_parts, call->graph };
+    struct straight_list list[LISTS];
+    if (!learn_may(b) || !tables_lists(&tables, (size_t)sinew_size(team), list)) return;
     struct straight_table *t = table_of(team);
     if (!t) return;
     uint64_t kind =
         straight_kind(call->collective, call->type, call->op, call->root, call->in_place);
-    uint64_t hash = straight_hash(kind, learn_count(call));
+    uint64_t count = tables_hash(learn_count(call), list), hash = straight_hash(kind, count);
     uint32_t set = straight_set(hash);
     if (!learn_missed(t->missed[set], hash)) return;
-    struct straight *s = learn(team, t->world, b, size);
+    struct straight *s = learn(team, t->world, b, list);
     if (!s) return;
     s->kind = kind;
-    s->count = learn_count(call);
+    s->count = count;
     learn_keep(t, t->call[set], s);
 }

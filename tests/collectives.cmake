@@ -2,6 +2,8 @@
 sinew_test(NAME collectives-failure LABELS unit
   SOURCES unit/collectives_failure.c support/coll_case.c support/coll_fake.c support/coll_layout.c
   support/coll_rank.c)
+sinew_test(NAME collectives-tables LABELS unit
+  SOURCES unit/collectives_tables.c support/coll_fake.c)
 sinew_test(NAME collectives-choice SOURCES unit/collectives_choice.c LABELS unit)
 sinew_test(NAME collectives-reduce SOURCES unit/collectives_reduce.c LABELS unit)
 # The arithmetic again, as it is for other instruction sets: the same bits.
