@@ -69,7 +69,7 @@ static void what_a_byte_costs_the_processor_is_simulated(void **state)
     run_expect(&r, 0);
     const char *from = strstr(r.out, "ranks finish from ");
     assert_non_null(from);
-    assert_true(strtod(from + strlen("ranks finish from "), NULL) > 2 * 0.17 * 1048.576);
+    assert_true(strtod(from + strlen("ranks finish from "), NULL) > 2 * 0.075 * 1048.576);
 }
 
 /* Values behind a blank or a sign of equality, the collective anywhere. */
