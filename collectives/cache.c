@@ -85,6 +85,7 @@ int cache_situation(struct sinew_team *team, struct situation *at)
 {
     at->size = (uint32_t)sinew_size(team);
     at->crowded = team_is_crowded(team);
+    at->cores = at->crowded ? team_cores(team) : 0;
     at->link = team_link(team);
     at->node = team_node(team);
     return cache_rules(team, &at->rules);

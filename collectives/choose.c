@@ -66,11 +66,19 @@ const char *algorithm_objection(const struct algorithm *a, const struct situatio
     return NULL;
 }
 
+/* 0: each rank has one. */
+static uint32_t shared_cores(const struct situation *at)
+{
+    if (!at->crowded) return 0;
+    return at->cores ? at->cores : 2;
+}
+
 double algorithm_time(const struct algorithm *a, uint32_t parameter, const struct situation *at)
 {
     struct work w = a->work(at->size, (double)at->bytes, parameter_number(parameter));
+    w.one_busy = collective_has_root(a->collective);
     return model_time(rules_link(at->rules, at->link), rules_link(at->rules, "shm"), &w, at->size,
-                      at->crowded);
+                      shared_cores(at));
 }
 
 /* The parameter with which it is fastest. */
@@ -191,6 +199,7 @@ static void crowd_pieces(const struct situation *at, struct choice *choice)
 {
     uint64_t pieces = two_turns_pieces(at);
     if (algorithms[choice->algorithm].generate != generate_allreduce_pairwise) return;
+    if (strcmp(at->link, "shm") != 0) return; /* elsewhere a piece costs a message more */
     if (pieces > 1) choice->parameter = (uint32_t)pieces;
 }
 

@@ -14,6 +14,7 @@ struct situation {
     uint32_t size;
     uint64_t bytes; /* of one rank's input                                                   */
     bool crowded;   /* all ranks are on one host, and take turns on its cores                */
+    uint32_t cores; /* these, if so; 0: two                                                  */
     bool has_arithmetic;
     unsigned need; /* enum algorithm_flag                                                   */
     const char *link; /* between them, as in model.h                                        */

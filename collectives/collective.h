@@ -78,6 +78,7 @@ struct work {
     double turns;    /* how often all ranks must have run, where they take turns on few cores   */
     double fan;      /* peers that these bytes are of at the same time; 0: one                  */
     double near_rounds, near_messages, near_bytes; /* further ones, between ranks of one node   */
+    bool one_busy;   /* there is a root: the others have less to do                             */
 };
 
 /* A way to do one collective, for any number of ranks and any root. */

@@ -7,7 +7,8 @@
  *   rounds x L + messages x o + added and copied bytes, each at its price
  *   + bytes x G on the wire, or bytes sent and received x O by the processor: whichever is more
  *   + rounds x R + messages x their asking, where they are so long that they are announced first
- *   + turns x what a turn takes, where ranks take turns on few cores
+ *   where ranks take turns on few cores, a core does what each of its ranks has to do, unless there
+ *   is a root; + turns x ranks on a core x what a turn takes, three of them if announced
  *
  * It is for telling algorithms apart, not for forecasts: who shares a cache or a wire is not in it.
  * A rule file (rules.h) may bring a measured one.
@@ -25,7 +26,7 @@ struct link_model {
     double add_ns, copy_ns;                  /* a byte                             */
     /* a byte that is put somewhere before it is added; 0: it is added as it comes */
     double stage_ns;
-    double turn_ns;                          /* for each rank                      */
+    double turn_ns;                          /* of one rank on its core            */
     double ports; /* peers with whom bytes go at full speed at the same time */
 };
 
@@ -34,8 +35,9 @@ const struct link_model *link_model_find(const char *name);
 /* They, from i = 0 until NULL. */
 const struct link_model *link_model_at(uint32_t i);
 
-/* ns; `near` is the link on the node, for what is counted as such. */
+/* ns; `near` is the link on the node, for what is counted as such. Ranks that take turns on so few
+ * cores; 0: each has one. */
 double model_time(const struct link_model *m, const struct link_model *near, const struct work *w,
-                  uint32_t ranks, bool crowded);
+                  uint32_t ranks, uint32_t cores);
 
 #endif

@@ -4,7 +4,8 @@
  * them; tests compare them with what the schedules do
  *
  * A turn is one round of all ranks over the cores they share: each round of messages needs one, but
- * what all send to all at once needs one in all.
+ * what all send to all at once needs one in all. Of those that receive into places of their own and add
+ * up afterwards (multiplying) each message needs one: they do not go straight.
  */
 #include "collectives/work.h"
 
@@ -114,7 +115,7 @@ struct work work_bcast_scatter_allgather(double p, double n, double k)
 struct work work_bcast_chain(double p, double n, double k)
 {
     double steps = p - 2 + k, bytes = n * steps / k;
-    return moving(p > 2 ? 2 * bytes : bytes, work_of(p - 1, 2 * steps, bytes, 0, 0, p - 1));
+    return moving(p > 2 ? 2 * bytes : bytes, work_of(p - 1, 2 * steps, bytes, 0, 0, steps));
 }
 
 struct work work_bcast_circulant(double p, double n, double k)
@@ -202,7 +203,7 @@ struct work work_allreduce_doubling(double p, double n, double k)
 struct work work_allreduce_multiplying(double p, double n, double k)
 {
     double r = rounds_of(p, k), sent = r * (k - 1);
-    struct work w = { .rounds = r, .messages = 2 * sent, .bytes = n * sent, .turns = r };
+    struct work w = { .rounds = r, .messages = 2 * sent, .bytes = n * sent, .turns = sent };
     return spread(k - 1, with_added(w, n * sent));
 }
 

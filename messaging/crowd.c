@@ -48,6 +48,11 @@ bool team_is_crowded(const struct sinew_team *team)
     return core->crowd == CROWD_YES;
 }
 
+uint32_t team_cores(const struct sinew_team *team)
+{
+    return (uint32_t)team->core->context->cores;
+}
+
 /* ---- what lies between members --------------------------------------------------------------- */
 
 /* Whether all others can be reached by it. Being on one host is the same for all of them; elsewhere

@@ -137,6 +137,8 @@ const char *team_algorithm(const struct sinew_team *team); /* of the view; NULL:
 /* All members share the cores of one host with more ranks of the job than cores. All answer
  * alike. */
 bool team_is_crowded(const struct sinew_team *team);
+/* How many cores these are. All answer alike, if it is so. */
+uint32_t team_cores(const struct sinew_team *team);
 
 /* What carries data between all members, as far as all can know it alike: "shm", "tcp" … */
 const char *team_link(const struct sinew_team *team);

@@ -646,6 +646,11 @@ bool team_is_crowded(const struct sinew_team *team)
 {
     return team->fake->options.crowded;
 }
+uint32_t team_cores(const struct sinew_team *team)
+{
+    (void)team;
+    return 2;
+}
 
 const char *team_link(const struct sinew_team *team)
 {

@@ -242,6 +242,27 @@ static void ranks_that_take_turns_have_two(void **state)
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
 }
 
+/* A core does what each of its ranks has to: nobody sends whole vectors to everybody where parts
+ * are to be had with the same bits, and over TCP nothing is cut that does not go straight. */
+static void a_crowd_shares_its_cores(void **state)
+{
+    (void)state;
+    for (uint64_t bytes = 8192; bytes <= 32768; bytes *= 2) {
+        struct situation at = { .size = 16, .bytes = bytes, .link = "shm", .crowded = true };
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, bytes > 16384 ? "rabenseifner" : "recursive-doubling", 0);
+        at.cores = 8;
+        at.has_arithmetic = true;
+        struct choice choice = algorithm_choose(COLLECTIVE_ALLREDUCE, &at);
+        assert_string_not_equal(algorithms[choice.algorithm].name, "recursive-multiplying");
+    }
+    struct situation at = { .size = 8, .bytes = 16384, .link = "tcp", .crowded = true };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+    at.bytes = 65536;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+    at.size = 4;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", 1);
+}
+
 /* Over a network, where the ranks of a team are on nodes in order; where they are not, never. */
 static void ranks_on_nodes_have_two_levels(void **state)
 {
@@ -267,6 +288,7 @@ int main(void)
         cmocka_unit_test(prices_of_tcp_are_those_measured),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
+        cmocka_unit_test(a_crowd_shares_its_cores),
         cmocka_unit_test(ranks_on_nodes_have_two_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
