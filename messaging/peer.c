@@ -55,6 +55,12 @@ static bool peer_is_heard(const struct peer *p, enum space space)
     return p->blocks_free >= p->blocks_total - p->blocks_total / 8;
 }
 
+/* A message for credit alone is a system call, or comes before what a straight call looks for. */
+static bool credit_is_dear(const struct peer *p)
+{
+    return p->quick_in || (p->out && p->out->transport->caps.holds);
+}
+
 void peer_grow(struct peer *p, enum space space)
 {
     struct sinew *s = p->context;
@@ -66,7 +72,7 @@ void peer_grow(struct peer *p, enum space space)
     uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES);
     if (!unexpected_grow(p, blocks)) return;
     /* As half of its window was told before, so of the larger one. */
-    p->worth_telling += blocks / 8;
+    if (credit_is_dear(p)) p->worth_telling += blocks / 8;
     p->longest += (blocks - blocks / 4) / 2;
     s->grown++;
     p->growth = blocks;
