@@ -282,7 +282,8 @@ static void ialltoallv(struct work *w, MPI_Request *request)
 
 static void neighbour_allgather(struct work *w)
 {
-    MPI_Neighbor_allgather(w->out, (int)w->bytes, MPI_BYTE, w->in, (int)w->bytes, MPI_BYTE, w->ring);
+    int bytes = (int)w->bytes;
+    MPI_Neighbor_allgather(w->out, bytes, MPI_BYTE, w->in, bytes, MPI_BYTE, w->ring);
 }
 
 static void ineighbour_allgather(struct work *w, MPI_Request *request)

@@ -4,11 +4,11 @@
 #include <string.h>
 
 /* shm and tcp (over loopback) as `sinew-perf calibrate` measured them on two virtual cores of an
- * EPYC, but that TCP's windows have grown, so that 32 KiB go at once, and that what its messages cost
- * lies between those that are held and go together and those that go by themselves; the others of a
- * network such as one meets: orders of size, so that what is chosen without a measurement is not
- * absurd. A turn over shared memory is what one that finds nothing takes. The simulated one has no
- * processor that copies. */
+ * EPYC, but that TCP's windows have grown, so that 32 KiB go at once, and that what its messages
+ * cost lies between those that are held and go together and those that go by themselves; the others
+ * of a network such as one meets: orders of size, so that what is chosen without a measurement is
+ * not absurd. A turn over shared memory is what one that finds nothing takes. The simulated one has
+ * no processor that copies. */
 static const struct link_model models[] = {
     { "shm", 45, 20, 0.025, 0.024, 16384, 50, 230, 0.01, 0.02, 0, 1400, 1 },
     { "tcp", 5000, 1500, 0.1, 0.075, 32769, 2000, 2500, 0.017, 0.0175, 0.02, 6000, 1 },

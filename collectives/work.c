@@ -4,8 +4,8 @@
  * them; tests compare them with what the schedules do
  *
  * A turn is one round of all ranks over the cores they share: each round of messages needs one, but
- * what all send to all at once needs one in all. Of those that receive into places of their own and add
- * up afterwards (multiplying) each message needs one: they do not go straight.
+ * what all send to all at once needs one in all. Of those that receive into places of their own and
+ * add up afterwards (multiplying) each message needs one: they do not go straight.
  */
 #include "collectives/work.h"
 

@@ -61,7 +61,8 @@ static void algorithms_are_compared(void **state)
     expect_words("flat is for up to 64 ranks");
 }
 
-/* Two ranks that both send and receive a mebibyte: the processor moves two, and waits for no wire. */
+/* Two ranks that both send and receive a mebibyte: the processor moves two, and waits for no
+ * wire. */
 static void what_a_byte_costs_the_processor_is_simulated(void **state)
 {
     (void)state;

@@ -249,7 +249,8 @@ static void a_crowd_shares_its_cores(void **state)
     (void)state;
     for (uint64_t bytes = 8192; bytes <= 32768; bytes *= 2) {
         struct situation at = { .size = 16, .bytes = bytes, .link = "shm", .crowded = true };
-        chosen(NULL, COLLECTIVE_ALLREDUCE, at, bytes > 16384 ? "rabenseifner" : "recursive-doubling", 0);
+        const char *best = bytes > 16384 ? "rabenseifner" : "recursive-doubling";
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, best, 0);
         at.cores = 8;
         at.has_arithmetic = true;
         struct choice choice = algorithm_choose(COLLECTIVE_ALLREDUCE, &at);

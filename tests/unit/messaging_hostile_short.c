@@ -510,7 +510,8 @@ static void only_the_very_message_is_taken(void **state)
     assert_int_equal(f->s->match.kept_count, 1);
 }
 
-/* As much as is worth telling is owed: the answer takes it along; without one the next look tells. */
+/* As much as is worth telling is owed: the answer takes it along; without one the next look
+ * tells. */
 static void an_answer_takes_the_credit_along(void **state)
 {
     enum { LONG = 8192 };

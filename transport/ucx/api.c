@@ -38,8 +38,8 @@ static const char *const settings[SETTINGS] = {
     "UCX_SYSV_FIFO_SIZE=1024",
     /* endpoints that tell of failures move long messages in such pieces */
     "UCX_TCP_RX_SEG_SIZE=256k",
-    /* else an endpoint over RC has a lane of datagrams too, and its wire-up goes there: closed by force
-     * while that waits to be sent, it takes the process with it (UCX 1.13) */
+    /* else an endpoint over RC has a lane of datagrams too, and its wire-up goes there: closed by
+     * force while that waits to be sent, it takes the process with it (UCX 1.13) */
     "UCX_KEEPALIVE_INTERVAL=inf",
 };
 
