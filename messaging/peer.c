@@ -58,7 +58,8 @@ static bool peer_is_heard(const struct peer *p, enum space space)
 /* A message for credit alone is a system call, or comes before what a straight call looks for. */
 static bool credit_is_dear(const struct peer *p)
 {
-    return p->quick_in || (p->out && p->out->transport->caps.holds);
+    return (p->quick_in && p->quick_in->transport->caps.lends) ||
+           (p->out && p->out->transport->caps.holds);
 }
 
 void peer_grow(struct peer *p, enum space space)
