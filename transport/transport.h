@@ -348,7 +348,8 @@ struct transport_ops {
      * never blocks. */
     int (*progress)(struct transport *t, struct link *l);
 
-    /* 0: t->fd fires on the next event. > 0: there is something already. */
+    /* 0: t->fd fires on the next event. > 0: there is something already. It makes no upcalls; what
+     * it finds is handed up by progress(). */
     int (*arm)(struct transport *t);
 };
 

@@ -207,11 +207,11 @@ static bool came_unheard(struct ucx *t)
 static int ucx_arm(struct transport *base)
 {
     struct ucx *t = ucx_at(base);
-    int64_t at = framed_deadline(&t->base);
-    if (at == 0) return SINEW_PENDING;
+    if (framed_deadline(&t->base) == 0) return SINEW_PENDING;
     t->armed = true;
     if (t->api.arm(t->worker) != UCS_OK || came_unheard(t)) return SINEW_PENDING;
-    return sleeper_until(&t->sleeper, base->opt.world, at);
+    int64_t at = framed_deadline(&t->base); /* that look may have left something to do */
+    return at == 0 ? SINEW_PENDING : sleeper_until(&t->sleeper, base->opt.world, at);
 }
 
 const struct transport_ops transport_ucx = {
