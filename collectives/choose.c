@@ -176,9 +176,8 @@ static bool rounds_wait(const struct algorithm *a)
  * What is chosen where each rank has a core decides the bits, so it decides what is left to ranks
  * that take turns: for them two turns, of everyone with everyone, are best. It is preferred over
  * shared memory where it costs an eighth more at most, or a quarter more than one whose rounds
- * wait;
- * where each rank has a core, too, which pay the eighth for nothing: were it looked at, how many
- * cores there are would change bits.
+ * wait; where each rank has a core, too, which pay the eighth for nothing: were it looked at, how
+ * many cores there are would change bits.
  */
 static struct choice prefer_two_turns(enum collective collective, const struct situation *alone,
                                       struct choice best)

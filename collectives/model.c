@@ -70,6 +70,8 @@ double model_time(const struct link_model *m, const struct link_model *near, con
     double ns = part_time(m, far) + part_time(near, on_node) + w->added * m->add_ns +
                 w->staged * m->stage_ns + w->copied * m->copy_ns;
     if (cores == 0) return ns;
+    /* One of just that length goes at once (straight.h): it costs as much, and takes no more
+     * turns. */
     double turns = message_bytes(far) > m->long_bytes ? ASKED_TURNS * w->turns : w->turns;
     double on_a_core = ranks > cores ? (double)ranks / cores : 1;
     return (w->one_busy ? ns : ns * on_a_core) + turns * m->turn_ns * on_a_core;

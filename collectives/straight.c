@@ -120,7 +120,7 @@ static __attribute__((noinline)) bool tables_same(const struct straight_list a[L
 
 /* ----------------------------------------------------------------------------------------- run */
 
-/* The buffers are such that nothing is to be said about them. */
+/* The buffers are such that nothing is to be said about them, and the tables are the same. */
 static inline bool straight_fits(const struct straight *s, const struct straight_call *call)
 {
     uintptr_t in = (uintptr_t)call->in, out = (uintptr_t)call->out;

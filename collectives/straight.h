@@ -25,7 +25,7 @@ static inline uint64_t straight_kind(enum collective collective, int type, int o
            (uint64_t)in_place << 24 | (uint64_t)(uint32_t)root << 32;
 }
 
-/* Numbers in memory of the caller's. */
+/* Numbers in memory of the caller's, or what was kept of them. */
 struct straight_list {
     const void *at;
     size_t bytes;

@@ -29,7 +29,7 @@ static const char *const usage =
     "              --svg draws that\n"
     "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
     "  --rules     with what a file for collective_rules says\n"
-    "  --crowded   as ranks choose that take turns on few cores\n"
+    "  --crowded   as ranks choose that take turns on two cores\n"
     "  --loggp     L, o, g in ns and G, O, calc in ns a byte; 2500,1500,1000,6,0,0,\n"
     "              but of --compare those of --link\n"
     "  --bytes     as sinew-perf counts them: of one rank, K and M allowed\n";

@@ -371,8 +371,9 @@ SINEW_API int sinew_wait_any(struct sinew_request *reqs[], int n, int *index, in
 
 /* Until all are final: 0, or the first error by index, whose text sinew_why() has. results[i] (may
  * be NULL) gets each outcome, and SINEW_PENDING for one that patience ran out on, when > 0 is
- * returned. With a handle that has ended (see above) it waits no longer: SINEW_EINVAL, which is
- * that one's result, too; those of the others are as if patience had run out then. */
+ * returned. A handle that has ended (see above) is not waited for: SINEW_EINVAL, at the latest
+ * when all before it are final; that is its result, too. Those of the others are as if patience
+ * had run out then, so some may be under way still: their handles are kept. */
 SINEW_API int sinew_wait_all(struct sinew_request *reqs[], int n, int results[], int64_t patience);
 
 /* Stop a receive that has not matched: it completes with SINEW_ECANCELED, and still has to be

@@ -262,6 +262,18 @@ static void a_crowd_shares_its_cores(void **state)
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
     at.size = 4;
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", 1);
+    struct situation two = { .size = 16, .bytes = 8192, .link = "shm", .crowded = true };
+    struct situation eight = two;
+    two.cores = 2;
+    eight.cores = 8;
+    int i = algorithm_find(COLLECTIVE_ALLREDUCE, "recursive-doubling");
+    assert_true(i >= 0);
+    assert_true(algorithm_time(&algorithms[i], 0, &two) ==
+                4 * algorithm_time(&algorithms[i], 0, &eight));
+    i = algorithm_find(COLLECTIVE_REDUCE, "binomial"); /* its root's work is nobody else's */
+    assert_true(i >= 0);
+    assert_true(algorithm_time(&algorithms[i], 0, &two) <
+                4 * algorithm_time(&algorithms[i], 0, &eight));
 }
 
 /* Over a network, where the ranks of a team are on nodes in order; where they are not, never. */

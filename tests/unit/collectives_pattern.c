@@ -395,6 +395,27 @@ static void a_crowd_goes_flat(void **state)
     }
 }
 
+/* Whether it gives the aligned tree's bits, as collectives_property.c shows. */
+static bool as_the_tree(const struct algorithm *a, uint32_t size)
+{
+    bool doubles = !strcmp(a->name, "recursive-doubling") || !strcmp(a->name, "rabenseifner") ||
+                   !strcmp(a->name, "recursive-multiplying");
+    return a->flags & ALIGNED ||
+           (a->collective == COLLECTIVE_ALLREDUCE && doubles && (size & (size - 1)) == 0);
+}
+
+/* However many cores there are. */
+static void brackets_alike(enum collective collective, struct situation at,
+                           const struct algorithm *a)
+{
+    at.crowded = true;
+    for (at.cores = 1; at.cores <= 64; at.cores *= 4) {
+        const struct algorithm *b = &algorithms[algorithm_choose(collective, &at).algorithm];
+        if (a == b || (as_the_tree(a, at.size) && as_the_tree(b, at.size))) continue;
+        fail_msg("%u ranks, %u cores: %s, and %s", at.size, at.cores, a->name, b->name);
+    }
+}
+
 /* What is chosen can be done: it has what is needed, and is for so many ranks; and the number of
  * cores changes no bracket of it. */
 static void choices_are_allowed(void **state)
@@ -417,6 +438,7 @@ static void choices_are_allowed(void **state)
                     const struct algorithm *a = &algorithms[choice.algorithm];
                     assert_int_equal(a->collective, collective);
                     assert_null(algorithm_objection(a, &at));
+                    if (at.has_arithmetic && size > 2) brackets_alike(collective, at, a);
                 }
 }
 

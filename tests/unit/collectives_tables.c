@@ -69,6 +69,7 @@ static void tables_changed_in_place_are_noticed(void **state)
     fake_free(f);
 }
 
+/* The senders go straight, the root by a request: what they carry tells. */
 static void another_length_than_was_sent_is_a_mismatch(void **state)
 {
     (void)state;
