@@ -45,16 +45,10 @@ static double message_bytes(struct part p)
     return p.messages > 0 ? 2 * p.bytes / p.messages : 0;
 }
 
-/* Whether they are announced first. */
-static bool part_asks(const struct link_model *m, struct part p)
-{
-    return message_bytes(p) >= m->long_bytes;
-}
-
 static double part_time(const struct link_model *m, struct part p)
 {
     double at_once = p.fan < m->ports ? p.fan : m->ports;
-    bool asks = part_asks(m, p);
+    bool asks = message_bytes(p) >= m->long_bytes;
     double round = m->latency_ns + (asks ? m->long_ns : 0);
     double message = m->overhead_ns + (asks ? m->ask_ns : 0);
     double wire = p.bytes * m->byte_ns / (at_once > 1 ? at_once : 1);

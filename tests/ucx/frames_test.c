@@ -226,6 +226,22 @@ static void up_sends(struct link *l)
     said_in_up = transport_ucx.send(l, &number, sizeof(number), NULL, 0, NULL, 0);
 }
 
+/* Two ends, of which one is up and has sent five messages. The other, which is returned, has not
+ * heard yet that both are ready; `up` will be called in place of its own. */
+static struct end *ends_of_which_one_is_late(struct end e[2], void (*up)(struct link *l))
+{
+    int turn = 0;
+    fake_knobs.prompt = true;
+    ends_open(e);
+    assert_int_equal(end_connect(&e[0], RANK) | end_connect(&e[1], RANK), 0);
+    WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
+    struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
+    for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
+    up_before = late->up.up;
+    late->up.up = up;
+    return late;
+}
+
 /* One end is up and sends, while the other has not heard yet that both are ready; the link ends for
  * that one first, in one of three ways. What was sent arrives all the same, and up comes before it;
  * inside it nothing is sent any more, nor handed back. */
@@ -234,16 +250,8 @@ static void up_comes_before_what_arrives_at_the_end(void **state)
     (void)state;
     for (int way = 0; way < 3; way++) {
         struct end e[2];
-        int turn = 0;
         fake_reset();
-        fake_knobs.prompt = true;
-        ends_open(e);
-        assert_int_equal(end_connect(&e[0], RANK) | end_connect(&e[1], RANK), 0);
-        WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
-        struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
-        for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
-        up_before = late->up.up;
-        late->up.up = up_sends;
+        struct end *late = ends_of_which_one_is_late(e, up_sends);
         said_in_up = 0;
         if (way == 0)
             fake_fail(late->rank, UCS_ERR_CONNECTION_RESET);
@@ -270,16 +278,8 @@ static void up_cuts(struct link *l)
 static void who_cuts_inside_up_hears_nothing(void **state)
 {
     struct end e[2];
-    int turn = 0;
     (void)state;
-    fake_knobs.prompt = true;
-    ends_open(e);
-    assert_int_equal(end_connect(&e[0], RANK) | end_connect(&e[1], RANK), 0);
-    WHILE (!e[0].link[RANK].ups && !e[1].link[RANK].ups) end_turn(&e[turn++ % 2]);
-    struct end *early = &e[e[1].link[RANK].ups], *late = early->other;
-    for (int i = 0; i < 5; i++) assert_int_equal(end_send(early, RANK, i, 100), 0);
-    up_before = late->up.up;
-    late->up.up = up_cuts;
+    struct end *late = ends_of_which_one_is_late(e, up_cuts);
     transport_ucx.disconnect(late->link[RANK].link, DISCONNECT_BROKEN);
     ENDS_UNTIL(e, late->link[RANK].downs);
     assert_int_equal(late->link[RANK].ups, 1);

@@ -50,7 +50,7 @@ enum {
                               of everything else: its puts and room, other links */
     SHM_EMPTY_COST = 16,   /* a poll that found nothing; others cost 1           */
     SHM_BUDGET_KEPT = 8,   /* of the upcalls of one progress(): to another link, and as many to what
-                              is   outside the rings, whatever the link that is waited for takes */
+                              is outside the rings, whatever the link that is waited for takes */
     SHM_PUSH_PART = 8,     /* of a link's share, what receiving leaves to puts and room */
     SHM_REGIONS_MAX = 1 << 20,
     SHM_QUIET_POLLS = 16, /* then room is told back without a message to carry it */
