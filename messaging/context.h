@@ -256,6 +256,7 @@ struct peer {
     uint8_t *blocks, *more_blocks;     /* the pool of unexpected blocks; see peer_grow() */
     uint32_t blocks_first;             /* of them, in `blocks`                       */
     uint32_t blocks_total, blocks_free;
+    uint32_t announcements;            /* of users' messages, that lie there         */
     int32_t block_free;                /* first of the free chain                    */
     int64_t connecting_since;
     uint64_t messages_out, messages_in; /* modulo 2^16 the sequence of each  */

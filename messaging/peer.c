@@ -21,8 +21,11 @@ enum { LEAST_BYTES = 32768, LEAST_REQUESTS = 1 };
  * the place of one that is gone is another's, once what it left there is consumed.
  * In a collective messages come before anybody has asked for them: what lies here says nothing,
  * what was received does.
+ *
+ * It may announce more at once, too, with a block for each, up to as many as shared memory lets a
+ * peer read at a time.
  */
-enum { GROWTH = 4, GROWTH_BYTES_MAX = 262144, GROWN_MAX = 8 };
+enum { GROWTH = 4, GROWTH_BYTES_MAX = 262144, GROWN_MAX = 8, GROWN_REQUESTS = 64 };
 
 static struct credit credit_of(uint64_t bytes, uint32_t requests)
 {
@@ -48,11 +51,21 @@ static void credit_open(struct peer *p)
     p->longest = all.blocks[SPACE_USER] / 2;
 }
 
-/* It is a stream, and what it sends is consumed. */
+/* It is a stream, and what it sends is consumed, as what it announces is. */
 static bool peer_is_heard(const struct peer *p, enum space space)
 {
     if (space == SPACE_COLLECTIVE) return peer_received(p).bytes >= STREAM_BYTES;
-    return p->blocks_free >= p->blocks_total - p->blocks_total / 8;
+    uint32_t announced = (uint32_t)p->context->config.unexpected_requests;
+    return p->blocks_free >= p->blocks_total - p->blocks_total / 8 &&
+           p->announcements <= announced / 8;
+}
+
+/* Announcements of users by which one that grows has more. */
+static uint32_t more_requests(const struct config *c)
+{
+    uint32_t now = (uint32_t)c->unexpected_requests, more = GROWTH * now;
+    if (now >= GROWN_REQUESTS) return 0;
+    return more < GROWN_REQUESTS - now ? more : GROWN_REQUESTS - now;
 }
 
 /* A message for credit alone is a system call, or comes before what a straight call looks for. */
@@ -70,13 +83,14 @@ void peer_grow(struct peer *p, enum space space)
         !peer_is_heard(p, space))
         return;
     if (bytes > GROWTH_BYTES_MAX) bytes = GROWTH_BYTES_MAX;
-    uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES);
-    if (!unexpected_grow(p, blocks)) return;
+    uint32_t blocks = (uint32_t)(bytes / BLOCK_BYTES), requests = more_requests(&s->config);
+    if (!unexpected_grow(p, blocks + requests)) return;
     /* As half of its window was told before, so of the larger one. */
     if (credit_is_dear(p)) p->worth_telling += blocks / 8;
     p->longest += (blocks - blocks / 4) / 2;
     s->grown++;
     p->growth = blocks;
+    p->owed.requests[SPACE_USER] += requests;
     outgoing_grant(p); /* or with the first that finds room */
 }
 

@@ -367,6 +367,7 @@ static int keep(const struct arrival *a)
     if (a->announced) {
         u->begun = (uint32_t)announced_bytes(a->body_len);
         u->offered = u->begun ? 0 : (uint8_t)a->body_len;
+        if (u->kind == KIND_RTS) a->peer->announcements++;
     }
     u->credit = (uint8_t)a->credit;
     match_keep(&s->match, u);
@@ -505,6 +506,8 @@ static int take_credit(struct peer *p, const struct envelope *e)
     if (e->kind == KIND_CREDIT) {
         uint32_t growth = e->team >> 16;
         collective = (uint16_t)e->team;
+        if (e->tag && p->granted && !growth)
+            return peer_breaks(p, "grants announcements that nobody has");
         if (growth && take_growth(p, growth) < 0) return SINEW_EPROTO;
         if (!p->granted) {
             p->window_blocks[SPACE_USER] += user;
@@ -529,7 +532,7 @@ bool receive_mere_credit(struct peer *p, const void *head, size_t hlen, size_t b
     if (hlen != ENVELOPE_SMALL || blen || envelope_decode(head, hlen, &e) != hlen ||
         e.kind != KIND_CREDIT || e.seq != (uint16_t)p->messages_in || e.length)
         return false;
-    if (p->wired || !p->granted || e.team >> 16 || outgoing_waits(p) ||
+    if (p->wired || !p->granted || e.team >> 16 || e.tag || outgoing_waits(p) ||
         e.credit > p->window_blocks[SPACE_USER] - p->mine.blocks[SPACE_USER] ||
         e.team > p->window_blocks[SPACE_COLLECTIVE] - p->mine.blocks[SPACE_COLLECTIVE])
         return false;

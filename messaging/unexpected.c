@@ -134,6 +134,7 @@ uint32_t unexpected_free(struct peer *p, struct unexpected *u)
     uint32_t freed = 1;
     int32_t next = u->next;
     match_drop(&p->context->match, u);
+    if (u->kind == KIND_RTS && p->rank != p->context->rank) p->announcements--;
     while (next != BLOCK_NONE) {
         int32_t after = *block_next(p, next);
         block_give(p, next);

@@ -119,6 +119,19 @@ static uint32_t growth_told(const struct fake *f, int rank)
     return all;
 }
 
+/* The lower half of its tag, by how many users' messages more may be announced. */
+static uint32_t announcements_told(const struct fake *f, int rank)
+{
+    const struct link *l = f->s->peer[rank]->out;
+    uint32_t all = 0;
+    for (int i = 0; i < f->sents; i++)
+        if (f->sent[i].link == l && f->sent[i].head[2] == KIND_CREDIT)
+            all += wire_get16(f->sent[i].head + 12);
+    return all;
+}
+
+enum { MORE_ANNOUNCED = 64 - 16, GROWN_BYTES = 262144 + MORE_ANNOUNCED * BLOCK_BYTES };
+
 /* Whose messages are taken as they come, and who waits for room all the same, gets more of it,
  * once; and then that much can be kept. */
 static void a_stream_gets_more_room_once(void **state)
@@ -133,7 +146,7 @@ static void a_stream_gets_more_room_once(void **state)
     for (int i = 0; i < 3; i++) {
         say_stuck(f, 1);
         assert_int_equal(growth_told(f, 1), 262144 / BLOCK_BYTES);
-        assert_int_equal(f->s->counters.memory_bytes, memory + 262144);
+        assert_int_equal(f->s->counters.memory_bytes, memory + GROWN_BYTES);
     }
     for (int i = 0; i < MESSAGES; i++) say_eager(f, 1, 3, LEN, (uint8_t)(i + 1));
     move(f);
@@ -145,6 +158,79 @@ static void a_stream_gets_more_room_once(void **state)
     assert_int_equal(p->blocks_free, p->blocks_total);
     assert_true(linked(f, 1));
     rank_2_is_well(f);
+}
+
+/* It may announce 64 at once then, each of which finds its block, whatever else lies here. */
+static void a_stream_announces_more(void **state)
+{
+    enum { LEN = 16000 };
+    struct fake *f = *state;
+    meet(f);
+    move(f);
+    const struct peer *p = f->s->peer[1];
+    assert_int_equal(announcements_told(f, 1), 16 - 1); /* the first is had from the start */
+    for (int i = 0; i < 3; i++) {
+        say_stuck(f, 1);
+        assert_int_equal(announcements_told(f, 1), 16 - 1 + MORE_ANNOUNCED);
+    }
+    for (int i = 0; i < (160 + 768) / (int)blocks_of(LEN); i++) say_eager(f, 1, 3, LEN, 1);
+    for (uint32_t i = 0; i < 64; i++) announce(f, 100 + i, 100000, 0, 0);
+    move(f);
+    assert_int_equal(p->announcements, 64);
+    assert_true(linked(f, 1));
+    f->s->peer[2]->context->config.unexpected_requests = 100; /* it has more already */
+    say_stuck(f, 2);
+    assert_int_equal(growth_told(f, 2), 262144 / BLOCK_BYTES);
+    assert_int_equal(announcements_told(f, 2), 16 - 1);
+    rank_2_is_well(f);
+}
+
+/* An announcement takes one block, so few are used by a flood of them; it gets nothing until they
+ * were heard. */
+static void what_nobody_clears_announces_no_more(void **state)
+{
+    enum { ANNOUNCED = 8, LEN = 100000 };
+    struct fake *f = *state;
+    static uint8_t in[LEN];
+    struct sinew_request *req[ANNOUNCED];
+    struct sinew_team *team = meet(f);
+    move(f);
+    for (uint32_t i = 0; i < ANNOUNCED; i++) announce(f, 100 + i, LEN, 0, 0);
+    say_stuck(f, 1);
+    assert_int_equal(growth_told(f, 1), 0);
+    for (int i = 0; i < ANNOUNCED; i++)
+        assert_int_equal(sinew_recv(team, in, LEN, 1, 100 + i, NULL, &req[i]), SINEW_PENDING);
+    say_stuck(f, 1);
+    assert_int_equal(f->s->peer[1]->announcements, 0);
+    assert_int_equal(announcements_told(f, 1), 16 - 1 + MORE_ANNOUNCED);
+    end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
+    move(f);
+    for (int i = 0; i < ANNOUNCED; i++) assert_int_equal(sinew_wait(&req[i]), SINEW_EPEER);
+}
+
+/* The other end: with the growth as many more go at once. */
+static void more_announcements_go_when_granted(void **state)
+{
+    enum { SENDS = 24, LEN = 100000 };
+    struct fake *f = *state;
+    static uint8_t out[LEN];
+    struct sinew_request *req[SENDS];
+    struct sinew_team *team = meet(f);
+    move(f);
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .tag = 15 });
+    move(f);
+    for (int i = 0; i < SENDS; i++)
+        assert_int_equal(sinew_send(team, out, LEN, 1, 5, &req[i]), SINEW_PENDING);
+    const struct peer *p = f->s->peer[1];
+    assert_false(list_empty(&p->queue[SPACE_USER]));
+    uint64_t before = f->s->counters.rendezvous_sent;
+    say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 1024 << 16, .tag = 48 });
+    move(f);
+    assert_true(list_empty(&p->queue[SPACE_USER]) && linked(f, 1));
+    assert_int_equal(f->s->counters.rendezvous_sent, before + SENDS - 16);
+    end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
+    move(f);
+    for (int i = 0; i < SENDS; i++) assert_int_equal(sinew_wait(&req[i]), SINEW_EPEER);
 }
 
 /* What a window that has grown is told alone is as rare as it is large: a CREDIT that comes first
@@ -215,12 +301,12 @@ static void collectives_that_wait_get_more_room(void **state)
  * except under what it has left and is still to be received. */
 static void who_is_gone_gives_its_room_back(void **state)
 {
-    enum { LEN = 16000, MORE = 262144 };
+    enum { LEN = 16000, MORE = GROWN_BYTES };
     struct fake *f = *state;
     static uint8_t in[LEN];
     struct sinew_team *team = meet(f);
     say_stuck(f, 1);
-    assert_int_equal(growth_told(f, 1), MORE / BLOCK_BYTES);
+    assert_int_equal(growth_told(f, 1), 262144 / BLOCK_BYTES);
     for (uint8_t i = 1; i <= 2; i++) say_eager(f, 1, 3, LEN, i);
     move(f);
     end_link(f->link[0][1], SINEW_EPEER, GONE_DIED);
@@ -570,6 +656,9 @@ int hostile_short(void)
         CASE(a_link_without_short_messages_leaves_the_window_whole),
         CASE(short_messages_meet_a_window),
         CASE(a_stream_gets_more_room_once),
+        CASE(a_stream_announces_more),
+        CASE(what_nobody_clears_announces_no_more),
+        CASE(more_announcements_go_when_granted),
         CASE(room_of_a_grown_window_is_told_less_often),
         CASE(who_is_gone_gives_its_room_back),
         CASE(what_nobody_takes_gets_no_more_room),

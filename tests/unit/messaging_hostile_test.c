@@ -127,6 +127,12 @@ static void a_window_that_grows_twice(struct fake *f)
     for (int i = 0; i < 2; i++)
         say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .team = 0xffff0000 });
 }
+/* Announcements come with a window, its first or its growth, and never by themselves. */
+static void announcements_out_of_nothing(struct fake *f)
+{
+    for (int i = 0; i < 2; i++)
+        say(f, &(struct words){ .rank = 1, .kind = KIND_CREDIT, .tag = 15 });
+}
 static void short_over_a_link_without(struct fake *f)
 {
     struct packet *p = say_eager(f, 1, 1, 8, 0);
@@ -195,6 +201,7 @@ static void bad_bytes_cost_their_own_link(void **state)
         refusal_of_success,
         too_much_credit,
         a_window_that_grows_twice,
+        announcements_out_of_nothing,
         short_over_a_link_without,
         a_beginning_beyond_its_end,
         a_beginning_that_ends_between,
