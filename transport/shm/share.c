@@ -21,7 +21,7 @@
  * making room; as many descriptors sent and not yet taken. TAKEN and REFUSED free a place at the
  * other end, so what of them finds no room in the ring is owed until it has some: a peer that keeps
  * to these bounds waits for no more of either than it has places. Of GONE one is owed at most: what
- * is freed while it waits makes it a GONE 0, after which the reader asks anew for what still exists.
+ * is freed while it waits makes it a GONE 0, and the reader asks anew for what still exists.
  */
 #include <errno.h>
 #include <fcntl.h>
