@@ -31,7 +31,7 @@ enum { CONFIG_TEXT_MAX = 128 };
 #define CONFIG_HOUR (3600 * CONFIG_SECOND)
 
 /*
- * N(name, kind, default, least, most, text)     numbers of every kind; CHOICE: of first and last word
+ * N(name, kind, default, least, most, text)     numbers of every kind; CHOICE: of first, last word
  * T(name, default, text)                        texts
  * The words of a CHOICE are in config.c, beside the parser.
  */

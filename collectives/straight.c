@@ -78,13 +78,14 @@ static bool tables_lists(const struct straight_tables *t, size_t size,
         to = (size_t)t->graph->to_count, from = (size_t)t->graph->from_count;
         if ((to && !tells) || (from && !hears)) return false;
     }
-    if (to > LIST_NUMBERS || from > LIST_NUMBERS) return false;
     list[0] = list_of(t->in.counts, to, each);
     list[1] = list_of(t->in.offsets, to, each);
     list[2] = list_of(t->out.counts, from, each);
     list[3] = list_of(t->out.offsets, from, each);
     list[4] = list_of(tells, to, sizeof(int));
     list[5] = list_of(hears, from, sizeof(int));
+    for (int i = 0; i < LISTS; i++)
+        if (list[i].bytes > LIST_NUMBERS * (i < 4 ? each : sizeof(int))) return false;
     return true;
 }
 

@@ -323,7 +323,7 @@ struct sinew_team {
     X(links_failed)                                                                                \
     X(links_switched)                                                                              \
     X(links_broken)                                                                                \
-    X(messages_resent)                                                                              \
+    X(messages_resent)                                                                             \
     X(collectives)                                                                                 \
     X(yields)                                                                                      \
     X(sleeps)                                                                                      \

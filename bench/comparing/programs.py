@@ -128,13 +128,16 @@ def json_lines(text):
     return found
 
 
-def one_number(command, environment, size=None):
-    """The figure that sinew-perf, sinew-limits and mpi_peer print for one size."""
-    text = execute(command, environment)
+def figure_of(command, text, size):
+    """What sinew-perf, sinew-limits and peers' loops print for one size; 0: for the only one."""
     for line in json_lines(text):
-        if size is None or line.get("bytes") == size:
+        if not size or line.get("bytes") == size:
             return line["mean"] if "mean" in line else line["value"]
-    raise failed(command, text, "no figure")
+    raise failed(command, text, f"no figure of {size} bytes" if size else "no figure")
+
+
+def one_number(command, environment, size):
+    return figure_of(command, execute(command, environment), size)
 
 
 def start(command, environment, ranks, test):
@@ -194,7 +197,7 @@ class Sinew:
         command = self.command(test, transport, ranks, size, way)
         if test in ("start", "memory"):
             return start(command, way.environment, ranks, test)
-        return one_number(command, way.environment)
+        return one_number(command, way.environment, size)
 
 
 # Collectives of two ranks that sinew-limits knows over bare sockets and over the bare ring.
@@ -242,8 +245,8 @@ class Limit:
     def fastest_ways(self, test, size):
         """What it found to be fastest, three times: which one is then measured is tried like a peer's.
 
-        A pair is two short runs then, one right after the other. To find the fastest of dozens takes
-        seconds (of a dozen, one), in which a machine that drifts has become another one.
+        A pair is two short runs then, one right after the other. To find the fastest of dozens
+        takes seconds (of a dozen, one), in which a machine that drifts has become another one.
         """
         command = self.command(test, self.transport, 2, size, Way(""))
         command.remove("--json")
@@ -447,7 +450,7 @@ class Ucx(Compiled):
         return [self.program, base(test)[0], str(size), str(LOOP_SECONDS)] + peer_words(test)
 
     def run(self, test, transport, ranks, size, way):
-        return one_number(self.command(test, transport, ranks, size, way), way.environment)
+        return one_number(self.command(test, transport, ranks, size, way), way.environment, size)
 
 
 class Mpi(Compiled):
@@ -470,7 +473,7 @@ class Mpi(Compiled):
         command = self.command(test, transport, ranks, size, way)
         if test in ("start", "memory"):
             return start(command, way.environment, ranks, test)
-        return one_number(command, way.environment)
+        return one_number(command, way.environment, size)
 
 
 class OpenMpi(Mpi):

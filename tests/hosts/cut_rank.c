@@ -3,8 +3,8 @@
  * cut_rank.c - one rank of four over two hosts between which the network is cut
  *
  *   cut-rank FOLDER mend     long and short messages go on until FOLDER/mended is there; all arrive
- *   cut-rank FOLDER forever [SECONDS]  they go on until SINEW_EPEER, which says after how long: repair_deadline, 3 s
- *                            if not told, or a little later
+ *   cut-rank FOLDER forever [SECONDS]  they go on until SINEW_EPEER, which says after how long:
+ *                            repair_deadline, 3 s if not told, or a little later
  *
  * Ranks 0 and 1 are on one host, 2 and 3 on the other: r talks to r + 2. FOLDER/moving.RANK says
  * that messages are under way. Who saw all he wanted says "RANK is done".

@@ -3,7 +3,8 @@
  * relay.c - what stands between two networks: a plain forwarder, or one that does harm as a seed
  * says
  *
- *   relay SEED FROM=TO ...      FROM and TO are ADDRESS:PORT or [ADDRESS]:PORT; connections to FROM go on to TO
+ *   relay SEED FROM=TO ...      FROM and TO are ADDRESS:PORT or [ADDRESS]:PORT; connections to FROM
+ *                               go on to TO
  *   relay SEED FROM=TO/N        so do those to the N - 1 next ports, to the next ports of TO
  *   relay 0 ...                 harms none; neither are those with a + in front: +FROM=TO
  *

@@ -11,7 +11,7 @@
 
 #include "base/list.h"
 
-enum { FAKE_MEMBERS = 64 };
+enum { FAKE_MEMBERS = 80 };
 
 /* One end of a message: sends and receives meet by (from, to, key). */
 struct end {

@@ -100,13 +100,28 @@ def every_collective_has_its_like_in_mpi(_):
         name + "-cold" for name in declared - {"barrier"}}
 
 
+def a_figure_of_another_size_is_none(_):
+    sys.path.insert(0, os.path.dirname(sys.argv[1]))
+    from comparing import programs  # pylint: disable=import-outside-toplevel
+    said = 'a word\n{"bytes": 4, "mean": 1.5}\n{"bytes": 8, "value": 2.5}\n'
+    assert programs.figure_of(["peer"], said, 8) == 2.5
+    assert programs.figure_of(["peer"], said, 0) == 1.5
+    try:
+        programs.figure_of(["peer"], said, 16)
+    except programs.Failed as failure:
+        assert "no figure of 16 bytes" in str(failure), failure
+    else:
+        raise AssertionError("4 bytes were taken for 16")
+
+
 def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("skip: two cores are needed")
         return 77
     with tempfile.TemporaryDirectory() as directory:
         for test in (reports_the_figure_and_the_ratio, a_peer_that_fails_is_named_with_its_words,
-                     an_aim_that_is_missed_fails_the_check, every_collective_has_its_like_in_mpi):
+                     an_aim_that_is_missed_fails_the_check, every_collective_has_its_like_in_mpi,
+                     a_figure_of_another_size_is_none):
             test(directory)
             print(f"passed: {test.__name__}")
     return 0

@@ -166,10 +166,10 @@ static const struct half halves[] = {
 static double half_value(const struct half *h, uint16_t v)
 {
     int exponent = (v & 0x7fff) >> h->fraction, fraction = v & ((1 << h->fraction) - 1);
-    double value = exponent == h->infinite >> h->fraction ? (fraction ? NAN : INFINITY)
-                   : exponent == 0                        ? ldexp(fraction, h->least - h->fraction)
-                                                          : ldexp((1 << h->fraction) + fraction,
-                                                                  h->least + exponent - 1 - h->fraction);
+    if (exponent > 0) fraction += 1 << h->fraction;
+    double value = ldexp(fraction, h->least + (exponent ? exponent - 1 : 0) - h->fraction);
+    if (exponent == h->infinite >> h->fraction)
+        value = fraction == 1 << h->fraction ? INFINITY : NAN;
     return v & 0x8000 ? -value : value;
 }
 

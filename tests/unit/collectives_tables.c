@@ -170,6 +170,27 @@ static void neighbours_are_sent_to_first(void **state)
     }
 }
 
+/* A list of 65 numbers is not kept; but a call without tables has none, whatever its ranks. */
+static void calls_without_tables_go_straight_among_many(void **state)
+{
+    enum { MANY = 70 };
+    struct fake_options options = { .seed = 1, .size = MANY, .eager_bytes = 64, .at_once = 100 };
+    (void)state;
+    struct fake *f = fake_new(&options);
+    for (int r = 0; r < MANY; r++) fake_view(f, r, false, "binomial");
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = fake_straight(f);
+        for (int r = 0; r < MANY; r++) {
+            char bytes[PART];
+            memset(bytes, r ? '.' : 'a' + i, PART);
+            assert_int_equal(sinew_bcast(fake_team(f, r), bytes, PART, 0, NULL), 0);
+            assert_int_equal(bytes[PART - 1], 'a' + i);
+        }
+        assert_true(i < 2 || fake_straight(f) == before + MANY - 1);
+    }
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +199,7 @@ int main(void)
         cmocka_unit_test(tables_that_cannot_be_are_refused_again),
         cmocka_unit_test(neighbours_changed_in_place_are_noticed),
         cmocka_unit_test(neighbours_are_sent_to_first),
+        cmocka_unit_test(calls_without_tables_go_straight_among_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

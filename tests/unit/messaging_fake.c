@@ -170,12 +170,15 @@ static int fake_arm(struct transport *t)
     return 0;
 }
 
-#define FAKE(number, is_control)                                                                      \
+#define FAKE(number, is_control)                                                          \
     {                                                                                     \
-        .name = "fake" #number, .id = number, .control = is_control, .transport_size = sizeof(struct transport), \
+        .name = "fake" #number, .id = number, .control = is_control,                      \
+        .transport_size = sizeof(struct transport),                                       \
         .link_size = sizeof(struct link), .open = fake_open, .close = fake_close,         \
         .reach = fake_reach, .connect = fake_connect, .disconnect = fake_disconnect,      \
-        .send = fake_send, .allow = stub_allow, .send_short = stub_send_short, .take_short = stub_take_short, .peek = stub_peek, .drop = stub_drop, .rma = fake_rma, .flush = fake_flush, .reg = fake_reg,         \
+        .send = fake_send, .allow = stub_allow, .send_short = stub_send_short,            \
+        .take_short = stub_take_short, .peek = stub_peek, .drop = stub_drop,              \
+        .rma = fake_rma, .flush = fake_flush, .reg = fake_reg,                            \
         .dereg = fake_dereg, .progress = fake_progress, .arm = fake_arm,                  \
     }
 

@@ -324,6 +324,81 @@ static void test_what_was_refused_is_told_when_there_is_room(void **state)
     lent_close(&t);
 }
 
+/* The memory of a GONE that is not told stays, though its owner freed it: of one, and of many. */
+static void test_what_is_freed_is_told_when_there_is_room(void **state)
+{
+    enum { MANY = 5 };
+    struct region share[MANY];
+    (void)state;
+    for (int freed = 1; freed <= MANY; freed += MANY - 1) {
+        struct lent t;
+        lent_open(&t, UINT64_MAX);
+        t.reader.peers[0].link->reads = false;
+        int before = count_mappings();
+        for (int i = 0; i < MANY; i++) share[i] = share_make(&t.lender, PAGE);
+        for (int i = 0; i < MANY; i++) map_it(&t, &share[i]);
+        assert_int_equal(count_mappings(), before + 2 * MANY);
+        fill_ring(&t.lender, 1);
+        for (int i = 0; i < freed; i++)
+            assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share[i]), 0);
+        UNTIL(t.lender.peers[1].link->wants == 0, &t.reader, &t.lender);
+        UNTIL(count_mappings() == before + 2 * (MANY - freed), &t.lender, &t.reader);
+        for (int i = freed; i < MANY; i++)
+            assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share[i]), 0);
+        lent_close(&t);
+    }
+}
+
+/* What still exists is asked for again after a word that meant everything. */
+static void test_what_was_unmapped_with_others_is_mapped_again(void **state)
+{
+    struct lent t;
+    struct region share[3];
+    (void)state;
+    lent_open(&t, UINT64_MAX);
+    t.reader.peers[0].link->reads = false;
+    int before = count_mappings();
+    for (int i = 0; i < 3; i++) share[i] = share_make(&t.lender, PAGE);
+    for (int i = 0; i < 3; i++) map_it(&t, &share[i]);
+    fill_ring(&t.lender, 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share[i]), 0);
+    UNTIL(count_mappings() == before + 1, &t.lender, &t.reader);
+    map_it(&t, &share[2]);
+    assert_int_equal(count_mappings(), before + 2);
+    assert_int_equal(lend(&t, share[2].base, PAGE), 0);
+    assert_int_equal(take_key(&t), 0);
+    assert_int_equal(read_end(&t, read_start(&t, PAGE, 0)), 0);
+    give_back(&t);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share[2]), 0);
+    lent_close(&t);
+}
+
+/* Its descriptor lies on the socket, of which no word tells the reader but that it was freed. */
+static void test_what_is_freed_on_its_way_is_not_mapped(void **state)
+{
+    struct lent t;
+    (void)state;
+    lent_open(&t, UINT64_MAX);
+    int before = count_mappings();
+    struct region share = share_make(&t.lender, PAGE);
+    assert_int_equal(lend(&t, share.base, 10), 0);
+    assert_int_equal(take_key(&t), SINEW_ENOTSUP);
+    ring_tell(&t.reader.peers[0].link->rx); /* no wish brings room along */
+    fill_ring(&t.lender, 1);
+    end_progress(&t.lender);
+    assert_int_equal(t.lender.peers[1].link->shares_sent, 1);
+    assert_int_equal(give_back(&t), 0);
+    assert_int_equal(transport_shm.dereg(&t.lender.t->base, &share), 0);
+    UNTIL(t.lender.peers[1].link->shares_taken == 1, &t.lender, &t.reader);
+    for (int i = 0; i < 2000; i++) {
+        end_progress(&t.lender);
+        end_progress(&t.reader);
+    }
+    assert_int_equal(count_mappings(), before);
+    lent_close(&t);
+}
+
 /* Whatever the lender does with its memory then, no read of it succeeds. */
 static void test_what_was_taken_back_is_worth_nothing(void **state)
 {
@@ -656,6 +731,9 @@ int main(void)
         TEST(test_more_memories_than_are_mapped_at_once),
         TEST(test_what_was_taken_is_told_when_there_is_room),
         TEST(test_what_was_refused_is_told_when_there_is_room),
+        TEST(test_what_is_freed_is_told_when_there_is_room),
+        TEST(test_what_was_unmapped_with_others_is_mapped_again),
+        TEST(test_what_is_freed_on_its_way_is_not_mapped),
         TEST(test_what_was_taken_back_is_worth_nothing),
         TEST(test_memory_that_is_not_there_costs_the_read_alone),
         TEST(test_pledges_are_bounded),

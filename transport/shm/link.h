@@ -104,6 +104,8 @@ struct shm_link {
     uint32_t pledge[SEGMENT_PLEDGES];   /* their last generations                             */
     struct share_maps *maps;            /* memory of the peer's, see share.c; NULL: none yet  */
     uint32_t shares_sent, shares_taken; /* descriptors of mine                                */
+    bool owes_gone;                     /* a word of what was freed waits for room: …         */
+    uint32_t share_gone;                /* … of this; 0: of everything                        */
 
     struct list of_transport, of_live, of_ending;
     void *segment;

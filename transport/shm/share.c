@@ -10,7 +10,7 @@
  *                              <--   the packet, on the link's socket
  *                              <--   SENT id: look at it now; or REFUSED id
  *     maps it, TAKEN id        -->
- *                              <--   GONE id: it was freed
+ *                              <--   GONE id: it was freed; GONE 0: unmap all that is mapped
  *
  * A reader asks when it meets a key that names memory it has not mapped, and takes the other way
  * for that message: nobody ever waits for a mapping. Only what was asked for may come. The memory
@@ -20,8 +20,8 @@
  * Bounded: SHM_SHARES_MAX of one's own; SHM_MAPS_MAX of each peer's, the least recently used one
  * making room; as many descriptors sent and not yet taken. TAKEN and REFUSED free a place at the
  * other end, so what of them finds no room in the ring is owed until it has some: a peer that keeps
- * to these bounds waits for no more of either than it has places. A GONE that finds none is not
- * sent: that mapping then stays until it is the least recently used one, or the link ends.
+ * to these bounds waits for no more of either than it has places. Of GONE one is owed at most: what
+ * is freed while it waits makes it a GONE 0, and the reader asks anew for what still exists.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,18 +101,30 @@ static void share_must_tell(struct shm_link *l, uint32_t id, enum share_what wha
 void share_settle(struct shm_link *l)
 {
     struct share_maps *maps = l->maps;
-    int told = 0, count = maps->owed_count;
+    int told = 0, count = maps ? maps->owed_count : 0;
+    if (l->owes_gone && share_tell(l, l->share_gone, SHARE_GONE) == 0) l->owes_gone = false;
     while (told < count &&
            share_tell(l, maps->owed[told].id, (enum share_what)maps->owed[told].what) == 0)
         told++;
-    maps->owed_count -= told;
-    memmove(maps->owed, maps->owed + told, (size_t)(count - told) * sizeof(*maps->owed));
-    if (maps->owed_count == 0) l->wants &= (uint8_t)~SHM_WANTS_SHARES;
+    if (told > 0) {
+        maps->owed_count = count - told;
+        memmove(maps->owed, maps->owed + told, (size_t)(count - told) * sizeof(*maps->owed));
+    }
+    if (told == count && !l->owes_gone) l->wants &= (uint8_t)~SHM_WANTS_SHARES;
 }
 
 bool share_can_settle(struct shm_link *l)
 {
     return (l->wants & SHM_WANTS_SHARES) && ring_would_fit(&l->tx, RING_DATA, SHARE_HEAD_LEN, 0);
+}
+
+/* As share_must_tell(), with no memory of its own: it is told of what is freed. */
+static void share_must_tell_gone(struct shm_link *l, uint32_t id)
+{
+    if (!l->owes_gone && share_tell(l, id, SHARE_GONE) <= 0) return;
+    l->share_gone = l->owes_gone ? 0 : id;
+    l->owes_gone = true;
+    l->wants |= SHM_WANTS_SHARES;
 }
 
 /* --- one's own -------------------------------------------------------------------------------- */
@@ -197,7 +209,7 @@ int share_destroy(struct shm_transport *t, struct region *region)
     for (struct list *e = t->live.next, *next; e != &t->live; e = next) {
         struct shm_link *l = LIST_OWNER(e, struct shm_link, of_live);
         next = e->next; /* a link that breaks leaves the list */
-        if (l->shares_sent) share_tell(l, s->id, SHARE_GONE);
+        if (l->shares_sent) share_must_tell_gone(l, s->id);
     }
     munmap(s->base, s->len);
     close(s->fd);
@@ -378,6 +390,30 @@ int share_heard(struct shm_link *l)
     return status;
 }
 
+static bool map_is_wanted(const struct shm_link *l, uint32_t id)
+{
+    for (int i = 0; l->maps && i < SHM_MAPS_MAX; i++) {
+        const struct share_map *m = &l->maps->map[i];
+        if (m->state == MAP_WANTED && (id == 0 || m->id == id)) return true;
+    }
+    return false;
+}
+
+/* A descriptor of it may be on the socket still, and would be mapped after this word. */
+static int share_freed(struct shm_link *l, uint32_t id)
+{
+    while (map_is_wanted(l, id)) {
+        int status = share_heard(l);
+        if (status == SINEW_EPROTO) return status;
+        if (status != 0) break;
+    }
+    for (int i = 0; l->maps && i < SHM_MAPS_MAX; i++) {
+        struct share_map *m = &l->maps->map[i];
+        if (m->state != MAP_WANTED && (id == 0 || m->id == id)) map_drop(m);
+    }
+    return 0;
+}
+
 int share_deliver(struct shm_link *l, const struct ring_message *m)
 {
     struct wire_reader head = wire_read(m->head, m->hlen);
@@ -395,9 +431,7 @@ int share_deliver(struct shm_link *l, const struct ring_message *m)
         if (l->shares_taken == l->shares_sent) return SINEW_EPROTO;
         l->shares_taken++;
         return 0;
-    case SHARE_GONE:
-        if (map && map->state != MAP_WANTED) map_drop(map);
-        return 0;
+    case SHARE_GONE: return share_freed(l, id);
     }
     return SINEW_EPROTO;
 }

@@ -9,8 +9,8 @@
  *    bit 0       8       16         18        24      32
  *        | seq   | limit | controls | attempt | credit |
  *
- *    seq, limit, controls   of the header, their low bits: the next is within 127 of the last one, and the
- *                           window below 256
+ *    seq, limit, controls   of the header, their low bits: the next is within 127 of the last one,
+ *                           and the window below 256
  *    attempt                its bits 1 to 6 (bit 0 is always 1)
  *    head                   of 16 bytes, as the last such one that went before it, but: in the low
  *                           16 bits of `word` the next number, `credit` in bits 24 to 31, the
