@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "collectives/pattern/flat.h"
+#include "collectives/pattern/multiplying.h"
 #include "sinew/sinew.h"
 
 enum {
@@ -81,6 +82,18 @@ double algorithm_time(const struct algorithm *a, uint32_t parameter, const struc
                       shared_cores(at));
 }
 
+/* Whether so many pieces are worth trying: not short ones, unless they are the longest that need not
+ * be announced, and that costs the ends; over shared memory crowd_pieces() says which. */
+static bool piece_fits(const struct situation *at, uint32_t parts, uint32_t pieces)
+{
+    uint64_t least = at->size == 2 && parts == 1 ? PAIR_PIECE_LEAST : PIECE_LEAST;
+    uint64_t piece = at->bytes / parts / pieces;
+    const struct link_model *m = rules_link(at->rules, at->link);
+    double length = (double)piece;
+    bool at_once = m->ask_ns > 0 && length < m->long_bytes && 2 * length >= m->long_bytes;
+    return pieces == 1 || piece >= least || (at_once && parts > 2 && strcmp(at->link, "shm") != 0);
+}
+
 /* The parameter with which it is fastest. */
 static struct choice algorithm_best(uint32_t index, const struct situation *at)
 {
@@ -93,10 +106,9 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     const uint32_t *try = a->parameter == PARAMETER_RADIX    ? radices
                           : in_pieces                       ? pieces
                                                              : only;
-    uint64_t least = at->size == 2 && parts == 1 ? PAIR_PIECE_LEAST : PIECE_LEAST;
     struct choice best = { index, only[0], INFINITY, NULL };
     for (int i = 0; i == 0 || try[i]; i++) {
-        bool small = try[i] > 1 && in_pieces && at->bytes / parts / try[i] < least;
+        bool small = in_pieces && !piece_fits(at, parts, try[i]);
         double ns = small ? INFINITY : algorithm_time(a, try[i], at);
         if (ns < best.ns) best = (struct choice){ index, try[i], ns, NULL };
     }
@@ -107,15 +119,24 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
 static bool gives_aligned(const struct algorithm *a, uint32_t size)
 {
     bool doubles = a->generate == generate_allreduce_doubling ||
-                   a->generate == generate_allreduce_rabenseifner ||
-                   a->generate == generate_allreduce_multiplying;
-    return a->flags & ALIGNED || (doubles && (size & (size - 1)) == 0);
+                   a->generate == generate_allreduce_rabenseifner;
+    bool multiplies = a->generate == generate_allreduce_multiplying;
+    bool whole = (size & (size - 1)) == 0 || (multiplies && size <= MULTIPLYING_RANKS);
+    return a->flags & ALIGNED || ((doubles || multiplies) && whole);
 }
 
 /* What it costs depends on lengths that one rank alone knows: it is for whoever names it. */
 static bool only_named(const struct algorithm *a)
 {
     return a->generate == generate_gatherv_binomial || a->generate == generate_scatterv_binomial;
+}
+
+/* Whole vectors to everybody, or to one: where ranks take turns choose_crowded() says when, as measured; what
+ * each has to keep until its turn is not in the model. */
+static bool only_short(const struct algorithm *a, const struct situation *at)
+{
+    return at->crowded && (a->generate == generate_allreduce_direct ||
+                           a->generate == generate_allreduce_flat);
 }
 
 /* The fastest of those that `like` (may be NULL) allows: itself, or what gives the same bits. */
@@ -126,6 +147,7 @@ static struct choice choose_fastest(enum collective collective, const struct sit
     for (uint32_t i = 0; i < algorithm_count; i++) {
         const struct algorithm *a = &algorithms[i];
         if (a->collective != collective || only_named(a) || algorithm_objection(a, at)) continue;
+        if (only_short(a, at)) continue;
         if (like && a != like && !(gives_aligned(a, at->size) && gives_aligned(like, at->size)))
             continue;
         struct choice c = algorithm_best(i, at);

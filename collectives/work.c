@@ -9,6 +9,8 @@
  */
 #include "collectives/work.h"
 
+#include "collectives/pattern/multiplying.h"
+
 /* The least r with k^r >= p. */
 static double rounds_of(double p, double k)
 {
@@ -118,10 +120,14 @@ struct work work_bcast_chain(double p, double n, double k)
     return moving(p > 2 ? 2 * bytes : bytes, work_of(p - 1, 2 * steps, bytes, 0, 0, steps));
 }
 
+/* A piece waits for no round but its own l: what a rank has it passes on. The root sends in each
+ * step, so the others have less to send. */
 struct work work_bcast_circulant(double p, double n, double k)
 {
-    double steps = k - 1 + rounds_of(p, 2), bytes = n * steps / k;
-    return moving(p > 2 ? 2 * bytes : bytes, rounds_work(steps, bytes));
+    double l = rounds_of(p, 2), steps = k - 1 + l;
+    if (p <= 2) return moving(n * steps / k, rounds_work(steps, n * steps / k));
+    double passed = k - steps / (p - 1), most = k + passed > steps ? k + passed : steps;
+    return moving(n * most / k, work_of(l, most, n * steps / k, 0, 0, steps));
 }
 
 struct work work_bcast_two_level(double p, double n, double k)
@@ -173,9 +179,11 @@ struct work work_reduce_chain(double p, double n, double k)
     return with_pieces(w, w.bytes, k);
 }
 
+/* A sum waits for what is added to it, so each step is a round. */
 struct work work_reduce_circulant(double p, double n, double k)
 {
-    struct work w = work_bcast_circulant(p, n, k);
+    double steps = k - 1 + rounds_of(p, 2), bytes = n * steps / k;
+    struct work w = moving(p > 2 ? 2 * bytes : bytes, rounds_work(steps, bytes));
     return with_pieces(w, w.bytes, k);
 }
 
@@ -200,11 +208,36 @@ struct work work_allreduce_doubling(double p, double n, double k)
     return with_added(rounds_work(r + extra, n * (r + extra)), n * (r + extra / 2));
 }
 
+/* Of the rank that is busiest: the last one, which may have to tell many of a longer block, or one
+ * of the others. */
+static struct work multiplying_uneven(const struct multiplying *m, double n)
+{
+    uint32_t heard = 0, last = 0, rounds = 0, stride = 1;
+    for (uint32_t i = 0; i < m->rounds; stride *= m->factor[i++]) {
+        uint32_t first = m->size - 1 - (m->size - 1) % (stride * m->factor[i]);
+        uint32_t blocks = (m->size - 1 - first) / stride + 1;
+        uint32_t here = m->size - first - (blocks - 1) * stride;
+        uint32_t all = first ? m->factor[i] : blocks; /* of a group of others */
+        rounds += all > 1;
+        heard += all - 1;
+        last += (blocks - 1) * (1 + (stride + here - 1) / here);
+    }
+    uint32_t messages = 2 * heard > last ? 2 * heard : last;
+    struct work w = { .rounds = rounds, .messages = messages, .turns = heard };
+    w.moved = n * messages;
+    w.bytes = n * (messages - heard);
+    return with_added(w, n * heard);
+}
+
 struct work work_allreduce_multiplying(double p, double n, double k)
 {
-    double r = rounds_of(p, k), sent = r * (k - 1);
-    struct work w = { .rounds = r, .messages = 2 * sent, .bytes = n * sent, .turns = sent };
-    return spread(k - 1, with_added(w, n * sent));
+    struct multiplying m = multiplying_of((uint32_t)p, (uint32_t)k);
+    if (m.extra == 0) return spread(k - 1, multiplying_uneven(&m, n));
+    double r = m.rounds, sent = 0;
+    for (uint32_t i = 0; i < m.rounds; i++) sent += m.factor[i] - 1;
+    struct work w = { .rounds = r + 2, .messages = 2 * sent + 4, .bytes = n * (sent + 2) };
+    w.turns = sent + 2;
+    return spread(k - 1, with_added(w, n * (sent + 1)));
 }
 
 struct work work_allreduce_ring(double p, double n, double k)
@@ -236,10 +269,12 @@ struct work work_allreduce_rabenseifner(double p, double n, double k)
                       others(q, n) + n * extra / 2);
 }
 
+/* In each round both ends wait for what two others of them do first: half of that is counted as
+ * bytes that move. */
 struct work work_allreduce_circulant(double p, double n, double k)
 {
     struct work w = work_bcast_scatter_allgather(p, n, k);
-    return with_added(moving(2 * w.bytes, w), others(p, n));
+    return with_added(moving(3 * w.bytes, w), others(p, n));
 }
 
 struct work work_allreduce_pairwise(double p, double n, double k)
@@ -365,16 +400,25 @@ struct work work_reduce_scatter_pairwise(double p, double n, double k)
     return spread(p - 1, with_pieces(w, others(p, n), k));
 }
 
+/* A rank sends in one round what it adds to in the other; of what it adds half has just come. */
 struct work work_scan_doubling(double p, double n, double k)
 {
     (void)k;
     double r = rounds_of(p, 2);
-    return with_added(rounds_work(r, n * r), 2 * n * r);
+    return with_pieces(moving(n * r, rounds_work(r, n * r)), 2 * n * r, 2);
 }
 
 struct work work_scan_chain(double p, double n, double k)
 {
     return with_pieces(work_bcast_chain(p, n, k), n * (p - 2 + k) / k, k);
+}
+
+/* What passes on a sum of what has come first takes in what comes meanwhile: all of it, in the end. */
+struct work work_exscan_chain(double p, double n, double k)
+{
+    struct work w = work_scan_chain(p, n, k);
+    w.moved = n * p;
+    return w;
 }
 
 struct work work_neighbours(double p, double n, double k)

@@ -50,6 +50,7 @@ struct work work_reduce_scatter_circulant(double p, double n, double k);
 struct work work_reduce_scatter_pairwise(double p, double n, double k);
 struct work work_scan_doubling(double p, double n, double k);
 struct work work_scan_chain(double p, double n, double k);
+struct work work_exscan_chain(double p, double n, double k);
 struct work work_neighbours(double p, double n, double k);
 
 #endif

@@ -24,6 +24,8 @@ sinew_tools_test(info 60)
 sinew_tools_test(plan 60)
 sinew_add_test(NAME tools-plan-large COMMAND test-tools-plan large LABELS tools long release-only
   TIMEOUT 120)
+sinew_add_test(NAME tools-plan-cliffs LABELS tools TIMEOUT 60
+  COMMAND sh ${PROJECT_SOURCE_DIR}/tests/tools/cliffs.sh $<TARGET_FILE:sinew-plan>)
 sinew_tools_test(rdma 60 processes)
 sinew_tools_test(examples 400 processes)
 

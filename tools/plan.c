@@ -18,6 +18,7 @@ static const char *const usage =
     "usage: sinew-plan COLLECTIVE --ranks N --bytes B [--algorithm A] [--root R] [--in-place]\n"
     "                  [--verify] [--simulate] [--svg FILE] [--goal FILE] [--compare] [--rank R]\n"
     "                  [--loggp L,o,g,G[,O,calc]] [--link L] [--rules FILE] [--crowded]\n"
+    "       sinew-plan [COLLECTIVE] --cliffs [--link L] [--rules FILE]\n"
     "       sinew-plan --algorithms | --help | --version\n"
     "\n"
     "  Prints the schedule of one rank (--rank, else 0) that its ranks would execute; or:\n"
@@ -27,6 +28,8 @@ static const char *const usage =
     "  --goal FILE writes it for LogGOPSim\n"
     "  --compare   simulates every algorithm there is for it; without --bytes, over sizes, and\n"
     "              --svg draws that\n"
+    "  --cliffs    whether any of 3, 5, 6, 7 and 12 ranks is slower, simulated, by more than a quarter\n"
+    "              than both powers of two around it: of 8 bytes to 8 MiB, shm, tcp and verbs\n"
     "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
     "  --rules     with what a file for collective_rules says\n"
     "  --crowded   as ranks choose that take turns on two cores\n"
@@ -68,23 +71,32 @@ static bool parse_model(const char *text, struct loggops *m)
         if (n < 4 || !(v[i] >= 0 && v[i] <= 1e9)) return false;
     int64_t ps[6];
     for (int i = 0; i < 6; i++) ps[i] = (int64_t)(v[i] * 1000 + 0.5);
-    *m = (struct loggops){ ps[0], ps[1], ps[2], ps[3], ps[4], ps[5], m->S };
+    *m = (struct loggops){ .L = ps[0], .o = ps[1], .g = ps[2], .G = ps[3], .O = ps[4], .calc = ps[5],
+                           .S = m->S };
     return true;
 }
 
-/* The simulator's parameters from a model of a link: ns into ps. */
+/* ns into ps. */
+struct loggops plan_model(const struct link_model *m)
+{
+    return (struct loggops){ .L = (int64_t)(m->latency_ns * 1000),
+                             .o = (int64_t)(m->overhead_ns * 1000),
+                             .g = (int64_t)(m->overhead_ns * 1000),
+                             .G = (int64_t)(m->byte_ns * 1000),
+                             .O = (int64_t)(m->touch_ns * 1000),
+                             .calc = (int64_t)(m->add_ns * 1000),
+                             .S = UINT64_MAX,
+                             .asked = (uint64_t)m->long_bytes,
+                             .R = (int64_t)(m->long_ns * 1000),
+                             .ask = (int64_t)(m->ask_ns * 1000) };
+}
+
 static bool parse_link(struct plan_options *o, const char *name)
 {
     const struct link_model *m = rules_link(o->rules, name);
     if (strcmp(m->name, name) != 0) return false;
     o->link = m->name;
-    o->model = (struct loggops){ (int64_t)(m->latency_ns * 1000),
-                                 (int64_t)(m->overhead_ns * 1000),
-                                 (int64_t)(m->overhead_ns * 1000),
-                                 (int64_t)(m->byte_ns * 1000),
-                                 (int64_t)(m->touch_ns * 1000),
-                                 (int64_t)(m->add_ns * 1000),
-                                 UINT64_MAX };
+    o->model = plan_model(m);
     return true;
 }
 
@@ -118,6 +130,7 @@ enum plan_option {
     OPTION_VERIFY,
     OPTION_SIMULATE,
     OPTION_COMPARE,
+    OPTION_CLIFFS,
     OPTION_SVG,
     OPTION_GOAL,
     OPTION_LOGGP,
@@ -139,6 +152,7 @@ static const struct option long_options[] = {
     { "verify", no_argument, NULL, OPTION_VERIFY },
     { "simulate", no_argument, NULL, OPTION_SIMULATE },
     { "compare", no_argument, NULL, OPTION_COMPARE },
+    { "cliffs", no_argument, NULL, OPTION_CLIFFS },
     { "svg", required_argument, NULL, OPTION_SVG },
     { "goal", required_argument, NULL, OPTION_GOAL },
     { "loggp", required_argument, NULL, OPTION_LOGGP },
@@ -165,6 +179,7 @@ static bool parse_flag(struct plan_options *o, int option)
     bool *flag = option == OPTION_VERIFY     ? &o->verify
                  : option == OPTION_SIMULATE ? &o->simulate
                  : option == OPTION_COMPARE  ? &o->compare
+                 : option == OPTION_CLIFFS   ? &o->cliffs
                  : option == OPTION_IN_PLACE ? &o->in_place
                  : option == OPTION_CROWDED  ? &o->crowded
                                              : NULL;
@@ -231,13 +246,15 @@ static bool parse_question(int option, int *code)
 
 static int options_check(struct plan_options *o, const char *collective)
 {
-    if (!collective) return plan_refuse("no collective", NULL);
-    for (int c = 1; c < COLLECTIVE_END; c++)
+    if (!collective && !o->cliffs) return plan_refuse("no collective", NULL);
+    for (int c = 1; collective && c < COLLECTIVE_END; c++)
         if (!strcmp(collective, collective_name((enum collective)c)))
             o->collective = (enum collective)c;
-    if (!o->collective) return plan_refuse("no such collective", collective);
+    if (collective && !o->collective) return plan_refuse("no such collective", collective);
     if (o->collective >= COLLECTIVE_NEIGHBOUR_ALLGATHER)
         return plan_refuse("nothing to plan, its schedule is the graph of the call", collective);
+    if (o->cliffs && !o->has_link) return 0;
+    if (o->cliffs) return parse_link(o, o->link) ? 0 : plan_refuse_value("link", o->link);
     if (o->ranks < 1) return plan_refuse("--ranks N is needed, from 1 to 1048576", NULL);
     if (o->root >= o->ranks || o->rank >= o->ranks)
         return plan_refuse("--root and --rank must be less than --ranks", NULL);
@@ -410,6 +427,7 @@ static int run(const struct plan_options *o)
     char why[WHY_MAX];
     struct plan p;
     int code = 0;
+    if (o->cliffs) return run_cliffs(o);
     if (o->compare) return run_compare(o);
     struct algorithm chosen;
     const struct algorithm *a = plan_algorithm(o, &chosen);

@@ -15,7 +15,8 @@ struct plan_options {
     const char *algorithm, *svg, *goal, *link;
     struct rules *rules; /* or NULL */
     uint32_t ranks, root, rank;
-    bool has_rank, has_bytes, has_link, has_model, in_place, verify, simulate, compare, crowded;
+    bool has_rank, has_bytes, has_link, has_model, in_place, verify, simulate, compare, cliffs,
+        crowded;
     uint64_t bytes;
     struct loggops model;
 };
@@ -23,5 +24,12 @@ struct plan_options {
 /* plan_compare.c: every algorithm there is for it, simulated beside what is predicted: of one size,
  * or, when none is given, over sizes, which --svg draws. The exit status. */
 int run_compare(const struct plan_options *o);
+
+/* plan_cliffs.c: numbers of ranks that are no power of two beside those that are. The exit
+ * status. */
+int run_cliffs(const struct plan_options *o);
+
+/* plan.c: the simulator's parameters from a model of a link. */
+struct loggops plan_model(const struct link_model *m);
 
 #endif

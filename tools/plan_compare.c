@@ -103,7 +103,8 @@ static void print_one_size(const struct comparison *c)
             printf("%-26s %12.3f %12.3f %14llu %10u\n", compare_name(c, r, name), f->simulated,
                    f->predicted, (unsigned long long)f->sent, f->between);
     }
-    printf("chosen over %s: %s\n", c->o->link, algorithm_text(&algorithms[choice.algorithm], choice.parameter, name));
+    printf("chosen over %s: %s, by %s\n", c->o->link,
+           algorithm_text(&algorithms[choice.algorithm], choice.parameter, name), choice.by);
 }
 
 /* A line for each size, a column for each algorithm; the least of a line has a star. */
@@ -129,7 +130,8 @@ static void print_sizes(const struct comparison *c)
             else
                 printf(" %19.3f%s", f->simulated, f->simulated <= least ? "*" : " ");
         }
-        printf("  %s\n", algorithm_text(&algorithms[choice.algorithm], choice.parameter, name));
+        printf("  %s, by %s\n",
+               algorithm_text(&algorithms[choice.algorithm], choice.parameter, name), choice.by);
     }
 }
 

@@ -13,7 +13,7 @@
 
 #include "sinew/sinew.h"
 
-const struct loggops loggops_default = { 2500000, 1500000, 1000000, 6000, 0, 0, 65535 };
+const struct loggops loggops_default = { .L = 2500000, .o = 1500000, .g = 1000000, .G = 6000, .S = 65535 };
 
 enum state { WAITS, POSTED, ARRIVED, DONE };
 enum event_kind { EVENT_START, EVENT_ARRIVE };
@@ -271,6 +271,23 @@ static int node_go(struct machine *m, uint32_t rank, int64_t now)
 /* --------------------------------------------------------------------------------------- the run
  */
 
+static bool asks(const struct loggops *l, uint64_t bytes)
+{
+    return l->asked && bytes >= l->asked;
+}
+
+/* When a message is there whose first byte comes `at`: what one interface takes, one after the
+ * other. */
+static int64_t machine_wire(struct machine *m, uint32_t peer, int64_t at, int64_t more)
+{
+    struct node *n = &m->node[peer];
+    const struct loggops *l = m->model;
+    if (!l->asked) return at; /* it is taken in when the processor is free: machine_arrive() */
+    int64_t from = n->receive_free > at ? n->receive_free : at;
+    n->receive_free = from + l->g + more * l->G;
+    return from + more * l->G;
+}
+
 static int machine_send(struct machine *m, const struct event *e)
 {
     struct node *n = &m->node[e->rank];
@@ -282,11 +299,13 @@ static int machine_send(struct machine *m, const struct event *e)
     int64_t more = bytes ? (int64_t)bytes - 1 : 0;
     uint32_t by = 0, by_rank;
     int64_t ready = node_latest(m, e->rank, e->i, &by_rank, &by);
-    node_use(m, e->rank, e->i, e->time, l->o + more * l->O, ready, by_rank, by);
+    int64_t o = l->o + (asks(l, bytes) ? l->ask : 0), wait = asks(l, bytes) ? l->R : 0;
+    node_use(m, e->rank, e->i, e->time, o + more * l->O, ready, by_rank, by);
     n->send_free = e->time + l->g + more * l->G;
     m->s->bytes += bytes;
-    int status = event_put(m, e->time + l->o + l->L, EVENT_ARRIVE, op->at[FIELD_PEER],
-                           m->mate[e->rank][e->i]);
+    uint32_t peer = op->at[FIELD_PEER];
+    int64_t there = machine_wire(m, peer, e->time + o + l->L + wait, more);
+    int status = event_put(m, there, EVENT_ARRIVE, peer, m->mate[e->rank][e->i]);
     if (status < 0 || bytes > l->S) return status;
     return node_done(m, e->rank, e->i, n->processor);
 }
@@ -296,14 +315,17 @@ static int machine_arrive(struct machine *m, const struct event *e)
     struct node *n = &m->node[e->rank];
     const struct op *op = &m->p->lane[e->rank].op[e->i];
     const struct loggops *l = m->model;
-    int64_t free = n->processor > n->receive_free ? n->processor : n->receive_free;
+    int64_t free = n->processor;
+    if (!l->asked && n->receive_free > free) free = n->receive_free;
     if (free > e->time) return event_put(m, free, EVENT_ARRIVE, e->rank, e->i);
     uint64_t bytes = plan_bytes(m->p, e->rank, op, m->bytes);
-    int64_t more = bytes ? (int64_t)bytes - 1 : 0, per_byte = l->O > l->G ? l->O : l->G;
+    int64_t more = bytes ? (int64_t)bytes - 1 : 0, per_byte = l->O;
     uint32_t peer = op->at[FIELD_PEER], mate = m->mate[e->rank][e->i];
-    node_use(m, e->rank, e->i, e->time, l->o + more * per_byte,
-             happening(m, peer, mate)->begin + l->o + l->L, peer, mate);
-    n->receive_free = e->time + l->g + more * l->G;
+    if (!l->asked && l->G > per_byte) per_byte = l->G;
+    int64_t o = l->o + (asks(l, bytes) ? l->ask : 0), wait = asks(l, bytes) ? l->R : 0;
+    node_use(m, e->rank, e->i, e->time, o + more * per_byte,
+             happening(m, peer, mate)->begin + o + l->L + wait, peer, mate);
+    if (!l->asked) n->receive_free = e->time + l->g + more * l->G;
     return n->state[e->i] == POSTED ? node_matched(m, e->rank, e->i) : 0;
 }
 

@@ -9,9 +9,12 @@
  *                            costs the receiver's processor o + max((s - 1) O, (s - 1) G)
  *   longer than S bytes      the sender is done when the receiver has it
  *   arithmetic, copies       cost the processor their bytes times `calc`
+ *   over a link of ours      (asked > 0) the wire brings it while the receiver's processor does
+ *                            something else, and this costs it o + (s - 1) O; of `asked` bytes or
+ *                            more both processors have `ask` more to do, and it comes R later
  *   READ                     costs the reader's processor o + (s - 1) G, and what it adds up
  *
- * Not in the model: congestion, the round trip of a rendezvous, distances that differ.
+ * Not in the model: congestion, distances that differ.
  */
 #include "collectives/plan/plan.h"
 
@@ -19,6 +22,8 @@
 struct loggops {
     int64_t L, o, g, G, O, calc;
     uint64_t S;
+    uint64_t asked; /* 0: as LogGOPSim */
+    int64_t R, ask;
 };
 
 /* LogGOPSim's defaults: L 2500, o 1500, g 1000 ns, G 6 ns a byte. */

@@ -236,6 +236,8 @@ static void ranks_that_take_turns_have_two(void **state)
         chosen(NULL, COLLECTIVE_ALLREDUCE, long_one, "pairwise", 0);
     }
     struct situation wired = { .size = 12, .bytes = 1 << 20, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, wired, "pairwise", 0);
+    wired.size = 40; /* more than pairwise is for */
     chosen(NULL, COLLECTIVE_ALLREDUCE, wired, "circulant", 0);
     /* What is announced takes more turns, whatever the order: nothing is given up for that. */
     struct situation at = { .size = 8, .bytes = 1 << 20, .link = "shm" };
@@ -256,6 +258,12 @@ static void a_crowd_shares_its_cores(void **state)
         struct choice choice = algorithm_choose(COLLECTIVE_ALLREDUCE, &at);
         assert_string_not_equal(algorithms[choice.algorithm].name, "recursive-multiplying");
     }
+    struct situation few = { .size = 16, .bytes = 4096, .link = "shm", .crowded = true };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, few, "recursive-doubling", 0);
+    few = (struct situation){ .size = 4, .bytes = 16384, .link = "tcp", .crowded = true };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, few, "recursive-doubling", 0);
+    few = (struct situation){ .size = 7, .bytes = 1024, .link = "shm", .crowded = true };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, few, "flat", 0);
     struct situation at = { .size = 8, .bytes = 16384, .link = "tcp", .crowded = true };
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
     at.bytes = 65536;

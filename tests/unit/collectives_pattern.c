@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "collectives/collective.h"
+#include "collectives/pattern/multiplying.h"
 #include "collectives/pattern/binomial.h"
 #include "collectives/pattern/dissemination.h"
 #include "collectives/pattern/doubling.h"
@@ -398,10 +399,11 @@ static void a_crowd_goes_flat(void **state)
 /* Whether it gives the aligned tree's bits, as collectives_property.c shows. */
 static bool as_the_tree(const struct algorithm *a, uint32_t size)
 {
-    bool doubles = !strcmp(a->name, "recursive-doubling") || !strcmp(a->name, "rabenseifner") ||
-                   !strcmp(a->name, "recursive-multiplying");
+    bool multiplies = !strcmp(a->name, "recursive-multiplying");
+    bool doubles = !strcmp(a->name, "recursive-doubling") || !strcmp(a->name, "rabenseifner");
+    bool whole = (size & (size - 1)) == 0 || (multiplies && size <= MULTIPLYING_RANKS);
     return a->flags & ALIGNED ||
-           (a->collective == COLLECTIVE_ALLREDUCE && doubles && (size & (size - 1)) == 0);
+           (a->collective == COLLECTIVE_ALLREDUCE && (doubles || multiplies) && whole);
 }
 
 /* However many cores there are. */

@@ -148,21 +148,22 @@ static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, 
 static void aligned_ones_give_the_bits_of_the_tree(void **state)
 {
     (void)state;
-    static const char *const always[] = { "flat", "direct", "allgather-reduce" };
-    static const char *const of_2k[] = { "recursive-doubling", "rabenseifner",
-                                         "recursive-multiplying" };
+    static const char *const always[] = { "flat", "direct", "allgather-reduce",
+                                          "recursive-multiplying:2", "recursive-multiplying:4",
+                                          "recursive-multiplying:16" };
+    static const char *const of_2k[] = { "recursive-doubling", "rabenseifner" };
     double tree[50], other[50];
     for (int size = 2; size <= 17; size++) {
         uint64_t seed = seed_base + (uint64_t)size;
         sum_by("tree", size, seed, tree, 50);
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < (int)(sizeof(always) / sizeof(always[0])); i++) {
             sum_by(always[i], size, seed, other, 50);
             if (memcmp(tree, other, sizeof(tree)) != 0)
                 fail_msg("%s, %d ranks: other bits than the tree's", always[i], size);
             if (size & (size - 1)) continue;
-            sum_by(of_2k[i], size, seed, other, 50);
+            sum_by(of_2k[i % 2], size, seed, other, 50);
             if (memcmp(tree, other, sizeof(tree)) != 0)
-                fail_msg("%s, %d ranks: other bits than the tree's", of_2k[i], size);
+                fail_msg("%s, %d ranks: other bits than the tree's", of_2k[i % 2], size);
         }
     }
 }
