@@ -91,8 +91,8 @@ static inline int quick_send_short(struct peer *p, const struct sinew_team *team
 }
 
 /* Longer than a short one, or there is no more room for short ones. AGAIN: go the general way. */
-static int quick_send_longer(struct peer *p, struct sinew_team *team, const void *buf, size_t len,
-                             int64_t tag, struct sinew_request **req)
+static inline int quick_send_longer(struct peer *p, struct sinew_team *team, const void *buf,
+                                    size_t len, int64_t tag, struct sinew_request **req)
 {
     uint32_t cost = blocks_of(len);
     if (p->mine.blocks[SPACE_USER] < cost) return TRANSPORT_AGAIN;
@@ -116,9 +116,9 @@ static int quick_send_longer(struct peer *p, struct sinew_team *team, const void
     return rc == 0 ? 0 : SINEW_PENDING;
 }
 
-/* The gate is open, but the shortest way is not for this one, or not now. */
-static int quick_send(struct peer *p, struct sinew_team *team, const void *buf, size_t len,
-                      int64_t tag, struct sinew_request **req)
+/* The gate is open, but the shortest way is not for this one, or not now. AGAIN: as above. */
+static inline int quick_send(struct peer *p, struct sinew_team *team, const void *buf, size_t len,
+                             int64_t tag, struct sinew_request **req)
 {
     if (len > TRANSPORT_SHORT || !quick_has_shorts(p->out))
         return quick_send_longer(p, team, buf, len, tag, req);
@@ -128,28 +128,34 @@ static int quick_send(struct peer *p, struct sinew_team *team, const void *buf, 
     return quick_send_short(p, team, buf, len, tag);
 }
 
-static __attribute__((noinline)) int send_otherwise(struct sinew_team *team, const void *buf,
-                                                    size_t len, int to, int64_t tag,
+/* Rank and tag, which are in order, in one word: so that all that is known goes in registers. */
+static inline uint64_t place_of(int to, int64_t tag)
+{
+    return (uint64_t)(unsigned)to << 32 | (uint32_t)tag;
+}
+
+/* To a peer that quick_to() has found. */
+static __attribute__((noinline)) int send_otherwise(struct peer *p, struct sinew_team *team,
+                                                    const void *buf, size_t len, uint64_t place,
                                                     struct sinew_request **req)
 {
-    struct peer *p = req && team && team->persistent ? NULL : quick_to(team, buf, len, to, tag);
-    int status = p && len < p->quick_below ? quick_send(p, team, buf, len, tag, req)
-                                           : TRANSPORT_AGAIN;
+    int64_t tag = (uint32_t)place;
+    int status = len < p->quick_below && !(req && team->persistent)
+                     ? quick_send(p, team, buf, len, tag, req)
+                     : TRANSPORT_AGAIN;
     return status != TRANSPORT_AGAIN
                ? status
-               : send_generally(team, "sinew_send", buf, len, to, tag, false, req);
+               : send_generally(team, "sinew_send", buf, len, (int)(place >> 32), tag, false, req);
 }
 
 int sinew_send(struct sinew_team *team, const void *buf, size_t len, int to, int64_t tag,
                struct sinew_request **req)
 {
     struct peer *p = quick_to(team, buf, len, to, tag);
-    if (!p || len > TRANSPORT_SHORT || *p->shorts <= 0)
-        return send_otherwise(team, buf, len, to, tag, req);
-    if (req) {
-        if (team->persistent) return send_otherwise(team, buf, len, to, tag, req);
-        *req = NULL;
-    }
+    if (!p) return send_generally(team, "sinew_send", buf, len, to, tag, false, req);
+    if (len > TRANSPORT_SHORT || *p->shorts <= 0 || (req && team->persistent))
+        return send_otherwise(p, team, buf, len, place_of(to, tag), req);
+    if (req) *req = NULL;
     return quick_send_short(p, team, buf, len, tag);
 }
 
