@@ -34,6 +34,9 @@ _Static_assert(2 * CROWD_MESSAGES <= WINDOW_STEPS, "both turns are one program t
 /* What goes at once over shared memory, and how much of it before the receiver gives room back;
  * and what goes at once over TCP. */
 enum { AT_ONCE = 16 * KIB, ALL_AT_ONCE = 64 * KIB, TCP_AT_ONCE = 32 * KIB };
+/* A half in so many pieces goes without an answer, and leaves room for one of the other half. */
+enum { HALF_PIECES = 3 };
+_Static_assert((HALF_PIECES + 1) * AT_ONCE <= ALL_AT_ONCE, "as it says");
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
@@ -242,6 +245,26 @@ static bool choose_unannounced(enum collective collective, const struct situatio
     return true;
 }
 
+/* What two ranks add up for each other: halves, each in pieces that go at once. Measured; they add
+ * as the whole would, left to right. */
+static bool choose_half_pieces(enum collective collective, const struct situation *at,
+                               struct choice *choice)
+{
+    bool all = collective == COLLECTIVE_ALLREDUCE; /* whose whole vector goes at once, if it can */
+    if (!all && collective != COLLECTIVE_REDUCE_SCATTER &&
+        collective != COLLECTIVE_REDUCE_SCATTER_BLOCK)
+        return false;
+    if (at->size != 2 || at->crowded || strcmp(at->link, "shm") != 0) return false;
+    if (at->bytes <= (all ? AT_ONCE : 2 * AT_ONCE) || at->bytes > 2 * AT_ONCE * HALF_PIECES)
+        return false;
+    uint32_t pieces = (uint32_t)((at->bytes + 2 * AT_ONCE - 1) / (2 * AT_ONCE));
+    uint32_t index = (uint32_t)algorithm_find(collective, "pairwise");
+    if (algorithm_objection(&algorithms[index], at)) return false;
+    *choice = (struct choice){ index, pieces, algorithm_time(&algorithms[index], pieces, at),
+                               "two ranks, whose halves need not be announced" };
+    return true;
+}
+
 /* Two ranks over TCP: both halves go at once where the whole is announced, and that takes two more
  * system calls than the second round does. Measured; of two ranks all algorithms give the same
  * bits. */
@@ -266,7 +289,8 @@ static struct choice choose_by_model(enum collective collective, const struct si
     bool adds = at->has_arithmetic;
     alone.crowded = false;
     struct choice best;
-    if (choose_unannounced(collective, at, &best) || choose_halves(collective, at, &best))
+    if (choose_unannounced(collective, at, &best) || choose_half_pieces(collective, at, &best) ||
+        choose_halves(collective, at, &best))
         return best;
     best = prefer_two_turns(collective, &alone, choose_fastest(collective, &alone, NULL));
     if (!at->crowded || choose_crowded(collective, at, &best)) return best;

@@ -47,6 +47,24 @@ static void plan_stages(struct scratch *m, const struct bound *b)
     m->stage_count = n ? (uint32_t)n : 1;
 }
 
+/* Of each part of a table; of others than these a part is a block. */
+static uint32_t parts_pieces(const struct bound *b, uint32_t blocks)
+{
+    bool cut = b->call.collective == COLLECTIVE_REDUCE_SCATTER && blocks > b->schedule->size;
+    return cut ? blocks / b->schedule->size : 1;
+}
+
+/* Every part in as many pieces as the schedule has blocks for it: piece i of all. */
+static struct extent table_piece(const struct parts *parts, size_t part, size_t begins,
+                                 uint32_t piece, uint32_t pieces)
+{
+    struct buffer whole;
+    size_t count, first;
+    buffer_set(&whole, NULL, parts->counts[part], pieces);
+    first = buffer_place(&whole, piece, 1, &count);
+    return (struct extent){ (parts->offsets ? parts->offsets[part] : begins) + first, count };
+}
+
 /* The table of IN or OUT, with TMP's after it if that is like it; the next free place. */
 static struct extent *table_fill(struct bound *b, enum op_buffer which, const struct parts *parts,
                                  struct extent *at)
@@ -54,10 +72,13 @@ static struct extent *table_fill(struct bound *b, enum op_buffer which, const st
     struct buffer *own = &b->buffer[which], *tmp = &b->buffer[BUFFER_TMP];
     const struct schedule *s = b->schedule;
     if (!parts->counts) return at;
+    uint32_t pieces = parts_pieces(b, own->blocks);
     size_t next = 0;
     own->table = at;
-    for (uint32_t i = 0; i < own->blocks; i++, next += parts->counts[i - 1])
-        at[i] = (struct extent){ parts->offsets ? parts->offsets[i] : next, parts->counts[i] };
+    for (uint32_t i = 0; i < own->blocks; i++) {
+        at[i] = table_piece(parts, i / pieces, next, i % pieces, pieces);
+        if (i % pieces == pieces - 1) next += parts->counts[i / pieces];
+    }
     at += own->blocks;
     if (s->blocks[BUFFER_CNT] || tmp->blocks != own->blocks || which != schedule_tmp_like(s))
         return at;

@@ -170,6 +170,34 @@ static void exchanges_of_two_ranks_are_not_announced(void **state)
     }
 }
 
+/* Nor the halves of what they add up for each other; who needs an order or the aligned tree, or
+ * shares a core, is not asked to. */
+static void halves_of_two_ranks_go_in_pieces(void **state)
+{
+    static const enum collective three[] = { COLLECTIVE_REDUCE_SCATTER,
+                                             COLLECTIVE_REDUCE_SCATTER_BLOCK,
+                                             COLLECTIVE_ALLREDUCE };
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct situation at = { .size = 2, .bytes = 65536, .link = "shm" };
+        chosen(NULL, three[i], at, "pairwise", 2);
+        at.bytes = 32769;
+        chosen(NULL, three[i], at, "pairwise", 2);
+        at.bytes = 98304;
+        chosen(NULL, three[i], at, "pairwise", 3);
+        at.need = KEEPS_ORDER | ALIGNED;
+        chosen(NULL, three[i], at, "tree", 0);
+    }
+    struct situation at = { .size = 2, .bytes = 16385, .link = "shm" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", 1);
+    at.bytes = 16384;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+    at.bytes = 98305;
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+    at = (struct situation){ .size = 2, .bytes = 65536, .link = "shm", .crowded = true };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+}
+
 /* An allreduce of two ranks over TCP goes in halves where these need not be announced and the whole
  * would be, whatever is asked for. */
 static void halves_of_two_ranks_are_not_announced(void **state)
@@ -305,6 +333,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(one_way_of_two_ranks_is_not_announced),
         cmocka_unit_test(exchanges_of_two_ranks_are_not_announced),
+        cmocka_unit_test(halves_of_two_ranks_go_in_pieces),
         cmocka_unit_test(halves_of_two_ranks_are_not_announced),
         cmocka_unit_test(prices_of_tcp_are_those_measured),
         cmocka_unit_test(a_choice_is_explained),
