@@ -381,3 +381,90 @@ enum received stream_receive(struct tcp_link *l)
         moved += (size_t)n;
     }
 }
+
+/* --- lent -------------------------------------------------------------------------------------
+ *
+ * A peek reads as a progress does, but what it brings stays in `in`. No event tells of that, so the
+ * link is ready as long as there is any.
+ */
+
+/* The next frame, of which `there` bytes have come. 0: it is lent; NOTHING: more has to come. */
+static int peek_frame(struct tcp_link *l, size_t there, struct peeked *m)
+{
+    struct stream *s = &l->stream;
+    size_t header = session_header(&l->session), needed;
+    const uint8_t *at = s->in + s->in_from, *payload = at + header;
+    struct frame *frame = &s->lent;
+    uint32_t sum = 0;
+    struct why why;
+    if (l->session.sums && !frame_is_whole(at, &sum)) return TRANSPORT_NOT_THIS;
+    if (frame_decode(at, PAYLOAD_MAX, frame, &why) < 0 || frame->kind != FRAME_MESSAGE ||
+        frame_expects(l, frame, &needed, &why) < 0)
+        return TRANSPORT_NOT_THIS;
+    if (there < header + needed) return TRANSPORT_NOTHING;
+    if (l->session.sums && crc32c(0, payload, frame->length) != sum) return TRANSPORT_NOT_THIS;
+    if (frame->sequence != l->session.received + 1 || session_check(&l->session, frame, &why) != 0)
+        return TRANSPORT_NOT_THIS;
+    *m = (struct peeked){ payload, payload + frame->head, frame->head,
+                          frame->length - (size_t)frame->head };
+    return 0;
+}
+
+/* What is odd, and all but messages, is left where it is for stream_parse(). */
+static int peek_next(struct tcp_link *l, struct peeked *m)
+{
+    struct stream *s = &l->stream;
+    for (bool dry = false;;) {
+        size_t there = s->in_to - s->in_from;
+        int status = there < session_header(&l->session) ? TRANSPORT_NOTHING
+                                                         : peek_frame(l, there, m);
+        if (status != TRANSPORT_NOTHING || dry) return status;
+        ssize_t n = stream_fill(l, &dry);
+        s->peek_more = l->tls && n > 0 && !dry;
+        if (n <= 0) return n < 0 ? TRANSPORT_NOT_THIS : TRANSPORT_NOTHING;
+    }
+}
+
+static bool peek_leaves(const struct stream *s)
+{
+    return s->in_from != s->in_to || s->peek_more;
+}
+
+int stream_peek(struct tcp_link *l, struct peeked *m)
+{
+    struct tcp *t = tcp_under(l);
+    struct stream *s = &l->stream;
+    if (s->peeked) list_remove(&l->ready);
+    s->peeked = false;
+    int status = TRANSPORT_NOT_THIS;
+    /* Where progress has work, nobody waits past it. */
+    if (list_empty(&t->ready) && list_empty(&t->dirty) && !l->blocked && s->land_left == 0 &&
+        !s->damaged)
+        status = peek_next(l, m);
+    if (peek_leaves(s) && list_empty(&l->ready)) {
+        link_make_ready(l); /* no event tells of what is here */
+        s->peeked = true;
+    }
+    return status;
+}
+
+/* What the peer has acknowledged may be somebody's to hear. */
+static bool somebody_waits(const struct tcp_link *l)
+{
+    return l->wants_room || l->wants_flush || l->flushing || !list_empty(&l->busy);
+}
+
+void stream_drop(struct tcp_link *l)
+{
+    struct stream *s = &l->stream;
+    s->in_from += (uint32_t)session_header(&l->session) + s->lent.length;
+    session_received(&l->session, &s->lent);
+    if (s->peeked && !peek_leaves(s)) {
+        list_remove(&l->ready);
+        s->peeked = false;
+    }
+    if (somebody_waits(l)) link_make_ready(l);
+    if (!session_owes_ack(&l->session)) return;
+    stream_owed(l);
+    stream_push(l);
+}
