@@ -59,8 +59,9 @@ enum {
     TCP_EAGER_MAX = 32 * 1024,
     TCP_BEGIN = 16 * 1024,           /* of a long message goes with its announcement */
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
-    TCP_READ = 36 * 1024,            /* one receive: the longest message whole; puts have their
+    TCP_READ = 20 * 1024,            /* one receive: a message of eager_bytes whole; puts have their
                                         own place */
+    TCP_READ_PEEK = 36 * 1024,       /* the longest message whole: behind it is rarely a put */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
     /* of a put: messages go in between, and it may go again whole … */
     TCP_FRAGMENT = 256 * 1024,
