@@ -227,19 +227,22 @@ static void crowd_pieces(const struct situation *at, struct choice *choice)
     if (pieces > 1) choice->parameter = (uint32_t)pieces;
 }
 
-/* Two ranks: several messages at once instead of one that is announced. Measured. */
+/* Two ranks: several messages at once instead of one that is announced. Measured; over TCP what
+ * goes one way is as fast announced. */
 static bool choose_unannounced(enum collective collective, const struct situation *at,
                                struct choice *choice)
 {
     bool one_way = collective == COLLECTIVE_BCAST || collective == COLLECTIVE_REDUCE;
+    bool over_tcp = strcmp(at->link, "tcp") == 0;
     if (!one_way && collective != COLLECTIVE_ALLTOALL && collective != COLLECTIVE_ALLGATHER)
         return false;
-    if (at->size != 2 || at->crowded || strcmp(at->link, "shm") != 0) return false;
+    if (at->size != 2 || at->crowded) return false;
+    if (over_tcp ? one_way : strcmp(at->link, "shm") != 0) return false;
     if (at->bytes <= 2 * AT_ONCE || at->bytes > ALL_AT_ONCE) return false;
+    uint32_t pieces = over_tcp ? ALL_AT_ONCE / TCP_AT_ONCE : ALL_AT_ONCE / AT_ONCE;
     uint32_t index = (uint32_t)algorithm_find(collective, one_way ? "chain" : "pairwise");
     if (algorithm_objection(&algorithms[index], at)) return false;
-    *choice = (struct choice){ index, ALL_AT_ONCE / AT_ONCE,
-                               algorithm_time(&algorithms[index], ALL_AT_ONCE / AT_ONCE, at),
+    *choice = (struct choice){ index, pieces, algorithm_time(&algorithms[index], pieces, at),
                                one_way ? "two ranks, of whom one sends what need not be announced"
                                        : "two ranks, who send what need not be announced" };
     return true;

@@ -176,7 +176,7 @@ static inline void straight_arrived(const struct straight_at *at, const struct s
 static __attribute__((noinline)) bool straight_kept(const struct straight_at *at,
                                                     const struct straight_step *step)
 {
-    _Alignas(64) unsigned char arrived[STRAIGHT_BYTES];
+    _Alignas(64) unsigned char arrived[STRAIGHT_BYTES_TCP];
     size_t len = step->count * at->s->element_bytes;
     bool adds = step->kind == OP_RECV_REDUCE;
     void *to = adds ? arrived : straight_place(at, step->d, step->at_d);
@@ -322,10 +322,11 @@ static bool learn_place(const struct bound *b, const struct step *step, enum op_
     return first * b->call.element_bytes <= UINT32_MAX && !apart;
 }
 
-static bool learn_step(const struct bound *b, const struct step *step, struct straight_step *out)
+static bool learn_step(const struct bound *b, const struct step *step, size_t most,
+                       struct straight_step *out)
 {
     enum op_kind kind = op_kind(step->op);
-    size_t count = 0, most = STRAIGHT_BYTES / b->call.element_bytes;
+    size_t count = 0;
     *out = (struct straight_step){ .kind = (uint8_t)kind,
                                    .a_is_left = op_flags(step->op) & OP_A_LEFT,
                                    .peer = step->at[FIELD_PEER],
@@ -336,17 +337,19 @@ static bool learn_step(const struct bound *b, const struct step *step, struct st
         !learn_place(b, step, FIELD_D, &out->d, &out->at_d, &count))
         return false;
     out->count = count;
-    return count <= most;
+    return count * b->call.element_bytes <= most;
 }
 
 /* How many steps; 0: too many, or one that does not go this way. */
-static uint32_t learn_steps(const struct bound *b, struct straight_step step[STEPS])
+static uint32_t learn_steps(const struct sinew_team *team, const struct bound *b,
+                            struct straight_step step[STEPS])
 {
+    size_t most = strcmp(team_link(team), "tcp") == 0 ? STRAIGHT_BYTES_TCP : STRAIGHT_BYTES;
     struct cursor cursor = { 0 };
     struct step next;
     uint32_t n = 0;
     for (; cursor_next(b->schedule, &cursor, &next); n++)
-        if (n == STEPS || !learn_step(b, &next, &step[n])) return 0;
+        if (n == STEPS || !learn_step(b, &next, most, &step[n])) return 0;
     return n;
 }
 
@@ -413,7 +416,7 @@ static struct straight *learn(const struct sinew_team *team, const struct world 
 {
     struct straight_step step[STEPS];
     const struct call *call = &b->call;
-    uint32_t n = learn_steps(b, step);
+    uint32_t n = learn_steps(team, b, step);
     size_t lists = 0;
     for (int i = 0; i < LISTS; i++) lists += list[i].bytes;
     size_t head = learn_round(sizeof(struct straight) + n * sizeof(step[0]) + lists);

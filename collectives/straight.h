@@ -15,7 +15,8 @@
 #include "collectives/places.h"
 #include "collectives/reduce.h"
 
-enum { STRAIGHT_BYTES = 16384 }; /* of one message, at most: no longer ones are sent at once */
+/* Of one message, at most: no longer ones are sent at once, over TCP and over other links. */
+enum { STRAIGHT_BYTES_TCP = 32768, STRAIGHT_BYTES = 16384 };
 
 /* What two calls must have in common, but for the count. */
 static inline uint64_t straight_kind(enum collective collective, int type, int op, int root,

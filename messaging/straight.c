@@ -103,8 +103,9 @@ static bool send_longer(struct peer *p, const struct sinew_team *team, const voi
     wire_put32(head + 20, key->tile);
     wire_put32(head + 24, key->digest);
     int status;
+    /* Room that the peer makes by itself; what holds messages for it has to hear of that. */
     while ((status = p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, 0)) != 0)
-        if (status != TRANSPORT_AGAIN || !send_may_wait(team, p) ||
+        if (status != TRANSPORT_AGAIN || !send_may_wait(team, p) || p->out->transport->caps.holds ||
             !wait_shortly(team->core->context, &patience))
             return false;
     *owed -= credit;

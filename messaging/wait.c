@@ -449,6 +449,14 @@ static const struct waiting_kind waiting_requests_kind = {
     .hopeless = requests_hopeless,
 };
 
+/* Whose messages it waits for, where there is one it can be. */
+static struct peer *awaited_peer(const struct sinew_request *r)
+{
+    if (r->kind != REQUEST_OPERATION) return r->peer;
+    const struct team_core *core = r->team->core;
+    return core->size == 2 ? core->peer[1 - core->rank] : NULL;
+}
+
 static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64_t patience)
 {
     struct waiting_requests q = {
@@ -456,7 +464,7 @@ static int wait_first(struct sinew *s, struct sinew_request **reqs, int n, int64
         .reqs = reqs,
         .n = n,
     };
-    if (n == 1 && reqs[0]) q.base.from = reqs[0]->peer;
+    if (n == 1 && reqs[0]) q.base.from = awaited_peer(reqs[0]);
     return wait_patiently(s, &q.base, patience);
 }
 

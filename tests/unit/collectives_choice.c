@@ -165,6 +165,12 @@ static void exchanges_of_two_ranks_are_not_announced(void **state)
         chosen(NULL, both[i], at, "pairwise", 4);
         at.bytes = 32769;
         chosen(NULL, both[i], at, "pairwise", 4);
+        at.link = "tcp"; /* whose messages may be longer */
+        chosen(NULL, both[i], at, "pairwise", 2);
+        at.bytes = 65537;
+        chosen(NULL, both[i], at, announced[i], (uint32_t)i);
+        at.link = "shm";
+        at.bytes = 32769;
         at.crowded = true;
         chosen(NULL, both[i], at, announced[i], (uint32_t)i);
     }

@@ -264,6 +264,24 @@ int end_hold(struct end *from, int to, size_t blen, uint64_t cookie)
     return send_one(from, to, blen, cookie);
 }
 
+int end_peek(struct end *e, int from, bool take)
+{
+    struct view *v = &e->view[from];
+    struct peeked m;
+    if (!v->link) return TRANSPORT_NOT_THIS;
+    int rc = transport_tcp.peek(&v->link->base, &m);
+    if (rc != 0) return rc;
+    struct wire_reader r = wire_read(m.head, m.hlen);
+    assert_int_equal(wire_take64(&r), v->received);
+    assert_int_equal(wire_take32(&r), m.blen);
+    assert_false(r.bad);
+    assert_true(filled(m.body, m.blen, content_key(from, e->rank, v->received)));
+    if (!take) return 0;
+    transport_tcp.drop(&v->link->base);
+    v->received++;
+    return 0;
+}
+
 struct put *put_new(struct end *a, struct end *b, int to, size_t len)
 {
     struct put *p = world_allocate(&world_real, sizeof(*p));

@@ -155,6 +155,8 @@ static void pair_step(struct pair *p)
     clock_advance((int64_t)seed_below(network.seed, 400) * MS / 100);
     for (int i = 0; i < 2; i++) proxy_step(&p->proxy[i]);
     struct tcp_link *l = p->end[s]->view[!s].link;
+    if (l && l->state == LINK_UP && seed_below(network.seed, 4) == 0)
+        end_peek(p->end[s], !s, seed_below(network.seed, 2));
     end_progress(p->end[s], seed_below(network.seed, 2) && l ? &l->base : NULL);
 }
 

@@ -105,6 +105,70 @@ static void every_size_arrives(void **state)
     assert_int_equal(transport_tcp.send(l, "", 0, a, TCP_EAGER_MAX + 1, NULL, 0), SINEW_EINVAL);
 }
 
+/* Taken where they lie, by nothing else: more than both ends' windows hold, so what is taken so is
+ * acknowledged. */
+static void what_is_peeked_at_is_taken_in_order(void **state)
+{
+    static const size_t sizes[] = { 0, 8, 300, 4096, 16384, TCP_EAGER_MAX };
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    for (size_t i = 0; i < 3000; i++) {
+        int rc;
+        WHILE ((rc = end_send(a, 1, sizes[i % 6])) == TRANSPORT_AGAIN) {
+            end_peek(b, 0, true);
+            end_progress(a, &a->view[1].link->base);
+        }
+        assert_int_equal(rc, 0);
+        if (i % 3 == 0) end_peek(b, 0, true);
+    }
+    WHILE (b->view[0].received < a->view[1].sent) {
+        if (end_peek(b, 0, true) != 0) end_progress(a, NULL);
+    }
+}
+
+/* What was brought by a peek and left, or stands behind what was taken, is handed up, though no
+ * event tells of it, and nobody sleeps past it. */
+static void what_a_peek_leaves_is_handed_up(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    for (int taken = 0; taken < 3; taken++) {
+        for (int i = 0; i < 3; i++) assert_int_equal(end_send(a, 1, 100), 0);
+        WHILE (end_peek(b, 0, false) != 0) continue;
+        for (int i = 0; i < taken; i++) WHILE (end_peek(b, 0, true) != 0) continue;
+        assert_int_equal(transport_tcp.arm(&b->t->base), 1);
+        ENDS_UNTIL(b->view[0].received == a->view[1].sent, b);
+    }
+    WHILE (transport_tcp.arm(&b->t->base) != 0) end_progress(b, NULL);
+}
+
+/* Who only looks so gets what is held here on its way, by the general way. */
+static void nobody_waits_past_what_is_held(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    assert_int_equal(end_hold(b, 0, 8, 1), TRANSPORT_HELD);
+    assert_int_equal(end_peek(b, 0, true), TRANSPORT_NOT_THIS);
+    end_progress(b, NULL);
+    assert_int_equal(b->done[1], 1);
+    assert_int_equal(end_peek(b, 0, true), TRANSPORT_NOTHING);
+    ENDS_UNTIL(a->view[1].received == b->view[0].sent, a);
+}
+
+/* A peer that is gone is no silence. */
+static void the_end_of_a_line_is_not_peeked_at(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    assert_int_equal(end_send(a, 1, 100), 0);
+    transport_tcp.disconnect(&a->view[1].link->base, DISCONNECT_DRAIN);
+    ENDS_UNTIL(!a->view[1].link, a);
+    WHILE (end_peek(b, 0, true) != TRANSPORT_NOT_THIS) continue;
+    ENDS_UNTIL(b->view[0].downs, b);
+    assert_int_equal(b->view[0].received, 1);
+    assert_int_equal(b->view[0].gone, GONE_LEFT);
+}
+
 static unsigned segments_sent(const struct tcp_link *l)
 {
     struct tcp_info info = { 0 };
@@ -507,8 +571,10 @@ static void random_traffic(void **state)
             put_start(p, e, !s, 0, len, i);
         } else if (what < 45) {
             transport_tcp.flush(&e->view[!s].link->base, 100);
+        } else if (what < 60) {
+            end_peek(e, !s, what < 56);
         } else {
-            end_progress(e, what < 70 ? &e->view[!s].link->base : NULL);
+            end_progress(e, what < 80 ? &e->view[!s].link->base : NULL);
         }
     }
     ENDS_UNTIL(ends[0]->view[1].received == ends[1]->view[0].sent &&
@@ -532,6 +598,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LINKED(every_size_arrives),
+        LINKED(what_is_peeked_at_is_taken_in_order),
+        LINKED(what_a_peek_leaves_is_handed_up),
+        LINKED(nobody_waits_past_what_is_held),
+        LINKED(the_end_of_a_line_is_not_peeked_at),
         LINKED(many_small_messages_are_one_segment),
         LINKED(a_full_link_says_so_and_tells_when_it_is_not),
         LINKED(puts_of_every_size_land),

@@ -61,6 +61,7 @@ enum {
     TCP_BUFFER = 64 * 1024,          /* of what comes, per link */
     TCP_READ = 20 * 1024,            /* one receive: a message of eager_bytes whole; puts have their
                                         own place */
+    TCP_READ_PEEK = 36 * 1024,       /* the longest message whole: behind it is rarely a put */
     TCP_HOLD = 16 * 1024,            /* what is held back goes when there is so much */
     /* of a put: messages go in between, and it may go again whole … */
     TCP_FRAGMENT = 256 * 1024,
@@ -226,6 +227,9 @@ struct stream {
     uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
     bool damaged;    /* what comes on this line is worth nothing any more */
     bool after_put;  /* the next receive comes behind the body of one */
+    bool peeked;     /* what a peek has left is why the link is ready, if it is … */
+    bool peek_more;  /* … and, with TLS, there may be more of it than what is in `in` */
+    struct frame lent; /* the message that peek lends */
     /* Puts that are not wholly in the session's window; those that are; those acknowledged. */
     struct list puts, moving, finished;
 };
@@ -422,6 +426,9 @@ void stream_release(struct tcp_link *l);
 void stream_restart(struct tcp_link *l); /* what had come in part is forgotten */
 enum received { RECEIVED_ALL, RECEIVED_MORE, RECEIVED_END };
 enum received stream_receive(struct tcp_link *l);
+/* The link is up, and its line open. */
+int stream_peek(struct tcp_link *l, struct peeked *m);
+void stream_drop(struct tcp_link *l);
 
 /* stream_out.c */
 void stream_write(struct tcp_link *l, size_t burst);

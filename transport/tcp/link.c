@@ -14,6 +14,7 @@
 
 void link_make_ready(struct tcp_link *l)
 {
+    l->stream.peeked = false;
     if (list_empty(&l->ready)) list_append(&tcp_under(l)->ready, &l->ready);
 }
 

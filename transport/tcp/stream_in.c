@@ -276,7 +276,7 @@ static enum parsed stream_parse(struct tcp_link *l)
 }
 
 /* Where the next receive puts its bytes. Returns how many that can be. */
-static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
+static size_t stream_spread(struct tcp_link *l, size_t usual, struct iovec v[2], int *count)
 {
     struct stream *s = &l->stream;
     void *place = s->land_left > 0 ? landing_place(l) : NULL;
@@ -294,7 +294,7 @@ static size_t stream_spread(struct tcp_link *l, struct iovec v[2], int *count)
         v[1] = (struct iovec){ behind, BEHIND_PUT };
         return s->land_left + BEHIND_PUT;
     }
-    size_t room = TCP_BUFFER - s->in_to, most = s->after_put ? AFTER_PUT : TCP_READ;
+    size_t room = TCP_BUFFER - s->in_to, most = s->after_put ? AFTER_PUT : usual;
     if (room > most) room = most;
     s->after_put = false;
     *count = 1;
@@ -315,13 +315,13 @@ static ssize_t stream_no_more(struct tcp_link *l, ssize_t n)
 }
 
 /* Bytes received, 0 when there are none now, < 0 when there will be no more. */
-static ssize_t stream_fill_parts(struct tcp_link *l, bool *dry)
+static ssize_t stream_fill_parts(struct tcp_link *l, size_t usual, bool *dry)
 {
     struct stream *s = &l->stream;
     struct iovec v[2];
     struct msghdr message = { .msg_iov = v };
     int count;
-    size_t asked = stream_spread(l, v, &count), landed = 0;
+    size_t asked = stream_spread(l, usual, v, &count), landed = 0;
     message.msg_iovlen = (size_t)count;
     ssize_t n = count == 1 || l->tls
                     ? tcp_bytes_in(l->tls, l->source.fd, v[0].iov_base, v[0].iov_len, dry)
@@ -338,17 +338,18 @@ static ssize_t stream_fill_parts(struct tcp_link *l, bool *dry)
     return n;
 }
 
-/* Likewise. Who polls asks again and again: what is usual comes first. */
-static ssize_t stream_fill(struct tcp_link *l, bool *dry)
+/* Likewise, at most `usual` if it is no body. Who polls asks again and again: what is usual comes
+ * first. */
+static ssize_t stream_fill(struct tcp_link *l, size_t usual, bool *dry)
 {
     struct stream *s = &l->stream;
     if (l->tls || s->land_left > 0 || s->in_from != s->in_to || s->after_put)
-        return stream_fill_parts(l, dry);
-    ssize_t n = recv(l->source.fd, s->in, TCP_READ, MSG_DONTWAIT);
+        return stream_fill_parts(l, usual, dry);
+    ssize_t n = recv(l->source.fd, s->in, usual, MSG_DONTWAIT);
     if (n <= 0) return stream_no_more(l, n);
     s->in_from = 0;
     s->in_to = (uint32_t)n;
-    *dry = n < TCP_READ;
+    *dry = (size_t)n < usual;
     tcp_under(l)->moved = true;
     return n;
 }
@@ -374,10 +375,97 @@ enum received stream_receive(struct tcp_link *l)
             if (l->tls) link_make_ready(l); /* bytes may wait where no event tells of them */
             return RECEIVED_MORE;
         }
-        ssize_t n = stream_fill(l, &dry);
+        ssize_t n = stream_fill(l, TCP_READ, &dry);
         if (n < 0) return RECEIVED_END;
         if (n == 0 && !flows) return RECEIVED_ALL;
         polls -= n == 0;
         moved += (size_t)n;
     }
+}
+
+/* --- lent -------------------------------------------------------------------------------------
+ *
+ * A peek reads as a progress does, but what it brings stays in `in`. No event tells of that, so the
+ * link is ready as long as there is any.
+ */
+
+/* The next frame, of which `there` bytes have come. 0: it is lent; NOTHING: more has to come. */
+static int peek_frame(struct tcp_link *l, size_t there, struct peeked *m)
+{
+    struct stream *s = &l->stream;
+    size_t header = session_header(&l->session), needed;
+    const uint8_t *at = s->in + s->in_from, *payload = at + header;
+    struct frame *frame = &s->lent;
+    uint32_t sum = 0;
+    struct why why;
+    if (l->session.sums && !frame_is_whole(at, &sum)) return TRANSPORT_NOT_THIS;
+    if (frame_decode(at, PAYLOAD_MAX, frame, &why) < 0 || frame->kind != FRAME_MESSAGE ||
+        frame_expects(l, frame, &needed, &why) < 0)
+        return TRANSPORT_NOT_THIS;
+    if (there < header + needed) return TRANSPORT_NOTHING;
+    if (l->session.sums && crc32c(0, payload, frame->length) != sum) return TRANSPORT_NOT_THIS;
+    if (frame->sequence != l->session.received + 1 || session_check(&l->session, frame, &why) != 0)
+        return TRANSPORT_NOT_THIS;
+    *m = (struct peeked){ payload, payload + frame->head, frame->head,
+                          frame->length - (size_t)frame->head };
+    return 0;
+}
+
+/* What is odd, and all but messages, is left where it is for stream_parse(). */
+static int peek_next(struct tcp_link *l, struct peeked *m)
+{
+    struct stream *s = &l->stream;
+    for (bool dry = false;;) {
+        size_t there = s->in_to - s->in_from;
+        int status = there < session_header(&l->session) ? TRANSPORT_NOTHING
+                                                         : peek_frame(l, there, m);
+        if (status != TRANSPORT_NOTHING || dry) return status;
+        ssize_t n = stream_fill(l, TCP_READ_PEEK, &dry);
+        s->peek_more = l->tls && n > 0 && !dry;
+        if (n <= 0) return n < 0 ? TRANSPORT_NOT_THIS : TRANSPORT_NOTHING;
+    }
+}
+
+static bool peek_leaves(const struct stream *s)
+{
+    return s->in_from != s->in_to || s->peek_more;
+}
+
+int stream_peek(struct tcp_link *l, struct peeked *m)
+{
+    struct tcp *t = tcp_under(l);
+    struct stream *s = &l->stream;
+    if (s->peeked) list_remove(&l->ready);
+    s->peeked = false;
+    int status = TRANSPORT_NOT_THIS;
+    /* Where progress has work, nobody waits past it. */
+    if (list_empty(&t->ready) && list_empty(&t->dirty) && !l->blocked && s->land_left == 0 &&
+        !s->damaged)
+        status = peek_next(l, m);
+    if (peek_leaves(s) && list_empty(&l->ready)) {
+        link_make_ready(l); /* no event tells of what is here */
+        s->peeked = true;
+    }
+    return status;
+}
+
+/* What the peer has acknowledged may be somebody's to hear. */
+static bool somebody_waits(const struct tcp_link *l)
+{
+    return l->wants_room || l->wants_flush || l->flushing || !list_empty(&l->busy);
+}
+
+void stream_drop(struct tcp_link *l)
+{
+    struct stream *s = &l->stream;
+    s->in_from += (uint32_t)session_header(&l->session) + s->lent.length;
+    session_received(&l->session, &s->lent);
+    if (s->peeked && !peek_leaves(s)) {
+        list_remove(&l->ready);
+        s->peeked = false;
+    }
+    if (somebody_waits(l)) link_make_ready(l);
+    if (!session_owes_ack(&l->session)) return;
+    stream_owed(l);
+    stream_push(l);
 }

@@ -10,7 +10,8 @@
  * progress(t, l) reads l's socket first; while it does so again and again, that one is out of the
  * set. The others' turn is one epoll_wait, every time without l,
  * else every 32nd time: a waiter's poll costs one recv. A progress that has pushed what was held
- * leaves it at that, but for every 32nd: it is what most waiters wait for.
+ * leaves it at that, but for every 32nd: it is what most waiters wait for. peek() reads that socket
+ * alone, and leaves the rest to progress.
  */
 #include "transport/stub.h"
 #include "transport/tcp/tcp.h"
@@ -283,6 +284,7 @@ static int tcp_open(struct transport *base)
         .put_ordered = true,
         .holds = true,
         .expects = true,
+        .lends = true,
         .latency_ns = 15000,
         .megabytes_per_s = 2000,
     };
@@ -420,6 +422,25 @@ static int tcp_progress(struct transport *base, struct link *l)
     return upcalls > 0 ? upcalls : t->moved;
 }
 
+/* Every look may be a system call, and none is for others: who waits so does not wait long. */
+static int tcp_peek(struct link *base, struct peeked *m)
+{
+    struct tcp_link *l = tcp_link_of(base);
+    struct tcp *t = tcp_under(l);
+    if (l->state != LINK_UP || l->line != LINE_OPEN) return TRANSPORT_NOT_THIS;
+    int status = stream_peek(l, m);
+    if (status == TRANSPORT_NOTHING && ++t->ticks % OTHERS_EVERY == 0) {
+        tcp_await(t, l);
+        tcp_hush(t, l);
+    }
+    return status;
+}
+
+static void tcp_drop(struct link *base)
+{
+    stream_drop(tcp_link_of(base));
+}
+
 static int64_t tcp_wakes_at(struct tcp *t)
 {
     if (!list_empty(&t->looked) && !t->look_at) tcp_look(t, tcp_now(t));
@@ -449,8 +470,8 @@ const struct transport_ops transport_tcp = {
     .allow = stub_allow,
     .send_short = stub_send_short,
     .take_short = stub_take_short,
-    .peek = stub_peek,
-    .drop = stub_drop,
+    .peek = tcp_peek,
+    .drop = tcp_drop,
     .rma = tcp_rma,
     .flush = tcp_flush,
     .reg = tcp_reg,
