@@ -182,7 +182,7 @@ const struct algorithm algorithms[] = {
       PARAMETER_NONE, 0, work_reduce_scatter_circulant,
       "l", "N", "N", "many ranks" },
     { "pairwise", COLLECTIVE_REDUCE_SCATTER, generate_reduce_scatter_pairwise, 0,
-      PARAMETER_NONE, 1, work_reduce_scatter_pairwise,
+      PARAMETER_PIECES, 1, work_reduce_scatter_pairwise,
       "1", "N", "0; in place N / p", "few ranks" },
     { "circulant", COLLECTIVE_REDUCE_SCATTER_BLOCK, generate_reduce_scatter_circulant, 0,
       PARAMETER_NONE, 0, work_reduce_scatter_circulant,

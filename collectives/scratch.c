@@ -47,6 +47,13 @@ static void plan_stages(struct scratch *m, const struct bound *b)
     m->stage_count = n ? (uint32_t)n : 1;
 }
 
+/* Into how many blocks each part is cut: a reduce_scatter's may be, into even ones. */
+static uint32_t parts_cut(const struct bound *b, enum op_buffer which)
+{
+    bool may = b->call.collective == COLLECTIVE_REDUCE_SCATTER && which == BUFFER_IN;
+    return may ? b->schedule->blocks[which] / b->schedule->size : 1;
+}
+
 /* The table of IN or OUT, with TMP's after it if that is like it; the next free place. */
 static struct extent *table_fill(struct bound *b, enum op_buffer which, const struct parts *parts,
                                  struct extent *at)
@@ -55,10 +62,17 @@ static struct extent *table_fill(struct bound *b, enum op_buffer which, const st
     const struct schedule *s = b->schedule;
     if (!parts->counts) return at;
     size_t next = 0;
+    uint32_t cut = parts_cut(b, which);
     own->table = at;
-    for (uint32_t i = 0; i < own->blocks; i++, next += parts->counts[i - 1])
-        at[i] = (struct extent){ parts->offsets ? parts->offsets[i] : next, parts->counts[i] };
-    at += own->blocks;
+    for (uint32_t i = 0; i < own->blocks / cut; i++, next += parts->counts[i - 1]) {
+        size_t first = parts->offsets ? parts->offsets[i] : next, count;
+        struct buffer part;
+        buffer_set(&part, NULL, parts->counts[i], cut);
+        for (uint32_t k = 0; k < cut; k++, at++) {
+            at->first = first + buffer_place(&part, k, 1, &count);
+            at->count = count;
+        }
+    }
     if (s->blocks[BUFFER_CNT] || tmp->blocks != own->blocks || which != schedule_tmp_like(s))
         return at;
     tmp->table = at;
