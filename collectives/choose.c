@@ -37,6 +37,9 @@ enum { AT_ONCE = 16 * KIB, ALL_AT_ONCE = 64 * KIB, TCP_AT_ONCE = 32 * KIB };
 /* A half in so many pieces goes without an answer, and leaves room for one of the other half. */
 enum { HALF_PIECES = 3 };
 _Static_assert((HALF_PIECES + 1) * AT_ONCE <= ALL_AT_ONCE, "as it says");
+/* All links of so many ranks have windows that grow, and most of so many: GROWN_MAX of
+ * messaging/peer.c. */
+enum { GROWN_RANKS = 9, AT_ONCE_RANKS = 12 };
 
 /* Those whose name says for how many ranks they are. */
 static uint32_t ranks_most(const struct algorithm *a)
@@ -63,7 +66,8 @@ static bool gathers_too_much(const struct algorithm *a, const struct situation *
 const char *algorithm_objection(const struct algorithm *a, const struct situation *at)
 {
     if (at->need & ALIGNED && !(a->flags & ALIGNED)) return "does not bracket by the aligned tree";
-    if (at->need & KEEPS_ORDER && !(a->flags & KEEPS_ORDER)) return "does not keep the ranks' order";
+    if (at->need & KEEPS_ORDER && !(a->flags & KEEPS_ORDER))
+        return "does not keep the ranks' order";
     if (at->size > ranks_most(a)) return "is for fewer ranks";
     if (gathers_too_much(a, at)) return "brings all vectors to one rank";
     if (a->parameter == PARAMETER_NODE && at->node == 0) return "is for ranks in order on nodes";
@@ -85,8 +89,9 @@ double algorithm_time(const struct algorithm *a, uint32_t parameter, const struc
                       shared_cores(at));
 }
 
-/* Whether so many pieces are worth trying: not short ones, unless they are the longest that need not
- * be announced, and that costs the ends; over shared memory crowd_pieces() says which. */
+/* Whether so many pieces are worth trying: not short ones, unless they are the longest that need
+ * not be announced, and that costs the ends. Over shared memory two: a ring holds three of them,
+ * and a call's last one may meet the first of the next. */
 static bool piece_fits(const struct situation *at, uint32_t parts, uint32_t pieces)
 {
     uint64_t least = at->size == 2 && parts == 1 ? PAIR_PIECE_LEAST : PIECE_LEAST;
@@ -94,7 +99,8 @@ static bool piece_fits(const struct situation *at, uint32_t parts, uint32_t piec
     const struct link_model *m = rules_link(at->rules, at->link);
     double length = (double)piece;
     bool at_once = m->ask_ns > 0 && length < m->long_bytes && 2 * length >= m->long_bytes;
-    return pieces == 1 || piece >= least || (at_once && parts > 2 && strcmp(at->link, "shm") != 0);
+    if (!strcmp(at->link, "shm") && (pieces > 2 || at->size > AT_ONCE_RANKS)) at_once = false;
+    return pieces == 1 || piece >= least || (at_once && parts > 2);
 }
 
 /* The parameter with which it is fastest. */
@@ -134,12 +140,20 @@ static bool only_named(const struct algorithm *a)
     return a->generate == generate_gatherv_binomial || a->generate == generate_scatterv_binomial;
 }
 
-/* Whole vectors to everybody, or to one: where ranks take turns choose_crowded() says when, as measured; what
- * each has to keep until its turn is not in the model. */
+/* Whole vectors to everybody, or to one: where ranks take turns choose_crowded() says when, as
+ * measured; what each has to keep until its turn is not in the model. */
 static bool only_short(const struct algorithm *a, const struct situation *at)
 {
     return at->crowded && (a->generate == generate_allreduce_direct ||
                            a->generate == generate_allreduce_flat);
+}
+
+/* By the model two ranks have no second round, as they would for halves: what one sends whole the
+ * other adds as it comes, which costs less than the model has for adding. Measured; where halves win
+ * choose_unannounced() has them. */
+static bool only_more(const struct algorithm *a, const struct situation *at)
+{
+    return at->size == 2 && a->generate == generate_allreduce_pairwise;
 }
 
 /* The fastest of those that `like` (may be NULL) allows: itself, or what gives the same bits. */
@@ -150,7 +164,7 @@ static struct choice choose_fastest(enum collective collective, const struct sit
     for (uint32_t i = 0; i < algorithm_count; i++) {
         const struct algorithm *a = &algorithms[i];
         if (a->collective != collective || only_named(a) || algorithm_objection(a, at)) continue;
-        if (only_short(a, at)) continue;
+        if (only_short(a, at) || only_more(a, at)) continue;
         if (like && a != like && !(gives_aligned(a, at->size) && gives_aligned(like, at->size)))
             continue;
         struct choice c = algorithm_best(i, at);
@@ -209,6 +223,7 @@ static struct choice prefer_two_turns(enum collective collective, const struct s
 {
     if (collective != COLLECTIVE_ALLREDUCE || strcmp(alone->link, "shm")) return best;
     uint32_t index = (uint32_t)algorithm_find(collective, "pairwise");
+    if (only_more(&algorithms[index], alone)) return best;
     bool waits = rounds_wait(&algorithms[best.algorithm]);
     if (!waits && !two_turns_fit(alone)) return best;
     if (algorithm_objection(&algorithms[index], alone)) return best;
@@ -217,14 +232,18 @@ static struct choice prefer_two_turns(enum collective collective, const struct s
     return two.ns <= best.ns * (waits ? 5.0 / 4 : 9.0 / 8) ? two : best;
 }
 
-/* Each block in pieces that go straight, if all of them can. The bits are the same in any
- * number. */
+/* Each block in pieces that go straight, if all of them can; and whole where some would be
+ * announced, as that takes turns. The bits are the same in any number. */
 static void crowd_pieces(const struct situation *at, struct choice *choice)
 {
+    const struct algorithm *a = &algorithms[choice->algorithm];
+    bool pairwise = a->generate == generate_allreduce_pairwise;
+    bool adds = pairwise || a->generate == generate_reduce_pairwise ||
+                a->generate == generate_reduce_scatter_pairwise;
     uint64_t pieces = two_turns_pieces(at);
-    if (algorithms[choice->algorithm].generate != generate_allreduce_pairwise) return;
-    if (strcmp(at->link, "shm") != 0) return; /* elsewhere a piece costs a message more */
-    if (pieces > 1) choice->parameter = (uint32_t)pieces;
+    if (!adds || strcmp(at->link, "shm") != 0) return; /* elsewhere a piece costs a message more */
+    if (at->size > GROWN_RANKS) choice->parameter = 1;
+    if (pairwise && pieces > 1) choice->parameter = (uint32_t)pieces;
 }
 
 /* Two ranks: several messages at once instead of one that is announced. Measured; over TCP what
@@ -352,7 +371,7 @@ void choice_explain(enum collective collective, const struct situation *at,
         if (no)
             text_add(text, "  %-24s %s\n", a->name, no);
         else
-            text_add(text, "  %-24s %.2f us predicted; %s round%s, %s bytes: %s\n", name, c.ns / 1000,
-                     a->rounds, strcmp(a->rounds, "1") ? "s" : "", a->bytes, a->when);
+            text_add(text, "  %-24s %.2f us predicted; %s round%s, %s bytes: %s\n", name,
+                     c.ns / 1000, a->rounds, strcmp(a->rounds, "1") ? "s" : "", a->bytes, a->when);
     }
 }

@@ -4,13 +4,13 @@
 #include <string.h>
 
 /* shm and tcp (over loopback) as `sinew-perf calibrate` measured them on two virtual cores of an
- * EPYC, but that TCP's windows have grown, so that 32 KiB go at once, and that what its messages
+ * EPYC, but that windows have grown, so that 16 and 32 KiB go at once, and that what TCP's messages
  * cost lies between those that are held and go together and those that go by themselves; the others
  * of a network such as one meets: orders of size, so that what is chosen without a measurement is
  * not absurd. A turn over shared memory is what one that finds nothing takes. The simulated one has
  * no processor that copies. */
 static const struct link_model models[] = {
-    { "shm", 45, 20, 0.025, 0.024, 16384, 50, 230, 0.01, 0.02, 0, 1400, 1 },
+    { "shm", 45, 20, 0.025, 0.024, 16385, 50, 230, 0.01, 0.02, 0, 1400, 1 },
     { "tcp", 5000, 1500, 0.1, 0.075, 32769, 2000, 2500, 0.017, 0.0175, 0.02, 6000, 1 },
     { "verbs", 1500, 250, 0.09, 0, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
     { "ucx", 1500, 300, 0.09, 0.03, 16384, 2000, 250, 0.012, 0.03, 0.05, 1700, 1 },
@@ -45,10 +45,15 @@ static double message_bytes(struct part p)
     return p.messages > 0 ? 2 * p.bytes / p.messages : 0;
 }
 
+static bool part_asks(const struct link_model *m, struct part p)
+{
+    return message_bytes(p) >= m->long_bytes;
+}
+
 static double part_time(const struct link_model *m, struct part p)
 {
     double at_once = p.fan < m->ports ? p.fan : m->ports;
-    bool asks = message_bytes(p) >= m->long_bytes;
+    bool asks = part_asks(m, p);
     double round = m->latency_ns + (asks ? m->long_ns : 0);
     double message = m->overhead_ns + (asks ? m->ask_ns : 0);
     double wire = p.bytes * m->byte_ns / (at_once > 1 ? at_once : 1);
@@ -64,9 +69,7 @@ double model_time(const struct link_model *m, const struct link_model *near, con
     double ns = part_time(m, far) + part_time(near, on_node) + w->added * m->add_ns +
                 w->staged * m->stage_ns + w->copied * m->copy_ns;
     if (cores == 0) return ns;
-    /* One of just that length goes at once (straight.h): it costs as much, and takes no more
-     * turns. */
-    double turns = message_bytes(far) > m->long_bytes ? ASKED_TURNS * w->turns : w->turns;
+    double turns = part_asks(m, far) ? ASKED_TURNS * w->turns : w->turns;
     double on_a_core = ranks > cores ? (double)ranks / cores : 1;
     return (w->one_busy ? ns : ns * on_a_core) + turns * m->turn_ns * on_a_core;
 }

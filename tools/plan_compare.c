@@ -215,8 +215,8 @@ static int draw_sizes(const struct comparison *c)
     }
     struct axes a = axes_of(c);
     fprintf(f,
-            "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' font-family='sans-serif' "
-            "font-size='12'>\n<rect width='100%%' height='100%%' fill='white'/>\n"
+            "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' "
+            "font-family='sans-serif' font-size='12'>\n<rect width='100%%' height='100%%' fill='white'/>\n"
             "<text x='%d' y='22' font-size='15'>%s among %u ranks, simulated</text>\n",
             LEFT + WIDE + KEY, TOP + HIGH + 30, LEFT, collective_name(c->o->collective),
             c->o->ranks);

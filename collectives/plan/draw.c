@@ -45,7 +45,8 @@ static const char *const style =
     ".msg{stroke:#8aa;stroke-width:1;opacity:.7}.crit{stroke:#c8102e;stroke-width:2.2;fill:none}"
     ".node{fill:#fff;stroke:#555}.dep{stroke:#777;fill:none;marker-end:url(#a)}"
     ".g{paint-order:stroke;stroke:#fff;stroke-width:3px}"
-    ".k0{fill:#3b78b5;stroke:#3b78b5}.k1{fill:#57a773;stroke:#57a773}.k2{fill:#d9a13b;stroke:#d9a13b}"
+    ".k0{fill:#3b78b5;stroke:#3b78b5}.k1{fill:#57a773;stroke:#57a773}"
+    ".k2{fill:#d9a13b;stroke:#d9a13b}"
     ".band{stroke:none;opacity:.35}.mid{stroke-width:2}";
 
 static double draw_x(const struct drawing *d, int64_t ps)

@@ -61,6 +61,22 @@ static void algorithms_are_compared(void **state)
     expect_words("flat is for up to 64 ranks");
 }
 
+/* With the words of sinew_explain_collective(): of one size, and of each of many. */
+static void what_decided_a_choice_is_told(void **state)
+{
+    (void)state;
+    run_line(&r, "sinew-plan allreduce --ranks 2 --bytes 64K --compare");
+    run_expect(&r, 0);
+    expect_words("chosen over tcp: rabenseifner, by two ranks, whose halves need not be announced");
+    run_line(&r, "sinew-plan barrier --ranks 8 --link shm --crowded --compare");
+    run_expect(&r, 0);
+    expect_words("chosen over shm: flat, by short messages of ranks that take turns on few cores");
+    run_line(&r, "sinew-plan bcast --ranks 2 --link shm --compare");
+    run_expect(&r, 0);
+    expect_words("  binomial, by the model\n");
+    expect_words("  chain:4, by two ranks, of whom one sends what need not be announced\n");
+}
+
 /* Two ranks that both send and receive a mebibyte: the processor moves two, and waits for no
  * wire. */
 static void what_a_byte_costs_the_processor_is_simulated(void **state)
@@ -147,6 +163,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_schedule_is_printed),
         cmocka_unit_test(a_plan_is_verified_and_simulated),
         cmocka_unit_test(algorithms_are_compared),
+        cmocka_unit_test(what_decided_a_choice_is_told),
         cmocka_unit_test(what_a_byte_costs_the_processor_is_simulated),
         cmocka_unit_test(options_are_written_as_elsewhere),
         cmocka_unit_test(what_is_wrong_is_said),

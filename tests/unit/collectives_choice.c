@@ -253,7 +253,7 @@ static void ranks_that_take_turns_have_two(void **state)
     static const uint32_t pieces[][2] = { { 3, 6 }, { 4, 4 }, { 8, 2 }, { 16, 1 } };
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
         struct situation at = { .size = pieces[i][0], .bytes = 64 << 10, .link = "shm" };
-        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", 1);
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", at.size == 3 ? 2 : 1);
         at.crowded = true;
         chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", pieces[i][1]);
     }
@@ -276,6 +276,33 @@ static void ranks_that_take_turns_have_two(void **state)
     /* What is announced takes more turns, whatever the order: nothing is given up for that. */
     struct situation at = { .size = 8, .bytes = 1 << 20, .link = "shm" };
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+}
+
+/* 16 KiB go at once over shared memory where windows have grown, and blocks that are longer go in two
+ * pieces that do: with a core each, and in turns unless some of the ranks' windows do not grow. */
+static void blocks_that_go_at_once_need_two_turns(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t size, kib, alone, in_turns;
+    } at_once[] = { { 8, 128, 1, 1 }, { 8, 256, 2, 2 }, { 4, 128, 2, 2 },
+                    { 7, 128, 2, 2 }, { 12, 256, 2, 1 } };
+    for (size_t i = 0; i < sizeof(at_once) / sizeof(at_once[0]); i++) {
+        struct situation at = { .size = at_once[i].size,
+                                .bytes = at_once[i].kib * UINT64_C(1024),
+                                .link = "shm" };
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", at_once[i].alone);
+        chosen(NULL, COLLECTIVE_REDUCE_SCATTER, at, "pairwise", at_once[i].alone);
+        at.crowded = true;
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "pairwise", at_once[i].in_turns);
+        chosen(NULL, COLLECTIVE_REDUCE_SCATTER, at, "pairwise", at_once[i].in_turns);
+    }
+    struct situation at = { .size = 16, .bytes = 512 << 10, .link = "shm" };
+    chosen(NULL, COLLECTIVE_ALLREDUCE, at, "rabenseifner", 0);
+    for (at.size = 2, at.bytes = 1024; at.bytes <= 16384; at.bytes *= 2)
+        chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
+    at = (struct situation){ .size = 8, .bytes = 16 << 10, .link = "shm" };
+    chosen(NULL, COLLECTIVE_ALLGATHER, at, "pairwise", 1);
 }
 
 /* A core does what each of its ranks has to: nobody sends whole vectors to everybody where parts
@@ -344,6 +371,7 @@ int main(void)
         cmocka_unit_test(prices_of_tcp_are_those_measured),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),
+        cmocka_unit_test(blocks_that_go_at_once_need_two_turns),
         cmocka_unit_test(a_crowd_shares_its_cores),
         cmocka_unit_test(ranks_on_nodes_have_two_levels),
     };

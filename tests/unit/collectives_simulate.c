@@ -95,6 +95,58 @@ static void one_message(void **state)
     }
 }
 
+/* Over a link of ours: what is so long that it is announced costs both ends that, and comes later;
+ * and a byte costs the wire G, and each processor O. */
+static void a_long_message_is_announced(void **state)
+{
+    (void)state;
+    const struct loggops model = { .L = 5000, .o = 700, .g = 700, .G = 3, .O = 2, .S = UINT64_MAX,
+                                   .asked = 1000, .R = 400, .ask = 90 };
+    for (uint64_t bytes = 998; bytes <= 1002; bytes++) {
+        struct plan p;
+        struct simulation s;
+        char why[WHY_MAX];
+        int64_t more = (int64_t)bytes - 1, wanted = model.L + 2 * model.o + more * (3 + 2);
+        if (bytes >= model.asked) wanted += model.R + 2 * model.ask;
+        assert_int_equal(plan_make(&p, algorithm(COLLECTIVE_BCAST, "binomial"), 2, 0, false, why),
+                         0);
+        assert_int_equal(simulate(&p, &model, bytes, &s, why), 0);
+        assert_int_equal(s.finish[1], wanted);
+        simulation_free(&s, 2);
+        plan_free(&p);
+    }
+}
+
+/* And the wire brings a message while its receiver copies; where LogGOPSim is followed, that waits
+ * for the processor. What comes from two at once comes one after the other. */
+static void the_wire_works_beside_the_processor(void **state)
+{
+    (void)state;
+    struct loggops model = { .L = 50, .o = 7, .g = 10, .G = 3, .calc = 1000, .S = UINT64_MAX };
+    const uint64_t bytes = 101;
+    const int64_t copied = 101 * 1000, wire = 100 * 3;
+    for (int ours = 0; ours < 2; ours++) {
+        struct plan p;
+        struct simulation s;
+        char why[WHY_MAX];
+        model.asked = ours ? 1000000 : 0;
+        assert_int_equal(plan_make(&p, algorithm(COLLECTIVE_GATHER, "linear"), 2, 0, false, why), 0);
+        assert_int_equal(simulate(&p, &model, bytes, &s, why), 0);
+        assert_int_equal(s.finish[0], copied + model.o + (ours ? 0 : wire));
+        simulation_free(&s, 2);
+        plan_free(&p);
+    }
+    model.calc = 0;
+    struct plan p;
+    struct simulation s;
+    char why[WHY_MAX];
+    assert_int_equal(plan_make(&p, algorithm(COLLECTIVE_GATHER, "linear"), 3, 0, false, why), 0);
+    assert_int_equal(simulate(&p, &model, bytes, &s, why), 0);
+    assert_int_equal(s.finish[0], model.o + model.L + wire + model.g + wire + model.o);
+    simulation_free(&s, 3);
+    plan_free(&p);
+}
+
 /* Every algorithm has an end in the model, and bytes that fit: what is sent is at least what must
  * reach others. */
 static void every_algorithm_ends(void **state)
@@ -166,6 +218,8 @@ int main(void)
         cmocka_unit_test(dissemination_of_16),
         cmocka_unit_test(binomial_reduce_of_8),
         cmocka_unit_test(one_message),
+        cmocka_unit_test(a_long_message_is_announced),
+        cmocka_unit_test(the_wire_works_beside_the_processor),
         cmocka_unit_test(every_algorithm_ends),
         cmocka_unit_test(texts_are_whole_and_repeatable),
     };
