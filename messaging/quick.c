@@ -128,6 +128,9 @@ static inline int quick_send(struct peer *p, struct sinew_team *team, const void
     return quick_send_short(p, team, buf, len, tag);
 }
 
+_Static_assert(SINEW_TAG_MAX <= UINT32_MAX && sizeof(int) <= sizeof(uint32_t),
+               "rank and tag in one word of 64 bits");
+
 /* Rank and tag, which are in order, in one word: so that all that is known goes in registers. */
 static inline uint64_t place_of(int to, int64_t tag)
 {
