@@ -21,14 +21,40 @@ void ring_allgather(struct build *b, enum op_buffer buffer, uint32_t own, uint32
     build_loop_end(b);
 }
 
+/* The first round; its blocks go from where they are. */
+static void ring_first(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t begin,
+                       uint32_t pieces)
+{
+    uint32_t right = ring_right(b->rank, 1, b->size), left = ring_left(b->rank, 1, b->size);
+    uint32_t next = ring_left(begin, 1, b->size);
+    if (pieces == 1) {
+        build_send(b, right, place_at(in, begin), 1);
+        build_recv_reduce(b, left, place_at(in, next), place_at(acc, next), 1);
+        return;
+    }
+    next = ring_last(next, pieces);
+    build_loop(b, pieces);
+    build_send(b, right, place_moving(in, ring_last(begin, pieces), -1), 1);
+    build_recv_reduce(b, left, place_moving(in, next, -1), place_moving(acc, next, -1), 1);
+    build_loop_end(b);
+}
+
+/* A copy of the first block makes one loop of all rounds, through which pieces go without a stop;
+ * where there is nothing to be stopped it is not made. */
 void ring_reduce_scatter(struct build *b, enum op_buffer in, enum op_buffer acc, uint32_t begin,
                          uint32_t pieces)
 {
     uint32_t right = ring_right(b->rank, 1, b->size), left = ring_left(b->rank, 1, b->size);
-    uint32_t next = ring_last(ring_left(begin, 1, b->size), pieces);
-    if (in != acc)
+    uint32_t rounds = b->size - 1;
+    if (in != acc && (b->size == 1 || (b->size > 2 && pieces > 1))) {
         build_copy(b, place_at(in, begin * pieces), place_at(acc, begin * pieces), pieces);
-    build_loop(b, (b->size - 1) * pieces);
+    } else if (in != acc) {
+        ring_first(b, in, acc, begin, pieces);
+        begin = ring_left(begin, 1, b->size);
+        rounds--;
+    }
+    uint32_t next = ring_last(ring_left(begin, 1, b->size), pieces);
+    build_loop(b, rounds * pieces);
     build_send(b, right, place_moving(acc, ring_last(begin, pieces), -1), 1);
     build_recv_reduce(b, left, place_moving(in, next, -1), place_moving(acc, next, -1), 1);
     build_loop_end(b);
