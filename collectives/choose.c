@@ -85,8 +85,8 @@ double algorithm_time(const struct algorithm *a, uint32_t parameter, const struc
                       shared_cores(at));
 }
 
-/* Whether so many pieces are worth trying: not short ones, unless they are the longest that need not
- * be announced, and that costs the ends; over shared memory crowd_pieces() says which. */
+/* Whether so many pieces are worth trying: not short ones, unless they are the longest that need
+ * not be announced, and that costs the ends; over shared memory crowd_pieces() says which. */
 static bool piece_fits(const struct situation *at, uint32_t parts, uint32_t pieces)
 {
     uint64_t least = at->size == 2 && parts == 1 ? PAIR_PIECE_LEAST : PIECE_LEAST;
@@ -118,7 +118,8 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     return best;
 }
 
-/* Whether all results have the aligned tree's bits among so many ranks. */
+/* Whether all results have the aligned tree's bits among so many ranks, by any parameter that is
+ * tried: of recursive multiplying these are powers of two. */
 static bool gives_aligned(const struct algorithm *a, uint32_t size)
 {
     bool doubles = a->generate == generate_allreduce_doubling ||
@@ -134,8 +135,8 @@ static bool only_named(const struct algorithm *a)
     return a->generate == generate_gatherv_binomial || a->generate == generate_scatterv_binomial;
 }
 
-/* Whole vectors to everybody, or to one: where ranks take turns choose_crowded() says when, as measured; what
- * each has to keep until its turn is not in the model. */
+/* Whole vectors to everybody, or to one: where ranks take turns choose_crowded() says when, as
+ * measured; what each has to keep until its turn is not in the model. */
 static bool only_short(const struct algorithm *a, const struct situation *at)
 {
     return at->crowded && (a->generate == generate_allreduce_direct ||

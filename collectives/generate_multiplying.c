@@ -9,8 +9,8 @@ static struct place group_part(struct place own, uint32_t mine, uint32_t digit)
     return place_at(BUFFER_TMP, digit < mine ? digit : digit - 1);
 }
 
-/* Of whom in a block of n the at-th of another block hears: its like, or where there is none one from
- * the end, who has had less to do before. */
+/* Of whom in a block of n the at-th of another block hears: its like, or where there is none one
+ * from the end, who has had less to do before. */
 static uint32_t group_teller(uint32_t at, uint32_t n)
 {
     return at < n ? at : n - 1 - at % n;
@@ -43,8 +43,9 @@ static bool group_round(struct build *b, const struct multiplying *m, uint32_t s
         uint32_t to = (mine + i) % blocks, from = (mine + blocks - i) % blocks;
         uint32_t there = multiplying_block(m, first + to * stride, stride);
         uint32_t of = multiplying_block(m, first + from * stride, stride);
+        uint32_t teller = first + from * stride + group_teller(at, of);
         group_tell(b, m, at, here, first + to * stride, there, own);
-        build_recv(b, multiplying_rank(m, first + from * stride + group_teller(at, of)), part[from], 1);
+        build_recv(b, multiplying_rank(m, teller), part[from], 1);
     }
     for (uint32_t step = 1; step < blocks; step *= 2)
         for (uint32_t i = 0; i + step < blocks; i += 2 * step) {

@@ -28,8 +28,9 @@ static const char *const usage =
     "  --goal FILE writes it for LogGOPSim\n"
     "  --compare   simulates every algorithm there is for it; without --bytes, over sizes, and\n"
     "              --svg draws that\n"
-    "  --cliffs    whether any of 3, 5, 6, 7 and 12 ranks is slower, simulated, by more than a quarter\n"
-    "              than both powers of two around it: of 8 bytes to 8 MiB, shm, tcp and verbs\n"
+    "  --cliffs    whether any of 3, 5, 6, 7 and 12 ranks is slower, simulated, by more than a\n"
+    "              quarter than both powers of two around it: of 8 bytes to 8 MiB, shm, tcp,\n"
+    "              verbs\n"
     "  --link L    with the built-in model of shm, tcp, verbs …, as choices are made by; tcp\n"
     "  --rules     with what a file for collective_rules says\n"
     "  --crowded   as ranks choose that take turns on two cores\n"
@@ -71,7 +72,12 @@ static bool parse_model(const char *text, struct loggops *m)
         if (n < 4 || !(v[i] >= 0 && v[i] <= 1e9)) return false;
     int64_t ps[6];
     for (int i = 0; i < 6; i++) ps[i] = (int64_t)(v[i] * 1000 + 0.5);
-    *m = (struct loggops){ .L = ps[0], .o = ps[1], .g = ps[2], .G = ps[3], .O = ps[4], .calc = ps[5],
+    *m = (struct loggops){ .L = ps[0],
+                           .o = ps[1],
+                           .g = ps[2],
+                           .G = ps[3],
+                           .O = ps[4],
+                           .calc = ps[5],
                            .S = m->S };
     return true;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * plan_cliffs.c - no number of ranks is slower than both powers of two around it: what is chosen for
- * each, simulated
+ * plan_cliffs.c - no number of ranks is slower than both powers of two around it: what is chosen
+ * for each, simulated
  */
 #include "plan.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A quarter: choices go by sums over counted work, in which ranks wait for nobody; the simulator has
- * who waits for whom, so of two algorithms that are near each other the wrong one may be chosen. (What
- * is timed in virtual time, tests/conformance/collective_guidelines.c, has a tenth.) */
+/* A quarter: choices go by sums over counted work, in which ranks wait for nobody; the simulator
+ * has who waits for whom, so of two algorithms that are near each other the wrong one may be
+ * chosen. (What is timed in virtual time, tests/conformance/collective_guidelines.c, has a tenth.) */
 static const double slack = 1.25;
 
 enum { RANKS_MOST = 16, FIRST_BYTES = 8, LAST_BYTES = 8 << 20 };
@@ -29,8 +29,8 @@ struct chosen_time {
     double us;
 };
 
-static bool cliffs_time(struct cliffs *c, enum collective collective, uint32_t ranks, uint64_t bytes,
-                        struct chosen_time *t)
+static bool cliffs_time(struct cliffs *c, enum collective collective, uint32_t ranks,
+                        uint64_t bytes, struct chosen_time *t)
 {
     char why[WHY_MAX];
     struct plan p;
@@ -53,8 +53,8 @@ static bool cliffs_time(struct cliffs *c, enum collective collective, uint32_t r
         }
         plan_free(&p);
     }
-    fprintf(stderr, "sinew-plan: %s by %s among %u ranks: %s\n", collective_name(collective), t->name,
-            ranks, why);
+    fprintf(stderr, "sinew-plan: %s by %s among %u ranks: %s\n", collective_name(collective),
+            t->name, ranks, why);
     c->failed = true;
     return false;
 }
@@ -75,8 +75,8 @@ static void cliffs_of_size(struct cliffs *c, enum collective collective, uint64_
         if (t[p].us <= slack * t[worse].us) continue;
         c->found++;
         printf("%s, %s of %llu bytes: %u ranks %.3f us by %s, %u ranks %.3f by %s: %.2f times\n",
-               c->link, collective_name(collective), (unsigned long long)bytes, p, t[p].us, t[p].name,
-               worse, t[worse].us, t[worse].name, t[p].us / t[worse].us);
+               c->link, collective_name(collective), (unsigned long long)bytes, p, t[p].us,
+               t[p].name, worse, t[worse].us, t[worse].name, t[p].us / t[worse].us);
     }
 }
 

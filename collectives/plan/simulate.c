@@ -13,7 +13,9 @@
 
 #include "sinew/sinew.h"
 
-const struct loggops loggops_default = { .L = 2500000, .o = 1500000, .g = 1000000, .G = 6000, .S = 65535 };
+const struct loggops loggops_default = {
+    .L = 2500000, .o = 1500000, .g = 1000000, .G = 6000, .S = 65535
+};
 
 enum state { WAITS, POSTED, ARRIVED, DONE };
 enum event_kind { EVENT_START, EVENT_ARRIVE };
