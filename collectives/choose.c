@@ -124,7 +124,8 @@ static struct choice algorithm_best(uint32_t index, const struct situation *at)
     return best;
 }
 
-/* Whether all results have the aligned tree's bits among so many ranks. */
+/* Whether all results have the aligned tree's bits among so many ranks, by any parameter that is
+ * tried: of recursive multiplying these are powers of two. */
 static bool gives_aligned(const struct algorithm *a, uint32_t size)
 {
     bool doubles = a->generate == generate_allreduce_doubling ||

@@ -43,8 +43,8 @@ static bool group_round(struct build *b, const struct multiplying *m, uint32_t s
         uint32_t to = (mine + i) % blocks, from = (mine + blocks - i) % blocks;
         uint32_t there = multiplying_block(m, first + to * stride, stride);
         uint32_t of = multiplying_block(m, first + from * stride, stride);
-        group_tell(b, m, at, here, first + to * stride, there, own);
         uint32_t teller = first + from * stride + group_teller(at, of);
+        group_tell(b, m, at, here, first + to * stride, there, own);
         build_recv(b, multiplying_rank(m, teller), part[from], 1);
     }
     for (uint32_t step = 1; step < blocks; step *= 2)

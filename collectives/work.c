@@ -413,7 +413,8 @@ struct work work_scan_chain(double p, double n, double k)
     return with_pieces(work_bcast_chain(p, n, k), n * (p - 2 + k) / k, k);
 }
 
-/* What passes on a sum of what has come first takes in what comes meanwhile: all of it, in the end. */
+/* What passes on a sum of what has come first takes in what comes meanwhile: all of it, in the
+ * end. */
 struct work work_exscan_chain(double p, double n, double k)
 {
     struct work w = work_scan_chain(p, n, k);

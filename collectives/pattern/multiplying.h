@@ -11,9 +11,9 @@
  *
  *     size 7, radix 4: factors 4 and 2;   0 1 2 3 | 4 5 6, then 0 - 4, 1 - 5, 2 - 6, and 4 tells 3
  *
- * Among more than MULTIPLYING_RANKS, where one rank might have to tell too many, and with other radices
- * there are fewer places: the greatest number up to `size` without a factor above `radix`, or the
- * greatest power of two if the radix is one; the ranks beyond fold as in doubling.h.
+ * Among more than MULTIPLYING_RANKS, where one rank might have to tell too many, and with other
+ * radices there are fewer places: the greatest number up to `size` without a factor above `radix`,
+ * or the greatest power of two if the radix is one; the ranks beyond fold as in doubling.h.
  *
  *     size 7, radix 3: 6 places, factors 3 and 2;   rank   0 1  2  3  4  5  6
  *                                                   place  0 -  1  2  3  4  5
@@ -74,7 +74,8 @@ static inline uint32_t multiplying_place(const struct multiplying *m, uint32_t r
 }
 
 /* The places of a block: all that `stride` has room for, or what is left of them. */
-static inline uint32_t multiplying_block(const struct multiplying *m, uint32_t first, uint32_t stride)
+static inline uint32_t multiplying_block(const struct multiplying *m, uint32_t first,
+                                         uint32_t stride)
 {
     return first >= m->places ? 0 : m->places - first < stride ? m->places - first : stride;
 }

@@ -6,7 +6,8 @@
  *
  *   a message of s bytes     costs the sender's processor o + (s - 1) O, keeps its network
  *                            interface busy for g + (s - 1) G, begins to arrive L + o after its
- *                            start, and costs the receiver's processor o + max((s - 1) O, (s - 1) G)
+ *                            start, and costs the receiver's processor
+ *                            o + max((s - 1) O, (s - 1) G)
  *   longer than S bytes      the sender is done when the receiver has it
  *   arithmetic, copies       cost the processor their bytes times `calc`
  *   over a link of ours      (asked > 0) the wire brings it while the receiver's processor does

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collectives/pattern/multiplying.h"
 #include "collectives/reduce.h"
 #include "tests/support/coll_case.h"
 
@@ -114,7 +115,7 @@ static void fill_with_fractions(struct rank_state *r, uint64_t *random)
     memcpy(r->in_copy, r->in, r->in_bytes);
 }
 
-/* The sum by one algorithm, as all ranks but this test's have it too. */
+/* The sum by one algorithm, which all ranks have alike. */
 static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, size_t count)
 {
     struct kase k = { .collective = COLLECTIVE_ALLREDUCE,
@@ -139,7 +140,11 @@ static void sum_by(const char *algorithm, int size, uint64_t seed, double *sum, 
     }
     for (int r = 0; r < size; r++) assert_int_equal(sinew_test(&ranks[r].req), 0);
     memcpy(sum, ranks[size - 1].out, count * sizeof(*sum));
-    for (int r = 0; r < size; r++) rank_free(&ranks[r]);
+    for (int r = 0; r < size; r++) {
+        if (memcmp(sum, ranks[r].out, count * sizeof(*sum)) != 0)
+            fail_msg("%s, %d ranks: rank %d has other bits than the last", algorithm, size, r);
+        rank_free(&ranks[r]);
+    }
     fake_free(f);
 }
 
@@ -150,10 +155,10 @@ static void aligned_ones_give_the_bits_of_the_tree(void **state)
     (void)state;
     static const char *const always[] = { "flat", "direct", "allgather-reduce",
                                           "recursive-multiplying:2", "recursive-multiplying:4",
-                                          "recursive-multiplying:16" };
+                                          "recursive-multiplying:8", "recursive-multiplying:16" };
     static const char *const of_2k[] = { "recursive-doubling", "rabenseifner" };
     double tree[50], other[50];
-    for (int size = 2; size <= 17; size++) {
+    for (int size = 2; size <= MULTIPLYING_RANKS; size++) {
         uint64_t seed = seed_base + (uint64_t)size;
         sum_by("tree", size, seed, tree, 50);
         for (int i = 0; i < (int)(sizeof(always) / sizeof(always[0])); i++) {

@@ -159,6 +159,7 @@ static int fake_progress(struct transport *t, struct link *hint)
 {
     assert_true(!hint || hint == fake->link[fake_of(t)][hint->rank]); /* not a link of the past */
     fake->polls[fake_of(t)]++;
+    if (hint) fake->hinted = hint;
     if (fake->in_progress) fake->in_progress(fake);
     int upcalls = bring_up(t) + hand_up(t);
     return upcalls + take_down(t);

@@ -49,6 +49,7 @@ struct fake {
     struct link *rma_link;
     int64_t now;
     void (*in_progress)(struct fake *f);
+    const struct link *hinted; /* the last that a progress was to look at first */
     void (*in_yield)(struct fake *f);
     void (*in_sleep)(struct fake *f); /* NULL: nobody would end that sleep */
 };

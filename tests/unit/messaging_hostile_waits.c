@@ -175,9 +175,57 @@ static void the_short_way_starves_nobody(void **state)
     move(f);
 }
 
+/* ---- operations ------------------------------------------------------------------------------ */
+
+static struct sinew_request *under_way;
+
+static int operation_begins(void *state, struct sinew_request *request)
+{
+    (void)state;
+    under_way = request;
+    return SINEW_PENDING;
+}
+
+static void operation_gone(void *state)
+{
+    (void)state;
+    under_way = NULL;
+}
+
+static void operation_ends_late(struct fake *f)
+{
+    f->now += 1000;
+    if (f->now > 1000000 && under_way) operation_end(under_way, 0);
+}
+
+/* Whoever waits for an operation of two ranks looks at the other's link; of more, at all
+ * links alike. */
+static void an_operation_of_two_waits_for_the_other(void **state)
+{
+    static const struct operation_ops ops = { .start = operation_begins,
+                                              .release = operation_gone };
+    static const int two[] = { 2, 0 };
+    struct fake *f = *state;
+    struct sinew_request *req;
+    struct sinew_team *pair, *world = meet(f);
+    move(f);
+    assert_int_equal(team_make(world, team_next_id(world), two, 2, &pair), 0);
+    for (int i = 0; i < 2; i++) {
+        f->hinted = NULL;
+        f->now = 0;
+        assert_int_equal(operation_run(i ? pair : world, &ops, f, &req), SINEW_PENDING);
+        f->in_progress = operation_ends_late;
+        assert_int_equal(sinew_wait(&req), 0);
+        f->in_progress = NULL;
+        assert_ptr_equal(f->hinted, i ? f->s->peer[2]->out : NULL);
+    }
+    assert_int_equal(sinew_team_free(&pair), 0);
+}
+
 int hostile_waits(void)
 {
     const struct CMUnitTest cases[] = {
+        CASE(an_operation_of_two_waits_for_the_other),
         CASE(a_deadline_of_centuries),
         CASE(patience_among_the_busy),
         CASE(a_deadline_among_the_busy),

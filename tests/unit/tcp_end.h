@@ -86,7 +86,8 @@ bool raw_is_closed(int fd);
 int end_send(struct end *from, int to, size_t blen);
 int end_hold(struct end *from, int to, size_t blen, uint64_t cookie); /* may be held back */
 
-/* What peek() said of the next message from there; lent, it is as it should be, and taken or left. */
+/* What peek() said of the next message from there; lent, it is as it should be, and taken or
+ * left. */
 int end_peek(struct end *e, int from, bool take);
 
 void fill(uint8_t *to, size_t len, uint64_t key);

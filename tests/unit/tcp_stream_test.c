@@ -169,6 +169,27 @@ static void the_end_of_a_line_is_not_peeked_at(void **state)
     assert_int_equal(b->view[0].gone, GONE_LEFT);
 }
 
+/* Nor is anybody else's link forgotten where looks of both kinds take turns. */
+static void others_are_heard_beside_peeks(void **state)
+{
+    struct end *a = ends[0], *b = ends[1], *c = end_open(2, 102, end_secret);
+    struct link *l = &b->view[0].link->base;
+    (void)state;
+    ends_join(c, b);
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_int_equal(end_send(c, 1, 100), 0);
+        for (int looks = 0; looks < 1000 && b->view[2].received < i; looks++) {
+            assert_int_equal(end_peek(b, 0, true), TRANSPORT_NOTHING);
+            end_progress(b, l);
+        }
+        assert_int_equal(b->view[2].received, i);
+        end_progress(b, l); /* the other half of all looks */
+    }
+    end_close(c);
+    ENDS_UNTIL(!b->view[2].link, b);
+    assert_int_equal(a->view[1].downs, 0);
+}
+
 static unsigned segments_sent(const struct tcp_link *l)
 {
     struct tcp_info info = { 0 };
@@ -602,6 +623,7 @@ int main(void)
         LINKED(what_a_peek_leaves_is_handed_up),
         LINKED(nobody_waits_past_what_is_held),
         LINKED(the_end_of_a_line_is_not_peeked_at),
+        LINKED(others_are_heard_beside_peeks),
         LINKED(many_small_messages_are_one_segment),
         LINKED(a_full_link_says_so_and_tells_when_it_is_not),
         LINKED(puts_of_every_size_land),

@@ -173,7 +173,7 @@ struct tcp {
     bool moved;             /* in this progress: bytes, of links that are up */
     struct tcp_link *took;  /* in this progress: what is expected of it; so no upcalls for it */
     bool has_ended_one;     /* in this progress: messaging holds its memory until the end of it */
-    unsigned ticks;
+    unsigned ticks, peeks;  /* of progress; of peeks that found nothing: turns of their own */
     struct tls_library *tls; /* NULL: no connection was encrypted yet */
     struct region_table regions;
     struct complaints complaints, details; /* of warnings and worse, and of the rest */

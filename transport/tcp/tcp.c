@@ -429,7 +429,7 @@ static int tcp_peek(struct link *base, struct peeked *m)
     struct tcp *t = tcp_under(l);
     if (l->state != LINK_UP || l->line != LINE_OPEN) return TRANSPORT_NOT_THIS;
     int status = stream_peek(l, m);
-    if (status == TRANSPORT_NOTHING && ++t->ticks % OTHERS_EVERY == 0) {
+    if (status == TRANSPORT_NOTHING && ++t->peeks % OTHERS_EVERY == 0) {
         tcp_await(t, l);
         tcp_hush(t, l);
     }
