@@ -340,7 +340,9 @@ struct counters {
 struct context_state {
     uint8_t is_owned, in_progress, in_callback, unused;
     uint32_t open;     /* receives filed and messages kept: then none is received the short way */
-    int until_general; /* receives of the short way, before others are seen to */
+    /* Receives of the short way, before what they pass by is seen to: on their link's transport, and
+     * everywhere. */
+    int until_look, until_general;
 };
 
 struct sinew {
@@ -416,6 +418,8 @@ void context_release(struct sinew *s, void *memory, size_t size);
 int context_progress(struct sinew *s, struct link *hint);
 /* The next link of each transport that has some. */
 int context_look_again(struct sinew *s);
+/* Sees to all that is its transport's, but takes no message of l. */
+void context_pass_over(struct sinew *s, struct link *l);
 void context_tell_credit(struct sinew *s);
 /* Rare matters: deadlines, the launcher's word, credit owed. Returns the events handled. */
 int context_idle_step(struct sinew *s);

@@ -87,6 +87,16 @@ int context_progress(struct sinew *s, struct link *hint)
     return progress(s, hint, round);
 }
 
+void context_pass_over(struct sinew *s, struct link *l)
+{
+    s->state->in_progress = true;
+    l->is_passed_over = true;
+    l->transport->ops->progress(l->transport, l);
+    l->is_passed_over = false;
+    s->state->in_progress = false;
+    if (!list_empty(&s->deferrals) || !list_empty(&s->dead_links)) wireup_deferred(s);
+}
+
 int context_look_again(struct sinew *s)
 {
     return progress(s, NULL, ROUND_OWN);

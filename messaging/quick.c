@@ -277,6 +277,8 @@ static __attribute__((noinline)) int receive_otherwise(struct wanted wanted)
 
 /* ---- receive --------------------------------------------------------------------------------- */
 
+enum { QUICK_LOOK = 128 }; /* receives of the short way to a look at what they pass by */
+
 /* The peer, if this receive may look at its link alone. */
 static inline struct peer *quick_from(const struct sinew_team *team, const void *buf, size_t cap,
                                       int from, int64_t tag)
@@ -284,10 +286,45 @@ static inline struct peer *quick_from(const struct sinew_team *team, const void 
     if (!team) return NULL;
     const struct team_core *core = team->core;
     if (!quick_receive_in_order(core, buf, cap, from, tag) || !quick_alone(core) ||
-        (core->state->until_general -= 1) < 0)
+        (core->state->until_look -= 1) < 0)
         return NULL;
     struct peer *p = core->peer[from];
     return p && p->quick_in && !p->window ? p : NULL;
+}
+
+/* The peer, if this receive could go the short way, but for its turn to see to what that passes
+ * by. */
+static struct peer *seldom_from(const struct sinew_team *team, const void *buf, size_t cap,
+                                int from, int64_t tag)
+{
+    if (!team) return NULL;
+    const struct team_core *core = team->core;
+    if (!quick_receive_in_order(core, buf, cap, from, tag) || !quick_alone(core) ||
+        core->state->until_look >= 0)
+        return NULL;
+    core->state->until_look = QUICK_LOOK - 1;
+    if ((core->state->until_general -= QUICK_LOOK) <= 0) return NULL;
+    struct peer *p = core->peer[from];
+    return p && p->quick_in && !p->window ? p : NULL;
+}
+
+/* Takes what is there first: then nothing else of that link has to be taken. */
+static __attribute__((noinline)) int receive_seldom(struct sinew_team *team, void *buf, size_t cap,
+                                                    int from, int64_t tag,
+                                                    struct sinew_status *status)
+{
+    struct peer *p = seldom_from(team, buf, cap, from, tag);
+    if (!p) return receive_generally(team, buf, cap, from, tag, status, NULL);
+    struct wanted w = { .p = p, .team = team, .status = status, .from = from };
+    w.e = (struct expect){ .key = envelope_key(team->core->id, (uint32_t)tag),
+                           .buf = buf,
+                           .cap = cap };
+    int64_t len = p->quick_in->ops->take_short(p->quick_in, &w.e);
+    if (len < 0) return receive_otherwise(w);
+    quick_count_in(p, (uint64_t)len);
+    if (status) wanted_status(&w, (size_t)len, status);
+    context_pass_over(p->context, p->quick_in);
+    return 0;
 }
 
 int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t tag,
@@ -296,7 +333,7 @@ int sinew_recv(struct sinew_team *team, void *buf, size_t cap, int from, int64_t
     struct wanted w;
     if (req) return window_receive(team, buf, cap, from, tag, status, req);
     struct peer *p = quick_from(team, buf, cap, from, tag);
-    if (!p) return receive_generally(team, buf, cap, from, tag, status, req);
+    if (!p) return receive_seldom(team, buf, cap, from, tag, status);
     w.e.key = envelope_key(team->core->id, (uint32_t)tag);
     w.e.buf = buf;
     w.e.cap = cap;

@@ -18,7 +18,7 @@ static inline bool quick_allowed(const struct team_core *core)
 static inline bool quick_alone(const struct team_core *core)
 {
     static const struct context_state idle = { .is_owned = 1 };
-    return memcmp(core->state, &idle, offsetof(struct context_state, until_general)) == 0;
+    return memcmp(core->state, &idle, offsetof(struct context_state, until_look)) == 0;
 }
 
 static inline bool quick_receive_in_order(const struct team_core *core, const void *buf, size_t cap,

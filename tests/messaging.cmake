@@ -5,6 +5,7 @@ sinew_test(NAME messaging-hostile LABELS unit SOURCES unit/messaging_hostile_tes
   unit/messaging_hostile_short.c unit/messaging_fake.c)
 sinew_test(NAME turns SOURCES unit/turns_test.c unit/messaging_fake.c LABELS unit)
 sinew_test(NAME crowd SOURCES unit/crowd_test.c LABELS unit)
+sinew_test(NAME pass-by SOURCES unit/pass_by_test.c LABELS unit)
 sinew_test(NAME abandon SOURCES unit/abandon_test.c LABELS unit)
 sinew_test(NAME tell-hostile SOURCES unit/tell_hostile_test.c unit/messaging_fake.c LABELS unit)
 # Wired links, set up and broken in virtual time.

@@ -196,6 +196,8 @@ struct link {
     int rank;
     /* set by messaging for one progress(); moves to the first not done */
     struct expect *expect;
+    /* likewise, of one with take_short(): it sees to all else, but takes no message of this link */
+    bool is_passed_over;
     const int32_t *shorts;     /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
     const char *note; /* what it cannot do, and why, for people;

@@ -307,6 +307,7 @@ int plan_verify(const struct plan *p, const struct verify_options *options, stru
     c.whole = calloc(found->columns + 1, sizeof(*c.whole));
     c.first = calloc(found->columns + 1, sizeof(*c.first));
     if (!c.whole || !c.first) status = SINEW_ENOMEM;
+    if (status == 0) status = spec_counts(&c);
     if (status == 0) status = check_bounds(&c);
     if (status == 0) status = check_matching(&c);
     if (status == 0) status = check_races(&c);

@@ -40,6 +40,9 @@ int check_reads(const struct check *c);
 /* Progress and dataflow, when so many messages of a pair may be sent before they are received. */
 int check_run(const struct check *c, uint32_t credits);
 
+/* That IN and OUT have as many blocks as the collective moves: else a schedule would be right for
+ * leaving out what it does not count. */
+int spec_counts(const struct check *c);
 /* What the block is at the beginning, and must be at the end; count 0: nothing, and whatever. */
 struct value spec_begin(const struct plan *p, uint32_t rank, enum op_buffer buffer, uint32_t block);
 int spec_end(const struct check *c, uint32_t rank, const struct value *out, const uint32_t *blocks,

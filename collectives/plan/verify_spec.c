@@ -9,11 +9,75 @@
 
 static const struct value nothing;
 
-/* How many blocks of OUT are one rank's. */
+/* How many blocks of OUT are one rank's; spec_counts() has seen to it that none are left over. */
 static uint32_t pieces(const struct plan *p, uint32_t rank)
 {
     uint32_t each = p->lane[rank].blocks[BUFFER_OUT] / p->size;
     return each ? each : 1;
+}
+
+/* Of IN and OUT, in units that are the same number of blocks on every rank; 0: any number. */
+static void units_of(const struct plan *p, uint32_t rank, uint32_t *in, uint32_t *out)
+{
+    *in = *out = 1;
+    switch (p->algorithm->collective) {
+    case COLLECTIVE_BARRIER:
+        *in = *out = 0;
+        break;
+    case COLLECTIVE_BCAST:
+        *in = 0;
+        break;
+    case COLLECTIVE_GATHER:
+    case COLLECTIVE_GATHERV:
+        *out = rank == p->root ? p->size : 0;
+        break;
+    case COLLECTIVE_SCATTER:
+    case COLLECTIVE_SCATTERV:
+        *in = rank == p->root ? p->size : 0;
+        break;
+    case COLLECTIVE_ALLGATHER:
+    case COLLECTIVE_ALLGATHERV:
+        *out = p->size;
+        break;
+    case COLLECTIVE_ALLTOALL:
+    case COLLECTIVE_ALLTOALLV:
+        *in = *out = p->size;
+        break;
+    case COLLECTIVE_REDUCE_SCATTER:
+    case COLLECTIVE_REDUCE_SCATTER_BLOCK:
+        *in = p->size;
+        break;
+    default:
+        break;
+    }
+}
+
+static int count_check(const struct check *c, uint32_t rank, const char *name, uint32_t blocks,
+                       uint32_t units, uint32_t *each)
+{
+    if (units == 0) return 0;
+    if (*each == 0) *each = blocks / units;
+    return *each > 0 && blocks == *each * units
+               ? 0
+               : check_fail(c, rank, UINT32_MAX, "%s has %u blocks, where %u times %u are due", name,
+                            blocks, units, *each ? *each : 1);
+}
+
+int spec_counts(const struct check *c)
+{
+    uint32_t each = 0;
+    for (uint32_t r = 0; r < c->plan->size; r++) {
+        const struct lane *lane = &c->plan->lane[r];
+        uint32_t in, out;
+        int status = 0;
+        units_of(c->plan, r, &in, &out);
+        if (!lane->in_place)
+            status = count_check(c, r, "IN", lane->blocks[BUFFER_IN], in, &each);
+        if (status == 0 && lane->has_out)
+            status = count_check(c, r, "OUT", lane->blocks[BUFFER_OUT], out, &each);
+        if (status < 0) return status;
+    }
+    return 0;
 }
 
 /* The block of a rank's input that its OUT block holds beforehand when it is in place. */

@@ -185,8 +185,39 @@ static void mutants_are_rejected(void **state)
     assert_true(100 * score.rejected_of_them >= 99 * score.differ);
 }
 
+/* A plan of which nothing is left, and that counts no block of OUT: none of them is wrong. */
+static void nothing_passes(const struct algorithm *a, uint32_t size, bool in_place)
+{
+    struct verified found;
+    struct verify_options options = { 0 };
+    struct plan p;
+    char why[WHY_MAX] = "";
+    assert_int_equal(plan_make(&p, a, size, 0, in_place, why), 0);
+    assert_int_equal(plan_verify(&p, &options, &found, why), 0);
+    for (uint32_t r = 0; r < size; r++) {
+        p.lane[r].blocks[BUFFER_OUT] = 0;
+        for (uint32_t i = 0; i < p.lane[r].n; i++) p.lane[r].op[i] = (struct op){ .word = OP_NOP };
+    }
+    if (plan_verify(&p, &options, &found, why) == 0)
+        fail_msg("%s by %s passes, with no OUT and nothing done", collective_name(a->collective),
+                 a->name);
+    plan_free(&p);
+}
+
+static void what_out_does_not_count_is_missed(void **state)
+{
+    (void)state;
+    enum { SIZE = 4 };
+    for (uint32_t i = 0; i < algorithm_count; i++) {
+        if (!algorithms[i].generate || algorithms[i].collective == COLLECTIVE_BARRIER) continue;
+        nothing_passes(&algorithms[i], SIZE, false);
+        nothing_passes(&algorithms[i], SIZE, true);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(mutants_are_rejected) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(mutants_are_rejected),
+                                        cmocka_unit_test(what_out_does_not_count_is_missed) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,40 @@ static void test_an_expected_stream_leaves_puts_and_room_their_turns(void **stat
     leaves_puts_and_room_their_turns(expect_stream);
 }
 
+/* Who finds each message at once, where it lies, never comes to progress(). */
+static void test_messages_looked_at_move_the_puts(void **state)
+{
+    (void)state;
+    struct end a, b;
+    static uint8_t local[1 << 20];
+    uint8_t *memory = calloc(1, sizeof(local));
+    struct region mine = { .base = memory, .len = sizeof(local) },
+                  theirs = { .len = sizeof(local) };
+    struct peeked m;
+    pair_up(&a, &b, NULL);
+    struct link *l = &a.peers[1].link->base;
+    assert_int_equal(transport_shm.reg(&b.t->base, NULL, &mine), 0);
+    theirs.key_len = mine.key_len;
+    memcpy(theirs.key, mine.key, TRANSPORT_KEY_MAX);
+    assert_int_equal(transport_shm.reg(&a.t->base, l, &theirs), 0);
+    struct rma op = { .kind = RMA_PUT, .local = local, .len = sizeof(local), .peers = &theirs };
+    assert_int_equal(transport_shm.rma(l, &op), TRANSPORT_PENDING);
+    for (int i = 0; i < 2000 && op.progress < op.len; i++) {
+        assert_int_equal(send_to(&b, 0, "x", 1, NULL, 0), 0);
+        end_progress(&b);
+        assert_int_equal(transport_shm.peek(l, &m), 0);
+        transport_shm.drop(l);
+    }
+    assert_int_equal(op.progress, op.len);
+    assert_int_equal(a.peers[1].dones, 0); /* for upcalls are progress()'s alone */
+    end_progress(&a);
+    assert_int_equal(a.peers[1].dones, 1);
+    assert_int_equal(transport_shm.dereg(&a.t->base, &theirs), 0);
+    assert_int_equal(transport_shm.dereg(&b.t->base, &mine), 0);
+    free(memory);
+    pair_down(&a, &b);
+}
+
 static void leaves_other_links_their_turns(void (*wait)(struct end *))
 {
     struct end a, b, c;
@@ -162,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_stream_leaves_puts_and_room_their_turns),
         TEST(test_an_expected_stream_leaves_puts_and_room_their_turns),
+        TEST(test_messages_looked_at_move_the_puts),
         TEST(test_a_stream_leaves_other_links_their_turns),
         TEST(test_an_expected_stream_leaves_other_links_their_turns),
     };

@@ -254,6 +254,8 @@ int shm_flush(struct link *base, uint64_t cookie);
 int shm_reg(struct transport *base, struct link *link, struct region *region);
 int shm_dereg(struct transport *base, struct region *region);
 int put_pump(struct shm_link *l, int *budget);
+/* The first put goes on, with no upcall: of its end put_pump() tells. */
+void put_move(struct shm_link *l);
 /* Whether put_pump() would do something, as far as is known. */
 bool put_can_move(struct shm_link *l);
 /* Whether a put waits for room that messages have; see "Turns". */

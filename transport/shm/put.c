@@ -276,6 +276,12 @@ int put_pump(struct shm_link *l, int *budget)
     return upcalls;
 }
 
+void put_move(struct shm_link *l)
+{
+    struct rma *op = LIST_OWNER(l->puts.next, struct rma, entry);
+    if (op->kind == RMA_PUT && (l->state == SHM_UP || l->state == SHM_DRAINING)) put_advance(l, op);
+}
+
 int put_cancel(struct shm_link *l, int status, int *budget)
 {
     int upcalls = 0;

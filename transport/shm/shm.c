@@ -194,7 +194,7 @@ static int shm_take_expected(struct shm_link *l)
 static __attribute__((noinline)) int shm_progress_all(struct shm_transport *t, struct shm_link *hot)
 {
     int budget = TRANSPORT_UPCALLS_MAX - 2 * SHM_BUDGET_KEPT, upcalls = 0;
-    bool is_turn = t->until_turn <= 0;
+    bool is_turn = t->until_turn <= 0 || (hot && hot->base.is_passed_over);
     if (__builtin_expect(t->armed, 0)) shm_disarm(t);
     t->until_look -= SHM_TURN_EVERY - t->until_turn;
     t->until_turn = SHM_TURN_EVERY;
