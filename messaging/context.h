@@ -691,6 +691,10 @@ void wireup_going(struct peer *p, int status, enum gone gone, const char *text);
 void wireup_next(struct peer *p); /* connect by what has not failed; or the peer is gone */
 void wireup_disconnect(struct peer *p, enum disconnect_how how);
 struct link *wireup_link_by(const struct peer *p, const struct transport *t); /* NULL: none */
+static inline bool link_lands(const struct link *l)
+{
+    return l->transport->caps.lands && !l->lands_not;
+}
 bool wireup_links_left(const struct sinew *s);
 const char *peer_gone_text(const struct peer *p);
 

@@ -41,7 +41,7 @@ bool collective_lands(const struct sinew_team *team)
     const struct team_core *core = team->core;
     for (int i = 0; i < core->size; i++) {
         const struct peer *p = core->peer[i];
-        if (i != core->rank && !(p && p->out && p->out->transport->caps.lands)) return false;
+        if (i != core->rank && !(p && p->out && link_lands(p->out))) return false;
     }
     return true;
 }

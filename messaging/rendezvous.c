@@ -63,7 +63,8 @@ static void rendezvous_clear(struct sinew_request *r)
     struct peer *p = r->peer;
     r->state = STATE_FILLING;
     if (r->mine.len > 0 && r->transport) {
-        bool can = !r->landing || r->transport->caps.lands;
+        const struct link *l = wireup_link_by(p, r->transport);
+        bool can = !r->landing || (l && link_lands(l));
         r->mine.landing = r->landing;
         int rc = can ? r->transport->ops->reg(r->transport, NULL, &r->mine) : SINEW_ENOTSUP;
         if (rc < 0) {

@@ -282,17 +282,40 @@ int end_peek(struct end *e, int from, bool take)
     return 0;
 }
 
-struct put *put_new(struct end *a, struct end *b, int to, size_t len)
+static void put_land(struct landing *landing, size_t offset, const void *piece, size_t len)
+{
+    struct put *p = LIST_OWNER(landing, struct put, landing);
+    if (offset == 0) p->next = 0;
+    assert_true(len > 0 && offset == p->next && offset % LANDING_ALIGN == 0);
+    assert_true(len <= p->mine.len - offset);
+    memcpy(p->target + offset, piece, len);
+    p->next += len;
+    p->landed += len;
+}
+
+static struct put *put_make(struct end *a, struct end *b, int to, size_t len, bool lands)
 {
     struct put *p = world_allocate(&world_real, sizeof(*p));
     p->source = world_allocate(&world_real, len + 1);
     p->target = world_allocate(&world_real, len + 1);
     p->mine = (struct region){ .base = p->target, .len = len };
+    p->landing.land = put_land;
+    if (lands) p->mine.landing = &p->landing;
     assert_int_equal(transport_tcp.reg(&b->t->base, NULL, &p->mine), 0);
     p->theirs = (struct region){ .len = len, .key_len = p->mine.key_len };
     memcpy(p->theirs.key, p->mine.key, p->mine.key_len);
     assert_int_equal(transport_tcp.reg(&a->t->base, &a->view[to].link->base, &p->theirs), 0);
     return p;
+}
+
+struct put *put_new(struct end *a, struct end *b, int to, size_t len)
+{
+    return put_make(a, b, to, len, false);
+}
+
+struct put *put_new_landing(struct end *a, struct end *b, int to, size_t len)
+{
+    return put_make(a, b, to, len, !a->view[to].link->base.lands_not);
 }
 
 void put_free(struct put *p, struct end *a, struct end *b)
@@ -310,6 +333,7 @@ int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len,
     p->op = (struct rma){ .kind = RMA_PUT, .local = p->source, .len = len, .peers = &p->theirs,
                           .offset = offset, .cookie = cookie };
     a->done[cookie] = 0;
+    p->put += len;
     int rc = transport_tcp.rma(&a->view[to].link->base, &p->op);
     if (rc == 0) a->done[cookie] = 1;
     return rc;

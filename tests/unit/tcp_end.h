@@ -98,9 +98,15 @@ struct put {
     struct region mine, theirs;
     uint8_t *source, *target;
     struct rma op;
+    struct landing landing;
+    size_t next;          /* where the next piece belongs, if it is not of another put */
+    uint64_t put, landed; /* bytes, of all that were started */
 };
 
 struct put *put_new(struct end *a, struct end *b, int to, size_t len);
+/* The same, but what is put is given to a landing, which checks that it comes in order and copies it
+ * to the target; unless the link checks it as a whole. */
+struct put *put_new_landing(struct end *a, struct end *b, int to, size_t len);
 void put_free(struct put *p, struct end *a, struct end *b);
 /* What rma() said; a->done[cookie] is set when it is done, at once or later. */
 int put_start(struct put *p, struct end *a, int to, uint64_t offset, size_t len, uint64_t cookie);

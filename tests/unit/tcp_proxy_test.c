@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Two ends of tcp, over real sockets, through a proxy of our own that resets, stalls, slices and
- * delays as a seed says: every message and every put arrives whole, once and in order.
+ * delays as a seed says: every message and every put arrives whole, once and in order, and what is
+ * for a landing comes to it so.
  */
 #include "tests/unit/tcp_end.h"
 
@@ -237,7 +238,8 @@ static void pair_run(struct seed *seed, uint64_t flip_rarity, struct totals *tot
     if (flip_rarity) network.flips_from = 1;
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < PUTS; i++) {
-            p.put[s][i] = put_new(p.end[s], p.end[!s], !s, PUT_LEN);
+            p.put[s][i] = i % 2 ? put_new_landing(p.end[s], p.end[!s], !s, PUT_LEN)
+                                : put_new(p.end[s], p.end[!s], !s, PUT_LEN);
             p.end[s]->done[i] = 1;
         }
     for (int step = 0; step < STEPS; step++) {
@@ -258,6 +260,9 @@ static void pair_run(struct seed *seed, uint64_t flip_rarity, struct totals *tot
         for (int i = 0; i < PUTS; i++) {
             if (p.put[s][i]->op.len)
                 assert_true(filled(p.put[s][i]->target, p.put[s][i]->op.len, p.key[s][i]));
+            /* Nothing lands twice, though fragments come again. */
+            if (p.put[s][i]->mine.landing)
+                assert_int_equal(p.put[s][i]->landed, p.put[s][i]->put);
             put_free(p.put[s][i], p.end[s], p.end[!s]);
         }
     }

@@ -323,6 +323,49 @@ static void several_puts_go_by_one_call(void **state)
     assert_true(in_pieces ? within <= 1 && between <= 1 : within == 8 && between == 4);
 }
 
+/* In order, out of the buffer: nothing of it is received anywhere else, or waits to be given on. */
+static void what_is_for_a_landing_is_fed_to_it(void **state)
+{
+    static const size_t sizes[] = { 1, 63, 64, 65, 4096, 65535, 65537, 262145, 1048577, PUT_MAX };
+    struct end *a = ends[0], *b = ends[1];
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct put *p = put_new_landing(a, b, 1, sizes[i]);
+        fill(p->source, sizes[i], i);
+        watched.put = p;
+        watched.in = 0;
+        int rc = put_start(p, a, 1, 0, sizes[i], 1);
+        assert_true(rc == 0 || rc == TRANSPORT_PENDING);
+        end_send(a, 1, 10);
+        ENDS_UNTIL(a->done[1] && b->view[0].received == a->view[1].sent, a, b);
+        assert_true(filled(p->target, sizes[i], i));
+        if (p->mine.landing) assert_true(p->landed == sizes[i] && watched.in == 0);
+        watched.put = NULL;
+        put_free(p, a, b);
+    }
+}
+
+/* Half of it has landed when the region goes: the rest goes nowhere. */
+static void after_dereg_nothing_is_fed(void **state)
+{
+    struct end *a = ends[0], *b = ends[1];
+    struct put *p = put_new_landing(a, b, 1, PUT_MAX);
+    (void)state;
+    fill(p->source, PUT_MAX, 5);
+    assert_int_equal(put_start(p, a, 1, 0, PUT_MAX, 1), TRANSPORT_PENDING);
+    WHILE (p->mine.landing && p->landed < PUT_MAX / 4) {
+        end_progress(a, NULL);
+        end_progress(b, NULL);
+    }
+    assert_int_equal(transport_tcp.dereg(&b->t->base, &p->mine), 0);
+    uint64_t landed = p->landed;
+    ENDS_UNTIL(a->done[1], a, b);
+    end_send(a, 1, 10);
+    ENDS_UNTIL(b->view[0].received == a->view[1].sent, a, b);
+    assert_true(p->landed == landed && b->view[0].downs == 0);
+    put_free(p, a, b);
+}
+
 static void a_part_lands_at_its_offset(void **state)
 {
     struct end *a = ends[0], *b = ends[1];
@@ -629,6 +672,8 @@ int main(void)
         LINKED(puts_of_every_size_land),
         LINKED(a_long_put_goes_from_and_to_the_users_memory),
         LINKED(several_puts_go_by_one_call),
+        LINKED(what_is_for_a_landing_is_fed_to_it),
+        LINKED(after_dereg_nothing_is_fed),
         LINKED(a_part_lands_at_its_offset),
         LINKED(messages_pass_between_fragments),
         LINKED(in_the_middle_of_a_body_nothing_is_acknowledged),

@@ -309,7 +309,7 @@ static void line_join(struct tcp_link *l)
         return;
     }
     l->session.peer_epoch = epoch;
-    l->session.sums = l->shake->handshake.modes & HANDSHAKE_CHECKSUM;
+    l->base.lands_not = l->session.sums = l->shake->handshake.modes & HANDSHAKE_CHECKSUM;
     l->tls = l->shake->tls;
     l->shake->tls = NULL;
     line_shake_release(l);

@@ -224,6 +224,9 @@ struct stream {
     uint64_t land_region, land_offset;
     size_t land_left;
     bool land_again; /* it has landed before */
+    /* How far frame landed_frame has been given to a landing: if the line breaks in the middle it
+     * comes again, and that must not be added twice. */
+    uint64_t landed_frame, landed_to;
     uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
     bool damaged;    /* what comes on this line is worth nothing any more */
     bool after_put;  /* the next receive comes behind the body of one */

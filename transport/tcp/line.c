@@ -289,7 +289,7 @@ static int line_take(struct tcp_link *l, int fd, struct shake *s, const struct j
 {
     int error;
     line_close(l);
-    l->session.sums = s->handshake.modes & HANDSHAKE_CHECKSUM;
+    l->base.lands_not = l->session.sums = s->handshake.modes & HANDSHAKE_CHECKSUM;
     l->tls = s->tls;
     s->tls = NULL;
     l->source.fd = fd;

@@ -101,7 +101,7 @@ int region_find(const struct region_table *table, uint64_t id, uint64_t offset, 
                            "a put of %" PRIu64 " bytes at offset %" PRIu64
                            " of a region of %zu bytes",
                            len, offset, region->len);
-        *place = (uint8_t *)region->base + offset;
+        *place = region->landing ? region->base : (uint8_t *)region->base + offset;
         return 0;
     }
     if (!slot || !region_is_stale(slot, id))
@@ -109,6 +109,13 @@ int region_find(const struct region_table *table, uint64_t id, uint64_t offset, 
                        ")", id);
     *place = NULL;
     return 0;
+}
+
+struct landing *region_landing(const struct region_table *table, uint64_t id)
+{
+    uint64_t index = id & INDEX_MASK;
+    const struct region_slot *slot = index < table->count ? &table->slots[index] : NULL;
+    return slot && slot->region && slot->id == id ? slot->region->landing : NULL;
 }
 
 void region_table_release(struct region_table *table, const struct world *world)

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "base/world.h"
 
+struct landing;
 struct region;
 
 enum { REGION_KEY = 16, REGION_INDEX_BITS = 20, REGION_GENERATION_BITS = 20 };
@@ -38,10 +39,13 @@ int region_add(struct region_table *table, const struct world *world, struct reg
                struct why *why);
 void region_remove(struct region_table *table, struct region *region);
 
-/* The place of len bytes at offset of region id. 0: *place, or NULL when they are to be dropped;
- * SINEW_EPROTO: never granted. */
+/* The place of len bytes at offset of region id. 0: *place, or NULL when they are to be dropped, and
+ * of what lands its room, if anything; SINEW_EPROTO: never granted. */
 int region_find(const struct region_table *table, uint64_t id, uint64_t offset, uint64_t len,
                 void **place, struct why *why);
+
+/* What takes the bytes that region id is granted for, now; NULL: memory, or nothing. */
+struct landing *region_landing(const struct region_table *table, uint64_t id);
 
 void region_table_release(struct region_table *table, const struct world *world);
 

@@ -3,7 +3,8 @@
  * stream_in.c - bytes on a line that is open, on their way in: frames, and puts that land
  *
  * One receive takes many messages. The body of a put is received straight into the region, with
- * room behind it for the next frames.
+ * room behind it for the next frames; but what is for a landing is fed to it out of the buffer,
+ * which stays in the cache.
  */
 #include <errno.h>
 #include <string.h>
@@ -95,14 +96,41 @@ static void landing_advance(struct tcp_link *l, const void *bytes, size_t n)
         session_received(&l->session, &s->landing);
 }
 
+/* Who takes the put under way in pieces; NULL: nobody. */
+static struct landing *landing_taker(const struct tcp_link *l)
+{
+    const struct stream *s = &l->stream;
+    if (s->land_again || s->land_left == 0) return NULL;
+    return region_landing(&tcp_under(l)->regions, s->land_region);
+}
+
+/* What of these bytes has not been given to it before the line broke. */
+static void landing_feed(struct stream *s, struct landing *to, const uint8_t *bytes, size_t n)
+{
+    uint64_t from = s->land_offset, end = from + n;
+    if (s->landed_frame == s->landing.sequence && s->landed_to > from)
+        from = s->landed_to < end ? s->landed_to : end;
+    if (from == end) return;
+    to->land(to, from, bytes + (from - s->land_offset), (size_t)(end - from));
+    s->landed_frame = s->landing.sequence;
+    s->landed_to = end;
+}
+
 static void landing_from_buffer(struct tcp_link *l)
 {
     struct stream *s = &l->stream;
+    struct landing *taker = landing_taker(l);
     size_t n = s->in_to - s->in_from;
-    if (n > s->land_left) n = s->land_left;
+    if (n >= s->land_left) {
+        n = s->land_left;
+    } else if (taker) {
+        size_t odd = (s->land_offset + n) % LANDING_ALIGN; /* these wait for those behind them */
+        n -= odd < n ? odd : n;
+    }
     if (n == 0) return;
-    void *place = landing_place(l);
-    const void *bytes = s->in + s->in_from;
+    void *place = taker ? NULL : landing_place(l);
+    const uint8_t *bytes = s->in + s->in_from;
+    if (taker) landing_feed(s, taker, bytes, n);
     if (place) memcpy(place, bytes, n);
     s->in_from += (uint32_t)n;
     landing_advance(l, bytes, n);
@@ -279,10 +307,11 @@ static enum parsed stream_parse(struct tcp_link *l)
 static size_t stream_spread(struct tcp_link *l, size_t usual, struct iovec v[2], int *count)
 {
     struct stream *s = &l->stream;
-    void *place = s->land_left > 0 ? landing_place(l) : NULL;
+    bool lands = landing_taker(l);
+    void *place = s->land_left > 0 && !lands ? landing_place(l) : NULL;
     if (s->in_from == s->in_to) {
         s->in_from = s->in_to = 0;
-    } else if (TCP_BUFFER - s->in_from < FRAME_MAX) {
+    } else if (lands || TCP_BUFFER - s->in_from < FRAME_MAX) {
         memmove(s->in, s->in + s->in_from, s->in_to - s->in_from);
         s->in_to -= s->in_from;
         s->in_from = 0;
@@ -294,9 +323,11 @@ static size_t stream_spread(struct tcp_link *l, size_t usual, struct iovec v[2],
         v[1] = (struct iovec){ behind, BEHIND_PUT };
         return s->land_left + BEHIND_PUT;
     }
-    size_t room = TCP_BUFFER - s->in_to, most = s->after_put ? AFTER_PUT : usual;
+    size_t room = TCP_BUFFER - s->in_to, most = lands          ? s->land_left + BEHIND_PUT
+                                                : s->after_put ? AFTER_PUT
+                                                               : usual;
     if (room > most) room = most;
-    s->after_put = false;
+    if (!lands) s->after_put = false;
     *count = 1;
     v[0] = (struct iovec){ behind, room };
     return room;

@@ -285,6 +285,7 @@ static int tcp_open(struct transport *base)
         .holds = true,
         .expects = true,
         .lends = true,
+        .lands = true,
         .latency_ns = 15000,
         .megabytes_per_s = 2000,
     };
