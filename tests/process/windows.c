@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "messaging/context.h"
+#include "messaging/wired.h"
 #include "tests/process/cases.h"
+#include "tests/support/bounded.h"
 
 enum { LONG = 200000, VECTOR = 1024, ROUNDS = 64 };
 
@@ -329,6 +331,23 @@ static void receives_of_any_kind_match_in_order(struct job_rank *me)
     job_close(me, me->s);
 }
 
+/* A pair that is to have a wired link has gone over to it, and rank 0 knows that it has: until then
+ * its sends do not go the short way. */
+static bool has_settled(const struct sinew_team *world)
+{
+    const struct peer *p = world->core->context->peer[1];
+    return !p->wired || p->wired->none || (p->wired->moved && !p->ahead);
+}
+
+static void settle(struct job_rank *me, struct sinew_team *world)
+{
+    int32_t settled = 0;
+    WHILE(!settled) {
+        settled = me->rank == 0 && has_settled(world);
+        CHECK_OK(me, sinew_bcast(world, &settled, sizeof(settled), 0, NULL));
+    }
+}
+
 /* A peer that lies in the head of a message that may go the short way: how = 0 sequence, 1 credit,
  * 2 length; ways of receiving. */
 static void liar(struct job_rank *me, int how, bool blocking)
@@ -336,7 +355,7 @@ static void liar(struct job_rank *me, int how, bool blocking)
     struct sinew_team *world = sinew_world(job_open(me, NULL));
     static const char bad[TRANSPORT_SHORT + 16] = "bad";
     meet_all(me, world);
-    CHECK_OK(me, sinew_barrier(world, NULL));
+    settle(me, world);
     if (me->rank == 0) {
         job_await(me, 3, 1);
         for (int i = 0; i < 3; i++) CHECK_OK(me, sinew_send(world, "ok", 2, 1, 5, NULL));
