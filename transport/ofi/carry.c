@@ -36,7 +36,9 @@ static void remember_file(struct endpoint *end, const uint8_t *address, size_t l
     struct ofi *t = ofi_of(end->t);
     static const char prefix[] = "fi_shm://" OFI_SHM_NAME;
     const char *name = (const char *)address + strlen("fi_shm://");
-    if (!t->local || len < sizeof(prefix) || memcmp(address, prefix, strlen(prefix)) != 0) return;
+    if (!t->local || len < sizeof(prefix) || address[len - 1] != '\0' ||
+        memcmp(address, prefix, strlen(prefix)) != 0)
+        return;
     size_t known = strlen(OFI_SHM_NAME);
     size_t digits = strspn(name + known, "0123456789abcdef:");
     if (name[known + digits] || known + digits + 2 > SHM_NAME_MAX) return;

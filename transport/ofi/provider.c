@@ -113,7 +113,9 @@ static void refuse_others(const struct fi_info *all, bool named, const struct ca
         for (const struct fi_info *before = all; before != i && !again; before = before->next)
             again = strcmp(name_of(before), name_of(i)) == 0;
         if (again) continue;
-        text_add(refused, "%s%s: %s", refused->need ? "; " : "", name_of(i), lacks(i, named));
+        const char *why = lacks(i, named);
+        text_add(refused, "%s%s: %s", refused->need ? "; " : "", name_of(i),
+                 why ? why : "enough others will do: name it in ofi_provider");
     }
 }
 
