@@ -196,7 +196,7 @@ struct link {
     int rank;
     /* set by messaging for one progress(); moves to the first not done */
     struct expect *expect;
-    bool lands_not; /* though the transport lands, set before up: what comes is checked as a whole */
+    bool lands_not; /* though the transport does, set before up: what comes is checked whole */
     const int32_t *shorts;     /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
     const char *note; /* what it cannot do, and why, for people;
