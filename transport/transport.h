@@ -198,7 +198,7 @@ struct link {
     struct expect *expect;
     /* likewise, of one with take_short(): it sees to all else, but takes no message of this link */
     bool is_passed_over;
-    bool lands_not; /* though the transport lands, set before up: what comes is checked as a whole */
+    bool lands_not; /* though the transport does, set before up: what comes is checked whole */
     const int32_t *shorts;     /* how many send_short() it takes now; messaging starts it at 0 */
     struct why why; /* why it went down, for people */
     const char *note; /* what it cannot do, and why, for people;

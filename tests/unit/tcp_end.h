@@ -104,8 +104,8 @@ struct put {
 };
 
 struct put *put_new(struct end *a, struct end *b, int to, size_t len);
-/* The same, but what is put is given to a landing, which checks that it comes in order and copies it
- * to the target; unless the link checks it as a whole. */
+/* The same, but what is put is given to a landing, which checks that it comes in order and copies
+ * it to the target; unless the link checks it as a whole. */
 struct put *put_new_landing(struct end *a, struct end *b, int to, size_t len);
 void put_free(struct put *p, struct end *a, struct end *b);
 /* What rma() said; a->done[cookie] is set when it is done, at once or later. */

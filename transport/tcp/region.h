@@ -39,8 +39,8 @@ int region_add(struct region_table *table, const struct world *world, struct reg
                struct why *why);
 void region_remove(struct region_table *table, struct region *region);
 
-/* The place of len bytes at offset of region id. 0: *place, or NULL when they are to be dropped, and
- * of what lands its room, if anything; SINEW_EPROTO: never granted. */
+/* The place of len bytes at offset of region id. 0: *place, or NULL when they are to be dropped,
+ * and of what lands its room, if anything; SINEW_EPROTO: never granted. */
 int region_find(const struct region_table *table, uint64_t id, uint64_t offset, uint64_t len,
                 void **place, struct why *why);
 
