@@ -218,6 +218,18 @@ static void every_message_has_two_ends(void **state)
         }
 }
 
+/* What is sent as it is goes from where it is. */
+static void a_ring_of_two_copies_nothing(void **state)
+{
+    (void)state;
+    int index = algorithm_find(COLLECTIVE_ALLREDUCE, "ring");
+    for (uint32_t rank = 0; rank < 2; rank++) {
+        struct schedule *s = schedule_for(&algorithms[index], 2, rank, 0, false);
+        for (uint32_t i = 0; i < s->ops; i++) assert_int_not_equal(op_kind(&s->op[i]), OP_COPY);
+        free(s);
+    }
+}
+
 /* --------------------------------------------------------------------------------------- rank
  * order */
 
@@ -481,6 +493,7 @@ static void dependencies_are_derived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ring_of_two_copies_nothing),
         cmocka_unit_test(binomial_is_a_tree_of_ranges),
         cmocka_unit_test(dissemination_reaches_all),
         cmocka_unit_test(doubling_pairs_up_contiguous_ranges),
