@@ -28,43 +28,9 @@
 #include <unistd.h>
 
 #include "sinew/sinew.h"
+#include "tests/support/meeting.h"
 
-enum { RANKS = 2, ROUNDS = 64, WINDOW = 32, RECORD_MAX = 64, WARM = 16 };
-
-struct meeting {
-    pthread_barrier_t barrier;
-    unsigned char records[RANKS][RECORD_MAX];
-};
-
-struct rank {
-    struct meeting *meeting;
-    struct sinew_exchange exchange;
-    struct sinew *s;
-};
-
-static int allgather(void *arg, const void *mine, size_t len, void *all)
-{
-    struct rank *r = arg;
-    memcpy(r->meeting->records[r->exchange.rank], mine, len);
-    pthread_barrier_wait(&r->meeting->barrier);
-    for (int i = 0; i < RANKS; i++)
-        memcpy((char *)all + (size_t)i * len, r->meeting->records[i], len);
-    pthread_barrier_wait(&r->meeting->barrier);
-    return 0;
-}
-
-static void *open_rank(void *arg)
-{
-    struct rank *r = arg;
-    struct sinew_options o = SINEW_OPTIONS_INIT;
-    o.transports = "shm";
-    o.environment = SINEW_IGNORE;
-    o.exchange = &r->exchange;
-    r->exchange.allgather = allgather;
-    r->exchange.arg = r;
-    if (sinew_open(&o, &r->s) < 0) fprintf(stderr, "instructions: %s\n", sinew_why(NULL));
-    return NULL;
-}
+enum { RANKS = 2, ROUNDS = 64, WINDOW = 32, WARM = 16 };
 
 __attribute__((noinline)) void measured(struct rank *from, struct rank *to, int rounds);
 
@@ -122,12 +88,12 @@ static void (*const measured_ways[WAYS])(struct rank *, struct rank *, int) = { 
 static int run(void)
 {
     static struct meeting meeting;
-    struct rank ranks[RANKS] = { { &meeting, { .rank = 0, .size = RANKS }, NULL },
-                                 { &meeting, { .rank = 1, .size = RANKS }, NULL } };
+    struct rank ranks[RANKS] = { { &meeting, { .rank = 0, .size = RANKS }, NULL, NULL },
+                                 { &meeting, { .rank = 1, .size = RANKS }, NULL, NULL } };
     pthread_t thread;
     pthread_barrier_init(&meeting.barrier, NULL, RANKS);
-    if (pthread_create(&thread, NULL, open_rank, &ranks[1])) return 1;
-    open_rank(&ranks[0]);
+    if (pthread_create(&thread, NULL, meeting_open, &ranks[1])) return 1;
+    meeting_open(&ranks[0]);
     pthread_join(thread, NULL);
     if (!ranks[0].s || !ranks[1].s) return 1;
     meet(ranks);
@@ -182,8 +148,8 @@ static void collective(struct rank *r, const char *name, int rounds)
 /* One of two traced ranks. */
 static int run_rank(struct meeting *meeting, int rank, const char *name)
 {
-    struct rank r = { meeting, { .rank = rank, .size = RANKS }, NULL };
-    open_rank(&r);
+    struct rank r = { meeting, { .rank = rank, .size = RANKS }, NULL, NULL };
+    meeting_open(&r);
     if (!r.s) return 1;
     for (int i = 0; i < WARM; i++) collective(&r, name, ROUNDS);
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL)) return 1;
@@ -240,7 +206,8 @@ static int count_collective(const char *name, long most)
         return 1;
     }
     long each = (steps + ROUNDS / 2) / ROUNDS;
-    printf("%s of 2 ranks over shm, a rank's part: %ld instructions, at most %ld\n", name, each, most);
+    printf("%s of 2 ranks over shm, a rank's part: %ld instructions, at most %ld\n", name, each,
+           most);
     return most && each > most;
 }
 

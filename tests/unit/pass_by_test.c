@@ -18,60 +18,26 @@
 
 #include "sinew/sinew.h"
 #include "tests/support/bounded.h"
+#include "tests/support/meeting.h"
 
 enum {
     RANKS = 3,
-    RECORD_MAX = 64,
     STREAMED = 16,        /* messages a round                             */
     LONG = 4 << 20,       /* bytes of what moves meanwhile                */
     ROUNDS_SAME = 512,    /* … and rounds until it has: by the same link */
     ROUNDS_OTHER = 2048,
 };
 
-struct meeting {
-    pthread_barrier_t barrier;
-    unsigned char records[RANKS][RECORD_MAX];
-};
-
-struct rank {
-    struct meeting *meeting;
-    struct sinew_exchange exchange;
-    struct sinew *s;
-};
-
-static int allgather(void *arg, const void *mine, size_t len, void *all)
-{
-    struct rank *r = arg;
-    memcpy(r->meeting->records[r->exchange.rank], mine, len);
-    pthread_barrier_wait(&r->meeting->barrier);
-    for (int i = 0; i < RANKS; i++)
-        memcpy((char *)all + (size_t)i * len, r->meeting->records[i], len);
-    pthread_barrier_wait(&r->meeting->barrier);
-    return 0;
-}
-
 /* Nobody reads a peer's memory: long messages are put. */
-static void *open_rank(void *arg)
-{
-    struct rank *r = arg;
-    struct sinew_options o = SINEW_OPTIONS_INIT;
-    o.transports = "shm";
-    o.environment = SINEW_IGNORE;
-    o.settings = "shm_read_bytes=9223372036854775807";
-    r->exchange.allgather = allgather;
-    r->exchange.arg = r;
-    o.exchange = &r->exchange;
-    if (sinew_open(&o, &r->s) < 0) print_error("%s\n", sinew_why(NULL));
-    return NULL;
-}
-
 static void open_ranks(struct meeting *meeting, struct rank ranks[RANKS])
 {
     pthread_t thread[RANKS];
     pthread_barrier_init(&meeting->barrier, NULL, RANKS);
     for (int i = 0; i < RANKS; i++) {
-        ranks[i] = (struct rank){ meeting, { .rank = i, .size = RANKS }, NULL };
-        assert_int_equal(pthread_create(&thread[i], NULL, open_rank, &ranks[i]), 0);
+        ranks[i] = (struct rank){ .meeting = meeting,
+                                  .exchange = { .rank = i, .size = RANKS },
+                                  .settings = "shm_read_bytes=9223372036854775807" };
+        assert_int_equal(pthread_create(&thread[i], NULL, meeting_open, &ranks[i]), 0);
     }
     for (int i = 0; i < RANKS; i++) {
         pthread_join(thread[i], NULL);
