@@ -34,14 +34,10 @@ static void test_only_who_waits_for_the_receiver_breathes(void **state)
     struct end a, b;
     static uint8_t local[1 << 20];
     uint8_t *memory = calloc(1, sizeof(local));
-    struct region mine = { .base = memory, .len = sizeof(local) },
-                  theirs = { .len = sizeof(local) };
+    struct region mine = { .base = memory, .len = sizeof(local) }, theirs;
     pair_up(&a, &b, NULL);
-    assert_int_equal(shm_reg(&b.t->base, NULL, &mine), 0);
-    theirs.key_len = mine.key_len;
-    memcpy(theirs.key, mine.key, TRANSPORT_KEY_MAX);
+    pair_grant(&a, &b, &mine, &theirs);
     struct shm_link *l = a.peers[1].link;
-    assert_int_equal(shm_reg(&a.t->base, &l->base, &theirs), 0);
     struct rma op = { .kind = RMA_PUT, .local = local, .len = sizeof(local), .peers = &theirs };
     assert_int_equal(pauses_of_progress(&a), 0);
     assert_int_equal(shm_rma(&l->base, &op), TRANSPORT_PENDING);

@@ -169,6 +169,14 @@ void pair_up(struct end *a, struct end *b, const uint8_t *secret)
     UNTIL(a->peers[1].ups == 1 && b->peers[0].ups == 1, a, b);
 }
 
+void pair_grant(struct end *a, struct end *b, struct region *mine, struct region *theirs)
+{
+    assert_int_equal(transport_shm.reg(&b->t->base, NULL, mine), 0);
+    *theirs = (struct region){ .len = mine->len, .key_len = mine->key_len };
+    memcpy(theirs->key, mine->key, TRANSPORT_KEY_MAX);
+    assert_int_equal(transport_shm.reg(&a->t->base, &a->peers[1].link->base, theirs), 0);
+}
+
 void pair_down(struct end *a, struct end *b)
 {
     if (a->peers[1].link) end_disconnect(a, 1, DISCONNECT_DRAIN);

@@ -66,6 +66,8 @@ void end_close(struct end *e);
 
 /* Both up, rank 0 having connected rank 1. */
 void pair_up(struct end *a, struct end *b, const uint8_t *secret);
+/* b's `mine` is granted to a, who has it as `theirs`. */
+void pair_grant(struct end *a, struct end *b, struct region *mine, struct region *theirs);
 /* Both links ended in order, both transports closed. */
 void pair_down(struct end *a, struct end *b);
 

@@ -83,14 +83,10 @@ static void leaves_puts_and_room_their_turns(void (*wait)(struct end *))
     struct stream s;
     static uint8_t local[1 << 20];
     uint8_t *memory = calloc(1, sizeof(local));
-    struct region mine = { .base = memory, .len = sizeof(local) },
-                  theirs = { .len = sizeof(local) };
+    struct region mine = { .base = memory, .len = sizeof(local) }, theirs;
     pair_up(&a, &b, NULL);
-    assert_int_equal(transport_shm.reg(&b.t->base, NULL, &mine), 0);
-    theirs.key_len = mine.key_len;
-    memcpy(theirs.key, mine.key, TRANSPORT_KEY_MAX);
+    pair_grant(&a, &b, &mine, &theirs);
     struct link *l = &a.peers[1].link->base;
-    assert_int_equal(transport_shm.reg(&a.t->base, l, &theirs), 0);
     struct rma op = { .kind = RMA_PUT, .local = local, .len = sizeof(local), .peers = &theirs };
     assert_int_equal(transport_shm.rma(l, &op), TRANSPORT_PENDING);
     WHILE (send_to(&a, 1, "x", 1, local, SEGMENT_EAGER_MAX) == 0) {}
@@ -126,15 +122,11 @@ static void test_messages_looked_at_move_the_puts(void **state)
     struct end a, b;
     static uint8_t local[1 << 20];
     uint8_t *memory = calloc(1, sizeof(local));
-    struct region mine = { .base = memory, .len = sizeof(local) },
-                  theirs = { .len = sizeof(local) };
+    struct region mine = { .base = memory, .len = sizeof(local) }, theirs;
     struct peeked m;
     pair_up(&a, &b, NULL);
     struct link *l = &a.peers[1].link->base;
-    assert_int_equal(transport_shm.reg(&b.t->base, NULL, &mine), 0);
-    theirs.key_len = mine.key_len;
-    memcpy(theirs.key, mine.key, TRANSPORT_KEY_MAX);
-    assert_int_equal(transport_shm.reg(&a.t->base, l, &theirs), 0);
+    pair_grant(&a, &b, &mine, &theirs);
     struct rma op = { .kind = RMA_PUT, .local = local, .len = sizeof(local), .peers = &theirs };
     assert_int_equal(transport_shm.rma(l, &op), TRANSPORT_PENDING);
     for (int i = 0; i < 2000 && op.progress < op.len; i++) {
