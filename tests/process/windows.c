@@ -5,10 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "messaging/context.h"
 #include "messaging/wired.h"
@@ -545,53 +541,7 @@ static void a_root_takes_the_room_it_is_given(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* What the kernel is asked by this rank, in place of libc's. */
-static _Thread_local struct {
-    uint64_t events, receives;
-} asked;
-
-int epoll_wait(int fd, struct epoll_event *events, int most, int timeout_ms)
-{
-    asked.events++;
-    return (int)syscall(SYS_epoll_pwait, fd, events, most, timeout_ms, NULL, 8);
-}
-
-ssize_t recv(int fd, void *to, size_t len, int flags)
-{
-    asked.receives++;
-    return syscall(SYS_recvfrom, fd, to, len, flags, NULL, NULL);
-}
-
-ssize_t recvmsg(int fd, struct msghdr *m, int flags)
-{
-    asked.receives++;
-    return syscall(SYS_recvmsg, fd, m, flags);
-}
-
-/* Of two ranks a collective's messages can only come from the other: who waits for one reads that
- * link, and seldom asks which of all has something. */
-static void two_ranks_wait_for_each_other(struct job_rank *me)
-{
-    enum { FLOATS = 65536 };
-    struct sinew_team *world = sinew_world(job_open(me, NULL));
-    float *v = calloc(2 * FLOATS, sizeof(*v));
-    meet_all(me, world);
-    for (int i = 0; i < 4 + ROUNDS; i++) {
-        if (i == 4) asked.events = asked.receives = 0;
-        CHECK_OK(me, sinew_allreduce(world, v, v + FLOATS, FLOATS, SINEW_F32, SINEW_SUM, NULL));
-    }
-    if (me->s->peer[1 - me->rank]->out->transport->ops->id == 3 && !me->s->takes_turns)
-        if (4 * asked.events > asked.receives)
-            job_fail(me, __FILE__, __LINE__, "%llu looks at all links, %llu receives",
-                     (unsigned long long)asked.events, (unsigned long long)asked.receives);
-    free(v);
-    job_barrier(me);
-    job_close(me, me->s);
-}
-
 const struct suite_case process_windows[] = {
-    { "two ranks wait for each other", two_ranks_wait_for_each_other, 2, 2, SUITE_PROCESSES, 0, 0,
-      0 },
     { "room given back is in nobody's way", room_given_back_is_in_nobodys_way, 2, 2,
       SUITE_PROCESSES, 0, 0, 0 },
     { "a root takes the room it is given", a_root_takes_the_room_it_is_given, 2, 2,
