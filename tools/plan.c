@@ -245,6 +245,15 @@ static bool parse_question(int option, int *code)
     return true;
 }
 
+/* Numbers of ranks, sizes and algorithms are its own. */
+static int cliffs_check(struct plan_options *o)
+{
+    if (o->ranks || o->root || o->has_rank || o->has_bytes || o->algorithm || o->in_place ||
+        o->verify || o->simulate || o->compare || o->svg || o->goal || o->has_model || o->crowded)
+        return plan_refuse("--cliffs takes a collective, --link and --rules, and no more", NULL);
+    return !o->has_link || parse_link(o, o->link) ? 0 : plan_refuse_value("link", o->link);
+}
+
 static int options_check(struct plan_options *o, const char *collective)
 {
     if (!collective && !o->cliffs) return plan_refuse("no collective", NULL);
@@ -254,8 +263,7 @@ static int options_check(struct plan_options *o, const char *collective)
     if (collective && !o->collective) return plan_refuse("no such collective", collective);
     if (o->collective >= COLLECTIVE_NEIGHBOUR_ALLGATHER)
         return plan_refuse("nothing to plan, its schedule is the graph of the call", collective);
-    if (o->cliffs && !o->has_link) return 0;
-    if (o->cliffs) return parse_link(o, o->link) ? 0 : plan_refuse_value("link", o->link);
+    if (o->cliffs) return cliffs_check(o);
     if (o->ranks < 1) return plan_refuse("--ranks N is needed, from 1 to 1048576", NULL);
     if (o->root >= o->ranks || o->rank >= o->ranks)
         return plan_refuse("--root and --rank must be less than --ranks", NULL);

@@ -131,6 +131,8 @@ static void what_is_wrong_is_said(void **state)
         { "sinew-plan reduce --ranks 3 --algorithm binomial/65", "of tiles, from 1 to 64" },
         { "sinew-plan bcast reduce --ranks 3", "more than one collective: reduce" },
         { "sinew-plan bcast --ranks", "a value is missing: --ranks" },
+        { "sinew-plan --cliffs --ranks 4", "--link and --rules, and no more" },
+        { "sinew-plan --cliffs --link rope", "takes: --link rope" },
         { "sinew-plan bcast --ranks 3 --frobnicate", "no such option: --frobnicate" },
     };
     (void)state;
