@@ -106,7 +106,8 @@ static size_t tmp_elements(const struct bound *b)
     if (s->blocks[BUFFER_TMP] == 0 || s->blocks[BUFFER_CNT]) return 0;
     if (!parts->counts)
         return s->blocks[BUFFER_TMP] == s->blocks[like] ? whole : whole * s->blocks[BUFFER_TMP];
-    for (uint32_t i = 0; i < s->blocks[like]; i++) sum += parts->counts[i];
+    uint32_t count = s->blocks[like] / parts_pieces(b, s->blocks[like]);
+    for (uint32_t i = 0; i < count; i++) sum += parts->counts[i];
     return sum;
 }
 
