@@ -226,7 +226,6 @@ void collective_taken(const struct collective_lent *m)
 {
     struct peer *p = m->peer;
     quick_count_in(p, m->len);
-    /* First: what tells of credit acknowledges as well, so that dropping need not. */
-    if (m->word) account(p, m->word, m->len);
     p->quick_in->ops->drop(p->quick_in);
+    if (m->word) account(p, m->word, m->len);
 }
