@@ -541,72 +541,11 @@ static void a_root_takes_the_room_it_is_given(struct job_rank *me)
     job_close(me, me->s);
 }
 
-/* Over TCP messages of 32 KiB go straight, once windows have grown: two fill more than half of
- * one. How many messages go to the other rank in CALLS calls is counted, often: a machine that is
- * busy may send a call the general way. */
-enum { HALF = 32768, CALLS = 4, TRIES = 48, GROWING = 512 };
-
-static bool goes_straight_over_tcp(const struct job_rank *me)
-{
-    const struct peer *p = me->s->peer[1 - me->rank];
-    return goes_straight(me) && !strcmp(p->quick_in->transport->ops->name, "tcp");
-}
-
-static uint64_t messages_of_calls(struct job_rank *me, struct sinew_team *world, bool exchange,
-                                  int calls, char *give, char *take)
-{
-    const struct peer *p = me->s->peer[1 - me->rank];
-    uint64_t before = p->messages_out;
-    for (int i = 0; i < calls; i++) {
-        if (exchange)
-            CHECK_OK(me, sinew_alltoall(world, give, 2 * HALF, take, NULL));
-        else
-            CHECK_OK(me, sinew_bcast(world, give, 2 * HALF, 0, NULL));
-    }
-    return p->messages_out - before;
-}
-
-/* Whether so many messages were seen to go. */
-static bool calls_take(struct job_rank *me, bool exchange, uint64_t messages)
-{
-    struct sinew_team *world = sinew_world(job_open(me, NULL));
-    char *give = calloc(2, 2 * HALF), *take = calloc(2, 2 * HALF);
-    bool seen = false;
-    meet_all(me, world);
-    messages_of_calls(me, world, exchange, GROWING, give, take);
-    for (int i = 0; i < TRIES; i++) {
-        job_barrier(me);
-        seen |= messages_of_calls(me, world, exchange, CALLS, give, take) == messages;
-    }
-    seen |= !goes_straight_over_tcp(me);
-    job_barrier(me);
-    free(give);
-    free(take);
-    job_close(me, me->s);
-    return seen;
-}
-
-/* Nobody says alone what the next message can say. */
-static void an_exchange_takes_no_message_for_room(struct job_rank *me)
-{
-    CHECK(me, calls_take(me, true, 2 * CALLS));
-}
-
-/* Where nothing goes the other way each is told of: else its sender stands still between two. */
-static void a_root_is_told_of_room_in_time(struct job_rank *me)
-{
-    CHECK(me, calls_take(me, false, 2 * CALLS));
-}
-
 const struct suite_case process_windows[] = {
     { "room given back is in nobody's way", room_given_back_is_in_nobodys_way, 2, 2,
       SUITE_PROCESSES, 0, 0, 0 },
     { "a root takes the room it is given", a_root_takes_the_room_it_is_given, 2, 2,
       SUITE_PROCESSES, 0, 0, 0 },
-    { "an exchange takes no message for room", an_exchange_takes_no_message_for_room, 2, 2,
-      SUITE_PROCESSES, 0, 0, 0 },
-    { "a root is told of room in time", a_root_is_told_of_room_in_time, 2, 2, SUITE_PROCESSES, 0, 0,
-      0 },
     { "a number lies to a window", a_number_lies_to_a_window, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
     { "a number lies to a receive", a_number_lies_to_a_receive, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
     { "a credit lies to a window", a_credit_lies_to_a_window, 2, 2, SUITE_PROCESSES, 0, 0, 0 },
