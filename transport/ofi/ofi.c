@@ -22,7 +22,7 @@
 #include "transport/stub.h"
 
 #define ADDRESS_MAGIC 0x3169466fu
-enum { ADDRESS_LEN = 40, LINKS_VERSION = 2 };
+enum { ADDRESS_LEN = 40, LINKS_VERSION = 3 };
 
 static struct ofi *ofi_at(struct transport *t)
 {
