@@ -584,7 +584,7 @@ int framed_progress(struct transport *base, struct link *l)
     t->moved = false;
     if (t->took) link_settle(t->took);
     t->took = NULL;
-    if (l && l->expect && &t->awaited->base != l) slim_await(t, framed_link_of(l));
+    if (l && l->expect && t->awaited != framed_link_of(l)) slim_await(t, framed_link_of(l));
     t->in_progress = true;
     look_at_fabric(t);
     if (!links_need_nothing(t)) links_look_after(t);
