@@ -662,6 +662,8 @@ struct entry {
     struct fi_ep_attr ep;
     struct fi_domain_attr domain;
     struct fi_fabric_attr fabric;
+    struct fid_nic nic;
+    struct fi_link_attr link;
 };
 
 static struct entry *entry_make(void)
@@ -740,6 +742,18 @@ static struct fi_info *others_make(struct fi_info *after)
     return &e[5]->info;
 }
 
+static struct fi_info *slower_make(struct fi_info *after)
+{
+    for (int i = fake_knobs.slower; i > 0; i--) {
+        char name[32];
+        snprintf(name, sizeof(name), "slower%d", i);
+        struct entry *e = provider_make(name);
+        e->info.next = after;
+        after = &e->info;
+    }
+    return after;
+}
+
 static int getinfo(uint32_t wanted, const char *node, const char *service, uint64_t flags,
                    const struct fi_info *hints, struct fi_info **out)
 {
@@ -754,7 +768,10 @@ static int getinfo(uint32_t wanted, const char *node, const char *service, uint6
         return -FI_ENODATA;
     }
     if (hints->caps) e->info.caps = hints->caps | FI_REMOTE_COMM;
-    *out = name ? &e->info : others_make(&e->info);
+    e->link.speed = 1;
+    e->nic.link_attr = &e->link;
+    e->info.nic = &e->nic;
+    *out = name ? &e->info : others_make(slower_make(&e->info));
     return 0;
 }
 

@@ -486,6 +486,34 @@ static void refused_providers_are_told_with_what_they_lack(void **state)
     ends_close(e);
 }
 
+static void of_any_number_of_providers_the_best_is_taken_and_all_are_told(void **state)
+{
+    struct end e[2];
+    char last[32];
+    (void)state;
+    fake_knobs.slower = 40; /* more than are tried */
+    ends_open(e);
+    contains(e[0].t->choice, "provider fake,");
+    contains(e[0].t->choice, "streams: it has no");
+    for (int i = 1; i <= fake_knobs.slower; i++) {
+        snprintf(last, sizeof(last), " slower%d: ", i);
+        contains(e[0].t->choice, last);
+    }
+    assert_null(strstr(e[0].t->choice, "..."));
+    ends_close(e);
+}
+
+static void a_list_of_refused_providers_that_is_cut_says_so(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.slower = 400;
+    ends_open(e);
+    contains(e[0].t->choice, "provider fake,");
+    assert_string_equal(e[0].t->choice + strlen(e[0].t->choice) - 3, "...");
+    ends_close(e);
+}
+
 static void a_peer_that_is_not_to_be_had_is_told(void **state)
 {
     struct end e[2];
@@ -570,6 +598,9 @@ int main(void)
         cmocka_unit_test_setup(a_provider_that_lets_go_of_nothing_is_closed, fresh),
         cmocka_unit_test_setup(every_call_of_open_may_be_refused, fresh),
         cmocka_unit_test_setup(refused_providers_are_told_with_what_they_lack, fresh),
+        cmocka_unit_test_setup(of_any_number_of_providers_the_best_is_taken_and_all_are_told,
+                               fresh),
+        cmocka_unit_test_setup(a_list_of_refused_providers_that_is_cut_says_so, fresh),
         cmocka_unit_test_setup(a_peer_that_is_not_to_be_had_is_told, fresh),
         cmocka_unit_test_setup(nth_call_fails, fresh),
     };
