@@ -724,8 +724,9 @@ static struct entry *provider_make(const char *name)
     return e;
 }
 
-/* Each lacks one thing. */
-static struct fi_info *others_make(struct fi_info *after)
+/* Each lacks one thing. As libfabric does it, what has no endpoints of the kind that is asked for
+ * does not come up. */
+static struct fi_info *others_make(const struct fi_info *hints, struct fi_info *after)
 {
     static const char *const names[] = { "streams", "silent", "prefixed", "raw", "lossy", "short" };
     struct entry *e[6];
@@ -739,6 +740,11 @@ static struct fi_info *others_make(struct fi_info *after)
     e[3]->domain.mr_mode |= FI_MR_RAW;
     e[4]->domain.resource_mgmt = FI_RM_DISABLED;
     e[5]->ep.max_msg_size = 4096;
+    if (hints->ep_attr->type != FI_EP_UNSPEC) {
+        e[1]->info.next = after;
+        e[0]->info.next = NULL;
+        freeinfo(&e[0]->info);
+    }
     return &e[5]->info;
 }
 
@@ -771,7 +777,7 @@ static int getinfo(uint32_t wanted, const char *node, const char *service, uint6
     e->link.speed = 1;
     e->nic.link_attr = &e->link;
     e->info.nic = &e->nic;
-    *out = name ? &e->info : others_make(slower_make(&e->info));
+    *out = name ? &e->info : others_make(hints, slower_make(&e->info));
     return 0;
 }
 

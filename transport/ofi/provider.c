@@ -70,7 +70,6 @@ static struct fi_info *hints_make(struct ofi *t, const char *name)
 {
     struct fi_info *hints = t->api.dupinfo(NULL);
     if (!hints) return NULL;
-    hints->ep_attr->type = FI_EP_RDM;
     hints->mode = ~UINT64_C(0);
     hints->domain_attr->mode = ~UINT64_C(0);
     hints->domain_attr->mr_mode = ~(FI_MR_BASIC | FI_MR_SCALABLE);
@@ -166,6 +165,7 @@ static struct fi_info *ask(struct ofi *t, const char *name, size_t wish)
 {
     struct fi_info *hints = hints_make(t, name), *info = NULL;
     if (!hints) return NULL;
+    hints->ep_attr->type = FI_EP_RDM;
     uint64_t order = wishes[wish].ordered ? FI_ORDER_SAS : 0;
     if (wishes[wish].ordered && wishes[wish].moves) order |= FI_ORDER_SAW;
     hints->caps = (wishes[wish].tagged ? FI_TAGGED : FI_MSG) | FI_SEND | FI_RECV;
