@@ -592,12 +592,14 @@ static int av_insert(struct fid_av *av, const void *addr, size_t count, fi_addr_
     memcpy(words, addr, sizeof(words));
     if (refused(FAKE_INSERT) || words[0] != MAGIC || words[1] >= ENDPOINTS) return 0;
     *to = words[1];
+    stats.addresses++;
     return 1;
 }
 
 static int av_remove(struct fid_av *av, fi_addr_t *to, size_t count, uint64_t flags)
 {
-    (void)av, (void)to, (void)count, (void)flags;
+    (void)av, (void)to, (void)flags;
+    stats.addresses -= (int)count;
     return 0;
 }
 

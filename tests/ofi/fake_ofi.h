@@ -54,6 +54,7 @@ struct fake_knobs {
 
 struct fake_stats {
     int objects, misuses, sends, reads, writes, atomics, overtakes;
+    int addresses; /* inserted, and not removed */
 };
 
 extern struct fake_knobs fake_knobs;

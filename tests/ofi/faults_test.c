@@ -527,6 +527,25 @@ static void a_peer_that_is_not_to_be_had_is_told(void **state)
     ends_close(e);
 }
 
+/* Of a job of any size those that were met, and nobody for long after the link has ended. */
+static void an_address_is_inserted_when_its_link_is_made(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_prepare(e);
+    for (int i = 0; i < 2; i++) assert_int_equal(end_open(&e[i], NULL), 0);
+    for (int i = 0; i < 10; i++) ends_turn(e);
+    assert_int_equal(fake_stats().addresses, 0);
+    ends_connect(e, RANK);
+    assert_int_equal(fake_stats().addresses, 2);
+    ends_connect(e, RANK + 1);
+    assert_int_equal(fake_stats().addresses, 4);
+    transport_ofi.disconnect(e[0].link[RANK].link, DISCONNECT_DRAIN);
+    transport_ofi.disconnect(e[1].link[RANK].link, DISCONNECT_DRAIN);
+    ENDS_UNTIL(e, e[0].link[RANK].downs && e[1].link[RANK].downs && fake_stats().addresses == 2);
+    ends_close(e);
+}
+
 /* ---- the n-th call fails --------------------------------------------------------------------- */
 
 /* All of a small life; false: something of it failed, as it may. */
@@ -600,6 +619,7 @@ int main(void)
         cmocka_unit_test_setup(refused_providers_are_told_with_what_they_lack, fresh),
         cmocka_unit_test_setup(of_any_number_of_providers_the_best_is_taken_and_all_are_told,
                                fresh),
+        cmocka_unit_test_setup(an_address_is_inserted_when_its_link_is_made, fresh),
         cmocka_unit_test_setup(a_list_of_refused_providers_that_is_cut_says_so, fresh),
         cmocka_unit_test_setup(a_peer_that_is_not_to_be_had_is_told, fresh),
         cmocka_unit_test_setup(nth_call_fails, fresh),
