@@ -24,7 +24,8 @@ static const struct lengths {
     uint8_t hlen;
     uint16_t blen;
 } lengths[] = { { 8, 0 },   { 8, 48 },   { 8, 49 },  { 16, 0 },    { 16, 40 },   { 16, 41 },
-                { 16, 512 }, { 56, 100 }, { 64, 60 }, { 255, 512 }, { 8, 0xffff }, { 255, 0xffff } };
+                { 16, 512 }, { 56, 100 }, { 64, 60 }, { 255, 512 }, { 8, 0xffff },
+                { 255, 0xffff } };
 enum { LENGTHS = sizeof(lengths) / sizeof(lengths[0]), HONEST = LENGTHS - 3 };
 
 struct pair {
