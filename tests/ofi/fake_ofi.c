@@ -592,12 +592,14 @@ static int av_insert(struct fid_av *av, const void *addr, size_t count, fi_addr_
     memcpy(words, addr, sizeof(words));
     if (refused(FAKE_INSERT) || words[0] != MAGIC || words[1] >= ENDPOINTS) return 0;
     *to = words[1];
+    stats.addresses++;
     return 1;
 }
 
 static int av_remove(struct fid_av *av, fi_addr_t *to, size_t count, uint64_t flags)
 {
-    (void)av, (void)to, (void)count, (void)flags;
+    (void)av, (void)to, (void)flags;
+    stats.addresses -= (int)count;
     return 0;
 }
 
@@ -662,6 +664,8 @@ struct entry {
     struct fi_ep_attr ep;
     struct fi_domain_attr domain;
     struct fi_fabric_attr fabric;
+    struct fid_nic nic;
+    struct fi_link_attr link;
 };
 
 static struct entry *entry_make(void)
@@ -722,8 +726,9 @@ static struct entry *provider_make(const char *name)
     return e;
 }
 
-/* Each lacks one thing. */
-static struct fi_info *others_make(struct fi_info *after)
+/* Each lacks one thing. As libfabric does it, what has no endpoints of the kind that is asked for
+ * does not come up. */
+static struct fi_info *others_make(const struct fi_info *hints, struct fi_info *after)
 {
     static const char *const names[] = { "streams", "silent", "prefixed", "raw", "lossy", "short" };
     struct entry *e[6];
@@ -737,7 +742,24 @@ static struct fi_info *others_make(struct fi_info *after)
     e[3]->domain.mr_mode |= FI_MR_RAW;
     e[4]->domain.resource_mgmt = FI_RM_DISABLED;
     e[5]->ep.max_msg_size = 4096;
+    if (hints->ep_attr->type != FI_EP_UNSPEC) {
+        e[1]->info.next = after;
+        e[0]->info.next = NULL;
+        freeinfo(&e[0]->info);
+    }
     return &e[5]->info;
+}
+
+static struct fi_info *slower_make(struct fi_info *after)
+{
+    for (int i = fake_knobs.slower; i > 0; i--) {
+        char name[32];
+        snprintf(name, sizeof(name), "slower%d", i);
+        struct entry *e = provider_make(name);
+        e->info.next = after;
+        after = &e->info;
+    }
+    return after;
 }
 
 static int getinfo(uint32_t wanted, const char *node, const char *service, uint64_t flags,
@@ -754,7 +776,10 @@ static int getinfo(uint32_t wanted, const char *node, const char *service, uint6
         return -FI_ENODATA;
     }
     if (hints->caps) e->info.caps = hints->caps | FI_REMOTE_COMM;
-    *out = name ? &e->info : others_make(&e->info);
+    e->link.speed = 1;
+    e->nic.link_attr = &e->link;
+    e->info.nic = &e->nic;
+    *out = name ? &e->info : others_make(hints, slower_make(&e->info));
     return 0;
 }
 
