@@ -341,9 +341,11 @@ static void header_decode_slim(struct header *h, const struct framed_link *l, co
 /* So many frames, of any length, before it has to confirm some. */
 static int frames_unconfirmed(const struct framed_link *l)
 {
-    uint32_t frames = FRAMED_WINDOW / 4 - 1 - (l->dealt - l->told);
+    uint32_t untold = l->dealt - l->told;
+    if (l->ack_due || untold >= FRAMED_WINDOW / 4 || l->dealt_bytes >= FRAMED_WINDOW_BYTES / 4)
+        return 0;
+    uint32_t frames = FRAMED_WINDOW / 4 - 1 - untold;
     uint32_t longest = (uint32_t)(FRAMED_WINDOW_BYTES / 4 - l->dealt_bytes) / FRAMED_LARGE;
-    if (l->ack_due || l->dealt - l->told >= FRAMED_WINDOW / 4) return 0;
     return (int)(frames < longest ? frames : longest);
 }
 
