@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 enum { LINE_MAX_BYTES = 2048 };
 
 static void write_stderr(const struct log *log, const char *line)
@@ -21,8 +23,9 @@ void log_line(const struct log *log, int level, const char *format, ...)
     va_list args;
     if (!log_wants(log, level)) return;
     va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
+    int n = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
+    text_mark_cut(&(struct text){ line, sizeof(line), n > 0 ? (size_t)n : 0 });
     if (log->write)
         log->write(log->arg, level, line);
     else

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Says that the rest of `len` bytes did not fit; no character is cut in two. */
-static void why_mark_cut(struct why *why, size_t len)
+/* No character is cut in two. */
+void text_mark_cut(const struct text *t)
 {
-    size_t at = WHY_MAX - sizeof("...");
-    if (len < WHY_MAX) return;
-    while (at > 0 && ((unsigned char)why->text[at] & 0xc0) == 0x80) at--; /* UTF-8, RFC 3629 */
-    memcpy(why->text + at, "...", sizeof("..."));
+    if (t->need < t->cap || t->cap < sizeof("...")) return;
+    size_t at = t->cap - sizeof("...");
+    while (at > 0 && ((unsigned char)t->at[at] & 0xc0) == 0x80) at--; /* UTF-8, RFC 3629 */
+    memcpy(t->at + at, "...", sizeof("..."));
 }
 
 int why_set(struct why *why, int status, const char *format, ...)
@@ -20,7 +20,7 @@ int why_set(struct why *why, int status, const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(why->text, sizeof(why->text), format, args);
     va_end(args);
-    why_mark_cut(why, len > 0 ? (size_t)len : 0);
+    text_mark_cut(&(struct text){ why->text, sizeof(why->text), len > 0 ? (size_t)len : 0 });
     return status;
 }
 
@@ -36,7 +36,7 @@ int why_wrap(struct why *why, int status, const char *format, ...)
     struct text t = text_into(why->text, sizeof(why->text));
     text_add(&t, "%s", outer);
     if (inner[0]) text_add(&t, ": %s", inner);
-    why_mark_cut(why, t.need);
+    text_mark_cut(&t);
     return status;
 }
 

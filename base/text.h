@@ -35,6 +35,8 @@ struct text {
 
 struct text text_into(char *buffer, size_t cap);
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Where some of it did not fit, "..." ends it. */
+void text_mark_cut(const struct text *t);
 
 /* A duration for people: "1.5 s", "20 ms". Into the caller's buffer, which is returned. */
 enum { TEXT_DURATION_MAX = 32 };

@@ -90,30 +90,52 @@ static inline int quick_send_short(struct peer *p, const struct sinew_team *team
     return p->out->ops->send_short(p->out, buf, len, envelope_key(team->core->id, (uint32_t)tag));
 }
 
+/* With the small head. */
+static inline int send_headed(struct peer *p, const struct sinew_team *team, const void *buf,
+                              size_t len, int64_t tag, uint64_t cookie)
+{
+    uint8_t head[ENVELOPE_SMALL];
+    wire_put64(head, (uint16_t)p->messages_out | (uint64_t)KIND_EAGER << 16 |
+                         (uint64_t)p->owed.blocks[SPACE_USER] << 24 | (uint64_t)len << 40);
+    wire_put64(head + 8, envelope_key(team->core->id, (uint32_t)tag));
+    return p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL, cookie);
+}
+
+static inline void headed_went(struct peer *p, size_t len, uint32_t cost)
+{
+    p->owed.blocks[SPACE_USER] = 0;
+    p->mine.blocks[SPACE_USER] -= cost;
+    p->messages_out++;
+    p->bytes_out += len;
+}
+
+/* Who sent it may want to know when it is done. */
+static __attribute__((noinline)) int quick_send_asked(struct peer *p, struct sinew_team *team,
+                                                      const void *buf, size_t len, int64_t tag,
+                                                      struct sinew_request **req)
+{
+    struct sinew_request *r = held_request(team, p, len, (uint32_t)tag);
+    int rc = send_headed(p, team, buf, len, tag, r ? request_number(r) : 0);
+    if (r && rc == TRANSPORT_HELD)
+        held_join(p, r);
+    else if (r)
+        request_give(&p->context->requests, r);
+    if (rc != 0 && rc != TRANSPORT_HELD) return TRANSPORT_AGAIN;
+    headed_went(p, len, blocks_of(len));
+    *req = rc == 0 ? NULL : r;
+    return rc == 0 ? 0 : SINEW_PENDING;
+}
+
 /* Longer than a short one, or there is no more room for short ones. AGAIN: go the general way. */
 static inline int quick_send_longer(struct peer *p, struct sinew_team *team, const void *buf,
                                     size_t len, int64_t tag, struct sinew_request **req)
 {
     uint32_t cost = blocks_of(len);
     if (p->mine.blocks[SPACE_USER] < cost) return TRANSPORT_AGAIN;
-    struct sinew_request *r = req ? held_request(team, p, len, (uint32_t)tag) : NULL;
-    uint8_t head[ENVELOPE_SMALL];
-    wire_put64(head, (uint16_t)p->messages_out | (uint64_t)KIND_EAGER << 16 |
-                         (uint64_t)p->owed.blocks[SPACE_USER] << 24 | (uint64_t)len << 40);
-    wire_put64(head + 8, envelope_key(team->core->id, (uint32_t)tag));
-    int rc = p->out->ops->send(p->out, head, sizeof(head), buf, len, NULL,
-                               r ? request_number(r) : 0);
-    if (r && rc == TRANSPORT_HELD)
-        held_join(p, r);
-    else if (r)
-        request_give(&p->context->requests, r);
-    if (rc != 0 && rc != TRANSPORT_HELD) return TRANSPORT_AGAIN;
-    p->owed.blocks[SPACE_USER] = 0;
-    p->mine.blocks[SPACE_USER] -= cost;
-    p->messages_out++;
-    p->bytes_out += len;
-    if (req) *req = rc == 0 ? NULL : r;
-    return rc == 0 ? 0 : SINEW_PENDING;
+    if (req) return quick_send_asked(p, team, buf, len, tag, req);
+    if (send_headed(p, team, buf, len, tag, 0) != 0) return TRANSPORT_AGAIN;
+    headed_went(p, len, cost);
+    return 0;
 }
 
 /* The gate is open, but the shortest way is not for this one, or not now. AGAIN: as above. */

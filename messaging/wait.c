@@ -199,10 +199,11 @@ struct patience {
     int64_t polls, yields, since; /* since: when the clock was first looked at; 0: not yet */
 };
 
-/* Whether it is time to do something else than poll. */
+/* Whether it is time to do something else than poll; who is told how often counts polls alone. */
 static bool tired(const struct sinew *s, struct patience *p, int64_t now)
 {
-    if (p->polls <= s->spins && now - p->since > SPIN_NS) p->polls = s->spins + 1;
+    bool derived = s->config.poll_spins < 0;
+    if (derived && p->polls <= s->spins && now - p->since > SPIN_NS) p->polls = s->spins + 1;
     return p->polls > s->spins;
 }
 

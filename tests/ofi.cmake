@@ -19,7 +19,7 @@ sinew_ofi_program(ofi-contract ofi/contract.c contract/peer.c contract/control.c
 sinew_ofi_program(ofi-host ofi/host_test.c support/ends.c support/host.c ${sinew_ofi_api})
 
 # On a libfabric of the tests' own, which fails on demand; under sanitizers too.
-sinew_ofi_program(ofi-faults ofi/faults_test.c ofi/fake_ofi.c support/ends.c)
+sinew_ofi_program(ofi-faults ofi/faults_test.c ofi/fake_ofi.c ofi/fake_providers.c support/ends.c)
 sinew_add_test(NAME ofi-faults COMMAND test-ofi-faults)
 
 # Both modules in one process, as the library loads them.

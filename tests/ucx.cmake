@@ -25,6 +25,8 @@ sinew_ucx_program(ucx-faults ucx/faults_test.c ucx/fake_ucx.c ucx/fake_ends.c su
 sinew_add_test(NAME ucx-faults COMMAND test-ucx-faults)
 sinew_ucx_program(ucx-frames ucx/frames_test.c ucx/fake_ucx.c ucx/fake_ends.c support/ends.c)
 sinew_add_test(NAME ucx-frames COMMAND test-ucx-frames)
+sinew_ucx_program(ucx-slim ucx/slim_test.c ucx/fake_ucx.c ucx/fake_ends.c support/ends.c)
+sinew_add_test(NAME ucx-slim COMMAND test-ucx-slim)
 sinew_ucx_program(ucx-lends ucx/lends_test.c ucx/fake_ucx.c ucx/fake_ends.c support/ends.c)
 sinew_add_test(NAME ucx-lends COMMAND test-ucx-lends)
 

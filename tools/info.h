@@ -18,7 +18,7 @@ struct info {
     struct config_sources sources;
 };
 
-enum { INFO_VALUE_MAX = 2048 };
+enum { INFO_VALUE_MAX = 8192 };
 
 /* info_output.c */
 void info_item(struct info *info, const char *section, const char *name, const char *format, ...)

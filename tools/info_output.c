@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { NAME_WIDTH = 12 };
 
 void info_json_string(const char *text)
@@ -36,8 +38,9 @@ void info_item(struct info *info, const char *section, const char *name, const c
     char value[INFO_VALUE_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(value, sizeof(value), format, args);
+    int n = vsnprintf(value, sizeof(value), format, args);
     va_end(args);
+    text_mark_cut(&(struct text){ value, sizeof(value), n > 0 ? (size_t)n : 0 });
 
     if (info->json) {
         printf("{\"section\": ");

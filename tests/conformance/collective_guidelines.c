@@ -150,6 +150,8 @@ static void parts(int p)
         expect(t[ALLGATHER][s], t[ALLTOALL][s], slack, p, sizes[s], "allgather, and alltoall");
         expect(t[SCATTER][s], of_all[p][BCAST][s], slack, p, sizes[s],
                "scatter, and bcast of all");
+        expect(t[REDUCE_SCATTER][s], t[REDUCE][s] + t[SCATTER][s], slack, p, sizes[s],
+               "reduce_scatter, and reduce with scatter of as much to each");
         expect(t[REDUCE_SCATTER][s], t[ALLREDUCE][s], slack, p, sizes[s],
                "reduce_scatter, and allreduce");
         expect(t[BARRIER][0], t[ALLREDUCE][0], slack, p, 8, "barrier, and allreduce of 8 bytes");

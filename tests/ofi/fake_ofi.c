@@ -18,9 +18,10 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "sinew/sinew.h"
+#include "tests/ofi/fake_parts.h"
 #include "tests/seed.h"
 
-enum { ENDPOINTS = 64, RECEIVES = 64, INJECT = 64, QUEUE_MAX = 65536 };
+enum { ENDPOINTS = 64, RECEIVES = 64, QUEUE_MAX = 65536 };
 #define MAGIC UINT64_C(0x69666f656b6166)
 
 struct fake_knobs fake_knobs;
@@ -107,24 +108,24 @@ void fake_reset(void)
     memset(eps, 0, sizeof(eps));
 }
 
-static void *object(size_t size)
+void *object(size_t size)
 {
     stats.objects++;
     return calloc(1, size);
 }
 
-static void object_free(void *o)
+void object_free(void *o)
 {
     stats.objects--;
     free(o);
 }
 
-static bool is_the_nth(void)
+bool is_the_nth(void)
 {
     return fake_knobs.fail_at && --fake_knobs.fail_at == 0;
 }
 
-static int refused(enum fake_call call)
+int refused(enum fake_call call)
 {
     if (is_the_nth()) return -FI_ENOMEM;
     return fake_knobs.refuses == call ? -fake_knobs.error : 0;
@@ -592,12 +593,14 @@ static int av_insert(struct fid_av *av, const void *addr, size_t count, fi_addr_
     memcpy(words, addr, sizeof(words));
     if (refused(FAKE_INSERT) || words[0] != MAGIC || words[1] >= ENDPOINTS) return 0;
     *to = words[1];
+    stats.addresses++;
     return 1;
 }
 
 static int av_remove(struct fid_av *av, fi_addr_t *to, size_t count, uint64_t flags)
 {
-    (void)av, (void)to, (void)count, (void)flags;
+    (void)av, (void)to, (void)flags;
+    stats.addresses -= (int)count;
     return 0;
 }
 
@@ -652,111 +655,7 @@ static int fabric_open(struct fi_fabric_attr *attr, struct fid_fabric **out, voi
     return 0;
 }
 
-/* ---- what there is --------------------------------------------------------------------------- */
-
-/* All of one in one piece. */
-struct entry {
-    struct fi_info info;
-    struct fi_tx_attr tx;
-    struct fi_rx_attr rx;
-    struct fi_ep_attr ep;
-    struct fi_domain_attr domain;
-    struct fi_fabric_attr fabric;
-};
-
-static struct entry *entry_make(void)
-{
-    struct entry *e = object(sizeof(*e));
-    e->info.tx_attr = &e->tx;
-    e->info.rx_attr = &e->rx;
-    e->info.ep_attr = &e->ep;
-    e->info.domain_attr = &e->domain;
-    e->info.fabric_attr = &e->fabric;
-    return e;
-}
-
-static void freeinfo(struct fi_info *info)
-{
-    while (info) {
-        struct fi_info *next = info->next;
-        free(info->fabric_attr->prov_name);
-        object_free(info);
-        info = next;
-    }
-}
-
-static struct fi_info *dupinfo(const struct fi_info *info)
-{
-    if (is_the_nth()) return NULL;
-    struct entry *e = entry_make();
-    if (!info) return &e->info;
-    e->tx = *info->tx_attr;
-    e->rx = *info->rx_attr;
-    e->ep = *info->ep_attr;
-    e->domain = *info->domain_attr;
-    e->fabric = *info->fabric_attr;
-    e->fabric.prov_name = strdup(info->fabric_attr->prov_name);
-    e->info.caps = info->caps;
-    e->info.mode = info->mode;
-    e->info.addr_format = info->addr_format;
-    return &e->info;
-}
-
-static struct entry *provider_make(const char *name)
-{
-    struct entry *e = entry_make();
-    uint64_t one_sided = FI_RMA | FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
-    e->fabric.prov_name = strdup(name);
-    e->domain.name = (char *)(uintptr_t) "fake0";
-    e->domain.resource_mgmt = FI_RM_ENABLED;
-    e->domain.mr_key_size = 8;
-    if (fake_knobs.device)
-        e->domain.mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
-    e->ep.type = FI_EP_RDM;
-    e->ep.max_msg_size = 1 << 20;
-    e->tx.inject_size = INJECT;
-    e->tx.msg_order = e->rx.msg_order = FI_ORDER_SAS | FI_ORDER_SAW;
-    e->info.caps = (fake_knobs.tagged ? FI_TAGGED : FI_MSG) | FI_SEND | FI_RECV | FI_REMOTE_COMM;
-    if (!fake_knobs.plain) e->info.caps |= one_sided | FI_MULTI_RECV;
-    if (!fake_knobs.plain && !fake_knobs.wordless) e->info.caps |= FI_ATOMIC;
-    return e;
-}
-
-/* Each lacks one thing. */
-static struct fi_info *others_make(struct fi_info *after)
-{
-    static const char *const names[] = { "streams", "silent", "prefixed", "raw", "lossy", "short" };
-    struct entry *e[6];
-    for (int i = 0; i < 6; i++) {
-        e[i] = provider_make(names[i]);
-        e[i]->info.next = i ? &e[i - 1]->info : after;
-    }
-    e[0]->ep.type = FI_EP_MSG;
-    e[1]->info.caps = FI_RMA;
-    e[2]->info.mode = FI_MSG_PREFIX;
-    e[3]->domain.mr_mode |= FI_MR_RAW;
-    e[4]->domain.resource_mgmt = FI_RM_DISABLED;
-    e[5]->ep.max_msg_size = 4096;
-    return &e[5]->info;
-}
-
-static int getinfo(uint32_t wanted, const char *node, const char *service, uint64_t flags,
-                   const struct fi_info *hints, struct fi_info **out)
-{
-    const char *name = hints->fabric_attr->prov_name;
-    (void)wanted, (void)node, (void)service, (void)flags;
-    int status = refused(FAKE_GETINFO);
-    if (status) return status;
-    if (name && strcmp(name, "fake") != 0) return -FI_ENODATA;
-    struct entry *e = provider_make("fake");
-    if (hints->caps & ~e->info.caps) {
-        freeinfo(&e->info);
-        return -FI_ENODATA;
-    }
-    if (hints->caps) e->info.caps = hints->caps | FI_REMOTE_COMM;
-    *out = name ? &e->info : others_make(&e->info);
-    return 0;
-}
+/* ---- in place of api.c ----------------------------------------------------------------------- */
 
 static uint32_t version(void)
 {
@@ -769,8 +668,6 @@ static const char *text_of(int error)
     snprintf(text, sizeof(text), "fake error %d", error);
     return text;
 }
-
-/* ---- in place of api.c ----------------------------------------------------------------------- */
 
 int api_begin(struct api_guard *guard, const struct world *world, int ranks, struct why *why)
 {
@@ -790,7 +687,7 @@ int api_load(struct ofi_api *api, struct why *why)
 {
     if (refused(FAKE_LOAD))
         return why_set(why, SINEW_ENOTSUP, "libfabric does not load: it is a fake");
-    *api = (struct ofi_api){ .version = version, .getinfo = getinfo, .freeinfo = freeinfo,
-                             .dupinfo = dupinfo, .fabric = fabric_open, .strerror = text_of };
+    *api = (struct ofi_api){ .version = version, .getinfo = fake_getinfo,
+                             .freeinfo = fake_freeinfo, .dupinfo = fake_dupinfo, .fabric = fabric_open, .strerror = text_of };
     return 0;
 }

@@ -38,6 +38,7 @@ struct fake_knobs {
     bool wordless;  /* has no atomic operations */
     bool sleepless; /* has no descriptor to wait for */
     size_t queue;   /* the longest that there is; 0: any */
+    int slower;     /* so many others come before it that would do, and are slower */
     /* what fails */
     enum fake_call refuses; /* with `error` */
     int error;              /* an FI_E… */
@@ -53,6 +54,7 @@ struct fake_knobs {
 
 struct fake_stats {
     int objects, misuses, sends, reads, writes, atomics, overtakes;
+    int addresses; /* inserted, and not removed */
 };
 
 extern struct fake_knobs fake_knobs;

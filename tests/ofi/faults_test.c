@@ -486,6 +486,34 @@ static void refused_providers_are_told_with_what_they_lack(void **state)
     ends_close(e);
 }
 
+static void of_any_number_of_providers_the_best_is_taken_and_all_are_told(void **state)
+{
+    struct end e[2];
+    char last[32];
+    (void)state;
+    fake_knobs.slower = 40; /* more than are tried */
+    ends_open(e);
+    contains(e[0].t->choice, "provider fake,");
+    contains(e[0].t->choice, "streams: it has no");
+    for (int i = 1; i <= fake_knobs.slower; i++) {
+        snprintf(last, sizeof(last), " slower%d: ", i);
+        contains(e[0].t->choice, last);
+    }
+    assert_null(strstr(e[0].t->choice, "..."));
+    ends_close(e);
+}
+
+static void a_list_of_refused_providers_that_is_cut_says_so(void **state)
+{
+    struct end e[2];
+    (void)state;
+    fake_knobs.slower = 400;
+    ends_open(e);
+    contains(e[0].t->choice, "provider fake,");
+    assert_string_equal(e[0].t->choice + strlen(e[0].t->choice) - 3, "...");
+    ends_close(e);
+}
+
 static void a_peer_that_is_not_to_be_had_is_told(void **state)
 {
     struct end e[2];
@@ -496,6 +524,25 @@ static void a_peer_that_is_not_to_be_had_is_told(void **state)
     assert_int_equal(end_connect(&e[1], RANK), 0);
     ENDS_UNTIL(e, e[0].link[RANK].downs && e[1].link[RANK].downs);
     contains(e[0].link[RANK].why, "does not take its address");
+    ends_close(e);
+}
+
+/* Of a job of any size those that were met, and nobody for long after the link has ended. */
+static void an_address_is_inserted_when_its_link_is_made(void **state)
+{
+    struct end e[2];
+    (void)state;
+    ends_prepare(e);
+    for (int i = 0; i < 2; i++) assert_int_equal(end_open(&e[i], NULL), 0);
+    for (int i = 0; i < 10; i++) ends_turn(e);
+    assert_int_equal(fake_stats().addresses, 0);
+    ends_connect(e, RANK);
+    assert_int_equal(fake_stats().addresses, 2);
+    ends_connect(e, RANK + 1);
+    assert_int_equal(fake_stats().addresses, 4);
+    transport_ofi.disconnect(e[0].link[RANK].link, DISCONNECT_DRAIN);
+    transport_ofi.disconnect(e[1].link[RANK].link, DISCONNECT_DRAIN);
+    ENDS_UNTIL(e, e[0].link[RANK].downs && e[1].link[RANK].downs && fake_stats().addresses == 2);
     ends_close(e);
 }
 
@@ -570,6 +617,10 @@ int main(void)
         cmocka_unit_test_setup(a_provider_that_lets_go_of_nothing_is_closed, fresh),
         cmocka_unit_test_setup(every_call_of_open_may_be_refused, fresh),
         cmocka_unit_test_setup(refused_providers_are_told_with_what_they_lack, fresh),
+        cmocka_unit_test_setup(of_any_number_of_providers_the_best_is_taken_and_all_are_told,
+                               fresh),
+        cmocka_unit_test_setup(an_address_is_inserted_when_its_link_is_made, fresh),
+        cmocka_unit_test_setup(a_list_of_refused_providers_that_is_cut_says_so, fresh),
         cmocka_unit_test_setup(a_peer_that_is_not_to_be_had_is_told, fresh),
         cmocka_unit_test_setup(nth_call_fails, fresh),
     };

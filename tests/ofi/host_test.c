@@ -89,6 +89,7 @@ static void the_network_comes_before_this_host(void **state)
     open_two(e);
     assert_false(e[0].t->caps.local);
     assert_non_null(strstr(e[0].t->choice, "shm: it reaches this host only"));
+    assert_non_null(strstr(e[0].t->choice, "udp: it has no reliable datagrams"));
     ends_close(e);
 }
 

@@ -39,10 +39,11 @@ void host_use(struct end e[2])
     assert_int_equal(ops->dereg(e[1].t, &mine), 0);
 }
 
-enum { CODE = 16, FUNCTIONS = 4, RESTORER = 0x04000000 };
+enum { CODE = 16, FUNCTIONS = 4, RESTORER = 0x04000000, MASK = _NSIG / 8 };
 
 struct host {
     struct sigaction action[_NSIG];
+    sigset_t blocked;
     stack_t stack;
     char **environment;
     char environment_text[65536];
@@ -65,6 +66,7 @@ static struct host *host_look(void)
     struct host *h = calloc(1, sizeof(*h));
     for (int i = 1; i < _NSIG; i++) sigaction(i, NULL, &h->action[i]);
     sigaltstack(NULL, &h->stack);
+    sigprocmask(SIG_SETMASK, NULL, &h->blocked);
     h->environment = environ;
     size_t at = 0;
     for (char **e = environ; *e && at < sizeof(h->environment_text); e++)
@@ -82,8 +84,12 @@ static void assert_same(const struct host *a, const struct host *b)
         if (a->action[i].sa_handler != b->action[i].sa_handler) fail_msg("signal %d is handled", i);
         /* sigaction() itself adds this one, which no header names. */
         assert_int_equal(a->action[i].sa_flags & ~RESTORER, b->action[i].sa_flags & ~RESTORER);
+        assert_memory_equal(&a->action[i].sa_mask, &b->action[i].sa_mask, MASK);
     }
     assert_ptr_equal(a->stack.ss_sp, b->stack.ss_sp);
+    assert_int_equal(a->stack.ss_flags, b->stack.ss_flags);
+    assert_int_equal(a->stack.ss_size, b->stack.ss_size);
+    assert_memory_equal(&a->blocked, &b->blocked, MASK);
     assert_ptr_equal(a->environment, b->environment);
     assert_string_equal(a->environment_text, b->environment_text);
     assert_memory_equal(a->code, b->code, sizeof(a->code));

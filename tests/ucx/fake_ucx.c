@@ -612,10 +612,7 @@ void api_unload(const struct ucx_api *api)
     (void)api;
 }
 
-const struct log *api_log_to(const struct log *log)
-{
-    return log;
-}
+_Thread_local const struct log *api_log;
 
 /* ---- what tests do --------------------------------------------------------------------------- */
 

@@ -105,10 +105,12 @@ static void a_goodbye_may_have_any_number(void **state)
 
 /* ---- what is awaited ------------------------------------------------------------------------- */
 
-/* A message as messaging sends it: 16 bytes of head. */
+/* A message as messaging sends it: 16 bytes of head, which follow on those before. */
 static int send_awaited(struct end *e, int rank, uint64_t body)
 {
-    uint8_t head[16] = { 0 };
+    const struct framed_link *l = framed_link_of(e->link[rank].link);
+    uint8_t head[SLIM_HEAD];
+    wire_put64(head, slim_word(l->next_out, 0, sizeof(body)));
     wire_put64(head + 8, KEY);
     return transport_ucx.send(e->link[rank].link, head, sizeof(head), &body, sizeof(body), NULL, 0);
 }

@@ -737,6 +737,34 @@ static void splits_and_subsets(void **state)
     fake_free(f);
 }
 
+/* A call that comes again goes straight, if it is not longer than what its link takes at once. */
+static void how_long_goes_straight_is_the_links_to_say(void **state)
+{
+    enum { LONGER = 32769 };
+    static const struct {
+        const char *link;
+        size_t bytes;
+        bool straight;
+    } cases[] = { { "shm", 16384, true }, { "shm", 16385, false },
+                  { "tcp", 16385, true }, { "tcp", 32768, true }, { "tcp", LONGER, false } };
+    static char in[LONGER], out[LONGER];
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fake_options options = { .seed = 1, .size = 2, .eager_bytes = LONGER,
+                                        .at_once = 100, .link = cases[i].link };
+        struct fake *f = fake_new(&options);
+        for (int r = 0; r < 2; r++) fake_view(f, r, false, "binomial");
+        for (int call = 1; call <= 4; call++) {
+            memset(in, call, sizeof(in));
+            assert_int_equal(sinew_bcast(fake_team(f, 0), in, cases[i].bytes, 0, NULL), 0);
+            assert_int_equal(sinew_bcast(fake_team(f, 1), out, cases[i].bytes, 0, NULL), 0);
+            assert_memory_equal(out, in, cases[i].bytes);
+        }
+        assert_int_equal(fake_straight(f) > 0, cases[i].straight);
+        fake_free(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -756,6 +784,7 @@ int main(void)
         cmocka_unit_test(impossible_tables_are_refused),
         cmocka_unit_test(an_operation_describes_itself),
         cmocka_unit_test(splits_and_subsets),
+        cmocka_unit_test(how_long_goes_straight_is_the_links_to_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

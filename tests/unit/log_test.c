@@ -49,7 +49,7 @@ static void no_log_is_silent(void **state)
     log_line(NULL, LOG_ERROR, "nobody listens");
 }
 
-static void long_lines_are_cut(void **state)
+static void long_lines_are_cut_and_say_so(void **state)
 {
     struct lines lines = { 0 };
     struct log log = { .level = LOG_ERROR, .write = keep, .arg = &lines };
@@ -58,7 +58,9 @@ static void long_lines_are_cut(void **state)
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = '\0';
     log_line(&log, LOG_ERROR, "%s", text);
-    assert_true(strlen(lines.last) > 1000 && strlen(lines.last) < sizeof(text) - 1);
+    size_t len = strlen(lines.last);
+    assert_true(len > 1000 && len < sizeof(text) - 1);
+    assert_string_equal(lines.last + len - 4, "x...");
 }
 
 /* To standard error in one write, with the prefix and one newline. */
@@ -85,7 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_up_to_the_level_are_written),
         cmocka_unit_test(no_log_is_silent),
-        cmocka_unit_test(long_lines_are_cut),
+        cmocka_unit_test(long_lines_are_cut_and_say_so),
         cmocka_unit_test(standard_error_gets_whole_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,7 @@ static void world_sleep(void *arg, int epoll_fd, int64_t until)
 }
 
 static int security = SINEW_SECURITY_NONE;
+static const char *settings;
 static struct world world;
 static struct launch launch;
 
@@ -297,6 +298,14 @@ int open_fake_together(void **state, int cores)
     all_together = true;
     int rc = open_fake_on(state, cores);
     all_together = false;
+    return rc;
+}
+
+int open_fake_told(void **state, const char *what, int cores)
+{
+    settings = what;
+    int rc = open_fake_together(state, cores);
+    settings = NULL;
     return rc;
 }
 
@@ -335,6 +344,7 @@ int open_fake_on(void **state, int cores)
     options.security = security;
     options.stall_report = SINEW_NEVER;
     options.log_level = 1;
+    options.settings = settings;
     struct origin origin = { .world = &world,
                              .transports = second_is_wired ? wired_first : transports,
                              .launch = &launch };

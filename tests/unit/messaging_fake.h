@@ -81,6 +81,7 @@ void rank_2_is_well(struct fake *f);
 int open_fake(void **state);
 int open_fake_on(void **state, int cores);
 int open_fake_together(void **state, int cores); /* all ranks have the same cores */
+int open_fake_told(void **state, const char *settings, int cores); /* likewise */
 int open_fake_wired(void **state); /* the second transport is wired, and preferred */
 int open_fake_wired_encrypted(void **state); /* likewise, and security is encrypt */
 int close_fake(void **state);

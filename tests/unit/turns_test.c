@@ -82,6 +82,34 @@ static void a_wait_for_one_link_is_short(void **unused)
     close_fake(&state);
 }
 
+static void a_poll_takes_long(struct fake *f)
+{
+    f->now += 1000;
+}
+
+/* However long that takes, and however few the cores are. */
+static void who_is_told_how_often_to_poll_and_yield_does_so(void **unused)
+{
+    enum { POLLS = 3000, YIELDS = 5 };
+    (void)unused;
+    for (int cores = 1; cores <= 64; cores += 63) {
+        void *state;
+        assert_int_equal(open_fake_told(&state, "poll_spins=3000,poll_yields=5", cores), 0);
+        struct fake *f = state;
+        meet(f);
+        f->in_progress = a_poll_takes_long;
+        f->in_sleep = answer;
+        for (int i = 1; i <= 3; i++) {
+            memset(f->polls, 0, sizeof(f->polls));
+            one_exchange(f);
+            assert_int_equal(f->s->counters.sleeps, i);
+            assert_int_equal(f->s->counters.yields, i * YIELDS);
+            assert_in_range(f->polls[0], POLLS, POLLS + 256 + 2 * YIELDS);
+        }
+        close_fake(&state);
+    }
+}
+
 /* Of 256 polls, those of the second transport. */
 static int polls_of_the_other(struct fake *f, struct link *hint)
 {
@@ -118,6 +146,7 @@ int main(void)
         cmocka_unit_test(ranks_of_a_crowd_take_turns),
         cmocka_unit_test(a_crowd_that_sleeps_is_none),
         cmocka_unit_test(a_wait_for_one_link_is_short),
+        cmocka_unit_test(who_is_told_how_often_to_poll_and_yield_does_so),
         cmocka_unit_test_setup_teardown(slow_transports_without_links_are_asked_rarely, open_fake,
                                         close_fake),
     };

@@ -54,51 +54,82 @@ static bool frames_are_wanted(const struct framed_link *l)
 
 /* ---- one whose turn it is -------------------------------------------------------------------- */
 
-enum { EXPECT_HEAD = 16 };
+static bool is_expected(const struct framed_link *l, uint64_t word, uint64_t key)
+{
+    const struct expect *e = l->base.expect;
+    return e && !((word ^ e->word) & e->mask) && key == e->key;
+}
 
 static bool would_be_expected(const struct framed_link *l, const struct header *h,
                               const uint8_t *data, size_t len)
 {
-    const struct expect *e = l->base.expect;
-    if (!e || h->hlen != EXPECT_HEAD || len < EXPECT_HEAD || l->state != FRAMED_UP) return false;
-    return !((wire_get64(data) ^ e->word) & e->mask) && wire_get64(data + 8) == e->key;
+    if (l->state != FRAMED_UP) return false;
+    if (h->kind == FRAME_SLIM && len >= SLIM_KEY)
+        return is_expected(l, slim_word(l->next_in, h->credit, len - SLIM_KEY), wire_get64(data));
+    return h->kind == FRAME_MESSAGE && h->hlen == SLIM_HEAD && len >= SLIM_HEAD &&
+           is_expected(l, wire_get64(data), wire_get64(data + 8));
 }
 
-/* What messaging waits for goes straight into its buffer; head and body. In one look only one
- * link takes so: it is remembered, for there are no upcalls for it before it has been seen to. */
-static inline bool take_expected(struct framed_link *l, const uint8_t *data, size_t len)
+/* In one look only one link takes what it waits for: it is remembered, for there are no upcalls
+ * for it before it has been seen to. */
+static inline void take_note(struct framed *t, struct framed_link *l, uint64_t word, size_t blen)
 {
-    struct framed *t = framed_under(l);
     struct expect *e = l->base.expect;
-    uint64_t word = wire_get64(data);
-    if (t->took && t->took != l) return false;
-    if (!e || (word ^ e->word) & e->mask || wire_get64(data + 8) != e->key) return false;
-    len -= EXPECT_HEAD;
-    copy_short(e->buf, data + EXPECT_HEAD, len < e->cap ? len : e->cap);
     e->word = word;
-    e->len = len;
+    e->len = blen;
     e->done = true;
     l->base.expect = e->next;
     t->took = l;
+}
+
+/* What messaging waits for goes straight into its buffer. */
+static bool take_expected(struct framed_link *l, uint64_t word, uint64_t key, const uint8_t *body,
+                          size_t blen)
+{
+    struct framed *t = framed_under(l);
+    const struct expect *e = l->base.expect;
+    if ((t->took && t->took != l) || !is_expected(l, word, key)) return false;
+    copy_short(e->buf, body, blen < e->cap ? blen : e->cap);
+    take_note(t, l, word, blen);
     return true;
 }
 
-static int message_take(struct framed_link *l, const struct header *h, const uint8_t *data,
-                        size_t len)
+static int message_hand_up(struct framed_link *l, const struct header *h, const uint8_t *head,
+                           size_t hlen, const uint8_t *body, size_t blen)
 {
     struct framed *t = framed_under(l);
-    if (h->hlen > TRANSPORT_HEAD_MAX || h->hlen > len || len - h->hlen > FRAMED_EAGER_MAX)
+    if (hlen > TRANSPORT_HEAD_MAX || blen > FRAMED_EAGER_MAX)
         return frame_bad(l, h, "has impossible lengths");
+    if (hlen >= SLIM_HEAD)
+        l->next_in = slim_after(l->next_in, wire_get64(head), hlen, blen);
     t->budget--;
-    if (h->hlen == EXPECT_HEAD && l->state == FRAMED_UP && take_expected(l, data, len)) return 0;
+    if (hlen == SLIM_HEAD && l->state == FRAMED_UP &&
+        take_expected(l, wire_get64(head), wire_get64(head + 8), body, blen))
+        return 0;
     l->base.expect = NULL; /* by now it may expect another */
     if (!l->announced) {
         link_is_up(l);
         if (!frames_are_wanted(l)) return 0; /* cut inside `up` */
     }
-    if (t->base.up->recv(&l->base, data, h->hlen, data + h->hlen, len - h->hlen, NULL) < 0)
+    if (t->base.up->recv(&l->base, head, hlen, body, blen, NULL) < 0)
         return frame_bad(l, h, "was refused: its bytes break the protocol");
     return 0;
+}
+
+static int message_take(struct framed_link *l, const struct header *h, const uint8_t *data,
+                        size_t len)
+{
+    if (h->hlen > len) return frame_bad(l, h, "has impossible lengths");
+    return message_hand_up(l, h, data, h->hlen, data + h->hlen, len - h->hlen);
+}
+
+static int slim_take(struct framed_link *l, const struct header *h, const uint8_t *data, size_t len)
+{
+    uint8_t head[SLIM_HEAD];
+    if (len < SLIM_KEY) return frame_bad(l, h, "has impossible lengths");
+    wire_put64(head, slim_word(l->next_in, h->credit, len - SLIM_KEY));
+    memcpy(head + 8, data, SLIM_KEY);
+    return message_hand_up(l, h, head, SLIM_HEAD, data + SLIM_KEY, len - SLIM_KEY);
 }
 
 /* It ends when that has been confirmed (link_attend). Whoever has said it too waits for his own to
@@ -123,6 +154,8 @@ static int frame_take_kind(struct framed_link *l, const struct header *h, const 
         return bye_take(l);
     case FRAME_MESSAGE:
         return message_take(l, h, data, len);
+    case FRAME_SLIM:
+        return slim_take(l, h, data, len);
     case FRAME_PUT:
         return serve_put(l, h, data, len);
     case FRAME_GET:
@@ -187,7 +220,7 @@ static bool frame_may_go_up(const struct framed_link *l, const struct header *h,
         return !early && frames_are_wanted(l) && t->budget > 1;
     }
     if (t->budget <= 1) return false;
-    return t->took != l || (h->kind == FRAME_MESSAGE && would_be_expected(l, h, data, len));
+    return t->took != l || would_be_expected(l, h, data, len);
 }
 
 static int early_keep(struct framed_link *l, const struct header *h, const uint8_t *data,
@@ -264,7 +297,8 @@ static int frame_judge(struct framed_link *l, const struct header *h, const uint
     int status = frame_hear(l, h);
     if (status < 0) return status;
     if (h->kind == FRAME_ACK) return h->seq || len ? frame_bad(l, h, "confirms and more") : 0;
-    if (h->kind > FRAME_LAST) return frame_bad(l, h, "is of no known kind");
+    if (h->kind > FRAME_LAST && h->kind != FRAME_SLIM)
+        return frame_bad(l, h, "is of no known kind");
     if (ahead >= FRAMED_WINDOW) return frame_bad(l, h, "is outside the window");
     if (ahead > 0 || !frame_may_go_up(l, h, data, len)) return early_keep(l, h, data, len);
     frame_deal_with(l, h, data, len);
@@ -287,34 +321,116 @@ static void frame_cost_link(struct framed_link *l, int status)
     link_fall(l, status, GONE_BROKEN, false);
 }
 
-/* The short way of what most frames are: the next message, which is waited for, of a link that has
- * nothing else to see to. What it confirms is seen to later, while nobody waits for a message. */
-static inline bool take_at_once(struct framed *t, const uint8_t *bytes, size_t len)
+/* ---- slim ones ------------------------------------------------------------------------------- */
+
+/* In whole numbers: of `seq` no earlier one can be meant, `heard` may be an older word. */
+static void header_decode_slim(struct header *h, const struct framed_link *l, const uint8_t *at)
 {
-    /* kind, flags, hlen */
-    enum { LEAST = FRAMED_HEADER + EXPECT_HEAD, KIND = FRAME_MESSAGE | EXPECT_HEAD << 16 };
-    if (len - LEAST > FRAMED_EAGER_MAX || t->budget <= 1) return false;
-    uint64_t names = wire_get64(bytes + 8), says = wire_get64(bytes + 16);
-    if (says >> 32 != KIND) return false;
-    struct framed_link *l = link_by_id(t, (uint32_t)names, wire_get64(bytes));
-    if (!l || l->state != FRAMED_UP || l->heard_bye || l->early.n) return false;
-    uint32_t seq = (uint32_t)(names >> 32), heard = (uint32_t)says;
-    if (seq != l->dealt + 1 || heard - l->acked > l->sent - l->acked) return false;
-    size_t dealt = l->dealt_bytes + len - FRAMED_HEADER;
-    if (seq - l->told >= FRAMED_WINDOW / 4 || dealt >= FRAMED_WINDOW_BYTES / 4) return false;
-    if (!take_expected(l, bytes + FRAMED_HEADER, len - FRAMED_HEADER)) return false;
-    t->budget--;
-    l->dealt = seq;
-    l->dealt_bytes = dealt;
-    l->heard = heard;
-    return true;
+    uint32_t next = l->dealt + 1;
+    int32_t news = (int16_t)(wire_get16(at + 14) - l->acked);
+    *h = (struct header){
+        .token = l->token,
+        .link = l->id,
+        .kind = FRAME_SLIM,
+        .credit = at[10],
+        .seq = next + (uint16_t)(wire_get16(at + 12) - next),
+        .heard = l->acked + (uint32_t)news,
+    };
 }
 
-void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
+/* So many frames, of any length, before it has to confirm some. */
+static int frames_unconfirmed(const struct framed_link *l)
+{
+    uint32_t untold = l->dealt - l->told;
+    if (l->ack_due || untold >= FRAMED_WINDOW / 4 || l->dealt_bytes >= FRAMED_WINDOW_BYTES / 4)
+        return 0;
+    uint32_t frames = FRAMED_WINDOW / 4 - 1 - untold;
+    uint32_t longest = (uint32_t)(FRAMED_WINDOW_BYTES / 4 - l->dealt_bytes) / FRAMED_LARGE;
+    return (int)(frames < longest ? frames : longest);
+}
+
+/* All that must be so for the short way of `l`, but for what the frame itself says: it has nothing
+ * else to see to, and need not confirm yet. That stays so until another frame comes. */
+void slim_await(struct framed *t, struct framed_link *l)
+{
+    bool calm = l->state == FRAMED_UP && !l->heard_bye && l->early.n == 0;
+    int more = calm ? frames_unconfirmed(l) : 0;
+    t->awaited = NULL;
+    if ((t->took && t->took != l) || l->id >= SLIM_LINKS) return;
+    if (more >= t->budget) more = t->budget - 1;
+    if (more <= 0) return;
+    t->awaited = l;
+    t->awaited_more = more;
+    t->awaited_names = l->id | (uint64_t)SLIM_MARK << 24 | (uint64_t)(uint16_t)(l->dealt + 1) << 32;
+}
+
+/* The short way of what most frames are: the next message, which is waited for, and has at most
+ * SLIM_LINE bytes. */
+static inline bool slim_is_next(const struct framed *t, const uint8_t *bytes, size_t len)
+{
+    const uint64_t names = UINT64_C(0xffffff00ffff);
+    const struct framed_link *l = t->awaited;
+    if (!l || len - SLIM_LEAST > SLIM_LINE || wire_get64(bytes) != l->token) return false;
+    uint64_t says = wire_get64(bytes + 8);
+    uint32_t more = (uint16_t)((uint32_t)(says >> 48) - l->acked);
+    if ((says ^ t->awaited_names) & names || more > l->sent - l->acked) return false;
+    uint64_t word = slim_word(l->next_in, says >> 16 & 0xff, len - SLIM_LEAST);
+    return is_expected(l, word, wire_get64(bytes + SLIM_HEADER));
+}
+
+/* What it confirms is seen to later, while nobody waits for a message. */
+static inline void slim_take_next(struct framed *t, const uint8_t *bytes, size_t len)
+{
+    struct framed_link *l = t->awaited;
+    struct expect *e = l->base.expect;
+    uint64_t says = wire_get64(bytes + 8);
+    size_t blen = len - SLIM_LEAST;
+    uint64_t word = slim_word(l->next_in, says >> 16 & 0xff, blen);
+    copy_line(e->buf, bytes + SLIM_LEAST, blen < e->cap ? blen : e->cap);
+    take_note(t, l, word, blen);
+    l->next_in = slim_next(word);
+    l->dealt++;
+    l->dealt_bytes += len - SLIM_HEADER;
+    l->heard = l->acked + (uint16_t)((uint32_t)(says >> 48) - l->acked);
+    t->budget--;
+    t->awaited_names += UINT64_C(1) << 32;
+    if (--t->awaited_more == 0) t->awaited = NULL;
+}
+
+static bool is_slim(const uint8_t *bytes, size_t len)
+{
+    return len > 11 && bytes[11] == SLIM_MARK;
+}
+
+static void slim_arrived(struct framed *t, const uint8_t *bytes, size_t len)
 {
     struct header h;
-    t->moved = true;
-    if (take_at_once(t, bytes, len)) return;
+    struct framed_link *l = len < SLIM_LEAST || len > SLIM_HEADER + FRAMED_LARGE
+                                ? NULL
+                                : link_by_id(t, wire_get16(bytes + 8), wire_get64(bytes));
+    if (!l || !frames_are_wanted(l)) {
+        t->strays++;
+        return;
+    }
+    header_decode_slim(&h, l, bytes);
+    int status = frame_judge(l, &h, bytes + SLIM_HEADER, len - SLIM_HEADER);
+    if (status < 0)
+        frame_cost_link(l, status);
+    else if (l->base.expect)
+        slim_await(t, l);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void any_arrived(struct framed *t, const uint8_t *bytes,
+                                                  size_t len)
+{
+    struct header h;
+    t->awaited = NULL;
+    if (is_slim(bytes, len)) {
+        slim_arrived(t, bytes, len);
+        return;
+    }
     size_t head = len > 20 ? header_len(bytes[20]) : FRAMED_HEADER;
     if (len < head) {
         t->strays++;
@@ -325,6 +441,15 @@ void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
     struct framed_link *l = frame_link(t, &h);
     int status = l ? frame_judge(l, &h, bytes + head, len - head) : 0;
     if (status < 0) frame_cost_link(l, status);
+}
+
+void frame_arrived(struct framed *t, const uint8_t *bytes, size_t len)
+{
+    t->moved = true;
+    if (slim_is_next(t, bytes, len))
+        slim_take_next(t, bytes, len);
+    else
+        any_arrived(t, bytes, len);
 }
 
 /* Of a message that lends memory, head and body lie behind its header. */
@@ -348,6 +473,7 @@ bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t len_of_
 {
     struct header h;
     t->moved = true;
+    t->awaited = NULL;
     size_t narrow = len_of_header > 20 ? header_len(header[20]) : FRAMED_HEADER;
     if (len_of_header < narrow ||
         len_of_header != narrow + words_len(header, len_of_header)) {

@@ -10,6 +10,15 @@
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
+/* As every frame begins. When it is given back: who sends the next one is in more of a hurry. */
+static inline void frame_clear(struct frame *f)
+{
+    f->work = NULL;
+    f->away = NULL;
+    f->busy = f->confirmed = f->lends = false;
+    f->hlen = 0;
+}
+
 static __attribute__((noinline)) struct frame *frame_make(struct framed *t, size_t cap)
 {
     struct frame *f = world_allocate(t->base.opt.world, sizeof(*f) + cap);
@@ -18,6 +27,7 @@ static __attribute__((noinline)) struct frame *frame_make(struct framed *t, size
     list_init(&f->entry);
     f->memory = NULL;
     f->cap = cap;
+    frame_clear(f);
     if (t->fabric->frame_made) t->fabric->frame_made(t, f);
     return f;
 }
@@ -30,10 +40,6 @@ static inline struct frame *take(struct framed *t, size_t len)
                             : frame_make(t, small ? FRAMED_SMALL : FRAMED_LARGE);
     if (!f) return NULL;
     if (spare) --*(small ? &t->spare_small_n : &t->spare_large_n);
-    f->work = NULL;
-    f->away = NULL;
-    f->busy = f->confirmed = f->lends = false;
-    f->hlen = 0;
     f->len = len;
     return f;
 }
@@ -58,6 +64,7 @@ void frame_give(struct framed *t, struct frame *f)
         return;
     }
     ++*n;
+    frame_clear(f);
     struct list *spare = small ? &t->spare_small : &t->spare_large;
     list_append(spare->next, &f->entry); /* the first: its lines are warm */
 }
@@ -86,6 +93,14 @@ static inline void header_put(uint8_t *out, const struct framed_link *l, const s
     wire_put64(out + 8, l->theirs_id | (uint64_t)seq << 32);
     wire_put64(out + 16, l->dealt | (uint64_t)f->kind << 32 | (uint64_t)flags << 40 |
                              (uint64_t)f->hlen << 48);
+}
+
+static inline void header_put_slim(uint8_t *out, const struct framed_link *l,
+                                   const struct frame *f, uint32_t seq)
+{
+    wire_put64(out, l->theirs_token);
+    wire_put64(out + 8, l->theirs_id | slim_credit(f->word) << 16 | (uint64_t)SLIM_MARK << 24 |
+                            (uint64_t)(uint16_t)seq << 32 | (uint64_t)l->dealt << 48);
 }
 
 static void header_put_wide(uint8_t *out, const struct header *h)
@@ -151,17 +166,13 @@ static __attribute__((noinline)) void frame_flies(struct framed *t, struct frame
     if (f->kind == FRAME_LEND) lend_starts(f);
 }
 
-/* h: of a wide header, what it says beyond a narrow one. */
-static inline int frame_go(struct framed_link *l, struct frame *f, uint32_t seq, unsigned flags,
-                           const struct header *h)
+/* With its header. */
+static inline __attribute__((always_inline)) int frame_pass(struct framed_link *l, struct frame *f)
 {
     struct framed *t = framed_under(l);
     struct endpoint *end = l->end;
-    uint8_t *start = frame_start(f);
-    header_put(start, l, f, seq, flags);
-    if (f->kind >= FRAME_PUT) header_put_wide(start, h);
-    f->end = end;
     struct why why;
+    f->end = end;
     int status = t->fabric->send(end, f, &why);
     if (status == TRANSPORT_AGAIN) {
         end->full_at = t->full = t->looks;
@@ -174,15 +185,29 @@ static inline int frame_go(struct framed_link *l, struct frame *f, uint32_t seq,
     return 0;
 }
 
+/* h: of a wide header, what it says beyond a narrow one. */
+static inline int frame_go(struct framed_link *l, struct frame *f, uint32_t seq, unsigned flags,
+                           const struct header *h)
+{
+    uint8_t *start = frame_start(f);
+    header_put(start, l, f, seq, flags);
+    if (f->kind >= FRAME_PUT) header_put_wide(start, h);
+    return frame_pass(l, f);
+}
+
+static inline void frame_is_sent(struct framed_link *l, struct frame *f)
+{
+    l->sent++;
+    l->unconfirmed += f->len;
+    l->out[l->sent % FRAMED_WINDOW] = f;
+}
+
 static inline int frame_send_next(struct framed_link *l, struct frame *f, unsigned flags,
                                   const struct header *h)
 {
     int status = frame_go(l, f, l->sent + 1, flags, h);
-    if (status != 0) return status;
-    l->sent++;
-    l->unconfirmed += f->len;
-    l->out[l->sent % FRAMED_WINDOW] = f;
-    return 0;
+    if (status == 0) frame_is_sent(l, f);
+    return status;
 }
 
 int frame_send(struct framed_link *l, struct frame *f, const struct header *h)
@@ -197,7 +222,7 @@ int frame_send_control(struct framed_link *l, enum frame_kind kind, unsigned fla
     struct frame *f = frame_may(l, len, true) ? frame_take(framed_under(l), len) : NULL;
     if (!f) return TRANSPORT_AGAIN;
     memset(f->bytes, 0, len);
-    f->kind = (uint8_t)kind;
+    f->kind = (uint16_t)kind;
     int status = frame_send_next(l, f, flags, NULL);
     if (status != 0) frame_give(framed_under(l), f);
     return status;
@@ -234,31 +259,68 @@ static __attribute__((noinline)) int too_long(struct framed_link *l, size_t hlen
                    TRANSPORT_HEAD_MAX, FRAMED_EAGER_MAX);
 }
 
-int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
-                struct region *region, uint64_t cookie)
+/* It was offered to the fabric. */
+static inline int message_sent(struct framed_link *l, struct frame *f, int status)
 {
-    struct framed_link *l = framed_link_of(base);
     struct framed *t = framed_under(l);
+    if (status != 0) {
+        frame_give(t, f);
+        return status == TRANSPORT_AGAIN ? no_room(l) : status;
+    }
+    if (f->busy && t->fabric->push && !t->in_progress) t->fabric->push(l->end);
+    return 0;
+}
+
+static inline int send_slim(struct framed_link *l, uint64_t word, uint64_t key, const void *body,
+                            size_t blen)
+{
+    struct frame *f = message_frame(l, SLIM_KEY + blen);
+    if (!f) return no_room(l);
+    f->kind = FRAME_SLIM;
+    f->hlen = SLIM_KEY;
+    f->word = word;
+    wire_put64(f->bytes, key);
+    if (blen) copy_short(f->bytes + SLIM_KEY, body, blen);
+    header_put_slim(f->header + FRAMED_HEADER_WIDE - SLIM_HEADER, l, f, l->sent + 1);
+    int status = frame_pass(l, f);
+    if (status == 0) {
+        frame_is_sent(l, f);
+        l->next_out = slim_next(word);
+    }
+    return message_sent(l, f, status);
+}
+
+static __attribute__((noinline)) int send_whole(struct framed_link *l, const uint8_t *head,
+                                                size_t hlen, const void *body, size_t blen,
+                                                const struct region *region)
+{
     struct header h;
-    (void)cookie;
-    if (__builtin_expect(l->state != FRAMED_UP, 0)) return not_up(l);
-    if (__builtin_expect(hlen > TRANSPORT_HEAD_MAX || blen > FRAMED_EAGER_MAX, 0))
-        return too_long(l, hlen, blen);
+    if (hlen > TRANSPORT_HEAD_MAX || blen > FRAMED_EAGER_MAX) return too_long(l, hlen, blen);
     struct frame *f = message_frame(l, hlen + blen);
     if (!f) return no_room(l);
     f->kind = FRAME_MESSAGE;
     f->hlen = (uint16_t)hlen;
     if (hlen) copy_line(f->bytes, head, hlen);
     if (blen) copy_short(f->bytes + hlen, body, blen);
-    bool lends = region && lend_may(t, region, hlen + blen);
+    bool lends = region && lend_may(framed_under(l), region, hlen + blen);
     if (lends) lend_mark(f, region, &h);
     int status = frame_send_next(l, f, 0, lends ? &h : NULL);
-    if (status == 0) {
-        if (f->busy && t->fabric->push && !t->in_progress) t->fabric->push(l->end);
-        return 0;
-    }
-    frame_give(t, f);
-    return status == TRANSPORT_AGAIN ? no_room(l) : status;
+    if (status == 0 && hlen >= SLIM_HEAD)
+        l->next_out = slim_after(l->next_out, wire_get64(head), hlen, blen);
+    return message_sent(l, f, status);
+}
+
+int framed_send(struct link *base, const void *head, size_t hlen, const void *body, size_t blen,
+                struct region *region, uint64_t cookie)
+{
+    struct framed_link *l = framed_link_of(base);
+    const uint8_t *words = head;
+    (void)cookie;
+    if (__builtin_expect(l->state != FRAMED_UP, 0)) return not_up(l);
+    if (hlen == SLIM_HEAD && !region && blen <= FRAMED_EAGER_MAX && l->theirs_id < SLIM_LINKS &&
+        slim_follows(l->next_out, wire_get64(words), blen))
+        return send_slim(l, wire_get64(words), wire_get64(words + 8), body, blen);
+    return send_whole(l, words, hlen, body, blen, region);
 }
 
 /* ---- confirmation ---------------------------------------------------------------------------- */
@@ -295,15 +357,30 @@ void frames_confirm(struct framed_link *l, uint32_t upto)
     while (l->acked != upto) frame_is_confirmed(l, ++l->acked);
 }
 
+/* The head as it was given. */
+static void frame_hand_back(struct framed_link *l, const struct frame *f)
+{
+    const uint8_t *head = f->bytes;
+    size_t hlen = f->hlen;
+    uint8_t whole[SLIM_HEAD];
+    if (f->kind == FRAME_SLIM) {
+        wire_put64(whole, f->word);
+        memcpy(whole + 8, f->bytes, SLIM_KEY);
+        head = whole;
+        hlen = SLIM_HEAD;
+    }
+    framed_under(l)->base.up->undone(&l->base, head, hlen, f->bytes + f->hlen, f->len - f->hlen);
+}
+
 bool frames_hand_back(struct framed_link *l)
 {
     struct framed *t = framed_under(l);
     for (; l->hands_back && l->acked != l->sent; frames_confirm(l, l->acked + 1)) {
         const struct frame *f = l->out[(l->acked + 1) % FRAMED_WINDOW];
-        if (f->kind != FRAME_MESSAGE && f->kind != FRAME_LEND) continue;
+        if (f->kind != FRAME_MESSAGE && f->kind != FRAME_SLIM && f->kind != FRAME_LEND) continue;
         if (t->budget < 2) return false;
         t->budget--;
-        t->base.up->undone(&l->base, f->bytes, f->hlen, f->bytes + f->hlen, f->len - f->hlen);
+        frame_hand_back(l, f);
     }
     return true;
 }

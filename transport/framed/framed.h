@@ -10,6 +10,7 @@
  *   rma.c       put, get, atomic, flush           region.c    the memory they work on
  *   fill.c      long puts that the target fetches
  *   lend.c      long messages lent with their announcement
+ *   slim.h      short messages whose head follows on the one before
  *   update.c    words of this end's own that only the fabric updates
  *
  * What is the fabric's own is in its table, struct fabric: UCX's is transport/ucx, libfabric's
@@ -30,6 +31,13 @@
  *    flags   FRAME_ASKS: confirm soon
  *    hlen    of a message: so many bytes of the data are its head
  *
+ * or, of a message whose head follows on the one before it (slim.h), slim:
+ *
+ *    byte  0        8          10       11     12        14          16
+ *          | token  | link (2) | credit | 0x80 | seq (2) | heard (2) | key (8), body
+ *
+ * link, seq and heard are the low 16 bits of what they are above; links beyond have no slim frames.
+ *
  * At most FRAMED_WINDOW frames and FRAMED_WINDOW_BYTES bytes of a direction are not confirmed. That
  * is credit, the bound of what a receiver may have to keep for order's sake, and of what is handed
  * back, in one.
@@ -45,6 +53,7 @@
  */
 #include "base/config.h"
 #include "base/list.h"
+#include "transport/framed/slim.h"
 #include "transport/reorder.h"
 #include "transport/transport.h"
 
@@ -93,6 +102,7 @@ enum frame_kind {
     FRAME_LEND,   /* a message, and with it the memory of its key: `amount` bytes */
     FRAME_WITHDRAW, /* which is not to be had any more */
     FRAME_LAST = FRAME_WITHDRAW,
+    FRAME_SLIM = 256, /* a message, too; no header says that in a byte */
 };
 enum { FRAME_ASKS = 1 };
 
@@ -100,8 +110,8 @@ enum { FRAME_ASKS = 1 };
 struct header {
     uint64_t token;
     uint32_t link, seq, heard;
-    uint8_t kind, flags;
-    uint16_t hlen;
+    uint16_t kind, hlen;
+    uint8_t flags, credit; /* credit: of a slim one */
     uint64_t region, secret; /* the key */
     uint64_t offset, amount, compare, work;
     void *fetch; /* of a FILL or LEND: what the fabric fetches it by; NULL: it came along */
@@ -144,7 +154,7 @@ struct endpoint {
 };
 
 /* Out: until it is confirmed and the fabric has let go of it. Header and bytes lie behind each
- * other: a narrow header begins FRAMED_HEADER_WIDE - FRAMED_HEADER bytes later. */
+ * other: a header that is not wide begins later. */
 struct frame {
     struct mark mark;
     struct list entry; /* t->flying, while it is busy; or a list of spare ones */
@@ -155,8 +165,9 @@ struct frame {
     size_t away_len;
     uint64_t lent; /* of a LEND: the region */
     bool busy, confirmed, lends;
-    uint8_t kind;
-    uint16_t hlen;
+    uint16_t kind;
+    uint16_t hlen; /* of a slim one SLIM_KEY … */
+    uint64_t word; /* … and this, which is not in it */
     size_t len, cap; /* of data; cap: of bytes[] */
     uint8_t header[FRAMED_HEADER_WIDE];
     uint8_t bytes[];
@@ -164,6 +175,7 @@ struct frame {
 
 static inline size_t frame_header_len(const struct frame *f)
 {
+    if (f->kind == FRAME_SLIM) return SLIM_HEADER;
     return f->kind >= FRAME_PUT ? FRAMED_HEADER_WIDE : FRAMED_HEADER;
 }
 static inline uint8_t *frame_start(struct frame *f)
@@ -195,7 +207,7 @@ struct framed_landing {
     struct endpoint *end;
     struct work *get; /* NULL: asked for by the peer */
     uint64_t region, work;
-    uint8_t kind;
+    uint16_t kind;
     bool given_up; /* it holds its region no more */
     bool waits;    /* of a word: the fabric has not taken it yet */
     struct {       /* … where it is to the fabric, and what is to be done */
@@ -215,7 +227,7 @@ struct serve {
     struct list entry; /* link->serves */
     uint64_t work, region, secret, offset, len, at, value;
     unsigned right;
-    uint8_t kind;
+    uint16_t kind;
 };
 
 /* Memory of mine that a key names. */
@@ -303,11 +315,13 @@ struct framed_link {
     uint32_t sent, acked;
     size_t unconfirmed;
     struct frame *out[FRAMED_WINDOW];
-    uint32_t bye; /* its sequence, if said_bye */
+    uint64_t next_out; /* what a head that follows begins with (slim.h); 0 at first, at both ends */
+    uint32_t bye;      /* its sequence, if said_bye */
 
     /* in: 1 … dealt were dealt with */
     uint32_t dealt, told;
     size_t dealt_bytes;   /* since told */
+    uint64_t next_in;     /* as next_out, after the frames dealt with */
     uint32_t heard;       /* so much is confirmed, and seen to by the next progress: link_settle.
                              Never behind acked: they are compared, and wrap */
     struct reorder early; /* came before its turn, or when progress() had made enough upcalls */
@@ -330,6 +344,11 @@ struct framed {
     void *kept;               /* of what has just arrived, what it is fetched by, if that is kept */
     size_t lends;             /* the longest message that can lend what it tells of; 0: none */
     struct framed_link *took; /* in the last progress, or this one, what it expected */
+    /* Whose next slim frames have only to be compared: so many, and bytes 8 to 15 of the next, but
+     * for credit and heard. NULL: nobody's. Until any other frame comes, or the link drains. */
+    struct framed_link *awaited;
+    uint64_t awaited_names;
+    int awaited_more;
     int budget;
     uint32_t idle_looks, looks; /* at the fabric: that found nothing; all */
     uint64_t strays;
@@ -434,6 +453,7 @@ bool frame_arrived_apart(struct framed *t, const uint8_t *header, size_t header_
                          const uint8_t *data, size_t len, void *fetch);
 void early_take(struct framed_link *l); /* what came before its turn, as far as it goes */
 void early_drop(struct framed_link *l);
+void slim_await(struct framed *t, struct framed_link *l); /* a frame that can be taken at once */
 void link_settle(struct framed_link *l); /* what was taken at once had confirmed */
 
 /* rma.c */

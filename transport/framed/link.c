@@ -192,10 +192,17 @@ void link_is_up(struct framed_link *l)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+static void link_unawaited(struct framed_link *l)
+{
+    struct framed *t = framed_under(l);
+    if (t->awaited == l) t->awaited = NULL;
+}
+
 void link_fall(struct framed_link *l, int status, enum gone gone, bool hand_up)
 {
     struct framed *t = framed_under(l);
     if (l->state >= FRAMED_ENDING) return;
+    link_unawaited(l);
     l->hands_back = gone == GONE_BROKEN && l->state >= FRAMED_UP;
     l->hand_up = hand_up && l->state >= FRAMED_PAIRED;
     l->state = FRAMED_ENDING;
@@ -320,6 +327,7 @@ static void link_start_drain(struct framed_link *l)
     if (l->state < FRAMED_UP) {
         link_fall(l, 0, GONE_LEFT, false); /* nothing was accepted */
     } else if (l->state == FRAMED_UP) {
+        link_unawaited(l);
         l->state = FRAMED_DRAINING;
         link_set_deadline(l, framed_now(t) + t->base.opt.config->repair_deadline);
         link_make_due(l);
@@ -572,11 +580,11 @@ static __attribute__((noinline)) void links_look_after(struct framed *t)
 int framed_progress(struct transport *base, struct link *l)
 {
     struct framed *t = framed_of(base);
-    (void)l;
     t->budget = TRANSPORT_UPCALLS_MAX;
     t->moved = false;
     if (t->took) link_settle(t->took);
     t->took = NULL;
+    if (l && l->expect && t->awaited != framed_link_of(l)) slim_await(t, framed_link_of(l));
     t->in_progress = true;
     look_at_fabric(t);
     if (!links_need_nothing(t)) links_look_after(t);

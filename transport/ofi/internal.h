@@ -34,7 +34,7 @@ enum {
     OFI_PARTS = 8,       /* of one work, under way */
     OFI_COMPLETIONS = 8, /* taken at once */
     OFI_LOOKS = 4,       /* … and so often in one look */
-    OFI_NOTE_MAX = 1024,
+    OFI_NOTE_MAX = 4096, /* providers are many, and what each lacks is a line */
     OFI_NAME_MAX = 24,
     OFI_MODES = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT,
 };

@@ -22,7 +22,7 @@
 #include "transport/stub.h"
 
 #define ADDRESS_MAGIC 0x3169466fu
-enum { ADDRESS_LEN = 40, LINKS_VERSION = 2 };
+enum { ADDRESS_LEN = 40, LINKS_VERSION = 3 };
 
 static struct ofi *ofi_at(struct transport *t)
 {
@@ -106,6 +106,7 @@ static void write_note(struct ofi *t, const char *refused)
     if (!(t->base.native & REGION_GET)) text_add(&text, "; long messages go as frames");
     if (t->base.native & REGION_ATOMIC) text_add(&text, "; atomics by the device");
     if (refused[0]) text_add(&text, "; not taken: %s", refused);
+    text_mark_cut(&text);
 }
 
 static void write_about(struct ofi *t)
@@ -128,6 +129,7 @@ static int make(struct ofi *t)
     if (t->api.version() < t->version) t->version = t->api.version();
     status = open_best(t, &refused);
     if (status < 0) return status;
+    text_mark_cut(&refused);
     write_note(t, text);
     write_about(t);
     write_address(t);

@@ -70,7 +70,6 @@ static struct fi_info *hints_make(struct ofi *t, const char *name)
 {
     struct fi_info *hints = t->api.dupinfo(NULL);
     if (!hints) return NULL;
-    hints->ep_attr->type = FI_EP_RDM;
     hints->mode = ~UINT64_C(0);
     hints->domain_attr->mode = ~UINT64_C(0);
     hints->domain_attr->mr_mode = ~(FI_MR_BASIC | FI_MR_SCALABLE);
@@ -78,23 +77,24 @@ static struct fi_info *hints_make(struct ofi *t, const char *name)
     return hints;
 }
 
-/* Its place among n; new ones go in by rank, then by speed. */
+static bool precedes(const struct candidate *c, const struct candidate *other)
+{
+    return c->rank > other->rank || (c->rank == other->rank && c->speed > other->speed);
+}
+
+/* Its place among n; new ones go in by rank, then by speed. Of too many the last one goes, and is
+ * told among the refused. */
 static void candidate_add(struct candidate *found, int *n, const struct fi_info *info)
 {
     struct candidate c = { .rank = rank_of(name_of(info)), .local = is_local(info) };
     if (info->nic && info->nic->link_attr) c.speed = info->nic->link_attr->speed;
     text_add(&(struct text){ .at = c.name, .cap = sizeof(c.name) }, "%s", name_of(info));
-    int at = *n;
     for (int i = 0; i < *n; i++)
         if (strcmp(found[i].name, c.name) == 0) return;
-    if (*n == CANDIDATES_MAX) return;
-    for (; at > 0; at--) {
-        const struct candidate *above = &found[at - 1];
-        if (above->rank > c.rank || (above->rank == c.rank && above->speed >= c.speed)) break;
-        found[at] = found[at - 1];
-    }
+    if (*n == CANDIDATES_MAX && !precedes(&c, &found[*n - 1])) return;
+    int at = *n < CANDIDATES_MAX ? (*n)++ : *n - 1;
+    for (; at > 0 && precedes(&c, &found[at - 1]); at--) found[at] = found[at - 1];
     found[at] = c;
-    ++*n;
 }
 
 static bool judged(const struct candidate *found, int n, const char *name)
@@ -165,6 +165,7 @@ static struct fi_info *ask(struct ofi *t, const char *name, size_t wish)
 {
     struct fi_info *hints = hints_make(t, name), *info = NULL;
     if (!hints) return NULL;
+    hints->ep_attr->type = FI_EP_RDM;
     uint64_t order = wishes[wish].ordered ? FI_ORDER_SAS : 0;
     if (wishes[wish].ordered && wishes[wish].moves) order |= FI_ORDER_SAW;
     hints->caps = (wishes[wish].tagged ? FI_TAGGED : FI_MSG) | FI_SEND | FI_RECV;

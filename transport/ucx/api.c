@@ -20,8 +20,7 @@ enum { SETTINGS = 10, LOG_TEXT = 256 };
 
 static int users;
 static bool handles_log;
-/* Set with each progress: so it shall cost no call. */
-static _Thread_local const struct log *speaks_to __attribute__((tls_model("initial-exec")));
+_Thread_local const struct log *api_log __attribute__((tls_model("initial-exec")));
 
 /* What UCX takes from the environment only: while it is loaded, and while a worker is made. (It
  * accepts some of them by ucp_config_modify() too, and then does not heed them.) */
@@ -60,13 +59,6 @@ void api_end(struct api_guard *kept)
 
 /* ---- its log --------------------------------------------------------------------------------- */
 
-const struct log *api_log_to(const struct log *log)
-{
-    const struct log *before = speaks_to;
-    speaks_to = log;
-    return before;
-}
-
 /* Of its levels 0 is fatal, 1 an error, 2 a warning. They are about single attempts, of which the
  * link itself tells the outcome: so they are detail here. Returns 0: nobody else need see it. */
 __attribute__((format(printf, 6, 0))) static int
@@ -76,10 +68,10 @@ log_handler(const char *file, unsigned line, const char *function, int level, co
     char text[LOG_TEXT];
     (void)function;
     (void)component;
-    if (!speaks_to || !log_wants(speaks_to, level == 0 ? LOG_ERROR : LOG_DETAIL)) return 0;
+    if (!api_log || !log_wants(api_log, level == 0 ? LOG_ERROR : LOG_DETAIL)) return 0;
     vsnprintf(text, sizeof(text), format, arguments);
     const char *base = strrchr(file, '/');
-    log_line(speaks_to, level == 0 ? LOG_ERROR : LOG_DETAIL, "UCX: %s (%s:%u)", text,
+    log_line(api_log, level == 0 ? LOG_ERROR : LOG_DETAIL, "UCX: %s (%s:%u)", text,
              base ? base + 1 : file, line);
     return 0;
 }

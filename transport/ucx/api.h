@@ -60,7 +60,16 @@ void api_end(struct api_guard *guard);
 int api_load(struct ucx_api *api, struct why *why);
 void api_unload(const struct ucx_api *api);
 
-/* What UCX logs in this thread from here on goes there; NULL: nowhere. Returns what was before. */
-const struct log *api_log_to(const struct log *log);
+/* Where what UCX logs in this thread goes; NULL: nowhere. Set with each progress: so it shall cost
+ * no call. */
+extern _Thread_local const struct log *api_log __attribute__((tls_model("initial-exec")));
+
+/* From here on. Returns what was before. */
+static inline const struct log *api_log_to(const struct log *log)
+{
+    const struct log *before = api_log;
+    api_log = log;
+    return before;
+}
 
 #endif

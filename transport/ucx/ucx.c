@@ -16,7 +16,7 @@
 #include "transport/ucx/internal.h"
 
 #define ADDRESS_MAGIC 0x31784375u
-enum { ADDRESS_LEN = 8, LINKS_VERSION = 4 };
+enum { ADDRESS_LEN = 8, LINKS_VERSION = 5 };
 
 static struct ucx *ucx_at(struct transport *base) { return ucx_of(framed_of(base)); }
 
