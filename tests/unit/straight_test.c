@@ -7,9 +7,9 @@ enum { STREAM = 24 };
 struct wire {
     struct fake *f;
     struct sinew_team *team;
-    size_t len;           /* of each message                                             */
+    size_t len;            /* of each message                                             */
     uint32_t window, room; /* of collectives' blocks at rank 1: all, and what it knows of */
-    int looked;           /* at so many of what was sent                                 */
+    int looked;            /* at so many of what was sent                                 */
 };
 
 /* What rank 1 was told of room since: by messages of their own, and what these brought. */
@@ -76,8 +76,7 @@ static void a_root_is_told_of_room_in_time(void **state)
         for (uint32_t i = 0; i < STREAM; i++) {
             take_one(&w, i, 0);
             uint32_t before = w.room;
-            if (told_alone(&w, &told))
-                assert_true(before < 2 * cost || told >= w.window / 2);
+            if (told_alone(&w, &told)) assert_true(before < 2 * cost || told >= w.window / 2);
             assert_in_range(w.room, 2 * cost, w.window);
         }
         close_fake(state);
