@@ -247,8 +247,7 @@ static void crowd_pieces(const struct situation *at, struct choice *choice)
     if (pairwise && pieces > 1) choice->parameter = (uint32_t)pieces;
 }
 
-/* Two ranks: several messages at once instead of one that is announced. Measured; over TCP what
- * goes one way is as fast announced. */
+/* Two ranks: several messages at once instead of one that is announced. Measured. */
 static bool choose_unannounced(enum collective collective, const struct situation *at,
                                struct choice *choice)
 {
@@ -257,7 +256,7 @@ static bool choose_unannounced(enum collective collective, const struct situatio
     if (!one_way && collective != COLLECTIVE_ALLTOALL && collective != COLLECTIVE_ALLGATHER)
         return false;
     if (at->size != 2 || at->crowded) return false;
-    if (over_tcp ? one_way : strcmp(at->link, "shm") != 0) return false;
+    if (!over_tcp && strcmp(at->link, "shm") != 0) return false;
     if (at->bytes <= 2 * AT_ONCE || at->bytes > ALL_AT_ONCE) return false;
     uint32_t pieces = over_tcp ? ALL_AT_ONCE / TCP_AT_ONCE : ALL_AT_ONCE / AT_ONCE;
     uint32_t index = (uint32_t)algorithm_find(collective, one_way ? "chain" : "pairwise");

@@ -36,17 +36,19 @@ uint32_t pair_pieces(const struct build *b)
 }
 
 /* A piece is sent ahead, so what has to arrive is on its way while one's own is copied. Who is
- * ahead has sent four at most that the other has not received. */
+ * ahead has sent four at most that the other has not received. Of two none is: all would be sent
+ * before anything is received, and the room for it could not be given back along with a piece. */
 void pair_exchange(struct build *b, struct place give, struct place own)
 {
-    uint32_t k = b->parameter, peer = 1 - b->rank;
-    for (uint32_t i = 0; i <= k; i++) {
+    uint32_t k = b->parameter, peer = 1 - b->rank, ahead = k > 2;
+    for (uint32_t i = 0; i < k + ahead; i++) {
+        uint32_t taken = i - ahead;
         if (i < k) build_send(b, peer, place_at(give.buffer, give.at + i), 1);
-        if (i == 0) continue;
+        if (i < ahead) continue;
         if (!b->in_place)
-            build_copy(b, place_at(own.buffer, own.at + i - 1),
-                       place_at(BUFFER_OUT, b->rank * k + i - 1), 1);
-        build_recv(b, peer, place_at(BUFFER_OUT, peer * k + i - 1), 1);
+            build_copy(b, place_at(own.buffer, own.at + taken),
+                       place_at(BUFFER_OUT, b->rank * k + taken), 1);
+        build_recv(b, peer, place_at(BUFFER_OUT, peer * k + taken), 1);
     }
 }
 

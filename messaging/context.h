@@ -261,6 +261,7 @@ struct peer {
     int64_t connecting_since;
     uint64_t messages_out, messages_in; /* modulo 2^16 the sequence of each  */
     uint64_t bytes_out, bytes_in;
+    uint64_t out_when_taken;           /* bytes_out, at the last straight one taken   */
     struct flow general_out, general_in; /* of these, what did not go the short way     */
     struct flow whole_out, whole_in;   /* messages that went so, of collectives too: no control
                                           messages, but all bytes, however they went  */

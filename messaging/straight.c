@@ -203,11 +203,22 @@ bool collective_await_short(struct sinew_team *team, size_t len, int from,
     }
 }
 
+/* Nothing went the other way since the last one, so nothing will take credit along; and of what the
+ * peer has not heard of, twice such a message would not fit: it would stand still between two. */
+static bool is_told_now(struct peer *p, uint32_t cost)
+{
+    uint32_t window = 2 * p->worth_telling, owed = p->owed.blocks[SPACE_COLLECTIVE];
+    bool answers = p->bytes_out != p->out_when_taken;
+    p->out_when_taken = p->bytes_out;
+    return !answers && owed && (owed > window || window - owed < 2 * cost);
+}
+
 static void account(struct peer *p, uint64_t word, size_t len)
 {
-    uint32_t credit = (uint16_t)(word >> 24);
+    uint32_t credit = (uint16_t)(word >> 24), cost = blocks_of(len);
     p->mine.blocks[SPACE_COLLECTIVE] += credit;
-    outgoing_owe_quick(p, SPACE_COLLECTIVE, blocks_of(len));
+    outgoing_owe_quick(p, SPACE_COLLECTIVE, cost);
+    if (is_told_now(p, cost)) outgoing_grant(p);
     if (credit && !p->stuck && outgoing_waits(p)) outgoing_room(p);
 }
 

@@ -3,6 +3,7 @@ sinew_test(NAME messaging SOURCES unit/messaging_test.c LABELS unit)
 sinew_test(NAME messaging-hostile LABELS unit SOURCES unit/messaging_hostile_test.c
   unit/messaging_hostile_links.c unit/messaging_hostile_long.c unit/messaging_hostile_waits.c
   unit/messaging_hostile_short.c unit/messaging_fake.c)
+sinew_test(NAME straight SOURCES unit/straight_test.c unit/messaging_fake.c LABELS unit)
 sinew_test(NAME turns SOURCES unit/turns_test.c unit/messaging_fake.c LABELS unit)
 sinew_test(NAME crowd SOURCES unit/crowd_test.c LABELS unit)
 sinew_test(NAME pass-by SOURCES unit/pass_by_test.c LABELS unit)

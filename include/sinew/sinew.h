@@ -295,7 +295,8 @@ struct sinew_status {
 
 /*
  * Send len bytes to rank `to`. Done: the buffer may be used again; the receiver may not have it
- * yet. Blocking, above eager_bytes, it may wait for the receiver: two ranks that do so head to
+ * yet, and never has it if this process is killed before its kernel or NIC has delivered it.
+ * Blocking, above eager_bytes, it may wait for the receiver: two ranks that do so head to
  * head wait for each other, and the stall report names both.
  *   SINEW_EINVAL   team or buf NULL (buf may be NULL when len is 0), rank or tag out of range
  *   SINEW_EPEER    the peer left or died; sinew_why() says which and how it is known

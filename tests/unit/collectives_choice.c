@@ -219,6 +219,18 @@ static void halves_of_two_ranks_are_not_announced(void **state)
     chosen(NULL, COLLECTIVE_ALLREDUCE, at, "recursive-doubling", 0);
 }
 
+/* What goes one way goes in two, on the same ground. */
+static void two_pieces_to_one_rank_are_not_announced(void **state)
+{
+    (void)state;
+    struct situation at = { .size = 2, .bytes = 65536, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_BCAST, at, "chain", 2);
+    chosen(NULL, COLLECTIVE_ALLTOALL, at, "pairwise", 2);
+    chosen(NULL, COLLECTIVE_REDUCE, at, "chain", 2);
+    at = (struct situation){ .size = 2, .bytes = 65537, .link = "tcp" };
+    chosen(NULL, COLLECTIVE_BCAST, at, "binomial", 0);
+}
+
 /* What is put between and added costs little: so it is no reason to cut a vector that is short. */
 static void prices_of_tcp_are_those_measured(void **state)
 {
@@ -368,6 +380,7 @@ int main(void)
         cmocka_unit_test(exchanges_of_two_ranks_are_not_announced),
         cmocka_unit_test(halves_of_two_ranks_go_in_pieces),
         cmocka_unit_test(halves_of_two_ranks_are_not_announced),
+        cmocka_unit_test(two_pieces_to_one_rank_are_not_announced),
         cmocka_unit_test(prices_of_tcp_are_those_measured),
         cmocka_unit_test(a_choice_is_explained),
         cmocka_unit_test(ranks_that_take_turns_have_two),

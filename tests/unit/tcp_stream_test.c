@@ -323,6 +323,42 @@ static void several_puts_go_by_one_call(void **state)
     assert_true(in_pieces ? within <= 1 && between <= 1 : within == 8 && between == 4);
 }
 
+/* The most that one call was given while these puts, or the first alone, were under way. */
+static size_t puts_together(struct put *there, struct put *back, size_t len)
+{
+    struct end *a = ends[0], *b = ends[1];
+    watched.bodies = 0;
+    put_start(there, a, 1, 0, len, 0);
+    b->done[0] = !back;
+    if (back) put_start(back, b, 0, 0, len, 0);
+    ENDS_UNTIL(a->done[0] && b->done[0], a, b);
+    return watched.bodies;
+}
+
+/* Who is sent bodies while it sends some writes one at once, from the second time on; memory that
+ * is there for others, or what came before, is no reason alone. */
+static void puts_both_ways_go_one_by_one(void **state)
+{
+    enum { LEN = 4 << 20 };
+    struct end *a = ends[0], *b = ends[1];
+    struct tcp_link *l = a->view[1].link;
+    (void)state;
+    if (l->tls || l->session.sums) return; /* as they are always */
+    size_t many = LEN / TCP_FRAGMENT_MAX;
+    struct put *there = put_new(a, b, 1, LEN), *back = put_new(b, a, 0, LEN);
+    fill(there->source, LEN, 1);
+    fill(back->source, LEN, 2);
+    assert_int_equal(puts_together(there, back, LEN), many);
+    for (int i = 0; i < 3; i++) assert_int_equal(puts_together(there, back, LEN), 1);
+    assert_true(filled(there->target, LEN, 1) && filled(back->target, LEN, 2));
+    assert_int_equal(puts_together(there, NULL, LEN), 1); /* they came until now */
+    assert_int_equal(puts_together(there, NULL, LEN), many);
+    assert_int_equal(puts_together(there, back, LEN), many);
+    put_free(back, b, a);
+    assert_int_equal(puts_together(there, NULL, LEN), many);
+    put_free(there, a, b);
+}
+
 /* In order, out of the buffer: nothing of it is received anywhere else, or waits to be given on. */
 static void what_is_for_a_landing_is_fed_to_it(void **state)
 {
@@ -672,6 +708,7 @@ int main(void)
         LINKED(puts_of_every_size_land),
         LINKED(a_long_put_goes_from_and_to_the_users_memory),
         LINKED(several_puts_go_by_one_call),
+        LINKED(puts_both_ways_go_one_by_one),
         LINKED(what_is_for_a_landing_is_fed_to_it),
         LINKED(after_dereg_nothing_is_fed),
         LINKED(a_part_lands_at_its_offset),

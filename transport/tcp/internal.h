@@ -229,6 +229,8 @@ struct stream {
     uint64_t landed_frame, landed_to;
     uint32_t land_sum, land_sum_due; /* with checksums: so far, and in the end */
     bool damaged;    /* what comes on this line is worth nothing any more */
+    bool bodies_came; /* since those under way began … */
+    bool exchanges;   /* … and before: the peer sends bodies while this end does */
     bool after_put;  /* the next receive comes behind the body of one */
     bool peeked;     /* what a peek has left is why the link is ready, if it is … */
     bool peek_more;  /* … and, with TLS, there may be more of it than what is in `in` */

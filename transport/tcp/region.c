@@ -64,6 +64,7 @@ int region_add(struct region_table *table, const struct world *world, struct reg
     table->first_free = slot->next_free;
     slot->id = region_id_next(slot->id);
     slot->region = region;
+    table->live++;
     region->id = slot->id;
     region->key_len = REGION_KEY;
     wire_put64(region->key, slot->id);
@@ -76,6 +77,7 @@ void region_remove(struct region_table *table, struct region *region)
     uint32_t index = (uint32_t)(region->id & INDEX_MASK);
     if (index >= table->count || table->slots[index].region != region) return;
     table->slots[index].region = NULL;
+    table->live--;
     table->slots[index].next_free = table->first_free;
     table->first_free = index + 1;
 }

@@ -30,6 +30,7 @@ struct region_slot {
 
 struct region_table {
     struct region_slot *slots;
+    uint32_t live; /* of them now */
     uint32_t count, cap, first_free; /* first_free: index + 1, 0 for none */
 };
 

@@ -166,6 +166,7 @@ static int take_put(struct tcp_link *l, const struct frame *frame, uint32_t sum,
     s->land_sum = l->session.sums ? crc32c(0, payload, TCP_PUT_HEAD) : 0;
     s->land_sum_due = sum;
     s->after_put = len > 0;
+    s->bodies_came |= len > 0;
     if (len == 0) landing_advance(l, payload, 0);
     return 0;
 }

@@ -126,10 +126,26 @@ static void puts_collect(struct tcp_link *l)
     }
 }
 
+/* Bodies are due here, and came while these or the last went out: both ends write, and what one
+ * writes at once waits in the kernel, out of the caches, until the other has written as much. */
+static bool both_ways(const struct tcp_link *l)
+{
+    const struct stream *s = &l->stream;
+    return (s->exchanges || s->bodies_came) && tcp_under(l)->regions.live > 0;
+}
+
 static uint32_t fragments_at_once(const struct tcp_link *l)
 {
-    if (fragments_are_short(l)) return 1;
+    if (fragments_are_short(l) || both_ways(l)) return 1;
     return l->within_host ? FRAGMENTS_WITHIN_HOST : FRAGMENTS;
+}
+
+/* One is about to be queued. */
+static void puts_begin(struct stream *s)
+{
+    if (!list_empty(&s->puts) || !list_empty(&s->moving)) return;
+    s->exchanges = s->bodies_came;
+    s->bodies_came = false;
 }
 
 /* The next fragments, when few others have still to go. */
@@ -281,6 +297,7 @@ static void put_queue(struct tcp_link *l, struct rma *op)
 {
     struct tcp *t = tcp_under(l);
     op->progress = 0;
+    if (op->peers) puts_begin(&l->stream);
     list_append(&l->stream.puts, &op->entry);
     if (list_empty(&l->busy)) list_append(&t->busy, &l->busy);
     puts_append(l); /* the first few of one that is alone are before what is sent from now on */
