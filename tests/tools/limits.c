@@ -2,6 +2,7 @@
 /*
  * limits.c - sinew-limits prints what programs can read, moves what it says, and refuses the rest
  */
+#include <math.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,15 +79,20 @@ static void every_limit_prints_one_line_per_size(void **state)
     }
 }
 
-/* Not a claim about speed: a mebibyte takes longer than a line on any machine, however busy. */
+/* Not a claim about speed: 16 mebibytes take longer than a byte on any machine. The least of a few
+ * runs, for who gets no core for a while has taken as long for a byte. */
 static void more_bytes_take_longer(void **state)
 {
+    double byte = 1e9, many = 1e9;
     (void)state;
-    run_line(&r, "sinew-limits latency --transport kernel --bytes 1,16M --seconds 0.01 --json");
-    run_expect(&r, 0);
-    char *at = r.out;
-    double one = expect_figure(&at, "latency", "kernel", 1, "us");
-    assert_true(expect_figure(&at, "latency", "kernel", 16 << 20, "us") > one);
+    for (int i = 0; i < 5; i++) {
+        run_line(&r, "sinew-limits latency --transport kernel --bytes 1,16M --seconds 0.01 --json");
+        run_expect(&r, 0);
+        char *at = r.out;
+        byte = fmin(byte, expect_figure(&at, "latency", "kernel", 1, "us"));
+        many = fmin(many, expect_figure(&at, "latency", "kernel", 16 << 20, "us"));
+    }
+    assert_true(many > byte);
 }
 
 /* The last column is a way that can be asked for. */
