@@ -112,31 +112,47 @@ static void sent(void *request, ucs_status_t status, void *user_data)
 }
 
 /* Of the rest of it UCX looks at nothing that is not named in the mask. */
-static inline void sending(ucp_request_param_t *param, struct frame *f)
+void carry_ready(struct ucx *t)
 {
-    bool fetched = f->kind == FRAME_FILL || f->kind == FRAME_LEND;
-    param->op_attr_mask =
+    t->eager.op_attr_mask =
         UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
-    param->flags = fetched ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER;
-    param->cb.send = sent;
-    param->user_data = f;
+    t->eager.flags = UCP_AM_SEND_FLAG_EAGER;
+    t->eager.cb.send = sent;
+}
+
+/* What UCX has answered, if that is not that all is done. */
+static __attribute__((noinline)) int not_yet_sent(struct ucx *t, ucs_status_ptr_t request,
+                                                  struct why *why)
+{
+    if (!UCS_PTR_IS_ERR(request)) return TRANSPORT_PENDING;
+    struct words words;
+    int ours = ucx_means(t, UCS_PTR_STATUS(request), "a message could not be sent", &words);
+    return why_set(why, ours, "%s", words.text);
+}
+
+/* One that UCX fetches, or whose data lies elsewhere. */
+static __attribute__((noinline)) int carry_send_long(struct endpoint *end, struct frame *f,
+                                                     struct why *why)
+{
+    struct ucx *t = ucx_of(end->t);
+    ucp_request_param_t param = t->eager;
+    bool lends = f->kind == FRAME_LEND;
+    size_t head = frame_header_len(f) + (lends ? f->len : 0);
+    param.user_data = f;
+    if (lends || f->kind == FRAME_FILL) param.flags = UCP_AM_SEND_FLAG_RNDV;
+    ucs_status_ptr_t request = t->api.am_send(handle_of(end), 0, frame_start(f), head, f->away,
+                                              f->away_len, &param);
+    return request ? not_yet_sent(t, request, why) : 0;
 }
 
 static int carry_send(struct endpoint *end, struct frame *f, struct why *why)
 {
     struct ucx *t = ucx_of(end->t);
-    ucp_ep_h ep = handle_of(end);
-    size_t head = frame_header_len(f) + (f->kind == FRAME_LEND ? f->len : 0);
-    ucp_request_param_t param;
-    sending(&param, f);
-    ucs_status_ptr_t request =
-        f->away ? t->api.am_send(ep, 0, frame_start(f), head, f->away, f->away_len, &param)
-                : t->api.am_send(ep, 0, NULL, 0, frame_start(f), head + f->len, &param);
-    if (!request) return 0;
-    if (!UCS_PTR_IS_ERR(request)) return TRANSPORT_PENDING;
-    struct words words;
-    int ours = ucx_means(t, UCS_PTR_STATUS(request), "a message could not be sent", &words);
-    return why_set(why, ours, "%s", words.text);
+    if (f->away) return carry_send_long(end, f, why);
+    t->eager.user_data = f;
+    ucs_status_ptr_t request = t->api.am_send(handle_of(end), 0, NULL, 0, frame_start(f),
+                                              frame_header_len(f) + f->len, &t->eager);
+    return request ? not_yet_sent(t, request, why) : 0;
 }
 
 /* What comes meanwhile waits for progress(). */
@@ -163,13 +179,22 @@ ucs_status_t carry_heard(void *arg, const void *header, size_t header_len, void 
     return kept ? UCS_INPROGRESS : UCS_OK;
 }
 
+/* Who waits for one message, with nothing else to see to, looks often at what is quick to look at. */
+static unsigned look_closely(struct ucx *t)
+{
+    unsigned events = 0;
+    for (int i = 0; i < UCX_LOOKS && !events; i++) events = t->api.progress(t->worker);
+    return events;
+}
+
 /* Until something was handed up: whoever waits for it had better look at once. */
 static bool carry_look(struct framed *base)
 {
     struct ucx *t = ucx_of(base);
     int budget = base->budget;
     for (int i = 0; i < UCX_POLLS; i++) {
-        if (t->api.progress(t->worker) == 0) return i > 0;
+        unsigned events = i == 0 && base->awaited ? look_closely(t) : t->api.progress(t->worker);
+        if (events == 0) return i > 0;
         if (base->budget != budget) break;
     }
     return true;

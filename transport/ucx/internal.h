@@ -19,6 +19,7 @@
 
 enum {
     UCX_LONG = 65536, /* puts from here on are fetched */
+    UCX_LOOKS = 8,    /* … for one message, before all else is looked at */
     UCX_POLLS = 16,   /* of UCX in one look */
     UCX_PUSHES = 4,   /* … and in one send() that it did not take to the wire at once */
 };
@@ -33,6 +34,7 @@ struct ucx {
     int efd;
     struct sleeper sleeper;
     bool armed;
+    ucp_request_param_t eager; /* what it is told of every frame that goes as it is */
 };
 
 static inline struct ucx *ucx_of(struct framed *t)
@@ -44,6 +46,8 @@ static inline struct ucx *ucx_of(struct framed *t)
 extern const struct fabric fabric_ucx;
 ucs_status_t carry_heard(void *arg, const void *header, size_t header_len, void *data, size_t len,
                          const ucp_am_recv_param_t *param);
+/* Before anything is sent. */
+void carry_ready(struct ucx *t);
 /* Before the worker goes. */
 void carry_forget_closing(struct ucx *t);
 

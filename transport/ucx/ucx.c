@@ -56,6 +56,7 @@ static int make_worker(struct ucx *t)
         .cb = carry_heard,
         .arg = t,
     };
+    carry_ready(t);
     int status = ucx_said(t, t->api.worker_create(t->context, &params, &t->worker),
                           "makes no worker");
     if (status < 0) return status;
