@@ -32,6 +32,7 @@ struct fake_knobs {
     bool prompt;       /* nothing is a request that can be done at once   */
     uint32_t disorder; /* a message overtakes so many others at the most  */
     bool held;         /* nothing is delivered or fetched                 */
+    int idle;          /* so many looks from now on find nothing          */
     bool unheard;      /* what has come does not keep a worker from sleeping */
     bool stuck;        /* what is closed never ends, nor what it has      */
     int fail_at;       /* the n-th call, or allocation, from now on; 0: none */

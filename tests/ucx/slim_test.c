@@ -284,6 +284,30 @@ static void what_is_nobodys_costs_nothing(void **state)
     ends_close(e);
 }
 
+/* Who waits for one message asks UCX a few times before all else is looked at; who does not, once. */
+static void who_waits_looks_closely(void **state)
+{
+    enum { IDLE = 6 };
+    struct end e[2];
+    (void)state;
+    fake_knobs.prompt = plain = true;
+    two_ends(e);
+    uint64_t n = 0;
+    for (; n < 8; n++) {
+        assert_int_equal(message_send(&e[0], n), 0);
+        WHILE (!look_for(&e[1], n)) {}
+    }
+    assert_int_equal(message_send(&e[0], n), 0);
+    fake_knobs.idle = IDLE;
+    assert_true(look_for(&e[1], n));
+    fake_knobs.idle = IDLE;
+    transport_ucx.progress(e[0].t, NULL);
+    assert_int_equal(fake_knobs.idle, IDLE - 1);
+    fake_knobs.idle = 0;
+    ends_settle(e);
+    ends_close(e);
+}
+
 /* Nothing is taken straight once its link drains, though it was waited for before. */
 static void who_leaves_takes_nothing_straight(void **state)
 {
@@ -315,6 +339,7 @@ int main(void)
         TEST(links_beyond_get_whole_frames),
         TEST(what_makes_no_sense_costs_its_link),
         TEST(what_is_nobodys_costs_nothing),
+        TEST(who_waits_looks_closely),
         TEST(who_leaves_takes_nothing_straight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
