@@ -77,4 +77,6 @@ sinew_ofi_softroce(contract LABELS softroce TIMEOUT 300
 sinew_ofi_softroce(contract-whole LABELS softroce-long TIMEOUT 900
   COMMAND test-ofi-contract --kind processes --transport ofi --ranks 2)
 sinew_ofi_softroce(conformance LABELS softroce-long TIMEOUT 900
-  COMMAND test-conformance --kind processes --transport ofi --ranks 2 --only "order of a pair")
+  COMMAND test-conformance --kind processes --transport ofi --ranks 2)
+sinew_ofi_softroce(process LABELS softroce-long TIMEOUT 900
+  COMMAND test-process --kind processes --transport ofi --ranks 2)
